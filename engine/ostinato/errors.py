@@ -1,0 +1,194 @@
+"""Everything that Ostinato raises on purpose, as one tree.
+
+Each class has one ``code``, the same in the library and on the wire (docs/protocol.md), so that a client can
+branch on it. The message names what is wrong and the cure.
+
+    OstinatoError
+    ├── ModelError               a model cannot be used
+    │   ├── UnknownModelError        unknown_model
+    │   └── BadModelFileError        bad_model_file
+    ├── InputError               what was sent to a stream is wrong; the stream goes on as if it had not come
+    │   ├── DtypeError               bad_dtype
+    │   ├── ShapeError               bad_shape
+    │   ├── NotFiniteError           not_finite
+    │   └── UnknownTokenError        unknown_token
+    ├── StreamError              the stream cannot do that now
+    │   ├── UnknownStreamError       unknown_stream
+    │   ├── StreamInUseError         stream_in_use
+    │   ├── StreamClosedError        stream_closed
+    │   ├── UtteranceTooLongError    utterance_too_long
+    │   └── SnapshotError            bad_snapshot
+    ├── ProtocolError            the message cannot be understood
+    │   ├── BadMessageError          bad_message
+    │   ├── VersionError             unknown_version
+    │   ├── TooLargeError            too_large
+    │   ├── SequenceError            sequence_gap
+    │   └── CreditError              over_credit
+    ├── CapacityError            at_capacity
+    ├── DrainingError            draining
+    ├── ConnectionLostError      server_gone (raised by the client: no answer in time, or the server died)
+    └── AudioDeviceError         no_audio (PortAudio or the microphone is missing)
+"""
+
+from __future__ import annotations
+
+
+class OstinatoError(Exception):
+    """Base of all errors that Ostinato raises on purpose."""
+
+    code = "internal"
+
+
+class ModelError(OstinatoError):
+    """A model cannot be used."""
+
+    code = "bad_model"
+
+
+class UnknownModelError(ModelError):
+    """No model of that name or at that path."""
+
+    code = "unknown_model"
+
+
+class BadModelFileError(ModelError):
+    """A model file is truncated, inconsistent, or not a model file."""
+
+    code = "bad_model_file"
+
+
+class InputError(OstinatoError):
+    """Input to a stream is wrong; the stream goes on as if it had not come."""
+
+    code = "bad_input"
+
+
+class DtypeError(InputError):
+    """Input of a type that the front end does not take."""
+
+    code = "bad_dtype"
+
+
+class ShapeError(InputError):
+    """Input of a shape that the front end does not take."""
+
+    code = "bad_shape"
+
+
+class NotFiniteError(InputError):
+    """Input with NaN or infinities."""
+
+    code = "not_finite"
+
+
+class UnknownTokenError(InputError):
+    """A token that the vocabulary lacks, in a vocabulary without an entry for unknown ones."""
+
+    code = "unknown_token"
+
+
+class StreamError(OstinatoError):
+    """The stream cannot do what was asked."""
+
+    code = "stream"
+
+
+class UnknownStreamError(StreamError):
+    """No stream of that id is open on this connection."""
+
+    code = "unknown_stream"
+
+
+class StreamInUseError(StreamError):
+    """A stream of that id is open already."""
+
+    code = "stream_in_use"
+
+
+class StreamClosedError(StreamError):
+    """The stream was closed and takes nothing more."""
+
+    code = "stream_closed"
+
+
+class UtteranceTooLongError(StreamError):
+    """A bidirectional stream's utterance would outgrow its bound."""
+
+    code = "utterance_too_long"
+
+
+class SnapshotError(StreamError):
+    """A snapshot is damaged, of another model, or of another version."""
+
+    code = "bad_snapshot"
+
+
+class ProtocolError(OstinatoError):
+    """A message cannot be understood or comes out of turn."""
+
+    code = "protocol"
+
+
+class BadMessageError(ProtocolError):
+    """A message is not what docs/protocol.md says."""
+
+    code = "bad_message"
+
+
+class VersionError(ProtocolError):
+    """A message of a protocol version that this side does not speak."""
+
+    code = "unknown_version"
+
+
+class TooLargeError(ProtocolError):
+    """A message over the size limit."""
+
+    code = "too_large"
+
+
+class SequenceError(ProtocolError):
+    """An input's sequence number skips some."""
+
+    code = "sequence_gap"
+
+
+class CreditError(ProtocolError):
+    """More input in flight than the stream's credit."""
+
+    code = "over_credit"
+
+
+class CapacityError(OstinatoError):
+    """No room for another stream or connection; try again later."""
+
+    code = "at_capacity"
+
+
+class DrainingError(OstinatoError):
+    """The server is shutting down and opens no more streams."""
+
+    code = "draining"
+
+
+class ConnectionLostError(OstinatoError):
+    """The server did not answer in time, or died meanwhile."""
+
+    code = "server_gone"
+
+
+class AudioDeviceError(OstinatoError):
+    """PortAudio or the wanted microphone is missing."""
+
+    code = "no_audio"
+
+
+def _tree(root: type[OstinatoError]) -> dict[str, type[OstinatoError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+BY_CODE = _tree(OstinatoError)
+"""Error class by its code on the wire."""

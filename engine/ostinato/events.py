@@ -1,0 +1,36 @@
+"""What a decoder emits. Shared by pipeline, engine, protocol and clients; imports nothing but NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Kind = Literal["output", "label", "symbol", "class", "end-of-speech"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One result of a stream.
+
+    ``kind`` says which fields matter:
+
+    - ``output``: one frame's raw outputs in ``values``.
+    - ``label``: the most probable label of one frame: ``index``, ``text``, ``probability``.
+    - ``symbol``: a recognised symbol (CTC): ``index``, ``text``, ``probability``; ``time_ms`` is where it was decided.
+    - ``class``: the class of a whole sequence: ``index``, ``text``, ``probability``, all probabilities in ``values``.
+    - ``end-of-speech``: the speaker has stopped; ``time_ms`` is where speech ended.
+
+    ``frame`` is the 0-based number, within the utterance, of the model frame that decided it, and ``time_ms`` where that
+    frame ends in the utterance's audio, in ms from its start (for tokens: the number of tokens consumed).
+    """
+
+    kind: Kind
+    frame: int
+    time_ms: float
+    text: str = ""
+    index: int = -1
+    probability: float = 0.0
+    values: npt.NDArray[np.float32] | None = None

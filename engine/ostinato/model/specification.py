@@ -1,0 +1,460 @@
+"""What a model is, as data: front end, layers and decoder, read from and written to JSON, strictly.
+
+Weights are named ``layers.<i>.<part>`` and described by `weight_shapes`. Gate orders are those of the ONNX operators
+RNN, GRU and LSTM (opset 22), whose formulas `ostinato.kernels` implements: GRU z r h, LSTM i o f c, peepholes i o f.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from ostinato.errors import BadModelFileError
+
+VERSION = 1
+
+Direction = Literal["forward", "backward", "bidirectional"]
+ActivationName = Literal[
+    "identity", "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh",
+    "hard-sigmoid", "elu", "softsign", "softplus",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation function of the ONNX RNN operators; ``alpha`` and ``beta`` None mean ONNX's defaults."""
+
+    name: ActivationName = "tanh"
+    alpha: float | None = None
+    beta: float | None = None
+
+
+# --- front ends -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Log-mel filter banks of mono audio.
+
+    ``convention`` "kaldi": compute-fbank-feats with snip-edges, dither 0, Povey window, pre-emphasis, DC removal, HTK mel
+    scale, power spectrum, natural logarithm floored at float32 epsilon, samples scaled to the int16 range.
+    "slaney": librosa.feature.melspectrogram's defaults (periodic Hann window, Slaney mel scale and area norm, centred
+    frames without padding, samples in [-1, 1]), then the natural logarithm of max(power, 1e-10).
+
+    ``stack`` consecutive frames are concatenated, every ``stride``-th such stack becomes a model frame. If ``normalise``,
+    weights ``front_end.mean`` and ``front_end.scale`` [mels] turn a value v into (v - mean) * scale, before stacking.
+    """
+
+    kind: Literal["log-mel"] = "log-mel"
+    convention: Literal["kaldi", "slaney"] = "kaldi"
+    sample_rate: int = 16000
+    mels: int = 40
+    window_ms: float = 25.0
+    hop_ms: float = 10.0
+    low_hz: float = 20.0
+    high_hz: float = 8000.0
+    stack: int = 1
+    stride: int = 1
+    normalise: bool = False
+
+    @property
+    def frame_size(self) -> int:
+        """Values in one model frame."""
+        return self.mels * self.stack
+
+    @property
+    def frame_ms(self) -> float:
+        """Time from one model frame to the next, in ms."""
+        return self.hop_ms * self.stride
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Text to token ids: characters, or words split at white space. ``unknown`` is the index of the entry that stands
+    for all others; None refuses them."""
+
+    vocabulary: tuple[str, ...]
+    kind: Literal["tokens"] = "tokens"
+    unit: Literal["character", "word"] = "character"
+    unknown: int | None = None
+    lowercase: bool = False
+
+    frame_size = 1
+    frame_ms = 1.0
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Ready frames: float32 vectors of ``size`` values, ``frame_ms`` apart."""
+
+    size: int
+    kind: Literal["frames"] = "frames"
+    frame_ms: float = 10.0
+
+    @property
+    def frame_size(self) -> int:
+        """Values in one frame."""
+        return self.size
+
+
+# --- layers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rnn:
+    """h<t> = f(W x<t> + R h<t-1> + Wb + Rb). ONNX RNN."""
+
+    input: int
+    hidden: int
+    kind: Literal["rnn"] = "rnn"
+    direction: Direction = "forward"
+    activation: Activation = Activation("tanh")
+
+    gates = 1
+
+
+@dataclass(frozen=True)
+class Gru:
+    """ONNX GRU, gates z r h. ``reset`` "after" the product is linear_before_reset=1 (PyTorch, Keras reset_after), "before"
+    is 0 (Cho et al. 2014): n = g(W x + r * (R h + Rb) + Wb) against n = g(W x + R (r * h) + Rb + Wb);
+    h' = (1 - z) * n + z * h."""
+
+    input: int
+    hidden: int
+    kind: Literal["gru"] = "gru"
+    direction: Direction = "forward"
+    reset: Literal["after", "before"] = "after"
+
+    gates = 3
+
+
+@dataclass(frozen=True)
+class Lstm:
+    """ONNX LSTM, gates i o f c. With ``peepholes`` i and f see c<t-1>, o sees c<t> (Gers and Schmidhuber 2000)."""
+
+    input: int
+    hidden: int
+    kind: Literal["lstm"] = "lstm"
+    direction: Direction = "forward"
+    peepholes: bool = False
+
+    gates = 4
+
+
+@dataclass(frozen=True)
+class Dense:
+    """y = f(W x + b)."""
+
+    input: int
+    output: int
+    kind: Literal["dense"] = "dense"
+    activation: Activation = Activation("identity")
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Token id -> a row of ``weights`` [size, output]. First layer only."""
+
+    size: int
+    output: int
+    kind: Literal["embedding"] = "embedding"
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Token id -> a one-hot vector of ``size`` values, never materialised: the layer above looks its weight column up.
+    First layer only, below a recurrent or dense layer."""
+
+    size: int
+    kind: Literal["one-hot"] = "one-hot"
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """exp(x_i - max x) / sum_j exp(x_j - max x)."""
+
+    size: int
+    kind: Literal["softmax"] = "softmax"
+
+
+# --- decoders -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Each frame's raw outputs, as they are."""
+
+    kind: Literal["outputs"] = "outputs"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Each frame's most probable label. Outputs are probabilities (softmax above)."""
+
+    labels: tuple[str, ...]
+    kind: Literal["labels"] = "labels"
+
+
+@dataclass(frozen=True)
+class Ctc:
+    """Greedy (best path) CTC decoding (Graves et al. 2006): repeats collapse, ``blank`` is dropped. Outputs are
+    probabilities (softmax above)."""
+
+    symbols: tuple[str, ...]
+    kind: Literal["ctc"] = "ctc"
+    blank: int = 0
+    separator: str = " "
+
+
+@dataclass(frozen=True)
+class SequenceClass:
+    """The class of the whole sequence: the last frame's probabilities, or their mean over the frames."""
+
+    labels: tuple[str, ...]
+    kind: Literal["sequence-class"] = "sequence-class"
+    pool: Literal["last", "mean"] = "last"
+
+
+@dataclass(frozen=True)
+class EndOfSpeech:
+    """End of speech: output ``index`` (a probability of speech) at least ``threshold`` for ``min_speech_ms``, then below
+    it for ``silence_ms``."""
+
+    kind: Literal["end-of-speech"] = "end-of-speech"
+    index: int = 0
+    threshold: float = 0.5
+    min_speech_ms: float = 100.0
+    silence_ms: float = 600.0
+
+
+FrontEnd: TypeAlias = LogMel | Tokens | Frames
+Recurrent: TypeAlias = Rnn | Gru | Lstm
+Layer: TypeAlias = Rnn | Gru | Lstm | Dense | Embedding | OneHot | Softmax
+Decoder: TypeAlias = Outputs | Labels | Ctc | SequenceClass | EndOfSpeech
+
+FRONT_ENDS = (LogMel, Tokens, Frames)
+RECURRENT = (Rnn, Gru, Lstm)
+LAYERS = (Rnn, Gru, Lstm, Dense, Embedding, OneHot, Softmax)
+DECODERS = (Outputs, Labels, Ctc, SequenceClass, EndOfSpeech)
+
+
+@dataclass(frozen=True)
+class Specification:
+    """A whole pipeline: front end -> layers -> decoder, with a name and where it comes from.
+
+    ``card`` is free text about the model by heading (data, accuracy, licence).
+    """
+
+    name: str
+    front_end: FrontEnd
+    layers: tuple[Layer, ...]
+    decoder: Decoder
+    description: str = ""
+    licence: str = ""
+    card: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def direction(self) -> Literal["unidirectional", "bidirectional"]:
+        """Whether outputs depend on the whole utterance."""
+        causal = all(layer.direction == "forward" for layer in self.layers if isinstance(layer, RECURRENT))
+        return "unidirectional" if causal else "bidirectional"
+
+    @property
+    def output_size(self) -> int:
+        """Values in one frame of the last layer's output (the front end's, if there are no layers)."""
+        return output_size(self.layers[-1]) if self.layers else self.front_end.frame_size
+
+    def to_json(self) -> str:
+        """As JSON text, with the format's version."""
+        return json.dumps({"version": VERSION} | _encode(self), ensure_ascii=False, sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> Specification:
+        """The specification of a JSON text.
+
+        Raises BadModelFileError naming the place for anything unknown, missing, of the wrong type, or inconsistent.
+        """
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise BadModelFileError(f"the specification is not JSON: {error}") from error
+        if not isinstance(raw, dict):
+            raise BadModelFileError("the specification is not a JSON object")
+        version = raw.pop("version", None)
+        if version != VERSION:
+            raise BadModelFileError(
+                f"specification version {version!r} is unknown here (this Ostinato reads {VERSION}): "
+                "use the Ostinato that wrote the file, or write it again"
+            )
+        specification: Specification = _decode(Specification, raw, "specification")
+        specification.check()
+        return specification
+
+    def check(self) -> None:
+        """Raise BadModelFileError if sizes do not fit together or are out of range."""
+        for index, layer in enumerate(self.layers):
+            where = f"layers[{index}] ({layer.kind})"
+            for field in dataclasses.fields(layer):
+                value = getattr(layer, field.name)
+                if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= 65536:
+                    raise BadModelFileError(f"{where}: {field.name} = {value} is not from 1 to 65536")
+            if isinstance(layer, Embedding | OneHot):
+                if index or not isinstance(self.front_end, Tokens):
+                    raise BadModelFileError(f"{where} must be the first layer, above a tokens front end")
+                have, want = len(self.front_end.vocabulary), layer.size
+            else:
+                below = self.layers[index - 1] if index else None
+                have = output_size(below) if below else self.front_end.frame_size
+                want = layer.size if isinstance(layer, Softmax) else layer.input
+            if have != want:
+                raise BadModelFileError(f"{where} takes {want} values, what is below it gives {have}")
+            if isinstance(layer, OneHot):
+                above = self.layers[index + 1] if index + 1 < len(self.layers) else None
+                if not isinstance(above, Rnn | Gru | Lstm | Dense):
+                    raise BadModelFileError(f"{where} must be below a recurrent or dense layer")
+        if self.layers and isinstance(self.front_end, Tokens) and not isinstance(self.layers[0], Embedding | OneHot):
+            raise BadModelFileError("a tokens front end needs an embedding or one-hot layer above it")
+        self._check_front_end()
+        self._check_decoder()
+
+    def _check_front_end(self) -> None:
+        front = self.front_end
+        if isinstance(front, LogMel):
+            positive = (
+                front.sample_rate,
+                front.mels,
+                front.window_ms,
+                front.hop_ms,
+                front.stack,
+                front.stride,
+            )
+            if min(positive) <= 0 or not 0 <= front.low_hz < front.high_hz <= front.sample_rate / 2:
+                raise BadModelFileError(
+                    "front_end: sizes must be positive and 0 <= low_hz < high_hz <= sample_rate / 2"
+                )
+        elif isinstance(front, Tokens):
+            if len(set(front.vocabulary)) != len(front.vocabulary) or not front.vocabulary:
+                raise BadModelFileError("front_end: the vocabulary is empty or names an entry twice")
+            if front.unknown is not None and not 0 <= front.unknown < len(front.vocabulary):
+                raise BadModelFileError(f"front_end: unknown = {front.unknown} is outside the vocabulary")
+        elif front.size <= 0 or front.frame_ms <= 0:
+            raise BadModelFileError("front_end: size and frame_ms must be positive")
+
+    def _check_decoder(self) -> None:
+        decoder, size = self.decoder, self.output_size
+        names = {"labels": "labels", "sequence-class": "labels", "ctc": "symbols"}.get(decoder.kind)
+        if names and len(getattr(decoder, names)) != size:
+            raise BadModelFileError(f"decoder: {len(getattr(decoder, names))} {names} for {size} outputs")
+        if isinstance(decoder, Ctc) and not 0 <= decoder.blank < size:
+            raise BadModelFileError(f"decoder: blank = {decoder.blank} is outside the {size} outputs")
+        if isinstance(decoder, EndOfSpeech) and not 0 <= decoder.index < size:
+            raise BadModelFileError(f"decoder: index = {decoder.index} is outside the {size} outputs")
+
+
+def output_size(layer: Layer) -> int:
+    """Values in one frame of a layer's output: [forward, backward] side by side for a bidirectional one."""
+    if isinstance(layer, Rnn | Gru | Lstm):
+        return layer.hidden * (2 if layer.direction == "bidirectional" else 1)
+    return layer.size if isinstance(layer, OneHot | Softmax) else layer.output
+
+
+def directions(layer: Recurrent) -> tuple[str, ...]:
+    """The directions that a recurrent layer runs in, in the order of its outputs."""
+    return ("forward", "backward") if layer.direction == "bidirectional" else (layer.direction,)
+
+
+def weight_shapes(specification: Specification) -> dict[str, tuple[int, ...]]:
+    """Every weight that a model file of this specification holds: name -> shape (all float32).
+
+    Recurrent, per direction: ``layers.<i>.<direction>.W`` [gates * hidden, input], ``.R`` [gates * hidden, hidden],
+    ``.Wb`` and ``.Rb`` [gates * hidden], LSTM with peepholes ``.P`` [3 * hidden]. Dense: ``layers.<i>.W`` [output, input],
+    ``layers.<i>.b`` [output]. Embedding: ``layers.<i>.E`` [size, output]. Normalised LogMel: ``front_end.mean`` and
+    ``front_end.scale`` [mels].
+    """
+    return dict(_weight_shapes(specification))
+
+
+def _weight_shapes(specification: Specification) -> Iterator[tuple[str, tuple[int, ...]]]:
+    front = specification.front_end
+    if isinstance(front, LogMel) and front.normalise:
+        yield "front_end.mean", (front.mels,)
+        yield "front_end.scale", (front.mels,)
+    for i, layer in enumerate(specification.layers):
+        if isinstance(layer, Rnn | Gru | Lstm):
+            rows = layer.gates * layer.hidden
+            for direction in directions(layer):
+                yield f"layers.{i}.{direction}.W", (rows, layer.input)
+                yield f"layers.{i}.{direction}.R", (rows, layer.hidden)
+                yield f"layers.{i}.{direction}.Wb", (rows,)
+                yield f"layers.{i}.{direction}.Rb", (rows,)
+                if isinstance(layer, Lstm) and layer.peepholes:
+                    yield f"layers.{i}.{direction}.P", (3 * layer.hidden,)
+        elif isinstance(layer, Dense):
+            yield f"layers.{i}.W", (layer.output, layer.input)
+            yield f"layers.{i}.b", (layer.output,)
+        elif isinstance(layer, Embedding):
+            yield f"layers.{i}.E", (layer.size, layer.output)
+
+
+# --- strict JSON for the dataclasses above --------------------------------------------------------------------------
+
+
+def _encode(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    return value
+
+
+def _decode(wanted: Any, raw: Any, where: str) -> Any:
+    """The value of type ``wanted`` that the JSON value ``raw`` stands for; BadModelFileError if there is none."""
+    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    if dataclasses.is_dataclass(wanted):
+        return _decode_dataclass(typing.cast(type, wanted), raw, where)
+    if origin in (types.UnionType, typing.Union):
+        return _decode_union(parts, raw, where)
+    if origin is Literal:
+        if raw in parts and isinstance(raw, str):
+            return raw
+        raise BadModelFileError(f"{where} is {raw!r}, not one of {', '.join(map(repr, parts))}")
+    if origin is tuple and isinstance(raw, list):
+        return tuple(_decode(parts[0], item, f"{where}[{i}]") for i, item in enumerate(raw))
+    if origin is dict and isinstance(raw, dict):
+        return {key: _decode(parts[1], item, f"{where}.{key}") for key, item in raw.items()}
+    if wanted is float and isinstance(raw, int | float) and not isinstance(raw, bool):
+        return float(raw)
+    if isinstance(wanted, type) and type(raw) is wanted:
+        return raw
+    raise BadModelFileError(f"{where} is {raw!r}, not of type {getattr(wanted, '__name__', wanted)}")
+
+
+def _decode_union(parts: tuple[Any, ...], raw: Any, where: str) -> Any:
+    if type(None) in parts:
+        return None if raw is None else _decode(next(p for p in parts if p is not type(None)), raw, where)
+    by_kind = {typing.get_args(typing.get_type_hints(part)["kind"])[0]: part for part in parts}
+    kind = raw.get("kind") if isinstance(raw, dict) else None
+    if kind not in by_kind:
+        raise BadModelFileError(f"{where}: kind {kind!r} is not one of {', '.join(map(repr, by_kind))}")
+    return _decode(by_kind[kind], raw, where)
+
+
+def _decode_dataclass(wanted: type, raw: Any, where: str) -> Any:
+    if not isinstance(raw, dict):
+        raise BadModelFileError(f"{where} is not a JSON object")
+    hints, fields = typing.get_type_hints(wanted), {f.name: f for f in dataclasses.fields(wanted)}
+    if unknown := sorted(set(raw) - set(fields)):
+        raise BadModelFileError(f"{where}: unknown field {unknown[0]!r}")
+    required = {
+        name
+        for name, f in fields.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(required - set(raw)):
+        raise BadModelFileError(f"{where}: field {missing[0]!r} is missing")
+    return wanted(**{name: _decode(hints[name], value, f"{where}.{name}") for name, value in raw.items()})
