@@ -19,12 +19,12 @@ class Event:
 
     - ``output``: one frame's raw outputs in ``values``.
     - ``label``: the most probable label of one frame: ``index``, ``text``, ``probability``.
-    - ``symbol``: a recognised symbol (CTC): ``index``, ``text``, ``probability``; ``time_ms`` is where it was decided.
+    - ``symbol``: a recognised symbol (CTC): ``index``, ``text``, ``probability``.
     - ``class``: the class of a whole sequence: ``index``, ``text``, ``probability``, all probabilities in ``values``.
     - ``end-of-speech``: the speaker has stopped; ``time_ms`` is where speech ended.
 
-    ``frame`` is the 0-based number, within the utterance, of the model frame that decided it, and ``time_ms`` where that
-    frame ends in the utterance's audio, in ms from its start (for tokens: the number of tokens consumed).
+    ``frame`` is the 0-based number, within the utterance, of the model frame that decided it, and ``time_ms`` where
+    that frame ends in the utterance's audio, in ms from its start (for tokens: the number of tokens consumed).
     """
 
     kind: Kind

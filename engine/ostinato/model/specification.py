@@ -41,13 +41,13 @@ class Activation:
 class LogMel:
     """Log-mel filter banks of mono audio.
 
-    ``convention`` "kaldi": compute-fbank-feats with snip-edges, dither 0, Povey window, pre-emphasis, DC removal, HTK mel
-    scale, power spectrum, natural logarithm floored at float32 epsilon, samples scaled to the int16 range.
+    ``convention`` "kaldi": compute-fbank-feats with snip-edges, dither 0, Povey window, pre-emphasis, DC removal, HTK
+    mel scale, power spectrum, natural logarithm floored at float32 epsilon, samples scaled to the int16 range.
     "slaney": librosa.feature.melspectrogram's defaults (periodic Hann window, Slaney mel scale and area norm, centred
     frames without padding, samples in [-1, 1]), then the natural logarithm of max(power, 1e-10).
 
-    ``stack`` consecutive frames are concatenated, every ``stride``-th such stack becomes a model frame. If ``normalise``,
-    weights ``front_end.mean`` and ``front_end.scale`` [mels] turn a value v into (v - mean) * scale, before stacking.
+    ``stack`` consecutive frames are concatenated, every ``stride``-th such stack becomes a model frame. If
+    ``normalise``, weights ``front_end.mean`` and ``front_end.scale`` [mels] turn a value v into (v - mean) * scale, before stacking.
     """
 
     kind: Literal["log-mel"] = "log-mel"
@@ -120,8 +120,8 @@ class Rnn:
 
 @dataclass(frozen=True)
 class Gru:
-    """ONNX GRU, gates z r h. ``reset`` "after" the product is linear_before_reset=1 (PyTorch, Keras reset_after), "before"
-    is 0 (Cho et al. 2014): n = g(W x + r * (R h + Rb) + Wb) against n = g(W x + R (r * h) + Rb + Wb);
+    """ONNX GRU, gates z r h. ``reset`` "after" the product is linear_before_reset=1 (PyTorch, Keras reset_after),
+    "before" is 0 (Cho et al. 2014): n = g(W x + r * (R h + Rb) + Wb) against n = g(W x + R (r * h) + Rb + Wb);
     h' = (1 - z) * n + z * h."""
 
     input: int
@@ -167,8 +167,8 @@ class Embedding:
 
 @dataclass(frozen=True)
 class OneHot:
-    """Token id -> a one-hot vector of ``size`` values, never materialised: the layer above looks its weight column up.
-    First layer only, below a recurrent or dense layer."""
+    """Token id -> a one-hot vector of ``size`` values, never materialised: the layer above looks its weight column
+    up. First layer only, below a recurrent or dense layer."""
 
     size: int
     kind: Literal["one-hot"] = "one-hot"
@@ -222,8 +222,8 @@ class SequenceClass:
 
 @dataclass(frozen=True)
 class EndOfSpeech:
-    """End of speech: output ``index`` (a probability of speech) at least ``threshold`` for ``min_speech_ms``, then below
-    it for ``silence_ms``."""
+    """End of speech: output ``index`` (a probability of speech) at least ``threshold`` for ``min_speech_ms``, then
+    below it for ``silence_ms``."""
 
     kind: Literal["end-of-speech"] = "end-of-speech"
     index: int = 0
@@ -372,9 +372,9 @@ def weight_shapes(specification: Specification) -> dict[str, tuple[int, ...]]:
     """Every weight that a model file of this specification holds: name -> shape (all float32).
 
     Recurrent, per direction: ``layers.<i>.<direction>.W`` [gates * hidden, input], ``.R`` [gates * hidden, hidden],
-    ``.Wb`` and ``.Rb`` [gates * hidden], LSTM with peepholes ``.P`` [3 * hidden]. Dense: ``layers.<i>.W`` [output, input],
-    ``layers.<i>.b`` [output]. Embedding: ``layers.<i>.E`` [size, output]. Normalised LogMel: ``front_end.mean`` and
-    ``front_end.scale`` [mels].
+    ``.Wb`` and ``.Rb`` [gates * hidden], LSTM with peepholes ``.P`` [3 * hidden]. Dense: ``layers.<i>.W``
+    [output, input], ``layers.<i>.b`` [output]. Embedding: ``layers.<i>.E`` [size, output]. Normalised LogMel:
+    ``front_end.mean`` and ``front_end.scale`` [mels].
     """
     return dict(_weight_shapes(specification))
 
