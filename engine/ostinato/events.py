@@ -34,3 +34,5 @@ class Event:
     index: int = -1
     probability: float = 0.0
     values: npt.NDArray[np.float32] | None = None
+    utterance: int = 0
+    utterance_ms: float = 0.0
