@@ -1,0 +1,55 @@
+# The same few commands for people and CI; `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean
+
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+
+demo: $(VENV)/.usable ## compare the two bundled models on the bundled recording, in numbers and in a picture
+	@mkdir -p demo
+	@$(BIN)/ostinato compare --json demo/compare.json --plot demo/compare.png
+	@printf '\n%s\n%s\n%s\n' 'With your own microphone:' \
+	  '  $(BIN)/ostinato listen digits-uni      digits appear while you speak' \
+	  '  $(BIN)/ostinato listen digits-bi       digits appear once you have paused'
+	@$(BIN)/python -c 'import sounddevice' 2>/dev/null || printf '%s\n' \
+	  'A microphone needs PortAudio, which this machine lacks: on Debian and Ubuntu, apt install libportaudio2 libasound2-plugins'
+
+test: $(VENV)/.developing ## run all tests
+	@$(BIN)/ostinato doctor --only kernels
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: $(VENV)/.developing ## style, format, types, storeys
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.developing ## rewrite in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## forget what was installed, built and measured
+	rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# Installed again only when pyproject.toml changed.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Ostinato needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); echo "Making $(VENV) failed: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+
+$(VENV)/.usable: pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing Ostinato into $(VENV) (once)'
+	@$(PIP) install --quiet --editable '.[plot]'
+	@touch $@
+
+$(VENV)/.developing: pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing Ostinato and its development tools into $(VENV) (once)'
+	@$(PIP) install --quiet --editable '.[dev]'
+	@touch $(VENV)/.usable $@

@@ -1,0 +1,208 @@
+"""The picture of a comparison: the waveform, below it when each model showed each symbol, below that what length costs."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ostinato_bench.comparison import Comparison, ModelRun, Shown, spoken_words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette: distinct for all common kinds of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+INK, SOFT, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
+TOGETHER_MS = 60.0
+"""Results that came within this time of each other are drawn as one group of words."""
+
+
+def draw(comparison: Comparison, path: Path) -> None:
+    """Write the picture of ``comparison`` to ``path`` as a PNG 1600 pixels wide."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    runs = comparison.models
+    style = {
+        "font.size": 9,
+        "text.color": INK,
+        "axes.edgecolor": SOFT,
+        "axes.labelcolor": SOFT,
+        "xtick.color": SOFT,
+        "ytick.color": SOFT,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    with plt.rc_context(style):
+        lanes = [1.3] + [1.4] * len(runs)
+        height = 0.6 + sum(lanes) + 3.0
+        figure = plt.figure(figsize=(10, height), dpi=160)
+        across = {"left": 0.075, "right": 0.985}
+        grid = figure.add_gridspec(
+            len(lanes), 1, height_ratios=lanes, top=1 - 0.6 / height, bottom=3.0 / height, hspace=0.3, **across
+        )
+        below = figure.add_gridspec(1, 2, wspace=0.24, top=2.2 / height, bottom=0.45 / height, **across)
+        figure.suptitle("When was each word shown?", x=0.075, y=1 - 0.1 / height, ha="left", size=15, weight="bold")
+        wave = figure.add_subplot(grid[0])
+        _wave(wave, comparison)
+        for index, run in enumerate(runs):
+            _lane(figure.add_subplot(grid[index + 1], sharex=wave), run, comparison, COLOURS[index % len(COLOURS)])
+        _latencies(figure.add_subplot(below[0]), comparison)
+        _by_length(figure.add_subplot(below[1]), comparison)
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def _wave(axes: Axes, comparison: Comparison) -> None:
+    samples, rate, seconds = comparison.samples, comparison.sample_rate, comparison.seconds
+    peak = float(np.abs(samples).max(initial=1e-6))
+    step = max(len(samples) // 1400, 1)
+    blocks = samples[: len(samples) // step * step].reshape(-1, step) / peak
+    times = (np.arange(len(blocks)) + 0.5) * step / rate
+    axes.fill_between(times, blocks.min(1), blocks.max(1), color="#8a8a8a", linewidth=0)
+    for start, end, word in spoken_words(samples, rate, comparison.transcript):
+        axes.plot([start, end], [1.13, 1.13], color=INK, linewidth=1.4, solid_capstyle="butt")
+        axes.text((start + end) / 2, 1.24, word, ha="center", va="bottom", size=9)
+    last = max([seconds * 1e3, *(shown.shown_ms for run in comparison.models for shown in run.shown)]) / 1e3
+    axes.set(xlim=(0, last + 0.17 * seconds), ylim=(-1.05, 1.75), yticks=[])
+    axes.spines["left"].set_visible(False)
+    _end_of_speech(axes, seconds)
+    axes.text(seconds, 1.75, " end of the recording", size=8, color=SOFT, va="top")
+    axes.set_title("What was said", loc="left", size=10, weight="bold", pad=4)
+    axes.tick_params(axis="x", labelbottom=False, length=0)
+
+
+def _lane(axes: Axes, run: ModelRun, comparison: Comparison, colour: str) -> None:
+    """Each symbol's way from where it was spoken (top) to when it was shown (bottom)."""
+    axes.set(ylim=(-0.72, 1.1), yticks=[])
+    axes.spines["left"].set_visible(False)
+    _end_of_speech(axes, comparison.seconds)
+    groups = _groups(run.shown)
+    for group in groups:
+        for shown in group:
+            axes.plot(
+                [shown.spoken_ms / 1e3, shown.shown_ms / 1e3], [1.0, 0.18], color=colour, linewidth=0.9, alpha=0.75
+            )
+            axes.plot(shown.spoken_ms / 1e3, 1.0, "o", color=colour, markersize=3, markeredgewidth=0)
+        at = group[0].shown_ms / 1e3
+        axes.plot(at, 0.18, "v", color=colour, markersize=4, markeredgewidth=0)
+        alone = len(group) == 1
+        axes.text(
+            at if alone else at + 0.004 * comparison.seconds,
+            0.02,
+            group[0].text if alone else _wrapped([shown.text for shown in group]),
+            ha="center" if alone else "left",
+            va="top",
+            size=9,
+            weight="bold",
+            color=colour,
+            linespacing=1.15,
+        )
+    if not run.shown:
+        axes.text(comparison.seconds / 2, 0.4, "nothing was recognised", ha="center", color=SOFT, style="italic")
+    delay = "waits for the end of the utterance" if run.delay_ms is None else f"delay {run.delay_ms:.0f} ms"
+    errors = "" if run.error_rate is None else f", {100 * run.error_rate:.0f} % of the words wrong"
+    axes.set_title(run.name, loc="left", size=10, weight="bold", color=colour, pad=4)
+    axes.set_title(
+        f"{run.direction}, {delay}; final {_duration(run.final_ms)} after the end{errors}",
+        loc="right", size=8.5, color=SOFT, pad=4,
+    )  # fmt: skip
+    axes.text(-0.012, 0.94, "spoken", transform=axes.transAxes, ha="right", va="center", size=8, color=SOFT)
+    axes.text(-0.012, 0.46, "shown", transform=axes.transAxes, ha="right", va="center", size=8, color=SOFT)
+    if run is comparison.models[-1]:
+        axes.tick_params(axis="x", labelsize=8)
+        axes.set_xlabel("seconds since the first sample was spoken", size=8.5, labelpad=2)
+    else:
+        axes.tick_params(axis="x", labelbottom=False, length=0)
+
+
+def _latencies(axes: Axes, comparison: Comparison) -> None:
+    """One dot per result; a bar from p50 to p99."""
+    runs = comparison.models
+    floor = 1.0
+    for index, run in enumerate(runs):
+        colour, y = COLOURS[index % len(COLOURS)], len(runs) - 1 - index
+        latencies = [max(shown.latency_ms, floor) for shown in run.shown]
+        axes.plot(latencies, [y] * len(latencies), "o", color=colour, alpha=0.35, markersize=5, markeredgewidth=0)
+        median = run.latency_ms["p50"]
+        if median is not None:
+            axes.plot([max(median, floor)] * 2, [y - 0.22, y + 0.22], color=colour, linewidth=2)
+            axes.text(max(median, floor), y + 0.27, _duration(median), ha="center", va="bottom", color=colour, size=9)
+    axes.set(xscale="log", ylim=(-0.6, len(runs) - 0.3), yticks=range(len(runs)))
+    axes.set_yticklabels([run.name for run in reversed(runs)], size=8.5)
+    left, right = axes.get_xlim()
+    axes.set_xlim(min(left, 10), max(right, 1000))
+    _plain_log(axes.xaxis)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_title("From spoken to shown, each word (bar: median)", loc="left", size=10, weight="bold")
+    axes.set_xlabel("ms", size=8.5, labelpad=1)
+
+
+def _by_length(axes: Axes, comparison: Comparison) -> None:
+    """Computing left to do after the end of speech, against the utterance's length."""
+    axes.set(xscale="log", yscale="log")
+    for index, run in enumerate(comparison.models):
+        rows = [row for row in comparison.by_length if row.name == run.name]
+        if not rows:
+            continue
+        colour = COLOURS[index % len(COLOURS)]
+        marker = "os^Dvp"[index % 6]
+        axes.plot([r.seconds for r in rows], [r.final_ms for r in rows], f"-{marker}", color=colour, markersize=4.5)
+        axes.annotate(
+            f" {run.name}\n {_duration(rows[-1].final_ms)}", (rows[-1].seconds, rows[-1].final_ms),
+            color=colour, size=8.5, va="center", xytext=(3, 0), textcoords="offset points",
+        )  # fmt: skip
+    lengths = sorted({row.seconds for row in comparison.by_length})
+    if lengths:
+        axes.set_xlim(lengths[0] / 1.2, lengths[-1] * 2.6)
+        axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
+        axes.set_xticks([], minor=True)
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(bottom / 1.7, top * 1.7)
+    _plain_log(axes.yaxis)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_title("Computing left after the end of speech", loc="left", size=10, weight="bold")
+    axes.set_xlabel("length of the utterance, s", size=8.5, labelpad=1)
+    axes.set_ylabel("ms", size=8.5, labelpad=1)
+
+
+def _plain_log(axis: Any) -> None:
+    """Plain numbers (10, 100, 1000) on a logarithmic axis."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _end_of_speech(axes: Axes, seconds: float) -> None:
+    axes.axvline(seconds, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
+
+
+def _groups(shown: tuple[Shown, ...]) -> list[list[Shown]]:
+    """Results in the order shown, those that came at about the same time together."""
+    ordered = sorted(shown, key=lambda one: one.shown_ms)
+    number, previous = 0, float("-inf")
+    numbered: list[tuple[int, Shown]] = []
+    for one in ordered:
+        number += one.shown_ms - previous > TOGETHER_MS
+        previous = one.shown_ms
+        numbered.append((number, one))
+    return [[one for _, one in group] for _, group in groupby(numbered, key=lambda pair: pair[0])]
+
+
+def _wrapped(words: list[str]) -> str:
+    """Words in lines of about equal length, at most four lines."""
+    per_line = max(3, -(-len(words) // 4)) if max(map(len, words)) > 1 else 10
+    return "\n".join(" ".join(words[at : at + per_line]) for at in range(0, len(words), per_line))
+
+
+def _duration(ms: float) -> str:
+    """For people: 4.2 ms, 85 ms, 1.3 s."""
+    return f"{ms / 1e3:.1f} s" if ms >= 1000 else f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
