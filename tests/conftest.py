@@ -1,4 +1,4 @@
-"""What every test lives under: loopback only, a limit on its time (pytest-timeout in pyproject.toml), and in CI nothing skipped."""
+"""What every test lives under: loopback only, limited time (pytest-timeout, see pyproject.toml), in CI nothing skipped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Turn a pass with skips into a failure in CI; runs in the controlling process, which sees all workers' reports."""
+    """Turn a pass with skips into a failure in CI; acts in the controlling process, which sees all reports."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if IN_CI and reporter is not None and reporter.stats.get("skipped") and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

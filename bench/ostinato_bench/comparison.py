@@ -1,4 +1,4 @@
-"""What a comparison of models on one recording found, as data: what the table, the JSON and the picture are made from."""
+"""What a comparison of models on one recording found, as data, for the table, the JSON and the picture."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class ModelRun:
 
 @dataclass(frozen=True)
 class LengthRow:
-    """What an utterance of ``seconds`` costs after its end: the median over ``repeats`` of the time from sending its last
-    chunk to the final result, all earlier audio having been processed before."""
+    """What an utterance of ``seconds`` costs after its end: the median over ``repeats`` of the time from sending its
+    last chunk to the final result, all earlier audio having been processed before."""
 
     name: str
     seconds: float
@@ -120,7 +120,7 @@ class Comparison:
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    """p50, p90 and p99 of ``values``: the smallest value that at least that share does not exceed; None if there are none."""
+    """p50, p90 and p99 of ``values``: the smallest value that at least that share does not exceed; None of nothing."""
     ordered = sorted(values)
     return {
         f"p{share}": ordered[math.ceil(share / 100 * len(ordered)) - 1] if ordered else None for share in (50, 90, 99)

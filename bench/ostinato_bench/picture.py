@@ -1,4 +1,4 @@
-"""The picture of a comparison: the waveform, below it when each model showed each symbol, below that what length costs."""
+"""The picture of a comparison: the waveform, when each model showed each symbol, and what length costs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draw(comparison: Comparison, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     runs = comparison.models
-    style = {
+    style: dict[Any, Any] = {
         "font.size": 9,
         "text.color": INK,
         "axes.edgecolor": SOFT,
