@@ -1,0 +1,47 @@
+"""Finding models by name: those in the package, and those in the folders that the user names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ostinato.errors import UnknownModelError
+from ostinato.model.file import SUFFIX
+
+BUNDLED = Path(__file__).parent.parent / "models"
+"""The folder of the models that ship in the package."""
+
+
+def available(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]:
+    """Name -> path of the model files in ``folders`` and the package; the first folder that has a name wins.
+
+    A model's name is its file's, without the suffix. Raises UnknownModelError for a folder that does not exist.
+    """
+    found: dict[str, Path] = {}
+    for folder in (*map(Path, folders), BUNDLED):
+        if folder != BUNDLED and not folder.is_dir():
+            raise UnknownModelError(f"{folder}: there is no such folder of models")
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            if not path.name.startswith("."):
+                found.setdefault(path.name.removesuffix(SUFFIX), path)
+    return found
+
+
+def resolve(name_or_path: str | os.PathLike[str], folders: Iterable[str | os.PathLike[str]] = ()) -> Path:
+    """The model file of that name, or at that path (anything with a folder or the suffix is a path).
+
+    Raises UnknownModelError, listing the models there are.
+    """
+    text = os.fspath(name_or_path)
+    if text.endswith(SUFFIX) or Path(text).name != text:
+        path = Path(text)
+        if path.is_file():
+            return path
+    models = available(folders)
+    if text in models:
+        return models[text]
+    names = ", ".join(sorted(models)) or "none"
+    raise UnknownModelError(
+        f"there is no model {text!r}: the models are {names}, or give the path of a {SUFFIX} file"
+    )
