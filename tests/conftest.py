@@ -1,4 +1,4 @@
-"""What every test lives under: loopback only, limited time (pytest-timeout, see pyproject.toml), in CI nothing skipped."""
+"""What every test lives under: loopback only, limited time (pytest-timeout), in CI nothing skipped."""
 
 from __future__ import annotations
 

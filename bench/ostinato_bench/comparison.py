@@ -120,7 +120,7 @@ class Comparison:
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    """p50, p90 and p99 of ``values``: the smallest value that at least that share does not exceed; None of nothing."""
+    """p50, p90 and p99 of ``values``: the smallest value that at least that share does not exceed; None if none."""
     ordered = sorted(values)
     return {
         f"p{share}": ordered[math.ceil(share / 100 * len(ordered)) - 1] if ordered else None for share in (50, 90, 99)
