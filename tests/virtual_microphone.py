@@ -3,7 +3,7 @@
     python tests/virtual_microphone.py --play speech.wav -- ostinato listen digits-uni --seconds 12
 
 runs the command with that microphone as the default one and plays the recording into it. Nothing outside a folder of
-its own is touched: there live the daemon's socket and an ALSA configuration that leads to it (Debian's PortAudio speaks
+its own is touched: there live the daemon's socket and ALSA settings that lead to it (Debian's PortAudio speaks
 ALSA, not PulseAudio).
 """
 

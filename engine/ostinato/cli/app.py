@@ -1,0 +1,214 @@
+"""The commands and their options. What a command does is in the module that it imports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="ostinato",
+    help="Recurrent neural networks in real time: speech and tokens in, results out, frame by frame.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+bench = typer.Typer(no_args_is_help=True, help="Measure this machine: kernels, or a server under load.")
+train = typer.Typer(no_args_is_help=True, help="Train the bundled models anew.")
+app.add_typer(bench, name="bench")
+app.add_typer(train, name="train")
+
+LOOPBACK = "tcp://127.0.0.1:7077"
+
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or the path of a model file.")]
+ModelsFolder = Annotated[
+    Path | None, typer.Option("--models", metavar="DIR", help="A folder of model files, beside the bundled ones.",
+                              file_okay=False, exists=True),
+]  # fmt: skip
+Connect = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENDPOINT", help=f"A running server, such as {LOOPBACK}. Without it a private one is started."
+    ),
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file.", dir_okay=False)
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ostinato import __version__
+
+        typer.echo(f"ostinato {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def models(folder: ModelsFolder = None) -> None:
+    """List the bundled models and those of a folder."""
+    from ostinato.cli.show import show_models
+
+    show_models(folder)
+
+
+@app.command()
+def inspect(model: ModelArgument, folder: ModelsFolder = None) -> None:
+    """Show a model: its layers, sizes, delay, state, and its card."""
+    from ostinato.cli.show import show_model
+
+    show_model(model, folder)
+
+
+@app.command()
+def serve(
+    folder: ModelsFolder = None,
+    bind: Annotated[str, typer.Option(metavar="ENDPOINT", help="Where to listen; loopback only.")] = LOOPBACK,
+) -> None:
+    """Serve models over ZeroMQ until interrupted."""
+    from ostinato.server import serve
+
+    serve(bind, folders=[folder] if folder else [])
+
+
+@app.command()
+def listen(
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="A model's name, or the path of a model file.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A recording instead of the microphone.", exists=True, dir_okay=False),
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="The file as fast as possible, not at the pace of speech.")
+    ] = False,
+    text: Annotated[bool, typer.Option("--text", help="Standard input instead, for models that read text.")] = False,
+    device: Annotated[
+        str | None, typer.Option(metavar="N", help="The microphone, by its number or a part of its name.")
+    ] = None,
+    list_devices: Annotated[bool, typer.Option("--list-devices", help="List the microphones and exit.")] = False,
+    connect: Connect = None,
+    folder: ModelsFolder = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", min=0.1, help="Stop after so many seconds of input.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, instead of text.")] = False,
+) -> None:
+    """Show what a model recognises, as it comes, from the microphone, a file or standard input."""
+    from ostinato.cli import listen as command
+
+    if list_devices:
+        command.show_devices()
+        return
+    if model is None:
+        raise typer.BadParameter("which model? `ostinato models` lists them", param_hint="MODEL")
+    if sum((file is not None, text, device is not None)) > 1:
+        raise typer.BadParameter("give only one of --file, --text and --device")
+    if fast and file is None:
+        raise typer.BadParameter("--fast needs --file: a microphone is never faster than speech")
+    if connect and folder:
+        raise typer.BadParameter("--models is the private server's: one that runs already has its own")
+    command.listen(
+        model, command.Source(file=file, fast=fast, text=text, device=device), connect, folder, seconds, json
+    )
+
+
+@app.command()
+def compare(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help="Models to compare.", show_default="digits-uni digits-bi"),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The recording.", show_default="a bundled one", exists=True, dir_okay=False
+        ),
+    ] = None,
+    transcript: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What is said in it.", show_default="the .txt beside FILE")
+    ] = None,
+    json: Json = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture, a PNG.", dir_okay=False)] = None,
+    connect: Connect = None,
+    folder: ModelsFolder = None,
+) -> None:
+    """Compare models on one recording, spoken in real time: what each says, and how long one waits for it."""
+    from ostinato.cli.compare import compare
+
+    if connect and folder:
+        raise typer.BadParameter("--models is the private server's: one that runs already has its own")
+    compare(models, file, transcript, json, plot, connect, folder)
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument,
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR", help="Recordings with a .txt of the same name beside each.", exists=True, file_okay=False
+        ),
+    ],
+    folder: ModelsFolder = None,
+    json: Json = None,
+) -> None:
+    """Count a model's errors on transcribed recordings, by folder (one per voice, say) and in all."""
+    from ostinato.cli.evaluate import evaluate
+
+    evaluate(model, data, folder, json)
+
+
+@app.command()
+def doctor(
+    only: Annotated[
+        str | None, typer.Option(metavar="TOPIC", help="Only this topic: python, kernels, models, audio or network.")
+    ] = None,
+) -> None:
+    """Check this machine: Python, processor, kernels, models, microphones, ZeroMQ."""
+    from ostinato.cli.doctor import examine
+
+    raise typer.Exit(examine(only))
+
+
+@bench.command()
+def kernels(
+    json: Json = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repeats.")] = False,
+) -> None:
+    """Time the recurrent cells beside ONNX Runtime's, on one thread."""
+    from ostinato.cli.bench import kernels
+
+    kernels(json, quick)
+
+
+@bench.command()
+def load(
+    streams: Annotated[int, typer.Option(min=1, help="Streams at once.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="How long each one speaks.")] = 20.0,
+    json: Json = None,
+) -> None:
+    """Time a server under many streams of speech, paced in real time."""
+    from ostinato.cli.bench import load
+
+    load(streams, seconds, json)
+
+
+@train.command()
+def digits() -> None:
+    """Train digits-uni and digits-bi on synthetic voices."""
+    from ostinato.cli.train import digits
+
+    digits()

@@ -1,0 +1,47 @@
+"""How the commands speak: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def complain(message: str) -> None:
+    """An error, in red, on standard error."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """What a user may want to know but did not ask for, on standard error."""
+    err.print(f"[dim]{escape(message)}[/]", soft_wrap=True)
+
+
+def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:
+    """An empty table in the house style; the columns named in ``right`` are aligned right."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left")
+    return made
+
+
+def size(count: int) -> str:
+    """Bytes for people: 512 B, 1.5 KB, 12 MB."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.3g} KB" if count < 1e6 else f"{count / 1e6:.3g} MB"
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds for people: 4.2 ms, 85 ms, 1.3 s; a dash for None."""
+    if ms is None:
+        return "–"
+    return f"{ms / 1e3:.1f} s" if ms >= 1000 else f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
+
+
+def delay(ms: float | None) -> str:
+    """A model's delay for people; None is the whole utterance."""
+    return "the utterance" if ms is None else f"{ms:.0f} ms"

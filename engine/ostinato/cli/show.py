@@ -1,0 +1,124 @@
+"""``ostinato models`` and ``ostinato inspect``: what models there are, and what one is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from ostinato.cli.console import delay, out, size, table
+from ostinato.errors import BadModelFileError
+from ostinato.model import bundled
+from ostinato.model.specification import Layer, LogMel, Specification, Tokens, output_size, weight_shapes
+from ostinato.streaming import load
+
+if TYPE_CHECKING:
+    from ostinato.streaming import Model
+
+
+def folders(folder: Path | None) -> list[Path]:
+    """The folders to look for models in, beside the package's."""
+    return [] if folder is None else [folder]
+
+
+def show_models(folder: Path | None) -> None:
+    """One line per model; a file that is no model says so in its line."""
+    found = bundled.available(folders(folder))
+    if not found:
+        out.print("There are no models here: train some with [bold]ostinato train digits[/].")
+        return
+    listing = table("model", "direction", "delay", "input", "weights", "state", "about", right=("weights", "state"))
+    for name, path in found.items():
+        try:
+            model = load(path)
+        except BadModelFileError as error:
+            listing.add_row(escape(name), "[red]unusable[/]", "", "", "", "", f"[red]{escape(str(error))}[/]")
+            continue
+        specification = model.network.specification
+        listing.add_row(
+            f"[bold]{escape(name)}[/]",
+            specification.direction,
+            delay(model.delay.ms),
+            _input(specification),
+            f"{model.network.size:,}",
+            size(model.state_bytes),
+            escape(specification.description),
+        )
+    out.print(listing)
+
+
+def show_model(name: str, folder: Path | None) -> None:
+    """Everything about one model."""
+    path = bundled.resolve(name, folders(folder))
+    model = load(path)
+    specification = model.network.specification
+    out.print(f"[bold]{escape(specification.name)}[/]  {escape(specification.description)}")
+    out.print(_facts(path, model))
+    out.print()
+    out.print(_layers(specification))
+    for heading, text in specification.card.items():
+        out.print(f"\n[bold]{escape(heading)}[/]\n{escape(text)}")
+
+
+def _facts(path: Path, model: Model) -> object:
+    specification = model.network.specification
+    facts = table("", "")
+    facts.show_header = False
+    for name, value in (
+        ("file", f"{path} ({size(path.stat().st_size)})"),
+        ("input", _input(specification)),
+        ("frame", f"{specification.front_end.frame_size} values every {specification.front_end.frame_ms:g} ms"),
+        ("direction", specification.direction),
+        ("delay", delay(model.delay.ms)),
+        ("state", f"{size(model.state_bytes)} per stream"),
+        ("weights", f"{model.network.size:,}"),
+        ("decoder", _decoder(specification)),
+        ("licence", specification.licence or "not stated"),
+        ("digest", model.network.digest[:16]),
+    ):
+        facts.add_row(f"[dim]{name}[/]", escape(value))
+    return facts
+
+
+def _input(specification: Specification) -> str:
+    front = specification.front_end
+    if isinstance(front, LogMel):
+        return f"audio, {front.sample_rate / 1000:g} kHz, {front.mels} mels"
+    if isinstance(front, Tokens):
+        return f"text, {len(front.vocabulary)} {front.unit}s"
+    return f"frames of {front.size} values"
+
+
+def _decoder(specification: Specification) -> str:
+    decoder = specification.decoder
+    names = getattr(decoder, "symbols", None) or getattr(decoder, "labels", None)
+    if not names:
+        return decoder.kind
+    shown = [name for name in names[:24] if name]
+    return f"{decoder.kind}: {' '.join(shown)}{' …' if len(names) > 24 else ''}"
+
+
+def _layers(specification: Specification) -> object:
+    shapes = weight_shapes(specification)
+    listing = table("#", "layer", "input", "output", "weights", "settings", right=("#", "input", "output", "weights"))
+    below = specification.front_end.frame_size
+    for index, layer in enumerate(specification.layers):
+        count = sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(f"layers.{index}."))
+        listing.add_row(
+            str(index), layer.kind, str(below), str(output_size(layer)), f"{count:,}", escape(_settings(layer))
+        )
+        below = output_size(layer)
+    return listing
+
+
+def _settings(layer: Layer) -> str:
+    shown = []
+    for field in dataclasses.fields(layer):
+        value = getattr(layer, field.name)
+        if field.name in ("input", "output", "size", "kind"):
+            continue
+        shown.append(f"{field.name} {value.name if field.name == 'activation' else value}")
+    return ", ".join(shown)
