@@ -27,7 +27,8 @@ branch on it. The message names what is wrong and the cure.
     ├── CapacityError            at_capacity
     ├── DrainingError            draining
     ├── ConnectionLostError      server_gone (raised by the client: no answer in time, or the server died)
-    └── AudioDeviceError         no_audio (PortAudio or the microphone is missing)
+    ├── AudioDeviceError         no_audio (PortAudio or the microphone is missing)
+    └── TrainingError            training (learning cannot start, go on, or be resumed; never on the wire)
 """
 
 from __future__ import annotations
@@ -181,6 +182,12 @@ class AudioDeviceError(OstinatoError):
     """PortAudio or the wanted microphone is missing."""
 
     code = "no_audio"
+
+
+class TrainingError(OstinatoError):
+    """Learning cannot start, go on, or be resumed."""
+
+    code = "training"
 
 
 def _tree(root: type[OstinatoError]) -> dict[str, type[OstinatoError]]:
