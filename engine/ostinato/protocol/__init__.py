@@ -1,0 +1,59 @@
+"""The wire: docs/protocol.md in code. Server and clients share it; it loads neither kernels nor Numba."""
+
+from __future__ import annotations
+
+from ostinato.protocol.codec import (
+    DTYPES,
+    decode_reply,
+    decode_request,
+    encode,
+    encode_models,
+    encode_results,
+)
+from ostinato.protocol.messages import (
+    BACKSTOP_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_SNAPSHOT_BYTES,
+    MAX_SYMBOLS,
+    MAX_TOKEN_BYTES,
+    STREAM_ID_BYTES,
+    VERSION,
+    Close,
+    Closed,
+    Draining,
+    Error,
+    Flush,
+    Goodbye,
+    Input,
+    ListModels,
+    Mark,
+    Marked,
+    ModelInfo,
+    ModelList,
+    Open,
+    Opened,
+    Ping,
+    Pong,
+    Push,
+    Reason,
+    Reply,
+    Request,
+    Reset,
+    ResetDone,
+    Result,
+    Results,
+    Snapshot,
+    TakeSnapshot,
+    units,
+)
+from ostinato.protocol.parts import PART_BYTES, Assembler, encode_open, encode_snapshot
+
+__all__ = [
+    "encode", "decode_request", "decode_reply", "encode_results", "encode_models", "encode_open", "encode_snapshot",
+    "Assembler", "units",
+    "Request", "Input", "ListModels", "Open", "Push", "Flush", "Mark", "TakeSnapshot", "Reset", "Close", "Ping",
+    "Reply", "ModelInfo", "ModelList", "Opened", "Result", "Results", "Marked", "Snapshot", "ResetDone", "Closed",
+    "Reason", "Pong", "Draining", "Goodbye", "Error",
+    "VERSION", "MAX_MESSAGE_BYTES", "BACKSTOP_BYTES", "MAX_SNAPSHOT_BYTES", "PART_BYTES", "STREAM_ID_BYTES",
+    "MAX_TOKEN_BYTES", "MAX_SYMBOLS", "DTYPES",
+]  # fmt: skip

@@ -1,0 +1,382 @@
+"""Messages to bytes and back: byte 0 type, byte 1 version, then one msgpack map.
+
+Decoding checks every field and raises only BadMessageError, VersionError or TooLargeError. The bytes are capped
+before they are decoded (a mebibyte of empty arrays would decode to 65), and by `unpackb` only: reusing an Unpacker
+crashed (CVE-2026-57585).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import msgpack
+import numpy as np
+
+from ostinato.errors import BadMessageError, TooLargeError, VersionError
+from ostinato.events import Event, Kind
+from ostinato.protocol import messages as m
+from ostinato.protocol.fields import Fields, finite
+
+KINDS: tuple[Kind, ...] = ("output", "label", "symbol", "class", "end-of-speech")
+"""Kinds of event; the wire has their index."""
+DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64")
+"""What an array may be declared as. Which of them a stream takes, its front end says."""
+MAX_DIMENSIONS = 4
+_NATIVE = {np.dtype(name).newbyteorder("<"): name for name in DTYPES}
+_MAX_PARTS = 1024
+_HEAD = 2
+_M = TypeVar("_M")
+
+
+# --- events and results ---------------------------------------------------------------------------------------------
+
+
+def _encode_event(event: Event) -> list[Any]:
+    raw: list[Any] = [KINDS.index(event.kind), event.frame, event.time_ms, event.text, event.index, event.probability]
+    if event.values is not None:
+        return [*raw, np.ascontiguousarray(event.values, "<f4").tobytes()]
+    if (event.text, event.index, event.probability) == ("", -1, 0.0):
+        return raw[:3]
+    return raw
+
+
+def _decode_event(raw: object, where: str) -> Event:
+    if type(raw) is not list or len(raw) not in (3, 6, 7):
+        raise BadMessageError(f"{where} is not an array of 3, 6 or 7 elements")
+    kind, frame, time_ms = raw[:3]
+    text, index, probability = raw[3:6] if len(raw) > 3 else ("", -1, 0.0)
+    values = None
+    if type(kind) is not int or not 0 <= kind < len(KINDS):
+        raise BadMessageError(f"{where}: the kind is not from 0 to {len(KINDS) - 1}")
+    if type(frame) is not int or type(text) is not str or type(index) is not int:
+        raise BadMessageError(f"{where}: frame, text or index is of a wrong type")
+    if not finite(time_ms) or not finite(probability):
+        raise BadMessageError(f"{where}: time or probability is not a finite number")
+    if len(raw) == 7:
+        if type(raw[6]) is not bytes or len(raw[6]) % 4:
+            raise BadMessageError(f"{where}: the values are not a binary of float32")
+        values = np.frombuffer(raw[6], "<f4").astype(np.float32, copy=False)
+    return Event(KINDS[kind], frame, float(time_ms), text, index, float(probability), values)
+
+
+def _encode_result(result: m.Result) -> dict[str, Any]:
+    return {
+        "stream": result.stream,
+        "seq": result.seq,
+        "first": result.first,
+        "processed": result.processed,
+        "utterance": result.utterance,
+        "final": result.final,
+        "frames": result.frames,
+        "waiting_ms": result.waiting_ms,
+        "computing_ms": result.computing_ms,
+        "buffered_ms": result.buffered_ms,
+        "events": [_encode_event(event) for event in result.events],
+    }
+
+
+def _decode_result(raw: object, where: str) -> m.Result:
+    f = Fields(raw, where)
+    result = m.Result(
+        stream=_stream(f),
+        seq=f.integer("seq"),
+        first=f.integer("first"),
+        processed=f.integer("processed"),
+        utterance=f.integer("utterance"),
+        final=f.boolean("final"),
+        frames=f.integer("frames"),
+        waiting_ms=f.number("waiting_ms"),
+        computing_ms=f.number("computing_ms"),
+        buffered_ms=f.number("buffered_ms"),
+        events=tuple(
+            _decode_event(event, f"{where} event {i}")
+            for i, event in enumerate(f.array("events", m.MAX_MESSAGE_BYTES))
+        ),
+    )
+    f.finish()
+    return result
+
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+def _stream(f: Fields) -> bytes:
+    return f.binary("stream", m.STREAM_ID_BYTES, m.STREAM_ID_BYTES)
+
+
+def _seq(f: Fields) -> int:
+    return f.integer("seq", low=1)
+
+
+def _token(f: Fields) -> bytes:
+    return f.binary("token", 0, m.MAX_TOKEN_BYTES)
+
+
+def _part(f: Fields) -> tuple[int, int]:
+    if "part" not in f and "parts" not in f:
+        return 0, 1
+    parts = f.integer("parts", 1, _MAX_PARTS)
+    return f.integer("part", 0, parts - 1), parts
+
+
+def _open(f: Fields) -> m.Open:
+    part, parts = _part(f)
+    return m.Open(
+        stream=_stream(f),
+        model=f.text("model", 256, least=1),
+        sample_rate=f.integer("sample_rate", 1, 10**6) if "sample_rate" in f else None,
+        dtype=f.choice("dtype", DTYPES) if "dtype" in f else None,
+        decoder=f.text("decoder", 64, least=1) if "decoder" in f else None,
+        end_of_speech_ms=f.number("end_of_speech_ms", above_zero=True) if "end_of_speech_ms" in f else None,
+        max_utterance_s=f.number("max_utterance_s", above_zero=True) if "max_utterance_s" in f else None,
+        snapshot=f.binary("snapshot", 0, m.MAX_MESSAGE_BYTES) if "snapshot" in f else None,
+        part=part,
+        parts=parts,
+    )
+
+
+def _encode_push(push: m.Push) -> dict[str, Any]:
+    raw: dict[str, Any] = {"stream": push.stream, "seq": push.seq}
+    if isinstance(push.data, str):
+        return raw | {"data": push.data}
+    little = push.data.astype(push.data.dtype.newbyteorder("<"), copy=False)
+    if little.dtype not in _NATIVE:
+        raise BadMessageError(f"arrays of {push.data.dtype} cannot be sent: convert it to int16 or float32")
+    return raw | {"data": little.tobytes(), "dtype": _NATIVE[little.dtype], "shape": list(little.shape)}
+
+
+def _push(f: Fields) -> m.Push:
+    stream, seq = _stream(f), _seq(f)
+    if f.is_text("data"):
+        return m.Push(stream, seq, f.text("data", m.MAX_MESSAGE_BYTES))
+    data, dtype = f.binary("data", 0, m.MAX_MESSAGE_BYTES), np.dtype(f.choice("dtype", DTYPES))
+    shape = f.array("shape", MAX_DIMENSIONS)
+    if not shape or not all(type(n) is int and 0 <= n <= m.MAX_MESSAGE_BYTES for n in shape):
+        raise BadMessageError(
+            f"{f.where}: field 'shape' is not 1 to {MAX_DIMENSIONS} sizes up to {m.MAX_MESSAGE_BYTES}"
+        )
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise BadMessageError(f"{f.where}: field 'data' has not as many bytes as 'dtype' and 'shape' say")
+    values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
+    values.flags.writeable = False
+    return m.Push(stream, seq, values)
+
+
+_REQUESTS: dict[int, tuple[str, Callable[[Fields], m.Request]]] = {
+    m.ListModels.TYPE: ("MODELS", lambda f: m.ListModels()),
+    m.Open.TYPE: ("OPEN", _open),
+    m.Push.TYPE: ("PUSH", _push),
+    m.Flush.TYPE: ("FLUSH", lambda f: m.Flush(_stream(f), _seq(f))),
+    m.Mark.TYPE: ("MARK", lambda f: m.Mark(_stream(f), _seq(f), _token(f))),
+    m.TakeSnapshot.TYPE: ("SNAPSHOT", lambda f: m.TakeSnapshot(_stream(f), _seq(f))),
+    m.Reset.TYPE: ("RESET", lambda f: m.Reset(_stream(f), _seq(f))),
+    m.Close.TYPE: ("CLOSE", lambda f: m.Close(_stream(f))),
+    m.Ping.TYPE: ("PING", lambda f: m.Ping(_token(f))),
+}
+
+
+# --- replies --------------------------------------------------------------------------------------------------------
+
+
+def _encode_info(info: m.ModelInfo) -> dict[str, Any]:
+    raw = {name: getattr(info, name) for name in info.__slots__ if getattr(info, name) is not None}
+    return raw | {"symbols": list(info.symbols)}
+
+
+def _info(raw: object, where: str) -> m.ModelInfo:
+    f = Fields(raw, where)
+    symbols = f.array("symbols", m.MAX_SYMBOLS)
+    if not all(type(symbol) is str for symbol in symbols):
+        raise BadMessageError(f"{where}: field 'symbols' has elements that are not strings")
+    info = m.ModelInfo(
+        name=f.text("name", 256, least=1),
+        direction=f.choice("direction", ("unidirectional", "bidirectional")),
+        unit=f.choice("unit", ("sample", "character", "frame")),
+        frame_ms=f.number("frame_ms"),
+        state_bytes=f.integer("state_bytes"),
+        decoder=f.text("decoder", 64),
+        delay_frames=f.integer("delay_frames") if "delay_frames" in f else None,
+        delay_ms=f.number("delay_ms") if "delay_ms" in f else None,
+        sample_rate=f.integer("sample_rate", 1, 10**6) if "sample_rate" in f else None,
+        frame_size=f.integer("frame_size", 1) if "frame_size" in f else None,
+        separator=f.text("separator", 64),
+        description=f.text("description", 1024),
+        digest=f.text("digest", 64),
+        symbols=tuple(symbols),
+    )
+    f.finish()
+    return info
+
+
+def _models(f: Fields) -> m.ModelList:
+    part, parts = _part(f)
+    models = f.array("models", m.MAX_MESSAGE_BYTES)
+    return m.ModelList(tuple(_info(raw, f"{f.where} model {i}") for i, raw in enumerate(models)), part, parts)
+
+
+def _opened(f: Fields) -> m.Opened:
+    model = _info(f.map("model"), f"{f.where} model")
+    return m.Opened(_stream(f), model, f.integer("credit", 1), f.integer("inputs", 1), f.number("idle_s"))
+
+
+def _results(f: Fields) -> m.Results:
+    results = f.array("results", m.MAX_MESSAGE_BYTES)
+    return m.Results(tuple(_decode_result(raw, f"{f.where} result {i}") for i, raw in enumerate(results)))
+
+
+def _snapshot(f: Fields) -> m.Snapshot:
+    part, parts = _part(f)
+    return m.Snapshot(_stream(f), _seq(f), f.binary("data", 0, m.MAX_MESSAGE_BYTES), part, parts)
+
+
+def _closed(f: Fields) -> m.Closed:
+    return m.Closed(_stream(f), f.choice("reason", ("close", "idle", "drain", "error")))
+
+
+def _error(f: Fields) -> m.Error:
+    return m.Error(
+        code=f.text("code", 64, least=1),
+        message=f.text("message", 4096),
+        stream=_stream(f) if "stream" in f else None,
+        seq=_seq(f) if "seq" in f else None,
+        expected=f.integer("expected", low=1) if "expected" in f else None,
+        retry_ms=f.integer("retry_ms") if "retry_ms" in f else None,
+    )
+
+
+_REPLIES: dict[int, tuple[str, Callable[[Fields], m.Reply]]] = {
+    m.ModelList.TYPE: ("MODELS", _models),
+    m.Opened.TYPE: ("OPENED", _opened),
+    m.Results.TYPE: ("RESULTS", _results),
+    m.Marked.TYPE: ("MARKED", lambda f: m.Marked(_stream(f), _seq(f), _token(f))),
+    m.Snapshot.TYPE: ("SNAPSHOT", _snapshot),
+    m.ResetDone.TYPE: ("RESET", lambda f: m.ResetDone(_stream(f), _seq(f))),
+    m.Closed.TYPE: ("CLOSED", _closed),
+    m.Pong.TYPE: ("PONG", lambda f: m.Pong(_token(f))),
+    m.Draining.TYPE: ("DRAINING", lambda f: m.Draining(f.number("seconds"))),
+    m.Goodbye.TYPE: ("GOODBYE", lambda f: m.Goodbye()),
+    m.Error.TYPE: ("ERROR", _error),
+}
+
+
+# --- whole messages -------------------------------------------------------------------------------------------------
+
+
+def encode(message: m.Request | m.Reply) -> bytes:
+    """The bytes of a message. Raises TooLargeError over MAX_MESSAGE_BYTES."""
+    if isinstance(message, m.Push):
+        body = _encode_push(message)
+    elif isinstance(message, m.Results):
+        body = {"results": [_encode_result(result) for result in message.results]}
+    elif isinstance(message, m.Opened):
+        body = _plain(message) | {"model": _encode_info(message.model)}
+    elif isinstance(message, m.ModelList):
+        body = _plain(message) | {"models": [_encode_info(info) for info in message.models]}
+    elif isinstance(message, m.Error):
+        body = _plain(dataclasses.replace(message, message=message.message[:4096]))
+    else:
+        body = _plain(message)
+    frame: bytes = bytes((message.TYPE, m.VERSION)) + msgpack.packb(body)
+    if len(frame) > m.MAX_MESSAGE_BYTES:
+        raise TooLargeError(f"a message of {len(frame)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}")
+    return frame
+
+
+def _plain(message: Any) -> dict[str, Any]:
+    raw = {name: getattr(message, name) for name in message.__slots__ if getattr(message, name) is not None}
+    if raw.get("parts") == 1:
+        del raw["part"], raw["parts"]
+    return raw
+
+
+def decode_request(frame: bytes) -> m.Request:
+    """A client's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
+    return _decode(frame, _REQUESTS)
+
+
+def decode_reply(frame: bytes) -> m.Reply:
+    """A server's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
+    return _decode(frame, _REPLIES)
+
+
+def _decode(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) -> _M:
+    if len(frame) > m.MAX_MESSAGE_BYTES:
+        raise TooLargeError(
+            f"a message of {len(frame)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}: send smaller pieces"
+        )
+    if len(frame) < _HEAD:
+        raise BadMessageError(f"a message of {len(frame)} bytes: the type and the version are missing")
+    if frame[1] != m.VERSION:
+        raise VersionError(f"protocol version {frame[1]} is unknown here: this side speaks version {m.VERSION}")
+    if frame[0] not in table:
+        raise BadMessageError(f"message type 0x{frame[0]:02x} is unknown")
+    name, build = table[frame[0]]
+    try:
+        raw = msgpack.unpackb(frame[_HEAD:], raw=False, strict_map_key=True)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise BadMessageError(f"{name}: what follows the version is not one whole msgpack value") from None
+    fields = Fields(raw, name)
+    message = build(fields)
+    fields.finish()
+    return message
+
+
+# --- replies that may need several messages -------------------------------------------------------------------------
+
+
+def encode_results(results: Iterable[m.Result]) -> list[bytes]:
+    """Results of one client as few messages as fit; one too long is cut between events into several.
+
+    Of a cut result, only the last piece is ``final`` and has ``frames`` and ``computing_ms``, which are sums.
+    Raises TooLargeError if a single event does not fit.
+    """
+    frames: list[bytes] = []
+    batch: list[bytes] = []
+    room = m.MAX_MESSAGE_BYTES - 32
+    size = 0
+    for result in results:
+        for piece in _cut(result, room):
+            if size + len(piece) > room or len(batch) == 0xFFFF:
+                frames.append(_results_frame(batch))
+                batch, size = [], 0
+            batch.append(piece)
+            size += len(piece)
+    if batch:
+        frames.append(_results_frame(batch))
+    return frames
+
+
+def _results_frame(packed: list[bytes]) -> bytes:
+    head = msgpack.packb({"results": []})[:-1] + msgpack.Packer().pack_array_header(len(packed))
+    frame: bytes = bytes((m.Results.TYPE, m.VERSION)) + head + b"".join(packed)
+    return frame
+
+
+def _cut(result: m.Result, room: int) -> list[bytes]:
+    packed: bytes = msgpack.packb(_encode_result(result))
+    if len(packed) <= room:
+        return [packed]
+    if len(result.events) < 2:
+        raise TooLargeError(f"one event of {len(packed)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}")
+    half = len(result.events) // 2
+    head = dataclasses.replace(result, final=False, frames=0, computing_ms=0.0, events=result.events[:half])
+    tail = dataclasses.replace(result, first=result.first + half, events=result.events[half:])
+    return _cut(head, room) + _cut(tail, room)
+
+
+def encode_models(models: Iterable[m.ModelInfo]) -> list[bytes]:
+    """The reply to MODELS, in as few messages as fit (without the symbols of the models)."""
+    batches: list[list[m.ModelInfo]] = [[]]
+    size = 0
+    for info in models:
+        short = dataclasses.replace(info, symbols=())
+        length = len(msgpack.packb(_encode_info(short)))
+        if size + length > m.MAX_MESSAGE_BYTES - 64:
+            batches.append([])
+            size = 0
+        batches[-1].append(short)
+        size += length
+    return [encode(m.ModelList(tuple(batch), i, len(batches))) for i, batch in enumerate(batches)]

@@ -1,0 +1,318 @@
+"""The messages of the wire as typed values. docs/protocol.md says what each means; `codec` turns them into bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.events import Event
+
+VERSION = 1
+MAX_MESSAGE_BYTES = 65536
+"""A longer message is answered with `too_large`, in both directions."""
+BACKSTOP_BYTES = 2 * MAX_MESSAGE_BYTES
+"""For ZeroMQ's MAXMSGSIZE: above it the peer is cut without a word."""
+MAX_SNAPSHOT_BYTES = 8 * 2**20
+"""A snapshot, all its parts together."""
+STREAM_ID_BYTES = 16
+MAX_TOKEN_BYTES = 64
+MAX_SYMBOLS = 1024
+
+Direction = Literal["unidirectional", "bidirectional"]
+Unit = Literal["sample", "character", "frame"]
+Reason = Literal["close", "idle", "drain", "error"]
+Array = npt.NDArray[np.generic]
+
+
+def units(data: Array | str) -> int:
+    """What credit counts: samples or frames (first dimension) of an array, characters (code points) of a text."""
+    return len(data)
+
+
+# --- client to server -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ListModels:
+    """Which models are served?"""
+
+    TYPE: ClassVar[int] = 0x01
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open stream ``stream`` (16 random bytes) of ``model``.
+
+    ``snapshot`` resumes from one; if it needs ``parts`` messages, all are alike but for ``part`` (from 0) and
+    ``snapshot``.
+    """
+
+    stream: bytes
+    model: str
+    sample_rate: int | None = None
+    dtype: str | None = None
+    decoder: str | None = None
+    end_of_speech_ms: float | None = None
+    max_utterance_s: float | None = None
+    snapshot: bytes | None = None
+    part: int = 0
+    parts: int = 1
+
+    TYPE: ClassVar[int] = 0x02
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Input ``seq`` of a stream: an array (read-only when decoded; dtype and shape are the sender's) or a text."""
+
+    stream: bytes
+    seq: int
+    data: Array | str
+
+    TYPE: ClassVar[int] = 0x03
+
+    @property
+    def units(self) -> int:
+        """Samples, frames or characters."""
+        return units(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """End the utterance."""
+
+    stream: bytes
+    seq: int
+
+    TYPE: ClassVar[int] = 0x04
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Answer with `Marked` when all earlier input has been processed."""
+
+    stream: bytes
+    seq: int
+    token: bytes
+
+    TYPE: ClassVar[int] = 0x05
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """Answer with `Snapshot` of the state after all earlier input."""
+
+    stream: bytes
+    seq: int
+
+    TYPE: ClassVar[int] = 0x06
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Drop the utterance; the state is as after `Open`."""
+
+    stream: bytes
+    seq: int
+
+    TYPE: ClassVar[int] = 0x07
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the stream at once, dropping what waits."""
+
+    stream: bytes
+
+    TYPE: ClassVar[int] = 0x08
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there?"""
+
+    token: bytes
+
+    TYPE: ClassVar[int] = 0x09
+
+
+Request: TypeAlias = ListModels | Open | Push | Flush | Mark | TakeSnapshot | Reset | Close | Ping
+Input: TypeAlias = Push | Flush | Mark | TakeSnapshot | Reset
+"""The messages that carry a ``seq``."""
+
+
+# --- server to client -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model as the wire describes it.
+
+    ``delay_frames`` and ``delay_ms`` None mean the utterance. ``sample_rate`` (Hz) is there for ``unit`` "sample",
+    ``frame_size`` for "frame". ``decoder`` is the kind of decoder, ``separator`` joins CTC symbols to a text,
+    ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of them).
+    """
+
+    name: str
+    direction: Direction
+    unit: Unit
+    frame_ms: float
+    state_bytes: int
+    decoder: str
+    delay_frames: int | None = None
+    delay_ms: float | None = None
+    sample_rate: int | None = None
+    frame_size: int | None = None
+    separator: str = ""
+    description: str = ""
+    digest: str = ""
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The models served, in ``parts`` messages."""
+
+    models: tuple[ModelInfo, ...]
+    part: int = 0
+    parts: int = 1
+
+    TYPE: ClassVar[int] = 0x81
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The stream is open: at most ``credit`` units and ``inputs`` inputs may be unanswered; a client from which
+    nothing comes for ``idle_s`` seconds, no PING either, is forgotten."""
+
+    stream: bytes
+    model: ModelInfo
+    credit: int
+    inputs: int
+    idle_s: float
+
+    TYPE: ClassVar[int] = 0x82
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What has become of a stream's input.
+
+    ``seq``: last input fully processed. ``first``: number of the first of ``events`` among all of the stream's since
+    `Open`. ``processed``: units processed since `Open`. ``utterance``: number of the utterance, from 0, and
+    ``final``: it has ended with this result. ``frames``: model frames computed. Times in ms: ``waiting`` of the oldest
+    input in it from its arrival to computing, ``computing``, and ``buffered``: how long its oldest frame was held for
+    look-ahead.
+    """
+
+    stream: bytes
+    seq: int
+    first: int
+    processed: int
+    utterance: int = 0
+    final: bool = False
+    frames: int = 0
+    waiting_ms: float = 0.0
+    computing_ms: float = 0.0
+    buffered_ms: float = 0.0
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Results of any of the client's streams, each stream's in order."""
+
+    results: tuple[Result, ...]
+
+    TYPE: ClassVar[int] = 0x83
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """All input before ``seq`` has been processed."""
+
+    stream: bytes
+    seq: int
+    token: bytes
+
+    TYPE: ClassVar[int] = 0x85
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Part ``part`` (from 0) of ``parts`` of the state after all input before ``seq``."""
+
+    stream: bytes
+    seq: int
+    data: bytes
+    part: int = 0
+    parts: int = 1
+
+    TYPE: ClassVar[int] = 0x86
+
+
+@dataclass(frozen=True, slots=True)
+class ResetDone:
+    """The stream is as after `Open`; a new utterance begins."""
+
+    stream: bytes
+    seq: int
+
+    TYPE: ClassVar[int] = 0x87
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The stream is no more."""
+
+    stream: bytes
+    reason: Reason
+
+    TYPE: ClassVar[int] = 0x88
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """I am."""
+
+    token: bytes
+
+    TYPE: ClassVar[int] = 0x89
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The server opens no more streams and ends in ``seconds``."""
+
+    seconds: float
+
+    TYPE: ClassVar[int] = 0x8D
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The server ends now."""
+
+    TYPE: ClassVar[int] = 0x8E
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Something was refused. ``code`` as in ostinato.errors; ``expected``: the seq that the stream expects next."""
+
+    code: str
+    message: str
+    stream: bytes | None = None
+    seq: int | None = None
+    expected: int | None = None
+    retry_ms: int | None = None
+
+    TYPE: ClassVar[int] = 0x8F
+
+
+Reply: TypeAlias = (
+    ModelList | Opened | Results | Marked | Snapshot | ResetDone | Closed | Pong | Draining | Goodbye | Error
+)
