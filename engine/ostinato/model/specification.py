@@ -47,7 +47,8 @@ class LogMel:
     frames without padding, samples in [-1, 1]), then the natural logarithm of max(power, 1e-10).
 
     ``stack`` consecutive frames are concatenated, every ``stride``-th such stack becomes a model frame. If
-    ``normalise``, weights ``front_end.mean`` and ``front_end.scale`` [mels] turn a value v into (v - mean) * scale, before stacking.
+    ``normalise``, weights ``front_end.mean`` and ``front_end.scale`` [mels] turn a value v into (v - mean) * scale,
+    before stacking.
     """
 
     kind: Literal["log-mel"] = "log-mel"
