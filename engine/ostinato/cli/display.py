@@ -1,0 +1,198 @@
+"""How `ostinato listen` shows what comes: a live line on a terminal, plain lines into a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from ostinato.cli.console import duration, out
+from ostinato.events import Event
+
+METER_FLOOR_DB = -60.0
+METER_WIDTH = 16
+RECENT = 200
+"""Latencies that the live line's median is over."""
+
+
+@dataclass
+class Progress:
+    """What is known of the stream so far."""
+
+    bidirectional: bool
+    seconds: float = 0.0
+    level_db: float = -math.inf
+    buffered_s: float = 0.0
+    overruns: int = 0
+    results: int = 0
+    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def heard(self, event: Event, latency_ms: float | None) -> None:
+        """Count a result."""
+        self.results += event.kind != "end-of-speech"
+        if latency_ms is not None and event.kind != "end-of-speech":
+            self.latencies_ms.append(latency_ms)
+
+    @property
+    def median_ms(self) -> float | None:
+        """The median latency of the recent results."""
+        return float(np.median(self.latencies_ms)) if self.latencies_ms else None
+
+    def summary(self) -> str:
+        """One line at the end."""
+        parts = [f"{self.seconds:.1f} s heard", f"{self.results} results"]
+        if self.median_ms is not None:
+            parts.append(f"median latency {duration(self.median_ms)}")
+        if self.overruns:
+            parts.append(f"{self.overruns} overruns: audio was lost, the machine is too busy")
+        return ", ".join(parts)
+
+
+class Display(Protocol):
+    """Where results are shown."""
+
+    def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
+        """A result: ``at_ms`` since the stream began is where it was decided; latency None where it means nothing."""
+
+    def end_of_utterance(self) -> None:
+        """The results so far belong together; those to come are of the next utterance."""
+
+    def progress(self, progress: Progress) -> None:
+        """Called a few times a second."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+class Plain:
+    """One line per result, at once."""
+
+    def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
+        """When it was said, what, and how much later it is shown."""
+        said = "(end of speech)" if event.kind == "end-of-speech" else said_by(event)
+        late = "" if latency_ms is None else f"  {duration(latency_ms)}"
+        print(f"{at_ms / 1e3:8.2f} s  {said}{late}", flush=True)
+
+    def end_of_utterance(self) -> None:
+        """Nothing: each line stands for itself."""
+
+    def progress(self, progress: Progress) -> None:
+        """Nothing: a log wants no meter."""
+
+    def close(self) -> None:
+        """Nothing is left to show."""
+
+
+class Json:
+    """One JSON object per result, at once."""
+
+    def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
+        """The event's fields that matter for its kind."""
+        shown: dict[str, object] = {"kind": event.kind, "time_ms": round(at_ms, 2), "utterance": event.utterance}
+        if event.kind in ("label", "symbol", "class"):
+            shown |= {"text": event.text, "index": event.index, "probability": round(event.probability, 4)}
+        if event.values is not None:
+            shown["values"] = [float(f"{value:.6g}") for value in event.values]
+        if latency_ms is not None:
+            shown["latency_ms"] = round(latency_ms, 2)
+        print(json.dumps(shown, ensure_ascii=False), flush=True)
+
+    def end_of_utterance(self) -> None:
+        """``utterance`` says it."""
+
+    def progress(self, progress: Progress) -> None:
+        """Nothing: only results."""
+
+    def close(self) -> None:
+        """Nothing is left to show."""
+
+
+class OnTerminal:
+    """The text as it grows, and below it one line with level, time, latency and what is buffered."""
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._text = ""
+        self._status = Text("listening")
+        self._live = Live(console=out, auto_refresh=False, transient=True)
+        self._live.start()
+
+    def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
+        """Append what was said; a full line goes up and stays."""
+        if event.kind == "end-of-speech":
+            return
+        said = said_by(event)
+        longer = self._text + (self._separator if self._text else "") + said
+        if len(longer) >= out.width:
+            self.end_of_utterance()
+            longer = said
+        self._text = longer
+        self._refresh()
+
+    def end_of_utterance(self) -> None:
+        """The line goes up and stays; the next begins."""
+        if self._text:
+            self._live.console.print(Text(self._text, style="bold"))
+            self._text = ""
+            self._refresh()
+
+    def progress(self, progress: Progress) -> None:
+        """Redraw the line below."""
+        status = Text.assemble(meter(progress.level_db), f"  {progress.seconds:6.1f} s")
+        if progress.bidirectional:
+            status.append(f"  buffering {progress.buffered_s:.1f} s until a pause", style="yellow")
+        if progress.median_ms is not None:
+            status.append(f"  latency {duration(progress.median_ms)}", style="dim")
+        status.append(f"  overruns {progress.overruns}", style="bold red" if progress.overruns else "dim")
+        self._status = status
+        self._refresh()
+
+    def close(self) -> None:
+        """Leave the text, take the live line away."""
+        self.end_of_utterance()
+        self._live.stop()
+
+    def _refresh(self) -> None:
+        said = Text(self._text or "…", style="bold" if self._text else "dim")
+        self._live.update(Group(said, self._status), refresh=True)
+
+
+def said_by(event: Event) -> str:
+    """A result as text."""
+    if event.kind == "output" and event.values is not None:
+        return " ".join(f"{value:.3f}" for value in event.values[:8]) + (" …" if len(event.values) > 8 else "")
+    return f"{event.text} ({event.probability:.0%})" if event.kind == "class" else event.text
+
+
+def level_db(samples: npt.NDArray[np.generic]) -> float:
+    """Root mean square of int16 or float32 audio, in dB relative to full scale; -inf for silence."""
+    if not len(samples):
+        return -math.inf
+    scale = 32768.0 if samples.dtype == np.int16 else 1.0
+    rms = math.sqrt(float(np.mean(np.square(samples, dtype=np.float64)))) / scale
+    return 20 * math.log10(rms) if rms > 0 else -math.inf
+
+
+def meter(db: float) -> Text:
+    """A bar from -60 dBFS to 0, and the number."""
+    share = min(max(1 - db / METER_FLOOR_DB, 0.0), 1.0)
+    full = round(share * METER_WIDTH)
+    colour = "red" if db > -3 else "green"
+    number = f"{db:4.0f} dBFS" if db > -99 else "silent   "
+    return Text.assemble(("█" * full, colour), ("─" * (METER_WIDTH - full), "dim"), f" {number}")
+
+
+def display(as_json: bool, separator: str) -> Display:
+    """What suits standard output."""
+    if as_json:
+        return Json()
+    return OnTerminal(separator) if sys.stdout.isatty() else Plain()

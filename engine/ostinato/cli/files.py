@@ -1,0 +1,41 @@
+"""The recordings that commands read and the files that they write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ostinato.cli.console import note
+
+RECORDINGS = Path(str(files("ostinato"))) / "recordings"
+
+
+def bundled_recording() -> Path:
+    """The recording that ships with Ostinato."""
+    return next(iter(sorted(RECORDINGS.glob("*.wav")) or sorted(RECORDINGS.glob("*.flac"))))
+
+
+def transcript_beside(recording: Path) -> str | None:
+    """What the .txt file of the same name says, on one line; None if there is no such file."""
+    try:
+        return " ".join(recording.with_suffix(".txt").read_text(encoding="utf-8").split())
+    except FileNotFoundError:
+        return None
+
+
+def check_writable(path: Path | None) -> None:
+    """Refuse, as wrong usage, a file that could not be written, before time is spent on what goes into it."""
+    if path is not None and not path.resolve().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.resolve().parent} to write {path.name} into")
+
+
+def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Write figures as JSON, if a file was asked for."""
+    if path is not None:
+        path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        note(f"figures: {path}")
