@@ -1,0 +1,40 @@
+"""Learning: back-propagation through time, losses, Adam, and a training loop; recipes build on them.
+
+network = TrainableNetwork(specification, seed=0, dropout=0.1)
+optimiser = Adam(WarmupCosine(3e-3, total=5000, warmup=200), clip_norm=5.0)
+fit(network, batches, Ctc(), optimiser, steps=5000, evaluate=error_rate)
+ostinato.model.file.write(path, export(network))
+"""
+
+from ostinato.training.batching import Batch, bucketed, pad
+from ostinato.training.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Ctc,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+)
+from ostinato.training.network import TrainableNetwork
+from ostinato.training.optimiser import Adam, WarmupCosine
+from ostinato.training.trainer import History, export, fit
+
+__all__ = [
+    "TrainableNetwork",
+    "fit",
+    "History",
+    "export",
+    "Batch",
+    "bucketed",
+    "pad",
+    "Adam",
+    "WarmupCosine",
+    "Loss",
+    "Ctc",
+    "CrossEntropy",
+    "BinaryCrossEntropy",
+    "MeanSquaredError",
+    "MeanAbsoluteError",
+    "Huber",
+]

@@ -1,0 +1,188 @@
+"""Activation functions and their slopes, for learning: Numba scalars, float32 and float64.
+
+The formulas are those of the ONNX RNN operators (opset 22). In float32, tanh is a rational approximation (to about
+3e-7) that the compiler can vectorise; in float64 it is exact to rounding, for the finite differences that check the
+gradients.
+"""
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.extending import overload
+
+from ostinato.model.specification import Activation
+from ostinato.training.packing import Array
+
+FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
+"""Fast mathematics, except that NaN and infinities keep their meaning: divergence must stay visible."""
+
+CODES = {
+    "identity": 0,
+    "relu": 1,
+    "tanh": 2,
+    "sigmoid": 3,
+    "affine": 4,
+    "leaky-relu": 5,
+    "thresholded-relu": 6,
+    "scaled-tanh": 7,
+    "hard-sigmoid": 8,
+    "elu": 9,
+    "softsign": 10,
+    "softplus": 11,
+}
+DEFAULTS = {
+    "affine": (1.0, 0.0),
+    "leaky-relu": (0.01, 0.0),
+    "thresholded-relu": (1.0, 0.0),
+    "scaled-tanh": (1.0, 1.0),
+    "hard-sigmoid": (0.2, 0.5),
+    "elu": (1.0, 0.0),
+}
+
+
+def settings(activation: Activation, dtype: Any) -> tuple[int, Any, Any]:
+    """(code, alpha, beta) of an activation, ONNX's defaults filled in, as the functions below take them."""
+    alpha, beta = DEFAULTS.get(activation.name, (1.0, 0.0))
+    scalar = np.dtype(dtype).type
+    alpha = alpha if activation.alpha is None else activation.alpha
+    beta = beta if activation.beta is None else activation.beta
+    return CODES[activation.name], scalar(alpha), scalar(beta)
+
+
+# Rational minimax approximation of tanh by Eigen (generic_fast_tanh_float): odd of degree 13 over even of degree 6.
+_LIMIT = np.float32(7.90531110763549805)
+_P1, _P3, _P5, _P7, _P9, _P11, _P13 = (
+    np.float32(c)
+    for c in (
+        4.89352455891786e-03,
+        6.37261928875436e-04,
+        1.48572235717979e-05,
+        5.12229709037114e-08,
+        -8.60467152213735e-11,
+        2.00018790482477e-13,
+        -2.76076847742355e-16,
+    )
+)
+_Q0, _Q2, _Q4, _Q6 = (
+    np.float32(c) for c in (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06)
+)
+_HALF = np.float32(0.5)
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent, in the precision of x."""
+    return math.tanh(x)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), in the precision of x."""
+    return 0.5 * math.tanh(0.5 * x) + 0.5
+
+
+def _tanh32(x: Any) -> Any:
+    x = min(max(x, -_LIMIT), _LIMIT)
+    s = x * x
+    p = s * _P13 + _P11
+    p = s * p + _P9
+    p = s * p + _P7
+    p = s * p + _P5
+    p = s * p + _P3
+    p = x * (s * p + _P1)
+    q = s * _Q6 + _Q4
+    q = s * q + _Q2
+    return p / (s * q + _Q0)
+
+
+@overload(tanh, jit_options={"fastmath": FAST}, strict=False)
+def _tanh(x: Any) -> Any:
+    return _tanh32 if x == types.float32 else lambda x: math.tanh(x)
+
+
+@overload(sigmoid, jit_options={"fastmath": FAST}, strict=False)
+def _sigmoid(x: Any) -> Any:
+    if x == types.float32:
+        return lambda x: _HALF * tanh(_HALF * x) + _HALF
+    return lambda x: 1.0 / (1.0 + math.exp(-x))
+
+
+@njit(fastmath=FAST, cache=True)
+def activate(code: int, alpha: Any, beta: Any, one: Any, x: Any) -> Any:
+    """f(x) of the activation with this code; ``one`` is 1 in the type of x (a literal would widen it to float64)."""
+    zero = one - one
+    if code == 1:
+        return max(x, zero)
+    if code == 2:
+        return tanh(x)
+    if code == 3:
+        return sigmoid(x)
+    if code == 4:
+        return alpha * x + beta
+    if code == 5:
+        return x if x >= zero else alpha * x
+    if code == 6:
+        return x if x > alpha else zero
+    if code == 7:
+        return alpha * tanh(beta * x)
+    if code == 8:
+        return min(max(alpha * x + beta, zero), one)
+    if code == 9:
+        return x if x >= zero else alpha * math.expm1(x)
+    if code == 10:
+        return x / (one + abs(x))
+    if code == 11:
+        return max(x, zero) + math.log1p(math.exp(-abs(x)))
+    return x
+
+
+@njit(fastmath=FAST, cache=True)
+def slope(code: int, alpha: Any, beta: Any, one: Any, x: Any, y: Any) -> Any:
+    """df/dx where y = f(x); at a kink, one of the two one-sided slopes."""
+    zero = one - one
+    if code == 1:
+        return one if x > zero else zero
+    if code == 2:
+        return one - y * y
+    if code == 3:
+        return y * (one - y)
+    if code == 4:
+        return alpha
+    if code == 5:
+        return one if x >= zero else alpha
+    if code == 6:
+        return one if x > alpha else zero
+    if code == 7:
+        u = tanh(beta * x)
+        return alpha * beta * (one - u * u)
+    if code == 8:
+        return alpha if zero < y < one else zero
+    if code == 9:
+        return one if x >= zero else y + alpha
+    if code == 10:
+        u = one / (one + abs(x))
+        return u * u
+    if code == 11:
+        return sigmoid(x)
+    return one
+
+
+@njit(fastmath=FAST, cache=True, nogil=True)
+def activate_all(code: int, alpha: Any, beta: Any, x: Array, y: Array) -> None:
+    """Y <- f(x), for contiguous arrays of one shape [N, H]."""
+    one = x.dtype.type(1)
+    for row in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[row, j] = activate(code, alpha, beta, one, x[row, j])
+
+
+@njit(fastmath=FAST, cache=True, nogil=True)
+def slope_all(code: int, alpha: Any, beta: Any, x: Array, y: Array, dy: Array, dx: Array) -> None:
+    """Dx <- dy f'(x), where y = f(x), for contiguous arrays of one shape [N, H]."""
+    one = x.dtype.type(1)
+    for row in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            dx[row, j] = dy[row, j] * slope(code, alpha, beta, one, x[row, j], y[row, j])

@@ -1,0 +1,107 @@
+"""Connectionist temporal classification: the loss of an unsegmented label sequence, and its gradient.
+
+Graves, Fernández, Gomez and Schmidhuber (2006), Connectionist Temporal Classification, sections 3 and 4, in log space
+and float64.
+"""
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ostinato.training.packing import Array
+
+
+@njit(cache=True, nogil=True)
+def _log_add(a: float, b: float) -> float:
+    """log(exp(a) + exp(b))."""
+    if a < b:
+        a, b = b, a
+    return a if b == -np.inf else a + math.log1p(math.exp(b - a))
+
+
+@njit(cache=True, nogil=True)
+def _log_add3(a: float, b: float, c: float) -> float:
+    """log(exp(a) + exp(b) + exp(c))."""
+    high = max(a, b, c)
+    return high if high == -np.inf else high + math.log(math.exp(a - high) + math.exp(b - high) + math.exp(c - high))
+
+
+@njit(cache=True, nogil=True)
+def _one(logits: Array, labels: Array, blank: int, gradient: Array) -> float:
+    """-log p(labels | logits [T, K]), its gradient into ``gradient`` [T, K] (zero if the labels cannot be emitted).
+
+    With l' the labels with blanks around each, S = 2 L + 1 long: alpha_t(s) = y_t(l'_s) (alpha_{t-1}(s) +
+    alpha_{t-1}(s - 1) + [l'_s neither blank nor l'_{s-2}] alpha_{t-1}(s - 2)), beta_t(s) likewise from the end but
+    without y_t(l'_s), so that alpha_t(s) beta_t(s) / p is the probability of passing s at t; d(-log p) / d logit_t(k)
+    = y_t(k) - sum over s with l'_s = k of alpha_t(s) beta_t(s) / p    (equations 6 to 16).
+    """
+    T, K = logits.shape
+    S = 2 * labels.shape[0] + 1
+    gradient[:] = 0
+    if T == 0:
+        return 0.0 if S == 1 else np.inf
+    symbols = np.full(S, blank)
+    symbols[1::2] = labels
+    log_y = np.empty((T, K))
+    for t in range(T):
+        high = -np.inf
+        for k in range(K):
+            log_y[t, k] = logits[t, k]
+            high = max(high, log_y[t, k])
+        total = 0.0
+        for k in range(K):
+            total += math.exp(log_y[t, k] - high)
+        total = high + math.log(total)
+        for k in range(K):
+            log_y[t, k] -= total
+
+    alpha = np.full((T, S), -np.inf)
+    alpha[0, 0] = log_y[0, blank]
+    if S > 1:
+        alpha[0, 1] = log_y[0, symbols[1]]
+    for t in range(1, T):
+        # Beyond these bounds no path reaches s from the start, or the end from s, in time.
+        for s in range(max(0, S - 2 * (T - t)), min(S, 2 * t + 2)):
+            one = alpha[t - 1, s - 1] if s > 0 else -np.inf
+            two = alpha[t - 1, s - 2] if s > 1 and symbols[s] != blank and symbols[s] != symbols[s - 2] else -np.inf
+            alpha[t, s] = _log_add3(alpha[t - 1, s], one, two) + log_y[t, symbols[s]]
+    log_p = alpha[T - 1, S - 1]
+    if S > 1:
+        log_p = _log_add(log_p, alpha[T - 1, S - 2])
+    if log_p == -np.inf:
+        return np.inf
+
+    passed = np.empty(K)
+    beta, after = np.full(S, -np.inf), np.full(S, -np.inf)
+    for t in range(T - 1, -1, -1):
+        passed[:] = 0
+        for s in range(S):
+            if t == T - 1:
+                beta[s] = 0.0 if s >= S - 2 else -np.inf
+            else:
+                one = after[s + 1] if s + 1 < S else -np.inf
+                two = -np.inf
+                if s + 2 < S and symbols[s + 2] != blank and symbols[s + 2] != symbols[s]:
+                    two = after[s + 2]
+                beta[s] = _log_add3(after[s], one, two)
+            if alpha[t, s] > -np.inf:
+                passed[symbols[s]] += math.exp(alpha[t, s] + beta[s] - log_p)
+        for s in range(S):
+            after[s] = beta[s] + log_y[t, symbols[s]]
+        for k in range(K):
+            gradient[t, k] = math.exp(log_y[t, k]) - passed[k]
+    return float(-log_p)
+
+
+@njit(cache=True, nogil=True)
+def ctc_batch(
+    logits: Array, lengths: Array, labels: Array, starts: Array, blank: int, losses: Array, gradient: Array
+) -> None:
+    """`_one` for each sequence b of logits [B, T, K]: ``lengths[b]`` frames, labels[starts[b] : starts[b + 1]]."""
+    for b in range(logits.shape[0]):
+        T = lengths[b]
+        losses[b] = _one(logits[b, :T], labels[starts[b] : starts[b + 1]], blank, gradient[b, :T])

@@ -1,0 +1,61 @@
+"""Ragged sequences as packed rows, the form in which layers learn.
+
+Sequences are sorted by length, longest first; the rows of step 0 come first, then those of step 1, … (the layout of
+PyTorch's PackedSequence and of `ostinato.kernels.program.advance`). No row is padding, so nothing needs a mask: a
+dense layer is one product over all rows, and step t of a recurrent layer touches ``sizes[t]`` neighbouring rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import ShapeError
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where the frames of B sequences lie among N = sum(lengths) rows.
+
+    ``sizes`` [T] (non-increasing): sequences that have a frame at step t; ``offsets`` [T]: the first row of step t;
+    ``sequence`` and ``time`` [N]: which frame of which sequence a row holds.
+    """
+
+    batch: int
+    sizes: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+    sequence: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+
+    @staticmethod
+    def of(lengths: npt.ArrayLike) -> Packing:
+        """The packing of sequences with these lengths [B], in frames."""
+        lengths = np.asarray(lengths, np.int64)
+        order = np.argsort(-lengths, kind="stable")
+        steps = np.arange(lengths.max(initial=0))
+        sizes = (lengths[None, :] > steps[:, None]).sum(axis=1).astype(np.int64)
+        offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)[: len(sizes)]
+        time = np.repeat(steps, sizes)
+        sequence = order[np.arange(len(time)) - np.repeat(offsets, sizes)] if len(time) else order[:0]
+        return Packing(len(lengths), sizes, offsets, sequence, time)
+
+    def pack(self, x: Array) -> Array:
+        """Rows [N, ...] of padded sequences [B, T, ...]."""
+        if x.shape[0] != self.batch or x.shape[1] < len(self.sizes):
+            raise ShapeError(
+                f"a batch of shape {x.shape} cannot hold {self.batch} sequences of up to {len(self.sizes)} frames: "
+                "inputs are [sequence, frame, ...], padded to the longest"
+            )
+        rows: Array = x[self.sequence, self.time]
+        return rows
+
+    def unpack(self, rows: Array, steps: int) -> Array:
+        """Padded sequences [B, steps, ...] of rows [N, ...]; the padding is 0."""
+        x = np.zeros((self.batch, steps, *rows.shape[1:]), rows.dtype)
+        x[self.sequence, self.time] = rows
+        return x

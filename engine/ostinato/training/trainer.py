@@ -1,0 +1,223 @@
+"""The training loop: batches in, a better network out."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ostinato.errors import TrainingError
+from ostinato.training.batching import Batch
+from ostinato.training.checkpoint import Checkpoint
+from ostinato.training.losses import Loss
+from ostinato.training.network import TrainableNetwork
+from ostinato.training.optimiser import Adam
+from ostinato.training.packing import Array
+
+if TYPE_CHECKING:
+    from ostinato.model.network import Network
+
+Epochs = Callable[[int], Iterable[Batch]]
+Evaluate = Callable[[TrainableNetwork], Mapping[str, float]]
+
+
+@dataclass
+class History:
+    """How learning went.
+
+    ``evaluations``: for each, "step", "loss" (mean training loss per sequence since the one before; infeasible
+    sequences not counted) and what the evaluation gave. ``best_step``, ``best_score``: the one kept. ``skipped``:
+    sequences whose loss was infinite.
+    """
+
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+    best_step: int = -1
+    best_score: float = math.inf
+    steps: int = 0
+    skipped: int = 0
+    interrupted: bool = False
+
+
+def fit(
+    network: TrainableNetwork,
+    batches: Epochs,
+    loss: Loss,
+    optimiser: Adam,
+    *,
+    steps: int,
+    seed: int = 0,
+    evaluate: Evaluate | None = None,
+    evaluate_every: int = 500,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> History:
+    """Take ``steps`` optimiser steps on the mean loss per sequence, and leave ``network`` with its best weights.
+
+    ``batches(epoch)`` gives the batches of an epoch (0-based), the same ones each time it is asked; epochs follow
+    each other until the steps are done. Every ``evaluate_every`` steps and at the end, ``evaluate(network)`` gives
+    numbers by name, of which the first is the score: the weights with the lowest are the best (None: the mean
+    training loss is the score). ``checkpoint`` is written then, and read first if ``resume`` and it exists: the steps
+    that follow are the same as without the pause. Dropout is drawn from ``seed`` and the number of the step alone.
+    Progress goes to ``console`` (None: standard error). KeyboardInterrupt ends learning early
+    (``History.interrupted``) with the best weights so far.
+
+    Raises TrainingError if loss and network do not match, an epoch is empty, the loss is not finite, or the
+    checkpoint is another network's.
+    """
+    if network.left_to_loss != loss.left_to_loss:
+        raise TrainingError(
+            f"{type(loss).__name__} needs a network that ends in {loss.left_to_loss or 'no softmax or sigmoid'}, "
+            f"this one ends in {network.left_to_loss or 'none'}"
+        )
+    run = _Run(network, loss, optimiser, seed, checkpoint)
+    if resume and checkpoint is not None and checkpoint.exists():
+        run.read()
+    with _progress(console) as progress:
+        task = progress.add_task("training", total=steps, completed=run.history.steps, note="")
+        try:
+            for batch in run.remaining(batches, steps):
+                run.step(batch)
+                progress.update(task, advance=1, note=run.note)
+                if run.history.steps % evaluate_every == 0 or run.history.steps == steps:
+                    run.evaluate(evaluate)
+                    progress.console.print(run.summary, highlight=False)
+        except KeyboardInterrupt:
+            run.history.interrupted = True
+    run.keep_best()
+    return run.history
+
+
+class _Run:
+    """One call of `fit`: what changes from step to step."""
+
+    def __init__(
+        self, network: TrainableNetwork, loss: Loss, optimiser: Adam, seed: int, checkpoint: Path | None
+    ) -> None:
+        self.network, self.loss, self.optimiser, self.seed, self.path = network, loss, optimiser, seed, checkpoint
+        self.history = History()
+        self.best: dict[str, Array] = {}
+        self.epoch, self.position = 0, 0
+        self.total, self.counted = 0.0, 0
+        self.recent = math.nan
+
+    def remaining(self, batches: Epochs, steps: int) -> Iterable[Batch]:
+        """Batches until ``steps`` steps are done, from where this run is."""
+        while self.history.steps < steps:
+            start = self.position
+            for batch in islice(batches(self.epoch), start, None):
+                self.position += 1
+                yield batch
+                if self.history.steps >= steps:
+                    return
+            if self.position == 0:
+                raise TrainingError(f"epoch {self.epoch} has no batches")
+            self.epoch, self.position = self.epoch + 1, 0
+
+    def step(self, batch: Batch) -> None:
+        """Forward, loss, backward, one optimiser step."""
+        random = np.random.default_rng((self.seed, self.history.steps))
+        outputs = self.network.forward(batch.inputs, batch.lengths, dropout=random)
+        losses, gradient = self.loss(outputs, batch.lengths, batch.targets)
+        feasible = ~np.isposinf(losses)
+        total, counted = float(losses[feasible].sum()), int(feasible.sum())
+        if not math.isfinite(total):
+            raise TrainingError(f"the loss is not finite at step {self.history.steps}: lower the learning rate")
+        gradient *= gradient.dtype.type(1 / max(1, counted))
+        self.optimiser.step(self.network.parameters, self.network.backward(gradient))
+        self.history.steps += 1
+        self.history.skipped += len(losses) - counted
+        self.total, self.counted = self.total + total, self.counted + counted
+        if counted:
+            mean = total / counted
+            self.recent = mean if math.isnan(self.recent) else 0.95 * self.recent + 0.05 * mean
+
+    def evaluate(self, evaluate: Evaluate | None) -> None:
+        """Note how good the network is now, keep it if it is the best, and write the checkpoint."""
+        numbers = {"loss": self.total / self.counted if self.counted else math.inf}
+        scores = {k: float(v) for k, v in evaluate(self.network).items()} if evaluate else numbers
+        self.total, self.counted = 0.0, 0
+        score = next(iter(scores.values()))
+        if not self.best or score < self.history.best_score:
+            self.history.best_step, self.history.best_score = self.history.steps, score
+            self.best = {name: w.copy() for name, w in self.network.parameters.items()}
+        self.history.evaluations.append({"step": self.history.steps} | numbers | scores)
+        if self.path is not None:
+            self.write(self.path)
+
+    def keep_best(self) -> None:
+        """The best weights so far into the network; if it was never evaluated, they stay as they are."""
+        for name, w in self.best.items():
+            self.network.parameters[name][:] = w
+
+    @property
+    def note(self) -> str:
+        """The progress line's text."""
+        rate = self.optimiser.schedule(self.optimiser.steps)
+        return f"loss {self.recent:.4g}  rate {rate:.2g}  epoch {self.epoch}"
+
+    @property
+    def summary(self) -> str:
+        """One line about the last evaluation."""
+        *_, last = self.history.evaluations
+        numbers = "  ".join(f"{name} {value:.5g}" for name, value in last.items() if name != "step")
+        return f"step {last['step']:>6}  {numbers}{'  best' if self.history.best_step == last['step'] else ''}"
+
+    def write(self, path: Path) -> None:
+        """All that `read` needs to go on alike."""
+        numbers = {
+            "network": _fingerprint(self.network),
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "position": self.position,
+            "recent": self.recent,
+            "history": vars(self.history),
+        }
+        groups = {"parameters": self.network.parameters, "best": self.best, "optimiser": self.optimiser.state()}
+        Checkpoint(groups, numbers).write(path)
+
+    def read(self) -> None:
+        """Go on from the checkpoint."""
+        assert self.path is not None
+        saved = Checkpoint.read(self.path)
+        numbers = saved.numbers
+        if numbers["network"] != _fingerprint(self.network) or numbers["seed"] != self.seed:
+            raise TrainingError(f"{self.path} is of another network or seed: start anew without it")
+        for name, w in saved.groups["parameters"].items():
+            self.network.parameters[name][:] = w
+        self.best = dict(saved.groups["best"])
+        self.optimiser.restore(saved.groups["optimiser"])
+        self.epoch, self.position, self.recent = numbers["epoch"], numbers["position"], numbers["recent"]
+        self.history = History(**numbers["history"])
+
+
+def _fingerprint(network: TrainableNetwork) -> str:
+    text = f"{network.dtype} {network.specification.to_json()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _progress(console: Console | None) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console or Console(stderr=True),
+    )
+
+
+def export(network: TrainableNetwork) -> Network:
+    """The network as a `ostinato.model.network.Network`, to run or to write (`ostinato.model.file.write`)."""
+    from ostinato.model.network import Network
+
+    return Network(network.specification, network.weights())

@@ -1,0 +1,181 @@
+"""Back-propagation against finite differences in float64: every layer, direction and loss, and ragged lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ostinato.model.specification import (
+    Activation,
+    Dense,
+    Embedding,
+    Frames,
+    Gru,
+    Lstm,
+    OneHot,
+    Outputs,
+    Rnn,
+    Softmax,
+    Specification,
+    Tokens,
+)
+from ostinato.training import losses
+from ostinato.training.network import TrainableNetwork
+
+LENGTHS = np.array([3, 6, 0, 5, 1])
+DIRECTIONS = ("forward", "backward", "bidirectional")
+CELLS = {
+    "rnn": lambda i, d: Rnn(i, 3, direction=d),
+    "gru-after": lambda i, d: Gru(i, 3, direction=d),
+    "gru-before": lambda i, d: Gru(i, 3, direction=d, reset="before"),
+    "lstm": lambda i, d: Lstm(i, 3, direction=d),
+    "lstm-peepholes": lambda i, d: Lstm(i, 3, direction=d, peepholes=True),
+}
+
+
+def frames_network(*layers, size=4):
+    return network(Specification("t", Frames(size), layers, Outputs()))
+
+
+def network(specification):
+    """Float64, every weight random, biases and peepholes too."""
+    net = TrainableNetwork(specification, np.float64)
+    random = np.random.default_rng(5)
+    for w in net.parameters.values():
+        w[:] = random.normal(scale=0.7, size=w.shape)
+    return net
+
+
+def inputs(net, random):
+    front = net.specification.front_end
+    if isinstance(front, Tokens):
+        return random.integers(0, len(front.vocabulary), (len(LENGTHS), LENGTHS.max()))
+    return random.normal(size=(len(LENGTHS), LENGTHS.max(), front.size))
+
+
+def check(net, loss=None, targets=None):
+    """Each gradient against central differences of the summed loss, or of a random weighting of the outputs."""
+    random = np.random.default_rng(1)
+    x = inputs(net, random)
+    y = net.forward(x, LENGTHS)
+    weighting = random.normal(size=y.shape)
+
+    def value():
+        out = net.forward(x, LENGTHS)
+        return float((out * weighting).sum()) if loss is None else float(loss(out, LENGTHS, targets)[0].sum())
+
+    gradients = net.backward(weighting if loss is None else loss(y, LENGTHS, targets)[1])
+    assert gradients.keys() == net.parameters.keys()
+    for name, w in net.parameters.items():
+        flat, numeric = w.reshape(-1), np.empty(w.size)
+        for i in range(w.size):
+            saved, sides = flat[i], []
+            for step in (1e-5, -1e-5):
+                flat[i] = saved + step
+                sides.append(value())
+            flat[i] = saved
+            numeric[i] = (sides[0] - sides[1]) / 2e-5
+        analytic = gradients[name].reshape(-1)
+        error = np.linalg.norm(analytic - numeric) / max(1e-3, np.linalg.norm(numeric))
+        assert error < 1e-6, name
+        assert np.any(analytic)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_recurrent_layer(cell, direction):
+    check(frames_network(CELLS[cell](4, direction)))
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_stack_of_bidirectional_and_forward(cell):
+    check(frames_network(CELLS[cell](4, "bidirectional"), CELLS[cell](6, "forward"), Dense(3, 2)))
+
+
+ACTIVATIONS = (
+    Activation("identity"),
+    Activation("relu"),
+    Activation("tanh"),
+    Activation("sigmoid"),
+    Activation("affine", 0.8, 0.3),
+    Activation("leaky-relu", 0.2),
+    Activation("thresholded-relu", -0.2),
+    Activation("scaled-tanh", 1.3, 0.6),
+    Activation("hard-sigmoid"),
+    Activation("elu", 0.7),
+    Activation("softsign"),
+    Activation("softplus"),
+)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.name)
+def test_activation_in_rnn_and_dense(activation):
+    check(frames_network(Rnn(4, 3, activation=activation), Dense(3, 3, activation=activation), Dense(3, 2)))
+
+
+@pytest.mark.parametrize(
+    "reader", [Rnn(5, 3), Gru(5, 3, direction="bidirectional"), Dense(5, 3)], ids=lambda r: r.kind
+)
+def test_one_hot(reader):
+    check(network(Specification("t", Tokens(tuple("abcde")), (OneHot(5), reader), Outputs())))
+
+
+def test_embedding():
+    check(network(Specification("t", Tokens(tuple("abcde")), (Embedding(5, 2), Lstm(2, 3)), Outputs())))
+
+
+def test_softmax_inside():
+    check(frames_network(Dense(4, 3), Softmax(3), Gru(3, 2)))
+
+
+def regression_targets():
+    random = np.random.default_rng(2)
+    y = random.normal(size=(len(LENGTHS), LENGTHS.max(), 3))
+    y[1, 2, 0] = np.nan
+    return y
+
+
+def classes():
+    y = np.random.default_rng(2).integers(0, 3, (len(LENGTHS), LENGTHS.max()))
+    y[1, 2] = -1
+    return y
+
+
+CTC_TARGETS = [[1], [2, 2, 1], [], [], [1]]
+
+
+@pytest.mark.parametrize(
+    "loss,ends,targets",
+    [
+        (losses.CrossEntropy(), (Softmax(3),), classes()),
+        (losses.Ctc(), (Softmax(3),), CTC_TARGETS),
+        (losses.BinaryCrossEntropy(), (), 1 / (1 + np.exp(regression_targets()))),
+        (losses.MeanSquaredError(), (), regression_targets()),
+        (losses.MeanAbsoluteError(), (), regression_targets()),
+        (losses.Huber(0.5), (), regression_targets()),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_loss(loss, ends, targets):
+    activation = Activation("sigmoid" if loss.left_to_loss == "sigmoid" else "identity")
+    net = frames_network(Gru(4, 3, direction="bidirectional"), Dense(6, 3, activation=activation), *ends)
+    assert net.left_to_loss == loss.left_to_loss
+    check(net, loss, targets)
+
+
+def test_dropout_gradient_is_of_the_same_mask():
+    spec = Specification("t", Frames(4), (Gru(4, 6), Gru(6, 3), Dense(3, 2)), Outputs())
+    net = TrainableNetwork(spec, np.float64, dropout=0.4)
+    x = np.random.default_rng(1).normal(size=(5, 6, 4))
+
+    def forward():
+        return net.forward(x, LENGTHS, dropout=np.random.default_rng(3))
+
+    weighting = np.random.default_rng(4).normal(size=forward().shape)
+    gradient = net.backward(weighting)["layers.0.forward.W"]
+    assert not np.array_equal(forward(), net.forward(x, LENGTHS))
+    w = net.parameters["layers.0.forward.W"]
+    w[4, 1] += 1e-5
+    up = (forward() * weighting).sum()
+    w[4, 1] -= 2e-5
+    assert gradient[4, 1] == pytest.approx((up - (forward() * weighting).sum()) / 2e-5, rel=1e-6)
