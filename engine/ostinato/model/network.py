@@ -79,7 +79,8 @@ class Network:
 
 
 def check_weights(have: Mapping[str, tuple[str, tuple[int, ...]]], wanted: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise BadModelFileError unless ``have`` (name -> dtype name, shape) is what is ``wanted``, and within bounds."""
+    """Raise BadModelFileError unless ``have`` (name -> dtype name, shape) is what is ``wanted``, and within
+    bounds."""
     if missing := sorted(set(wanted) - set(have)):
         raise BadModelFileError(
             f"weight {missing[0]} is missing: its layer is in the specification; write the file again"

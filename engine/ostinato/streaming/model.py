@@ -1,0 +1,121 @@
+"""Models ready to stream: a network with its front end, decoder and the states of its open streams."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from ostinato import model as files
+from ostinato.errors import InputError
+from ostinato.model.network import Network
+from ostinato.model.specification import LogMel, Outputs
+from ostinato.pipeline import decoder as make_decoder
+from ostinato.pipeline import front_end as make_front_end
+from ostinato.pipeline.speech import SpeechEnergy
+from ostinato.streaming.packed import Runner
+from ostinato.streaming.pool import StatePool
+from ostinato.streaming.stream import Options, Stream
+
+MAX_STREAMS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How much of the future an output needs, beyond the front end's own latency: 0 for causal models, None for the
+    whole utterance."""
+
+    frames: int | None
+    ms: float | None
+
+
+class Model:
+    """An immutable network, its front end and decoder, and at most ``max_streams`` streams through it.
+
+    Streams of one model may be used from several threads, each stream from one at a time; they take turns computing.
+    """
+
+    def __init__(self, network: Network, *, max_streams: int = MAX_STREAMS) -> None:
+        self.network = network
+        self.max_streams = max_streams
+        specification = network.specification
+        self.name = specification.name
+        self.direction = specification.direction
+        self.front_end: Any = make_front_end(specification.front_end, network.weights)
+        self.decoder: Any = self.decoder_for(None)
+
+    @property
+    def delay(self) -> Delay:
+        """How much of the future an output needs."""
+        return Delay(0, 0.0) if self.direction == "unidirectional" else Delay(None, None)
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of hidden and cell state between two frames."""
+        return 4 * self.network.program.state_size
+
+    @property
+    def units_per_ms(self) -> float:
+        """Input units (samples at the model's own rate, frames, tokens) in 1 ms. A token counts as 1 ms."""
+        settings = self.network.specification.front_end
+        return settings.sample_rate / 1000 if isinstance(settings, LogMel) else 1 / settings.frame_ms
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What computes; made when first asked for."""
+        return Runner(self.network.program)
+
+    @cached_property
+    def states(self) -> StatePool:
+        """The recurrent states of the open streams."""
+        return StatePool(self.network.program.state_size, self.max_streams)
+
+    @cached_property
+    def speech_energy(self) -> SpeechEnergy:
+        """What a stream's end-of-speech option listens with. Raises InputError if the model does not take audio."""
+        return SpeechEnergy(self.front_end, self.network.weights)
+
+    def decoder_for(self, override: Literal["outputs"] | None) -> Any:
+        """The model's decoder, or the one that gives raw outputs."""
+        if override not in (None, "outputs"):
+            raise InputError(f"there is no decoder {override!r}: ask for 'outputs', or leave the model its own")
+        settings = Outputs() if override == "outputs" else self.network.specification.decoder
+        return make_decoder(settings, self.front_end.frame_ms, self.front_end.latency_ms)
+
+    def stream(
+        self,
+        *,
+        sample_rate: int | None = None,
+        decoder: Literal["outputs"] | None = None,
+        end_of_speech_ms: float | None = None,
+        max_utterance_s: float = 60.0,
+    ) -> Stream:
+        """A new stream.
+
+        ``sample_rate`` (Hz) is that of the audio to come, None the model's own. ``decoder`` "outputs" gives each
+        frame's raw outputs instead of what the model decodes. ``end_of_speech_ms`` (audio) emits an
+        ``end-of-speech`` event after so much silence; a bidirectional stream ends its utterance there and starts
+        the next. A bidirectional stream keeps at most ``max_utterance_s`` of input.
+
+        Raises InputError for options that do not fit the model, CapacityError if too many streams are open.
+        """
+        return Stream(self, Options(sample_rate, decoder, end_of_speech_ms, max_utterance_s))
+
+    def restore(self, snapshot: bytes) -> Stream:
+        """A new stream that goes on where the snapshot was taken, with the same bits. Raises SnapshotError."""
+        return Stream.restore(self, snapshot)
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    folders: Iterable[str | os.PathLike[str]] = (),
+    max_streams: int = MAX_STREAMS,
+) -> Model:
+    """The model of that name (bundled, or in ``folders``), or in the model file at that path.
+
+    Raises UnknownModelError, BadModelFileError.
+    """
+    return Model(files.read(files.resolve(name_or_path, folders)), max_streams=max_streams)

@@ -1,0 +1,42 @@
+"""Where the recurrent states of a model's streams live: rows of one array, so that many streams advance without
+copies."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from ostinato.errors import CapacityError
+
+
+class StatePool:
+    """``capacity`` rows of state, float32 [capacity, state_size]; a stream holds one by its index, its slot.
+
+    The whole array is reserved at once and never moves; the system gives memory to the rows that are used. A row is
+    zeros when it is acquired: a<0> = 0."""
+
+    def __init__(self, state_size: int, capacity: int) -> None:
+        self.rows = np.zeros((capacity, state_size), np.float32)
+        self._unused = 0
+        self._released: list[int] = []
+        self._lock = threading.Lock()
+
+    def acquire(self) -> int:
+        """A slot of one's own. Raises CapacityError when all are taken."""
+        with self._lock:
+            if self._released:
+                return self._released.pop()
+            if self._unused == len(self.rows):
+                raise CapacityError(
+                    f"all {self._unused} stream states of this model are in use: close streams, or load it with a "
+                    "larger max_streams"
+                )
+            self._unused += 1
+            return self._unused - 1
+
+    def release(self, slot: int) -> None:
+        """Give a slot back."""
+        self.rows[slot] = 0
+        with self._lock:
+            self._released.append(slot)

@@ -1,0 +1,98 @@
+"""Snapshots: everything a stream needs to go on, as bytes.
+
+    bytes 0-3    "OSTS"
+    byte  4      version of this format
+    bytes 5-20   BLAKE2b (16 bytes) of what follows
+    then         msgpack [stream, front end, decoder, speech or nil, [finished utterances]], each a map of the
+                 fields of a state (`ostinato.pipeline.state`)
+
+A snapshot is tied to its model by the model's digest. The checksum finds damage, not malice: whoever takes
+snapshots from strangers must sign them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from ostinato.errors import SnapshotError
+from ostinato.pipeline.state import F32Matrix, F32Vector
+
+MAGIC = b"OSTS"
+VERSION = 1
+_CHECKSUM = 16
+_HEADER = len(MAGIC) + 1 + _CHECKSUM
+
+
+@dataclass(slots=True)
+class StreamRecord:
+    """What a stream itself knows. ``model`` is the network's digest; ``state`` its recurrent state (none for
+    bidirectional streams); ``waiting`` the frames that are not computed yet."""
+
+    model: str
+    sample_rate: int | None
+    decoder: str | None
+    end_of_speech_ms: float | None
+    max_utterance_s: float
+    units_in: int
+    frames_in: int
+    frames_out: int
+    utterance: int
+    utterance_units: int
+    base_ms: float
+    start_frame: int
+    state: F32Vector | None
+    waiting: F32Matrix
+
+
+@dataclass(slots=True)
+class EndRecord:
+    """The end-of-speech event that ended an utterance."""
+
+    frame: int
+    time_ms: float
+    probability: float
+
+
+@dataclass(slots=True)
+class UtteranceRecord:
+    """A finished utterance that is not computed yet."""
+
+    frames: F32Matrix
+    utterance: int
+    utterance_ms: float
+    end: EndRecord | None
+
+
+def encode(parts: list[Any]) -> bytes:
+    """The five parts as a snapshot."""
+    body: bytes = msgpack.packb(parts)
+    return MAGIC + bytes([VERSION]) + _checksum(body) + body
+
+
+def decode(snapshot: bytes) -> list[Any]:
+    """The five parts of a snapshot, not looked into. Raises SnapshotError."""
+    if not isinstance(snapshot, bytes) or snapshot[: len(MAGIC)] != MAGIC or len(snapshot) < _HEADER:
+        raise SnapshotError("this is no snapshot, or a truncated one: give the bytes of Stream.snapshot()")
+    if (version := snapshot[len(MAGIC)]) != VERSION:
+        raise SnapshotError(
+            f"snapshot version {version} is unknown here (this Ostinato reads {VERSION}): "
+            "restore it with the Ostinato that took it"
+        )
+    body = snapshot[_HEADER:]
+    if _checksum(body) != snapshot[len(MAGIC) + 1 : _HEADER]:
+        raise SnapshotError("the snapshot is damaged or truncated: its checksum is wrong; use an earlier one")
+    try:
+        parts = msgpack.unpackb(body)
+    except ValueError as error:
+        raise SnapshotError(f"the snapshot is damaged: {error}") from error
+    if not isinstance(parts, list) or len(parts) != 5 or not isinstance(parts[4], list):
+        raise SnapshotError("the snapshot is damaged: it does not have its five parts")
+    return parts
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_CHECKSUM).digest()
