@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -43,3 +45,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if IN_CI and reporter is not None and reporter.stats.get("skipped") and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def ostinato() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command as a user would, in a process of its own: ``ostinato("models", "--models", folder)``."""
+
+    def run(*arguments: object, **settings: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from ostinato.cli import main; main()", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            **{"stdin": subprocess.DEVNULL, "env": os.environ | {"COLUMNS": "160"}} | settings,
+        )
+
+    return run
