@@ -38,6 +38,10 @@ class OstinatoError(Exception):
     """Base of all errors that Ostinato raises on purpose."""
 
     code = "internal"
+    seq: int | None = None
+    """Of the stream's input that was refused, if it came over the wire."""
+    retry_ms: int | None = None
+    """When to try again, if the server knows."""
 
 
 class ModelError(OstinatoError):

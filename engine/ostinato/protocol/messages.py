@@ -203,9 +203,9 @@ class Result:
 
     ``seq``: last input fully processed. ``first``: number of the first of ``events`` among all of the stream's since
     `Open`. ``processed``: units processed since `Open`. ``utterance``: number of the utterance, from 0, and
-    ``final``: it has ended with this result. ``frames``: model frames computed. Times in ms: ``waiting`` of the oldest
-    input in it from its arrival to computing, ``computing``, and ``buffered``: how long its oldest frame was held for
-    look-ahead.
+    ``final``: it has ended with this result. ``frames``: model frames computed. Times in ms: ``waiting`` of the
+    oldest input in it from its arrival to computing, ``computing``, and ``buffered``: how long its oldest frame was
+    held for look-ahead.
     """
 
     stream: bytes
