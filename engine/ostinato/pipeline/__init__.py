@@ -1,0 +1,112 @@
+"""Front ends (audio, text or frames to model frames) and decoders (outputs to events), each with a typed state, step
+and flush.
+
+front = front_end(specification.front_end, weights)
+state = front.start(sample_rate=44100)
+frames = front.step(state, front.check(chunk))
+snapshot = pack(state)
+state = front.restore(snapshot)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.events import Event
+from ostinato.model import specification
+from ostinato.pipeline import decoders, frames, logmel, tokens
+from ostinato.pipeline.decoders import text
+from ostinato.pipeline.state import pack, unpack
+
+__all__ = ["FrontEnd", "Decoder", "front_end", "decoder", "text", "pack", "unpack"]
+
+F32 = npt.NDArray[np.float32]
+S = TypeVar("S")
+
+
+class FrontEnd(Protocol[S]):
+    """What turns a stream's input into model frames. Immutable: whatever a stream needs is in its state."""
+
+    frame_size: int
+    """Values in one frame."""
+    frame_ms: float
+    """Time from one frame to the next; for text, 1 per token."""
+    latency_ms: float
+    """How much input a frame covers beyond ``frame_ms``: frame j ends at (j + 1) * frame_ms + latency_ms."""
+
+    def start(self, sample_rate: int | None = None) -> S:
+        """A fresh state. Raises InputError for a sample rate that cannot be."""
+        ...
+
+    def check(self, data: object) -> Any:
+        """``data`` as `step` takes it. Raises InputError or a subclass, and has then changed nothing."""
+        ...
+
+    def units(self, data: Any) -> int:
+        """How many samples, characters or frames checked data holds: what credit counts."""
+        ...
+
+    def step(self, state: S, data: Any) -> F32:
+        """The frames that checked data completes, float32 [n, frame_size]."""
+        ...
+
+    def step_many(self, states: Sequence[S], data: Sequence[Any]) -> list[F32]:
+        """`step` for many streams, each its own data, computed together where that pays. The same bits."""
+        ...
+
+    def flush(self, state: S) -> F32:
+        """What is still held back, as far as it makes whole frames. The utterance is over: go on with a fresh
+        state."""
+        ...
+
+    def restore(self, packed: object) -> S:
+        """The state that `pack` packed. Raises SnapshotError for anything that `step` could not have left behind."""
+        ...
+
+
+class Decoder(Protocol[S]):
+    """What turns a model's outputs into events. Immutable: whatever a stream needs is in its state."""
+
+    def start(self) -> S:
+        """A fresh state."""
+        ...
+
+    def step(self, state: S, outputs: F32) -> list[Event]:
+        """The events that the frames of ``outputs`` [n, output_size] decide."""
+        ...
+
+    def flush(self, state: S) -> list[Event]:
+        """The events that the end of the utterance decides."""
+        ...
+
+    def restore(self, packed: object) -> S:
+        """The state that `pack` packed. Raises SnapshotError for anything that `step` could not have left behind."""
+        ...
+
+
+def front_end(settings: specification.FrontEnd, weights: Mapping[str, F32]) -> FrontEnd[Any]:
+    """The front end of a model. Raises BadModelFileError for settings that cannot be served."""
+    if isinstance(settings, specification.LogMel):
+        return logmel.LogMel(settings, weights)
+    if isinstance(settings, specification.Tokens):
+        return tokens.Tokens(settings)
+    return frames.Frames(settings)
+
+
+def decoder(settings: specification.Decoder, frame_ms: float, latency_ms: float) -> Decoder[Any]:
+    """The decoder of a model whose front end has these times."""
+    match settings:
+        case specification.Outputs():
+            return decoders.Outputs(settings, frame_ms, latency_ms)
+        case specification.Labels():
+            return decoders.Labels(settings, frame_ms, latency_ms)
+        case specification.Ctc():
+            return decoders.Ctc(settings, frame_ms, latency_ms)
+        case specification.SequenceClass():
+            return decoders.SequenceClass(settings, frame_ms, latency_ms)
+        case specification.EndOfSpeech():
+            return decoders.EndOfSpeech(settings, frame_ms, latency_ms)

@@ -1,0 +1,75 @@
+"""The front end for ready frames: it checks them and passes them on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError
+from ostinato.model import specification
+from ostinato.pipeline import state as snapshots
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class FramesState:
+    """Nothing: each frame stands for itself."""
+
+
+class Frames:
+    """Float32 frames [n, size] in, the same frames out."""
+
+    latency_ms = 0.0
+
+    def __init__(self, settings: specification.Frames) -> None:
+        self.frame_size = settings.size
+        self.frame_ms = settings.frame_ms
+
+    def start(self, sample_rate: int | None = None) -> FramesState:
+        """A fresh state. Raises InputError if a sample rate is given."""
+        if sample_rate is not None:
+            raise InputError("this model takes frames, which have no sample rate: open the stream without one")
+        return FramesState()
+
+    def check(self, data: object) -> F32:
+        """``data`` as contiguous float32 [n, size]; one frame may come as [size].
+
+        Raises DtypeError, ShapeError or NotFiniteError.
+        """
+        if not isinstance(data, np.ndarray) or data.dtype != np.float32:
+            raise DtypeError(f"frames must be a float32 array, not {kind_of(data)}: use frames.astype(np.float32)")
+        frames = data[None] if data.ndim == 1 else data
+        if frames.ndim != 2 or frames.shape[1] != self.frame_size:
+            raise ShapeError(f"frames must have shape [n, {self.frame_size}], not {list(data.shape)}")
+        if not np.isfinite(frames).all():
+            raise NotFiniteError("a frame holds NaN or infinite values: drop or repair it before sending")
+        return np.ascontiguousarray(frames)
+
+    def units(self, data: F32) -> int:
+        """How many frames checked data holds."""
+        return len(data)
+
+    def step(self, state: FramesState, data: F32) -> F32:
+        """The frames themselves, float32 [n, size]."""
+        return data
+
+    def step_many(self, states: Sequence[FramesState], data: Sequence[F32]) -> list[F32]:
+        """`step` for many streams."""
+        return list(data)
+
+    def flush(self, state: FramesState) -> F32:
+        """No frames: none are ever held back."""
+        return np.empty((0, self.frame_size), np.float32)
+
+    def restore(self, packed: object) -> FramesState:
+        """The state that `state.pack` packed. Raises SnapshotError."""
+        return snapshots.unpack(FramesState, packed)
+
+
+def kind_of(data: object) -> str:
+    """What ``data`` is, for an error message."""
+    return f"{data.dtype}" if isinstance(data, np.ndarray) else f"a {type(data).__name__}"

@@ -1,0 +1,215 @@
+"""The front end for audio: any sample rate in, log-mel frames out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import DtypeError, NotFiniteError, ShapeError
+from ostinato.kernels import warm_up
+from ostinato.kernels.audio import mel_bands, windows
+from ostinato.kernels.simd import LANES
+from ostinato.model import specification
+from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.frames import kind_of
+from ostinato.pipeline.mel import filter_bank
+from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, ResamplerState, check_rate, resampler
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+
+MAX_SAMPLE = 8.0
+"""Float samples beyond this are refused: they are surely in another scale."""
+BLOCK = 64
+"""Frames transformed at a time: as many as stay in the second-level cache (measured: twice as fast as 512)."""
+
+
+@dataclass(slots=True)
+class LogMelState:
+    """``tail``: samples at the model's rate, in [-1, 1], from where the next window begins (less than a window).
+    ``skip``: how many samples to drop before it (a hop longer than its window). ``rows``, ``skip_rows``: the same for
+    stacks of frames."""
+
+    sample_rate: int
+    tail: snapshots.F32Vector
+    rows: snapshots.F32Matrix
+    skip: int = 0
+    skip_rows: int = 0
+    resampler: ResamplerState | None = None
+
+
+class LogMel:
+    """Mono audio, one-dimensional int16 or float32 in [-1, 1], to log-mel frames float32 [n, mels * stack].
+
+    The conventions are those of `specification.LogMel`. Windows lie wholly inside the audio (snip-edges): n samples
+    give 1 + (n - window) // hop filter-bank frames, and model frame j stacks those from j * stride to j * stride +
+    stack - 1; an incomplete window or stack at the end is dropped. Frame j ends, in ms,
+
+        ((j * stride + stack - 1) * hop + window) / sample_rate * 1000 = (j + 1) * frame_ms + latency_ms
+
+    after the utterance's first sample. The same bits come out however the audio is cut, and whatever else is in the
+    batch.
+    """
+
+    def __init__(self, settings: specification.LogMel, weights: Mapping[str, F32]) -> None:
+        """``weights``: ``front_end.mean`` and ``front_end.scale`` [mels], if the settings ask for normalisation."""
+        import scipy.fft  # here, because it costs 0.1 s that a server of token models need not spend
+
+        warm_up()
+        self._rfft = scipy.fft.rfft
+        self.settings = settings
+        self.bank = bank = filter_bank(settings)
+        self.window, self.hop = len(bank.window), bank.hop
+        self.frame_size = settings.frame_size
+        self.frame_ms = self._ms(self.hop * settings.stride)
+        self.latency_ms = self._ms(self.window + (settings.stack - 1 - settings.stride) * self.hop)
+        padded = -(-bank.bands // LANES) * LANES
+        self._mean, self._scale = np.zeros(padded, np.float32), np.ones(padded, np.float32)
+        if settings.normalise:
+            self._mean[: bank.bands] = weights["front_end.mean"]
+            self._scale[: bank.bands] = weights["front_end.scale"]
+
+    def resampling_ms(self, sample_rate: int) -> float:
+        """How much later than by `latency_ms` a frame comes because the resampler looks ahead, in ms."""
+        own = self.settings.sample_rate
+        return 0.0 if sample_rate == own else resampler(sample_rate, own).delay / sample_rate * 1000
+
+    def start(self, sample_rate: int | None = None) -> LogMelState:
+        """A fresh state for audio at ``sample_rate`` Hz (None: the model's own). Raises InputError if it is out of
+        range."""
+        own = self.settings.sample_rate
+        rate = own if sample_rate is None or sample_rate == own else check_rate(sample_rate)
+        inner = None if rate == own else resampler(rate, own).start()
+        return LogMelState(rate, np.empty(0, np.float32), np.empty((0, self.bank.bands), np.float32), resampler=inner)
+
+    def check(self, data: object) -> F32:
+        """``data`` as float32 samples in [-1, 1].
+
+        Raises DtypeError for anything but int16 and float32 arrays, ShapeError if it is not mono, NotFiniteError for
+        NaN or infinities, DtypeError for float samples far beyond [-1, 1].
+        """
+        if not isinstance(data, np.ndarray) or data.dtype not in (np.int16, np.float32):
+            raise DtypeError(
+                f"audio must be an int16 array, or float32 in [-1, 1], not {kind_of(data)}: "
+                "convert it (samples.astype(np.float32))"
+            )
+        if data.ndim != 1:
+            raise ShapeError(
+                f"audio must be mono, of shape [n], not {list(data.shape)}: send one channel, or their mean"
+            )
+        if data.dtype == np.int16:
+            return np.multiply(data, np.float32(2**-15))
+        peak = max(data.max(), -data.min()) if len(data) else 0.0
+        if not peak <= MAX_SAMPLE:
+            if not np.isfinite(data).all():
+                raise NotFiniteError("the audio holds NaN or infinite samples: repair or drop this chunk")
+            raise DtypeError(
+                f"a float sample is {peak:.6g}, far beyond [-1, 1]: int16 values in a float array? "
+                "Send them as int16, or divide by 32768"
+            )
+        return np.ascontiguousarray(data)
+
+    def units(self, data: F32) -> int:
+        """How many samples checked data holds."""
+        return len(data)
+
+    def step(self, state: LogMelState, data: F32) -> F32:
+        """The frames that checked samples complete, float32 [n, frame_size]."""
+        return self.step_many([state], [data])[0]
+
+    def step_many(self, states: Sequence[LogMelState], data: Sequence[F32]) -> list[F32]:
+        """`step` for many streams: their windows are transformed as one batch."""
+        own = self.settings.sample_rate
+        pieces: list[F32] = []
+        for state, samples in zip(states, data, strict=True):
+            if state.resampler is not None:
+                samples = resampler(state.sample_rate, own).step(state.resampler, samples)
+            if state.skip:
+                skipped = min(state.skip, len(samples))
+                samples = samples[skipped:]
+                state.skip -= skipped
+            pieces += (state.tail, samples)
+        if not pieces:
+            return []
+        samples = np.concatenate(pieces)
+        counts, starts = self._cut(states, pieces, samples)
+        frames = self._features(samples, starts)
+        # Copies: a frame that waits for its tick must not keep the whole batch alive.
+        ends = itertools.accumulate(counts)
+        parts = [frames[end - count : end, : self.bank.bands].copy() for end, count in zip(ends, counts, strict=True)]
+        if self.settings.stack == self.settings.stride == 1:
+            return parts
+        return [self._stack(state, part) for state, part in zip(states, parts, strict=True)]
+
+    def flush(self, state: LogMelState) -> F32:
+        """The frames that the resampler's last samples complete."""
+        if state.resampler is None:
+            return np.empty((0, self.frame_size), np.float32)
+        inner = resampler(state.sample_rate, self.settings.sample_rate)
+        return self.step(state, np.zeros(inner.delay, np.float32))
+
+    def restore(self, packed: object) -> LogMelState:
+        """The state that `state.pack` packed. Raises SnapshotError."""
+        state, own, expect = snapshots.unpack(LogMelState, packed), self.settings.sample_rate, snapshots.expect
+        expect(
+            state.sample_rate == own or MIN_RATE <= state.sample_rate <= MAX_RATE, "state.sample_rate is out of range"
+        )
+        expect(
+            (state.resampler is None) == (state.sample_rate == own), "state.resampler does not fit the sample rate"
+        )
+        if state.resampler is not None:
+            resampler(state.sample_rate, own).expect(state.resampler)
+        stack, stride = self.settings.stack, self.settings.stride
+        expect(len(state.tail) < self.window and len(state.rows) < stack, "state.tail or state.rows is too long")
+        expect(state.rows.shape[1] == self.bank.bands, "state.rows has another number of mel bands")
+        skips = 0 <= state.skip <= max(0, self.hop - self.window) and 0 <= state.skip_rows <= max(0, stride - stack)
+        expect(skips, "state.skip or state.skip_rows is out of range")
+        return state
+
+    def _cut(self, states: Sequence[LogMelState], pieces: Sequence[F32], samples: F32) -> tuple[list[int], I64]:
+        """How many windows each stream has now, and where all windows begin; each state's tail moves on."""
+        counts: list[int] = []
+        first: list[int] = []  # where window 0 of the batch would begin, counted back from this stream's first
+        at = total = 0
+        for state, tail, new in zip(states, pieces[::2], pieces[1::2], strict=True):
+            length = len(tail) + len(new)
+            count = max(0, (length - self.window) // self.hop + 1)
+            drop = count * self.hop
+            state.tail = samples[at + min(drop, length) : at + length].copy()
+            state.skip += max(0, drop - length)
+            counts.append(count)
+            first.append(at - total * self.hop)
+            total += count
+            at += length
+        return counts, np.repeat(first, counts) + np.arange(total) * self.hop
+
+    def _features(self, samples: F32, starts: I64) -> F32:
+        """Normalised log-mel values of the windows at ``starts``, [n, mels padded to whole vectors]."""
+        bank = self.bank
+        out = np.empty((len(starts), len(self._mean)), np.float32)
+        for block in range(0, len(starts), BLOCK):
+            part, rows = starts[block : block + BLOCK], out[block : block + BLOCK]
+            frames = np.empty((len(part), bank.fft_size), np.float32)
+            windows(samples, part, bank.gain, bank.remove_mean, bank.preemphasis, bank.window, frames)
+            spectra = self._rfft(frames)
+            mel_bands(spectra, bank.first, bank.offset, bank.weights, bank.floor, self._mean, self._scale, rows)
+        return out
+
+    def _stack(self, state: LogMelState, rows: F32) -> F32:
+        stack, stride = self.settings.stack, self.settings.stride
+        skipped = min(state.skip_rows, len(rows))
+        state.skip_rows -= skipped
+        rows = np.concatenate((state.rows, rows[skipped:]))
+        count = max(0, (len(rows) - stack) // stride + 1)
+        drop = count * stride
+        state.rows = rows[drop:].copy()
+        state.skip_rows += max(0, drop - len(rows))
+        pick = np.arange(count)[:, None] * stride + np.arange(stack)
+        return np.reshape(rows[pick], (count, self.frame_size))
+
+    def _ms(self, samples: int) -> float:
+        return samples / self.settings.sample_rate * 1000

@@ -1,0 +1,124 @@
+"""The front end for text: characters or words to token ids."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import BadModelFileError, DtypeError, InputError, UnknownTokenError
+from ostinato.model import specification
+from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.frames import kind_of
+
+F32 = npt.NDArray[np.float32]
+MAX_WORD = 1024
+"""Longest word that is looked up, in characters; a longer one is unknown. Bounds the state of a stream that never
+sends a space."""
+
+
+@dataclass(slots=True)
+class TokensState:
+    """``pending``: the start of a word that the next push may go on with (at most MAX_WORD + 1 characters)."""
+
+    pending: str = ""
+
+
+class Tokens:
+    """Text in, token ids out: float32 [n, 1], the index of each token in the vocabulary.
+
+    *Characters*: each code point is a token, so compose accents (NFC) before sending if the vocabulary is composed.
+    *Words*: white space separates and is no token; a word is brought to NFC before it is looked up. It may be cut
+    between two pushes; `flush` yields the last one. ``lowercase`` applies to each token as a whole.
+    """
+
+    frame_size = 1
+    frame_ms = 1.0
+    latency_ms = 0.0
+
+    def __init__(self, settings: specification.Tokens) -> None:
+        """Raises BadModelFileError for a word vocabulary without an entry for unknown words, which could not refuse a
+        word in time: a word that is cut between two pushes is complete only when the first was accepted long ago."""
+        if settings.unit == "word" and settings.unknown is None:
+            raise BadModelFileError(
+                "front_end: a word vocabulary needs an entry for unknown words: add one such as '<unk>' and set "
+                "`unknown` to its index"
+            )
+        self.settings = settings
+        self._ids = {token: index for index, token in enumerate(settings.vocabulary)}
+
+    def start(self, sample_rate: int | None = None) -> TokensState:
+        """A fresh state. Raises InputError if a sample rate is given."""
+        if sample_rate is not None:
+            raise InputError("this model takes text, which has no sample rate: open the stream without one")
+        return TokensState()
+
+    def check(self, data: object) -> str:
+        """``data`` itself. Raises DtypeError if it is no str, InputError for lone surrogates, UnknownTokenError for a
+        character that the vocabulary lacks if it has no entry for unknown ones."""
+        if not isinstance(data, str):
+            raise DtypeError(f"this model takes text (str), not {kind_of(data)}: decode bytes as UTF-8 first")
+        try:
+            data.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                "the text holds half a character (a lone surrogate): decode it with errors='replace'"
+            ) from error
+        if self.settings.unknown is None:
+            for character in self._characters(data):
+                if character not in self._ids:
+                    raise UnknownTokenError(
+                        f"the vocabulary has neither {character!r} nor an entry for unknown characters: leave it out"
+                    )
+        return data
+
+    def units(self, data: str) -> int:
+        """How many characters the text holds (at least as many as tokens, lower-casing of a few letters apart)."""
+        return len(data)
+
+    def step(self, state: TokensState, data: str) -> F32:
+        """The ids of the tokens that are complete, float32 [n, 1]."""
+        if self.settings.unit == "character":
+            return self._look_up(self._characters(data))
+        text = state.pending + data
+        words = text.split()
+        state.pending = words.pop()[: MAX_WORD + 1] if words and not text[-1].isspace() else ""
+        return self._look_up(map(self._word, words))
+
+    def step_many(self, states: Sequence[TokensState], data: Sequence[str]) -> list[F32]:
+        """`step` for many streams."""
+        return [self.step(state, text) for state, text in zip(states, data, strict=True)]
+
+    def flush(self, state: TokensState) -> F32:
+        """The id of the word that no white space ended yet, float32 [0 or 1, 1]."""
+        words = [self._word(state.pending)] if state.pending else []
+        state.pending = ""
+        return self._look_up(words)
+
+    def restore(self, packed: object) -> TokensState:
+        """The state that `state.pack` packed. Raises SnapshotError."""
+        state = snapshots.unpack(TokensState, packed)
+        bound = 0 if self.settings.unit == "character" else MAX_WORD + 1
+        snapshots.expect(
+            len(state.pending) <= bound and not any(map(str.isspace, state.pending)), "state.pending is no word"
+        )
+        return state
+
+    def _characters(self, data: str) -> Iterable[str]:
+        # Character by character: str.lower of a text looks at neighbours (final sigma), so its result would depend on
+        # chunking.
+        return (part for character in data for part in character.lower()) if self.settings.lowercase else data
+
+    def _word(self, word: str) -> str:
+        if len(word) > MAX_WORD:
+            return ""  # in no vocabulary: words are not empty
+        composed = unicodedata.normalize("NFC", word)
+        return composed.lower() if self.settings.lowercase else composed
+
+    def _look_up(self, tokens: Iterable[str]) -> F32:
+        unknown = self.settings.unknown
+        ids = [self._ids[token] if unknown is None else self._ids.get(token, unknown) for token in tokens]
+        return np.array(ids, np.float32).reshape(-1, 1)
