@@ -1,0 +1,261 @@
+"""Activation functions as vector code: our own, because the library's give other bits on other CPUs.
+
+Errors, over all float32 and against float64 (tests/test_kernels_activations.py): tanh and sigmoid 2e-7 of their range,
+exp and log 2 units in the last place. NaN stays NaN; infinities go to the limits.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.kernels._jit import part
+from ostinato.kernels.simd import (
+    BYTES,
+    LANES,
+    ROUNDER,
+    exponent,
+    first_lanes,
+    fma,
+    load,
+    mantissa,
+    scale,
+    splat,
+    store,
+    where_less,
+)
+
+NAMES = (
+    "identity", "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh", "hard-sigmoid",
+    "elu", "softsign", "softplus",
+)  # fmt: skip
+"""Activations by their number in a program."""
+
+DEFAULTS = {
+    "affine": (1.0, 0.0),
+    "leaky-relu": (0.01, 0.0),
+    "thresholded-relu": (1.0, 0.0),
+    "scaled-tanh": (1.0, 1.0),
+    "hard-sigmoid": (0.2, 0.5),
+    "elu": (1.0, 0.0),
+}
+"""alpha and beta where none are given. ONNX's are those of its operators of these names; Affine and ScaledTanh have none
+there and get the values that make them the identity and tanh."""
+
+
+def parameters(name: str, alpha: float | None, beta: float | None) -> tuple[int, float, float]:
+    """Number, alpha and beta of an activation, as `activate` takes them. Raises ValueError for an unknown name."""
+    if name not in NAMES:
+        raise ValueError(f"unknown activation {name!r}: one of {', '.join(NAMES)}")
+    default = DEFAULTS.get(name, (0.0, 0.0))
+    return NAMES.index(name), default[0] if alpha is None else alpha, default[1] if beta is None else beta
+
+
+# tanh(x) = x P(x^2) / Q(x^2): fitted by least squares, reweighted (Lawson 1961) towards the least largest relative error,
+# which is 2.1e-8 for |x| <= 9.02, where tanh rounds to 1.
+_TANH_LIMIT = 9.02
+_P = (1.331907942e-08, 2.058348668e-05, 3.494034879e-03, 1.337971820e-01, 9.999999790e-01)
+_Q = (7.762022526e-07, 3.283093370e-04, 2.587107439e-02, 4.671303344e-01, 1.0)
+
+
+@part
+def clip(x, limit):  # type: ignore[no-untyped-def]
+    """x within [-limit, limit]; NaN stays."""
+    x = where_less(splat(limit), x, splat(limit), x)
+    return where_less(x, splat(-limit), splat(-limit), x)
+
+
+@part
+def tanh(x):  # type: ignore[no-untyped-def]
+    """(e^x - e^-x) / (e^x + e^-x)."""
+    x = clip(x, _TANH_LIMIT)
+    s = x * x
+    p = fma(splat(_P[0]), s, splat(_P[1]))
+    q = fma(splat(_Q[0]), s, splat(_Q[1]))
+    p = fma(p, s, splat(_P[2]))
+    q = fma(q, s, splat(_Q[2]))
+    p = fma(p, s, splat(_P[3]))
+    q = fma(q, s, splat(_Q[3]))
+    p = fma(p, s, splat(_P[4]))
+    q = fma(q, s, splat(_Q[4]))
+    return clip(x * (p / q), 1.0)
+
+
+@part
+def sigmoid(x):  # type: ignore[no-untyped-def]
+    """1 / (1 + e^-x) = tanh(x / 2) / 2 + 1/2."""
+    half = splat(0.5)
+    return fma(half, tanh(half * x), half)
+
+
+# exp(x) = 2^n e^r with |r| <= ln 2 / 2, ln 2 in two parts (Cody and Waite 1980), e^r = 1 + r + r^2 E(r); log(m 2^n) =
+# n ln 2 + f - f^2/2 + f^3 L(f) with f = m - 1, sqrt(1/2) <= m < sqrt(2). E and L fitted like P and Q, to 3e-9 and 6e-9.
+_LOG2_E = math.log2(math.e)
+_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
+_E = (1.381446712e-03, 8.368780673e-03, 4.166839423e-02, 1.666652011e-01, 4.999999341e-01)
+_L = (
+    -7.634504940e-02, 1.276159070e-01, -1.316018575e-01, 1.420175642e-01, -1.662335686e-01, 2.000122693e-01,
+    -2.500082105e-01, 3.333333171e-01,
+)  # fmt: skip
+_SMALLEST_NORMAL = 2.0**-126
+
+
+@part
+def exp(x):  # type: ignore[no-untyped-def]
+    """e^x, from subnormal results to infinity."""
+    x = where_less(splat(90.0), x, splat(90.0), x)
+    x = where_less(x, splat(-105.0), splat(-105.0), x)
+    power = fma(x, splat(_LOG2_E), splat(ROUNDER))
+    n = power - splat(ROUNDER)
+    r = fma(n, splat(-_LN2_HIGH), x)
+    r = fma(n, splat(-_LN2_LOW), r)
+    p = fma(splat(_E[0]), r, splat(_E[1]))
+    p = fma(p, r, splat(_E[2]))
+    p = fma(p, r, splat(_E[3]))
+    p = fma(p, r, splat(_E[4]))
+    return scale(fma(p, r * r, r) + splat(1.0), power)
+
+
+@part
+def log(x):  # type: ignore[no-untyped-def]
+    """Natural logarithm; of 0 -infinity, of negative numbers NaN."""
+    subnormal = splat(_SMALLEST_NORMAL)
+    normal = where_less(x, subnormal, x * splat(2.0**23), x)
+    n = exponent(normal) - where_less(x, subnormal, splat(23.0), splat(0.0))
+    f = mantissa(normal) - splat(1.0)
+    p = fma(splat(_L[0]), f, splat(_L[1]))
+    p = fma(p, f, splat(_L[2]))
+    p = fma(p, f, splat(_L[3]))
+    p = fma(p, f, splat(_L[4]))
+    p = fma(p, f, splat(_L[5]))
+    p = fma(p, f, splat(_L[6]))
+    p = fma(p, f, splat(_L[7]))
+    s = f * f
+    y = fma(s * f, p, n * splat(_LN2_LOW))
+    y = fma(s, splat(-0.5), y) + f
+    y = fma(n, splat(_LN2_HIGH), y)
+    infinity = splat(math.inf)
+    y = where_less(x, infinity, y, x)  # infinity and NaN
+    y = where_less(
+        splat(0.0), x, y, x - infinity
+    )  # 0 gives -infinity, and so does, for now, a negative number; NaN stays
+    return where_less(x, splat(0.0), splat(math.nan), y)
+
+
+# --- the ONNX activations ---------------------------------------------------------------------------------------------
+
+
+@part
+def _identity(x, alpha, beta):  # type: ignore[no-untyped-def]
+    return x
+
+
+@part
+def _relu(x, alpha, beta):  # type: ignore[no-untyped-def]
+    return where_less(x, splat(0.0), splat(0.0), x)
+
+
+@part
+def _tanh(x, alpha, beta):  # type: ignore[no-untyped-def]
+    return tanh(x)
+
+
+@part
+def _sigmoid(x, alpha, beta):  # type: ignore[no-untyped-def]
+    return sigmoid(x)
+
+
+@part
+def _affine(x, alpha, beta):  # type: ignore[no-untyped-def]
+    return fma(alpha, x, beta)
+
+
+@part
+def _leaky_relu(x, alpha, beta):  # type: ignore[no-untyped-def]
+    return where_less(x, splat(0.0), alpha * x, x)
+
+
+@part
+def _thresholded_relu(x, alpha, beta):  # type: ignore[no-untyped-def]
+    return where_less(alpha, x, x, where_less(x, alpha, splat(0.0), x - x))
+
+
+@part
+def _scaled_tanh(x, alpha, beta):  # type: ignore[no-untyped-def]
+    return alpha * tanh(beta * x)
+
+
+@part
+def _hard_sigmoid(x, alpha, beta):  # type: ignore[no-untyped-def]
+    y = fma(alpha, x, beta)
+    y = where_less(y, splat(0.0), splat(0.0), y)
+    return where_less(splat(1.0), y, splat(1.0), y)
+
+
+@part
+def _elu(x, alpha, beta):  # type: ignore[no-untyped-def]
+    t = tanh(splat(0.5) * x)  # e^x - 1 = 2 t / (1 - t), without cancellation
+    return where_less(x, splat(0.0), alpha * ((t + t) / (splat(1.0) - t)), x)
+
+
+@part
+def _softsign(x, alpha, beta):  # type: ignore[no-untyped-def]
+    x = clip(x, 1e9)  # from there on +-1, also for infinities
+    return x / (splat(1.0) + where_less(x, splat(0.0), splat(0.0) - x, x))
+
+
+@part
+def _softplus(x, alpha, beta):  # type: ignore[no-untyped-def]
+    u = exp(where_less(x, splat(0.0), x, splat(0.0) - x))
+    w = splat(1.0) + u
+    y = log(w) - ((w - splat(1.0)) - u) / w  # log(1 + u), with what rounding took from w given back
+    return where_less(splat(0.0), x, x + y, y)
+
+
+def _over(function: Any) -> Any:
+    """The loop of an activation over ``count`` vectors in place."""
+
+    @part
+    def loop(address, count, alpha, beta):  # type: ignore[no-untyped-def]
+        a = splat(alpha)
+        b = splat(beta)
+        for i in range(count):
+            at = address + i * BYTES
+            store(at, function(load(at), a, b))
+
+    return loop
+
+
+_loop_relu, _loop_tanh, _loop_sigmoid, _loop_affine = _over(_relu), _over(_tanh), _over(_sigmoid), _over(_affine)
+_loop_leaky, _loop_thresholded, _loop_scaled = _over(_leaky_relu), _over(_thresholded_relu), _over(_scaled_tanh)
+_loop_hard, _loop_elu, _loop_softsign = _over(_hard_sigmoid), _over(_elu), _over(_softsign)
+_loop_softplus = _over(_softplus)
+
+
+@part
+def activate(number, alpha, beta, address, count):  # type: ignore[no-untyped-def]
+    """Activation ``number`` of NAMES on ``count`` vectors in place."""
+    if number == 1:
+        _loop_relu(address, count, alpha, beta)
+    elif number == 2:
+        _loop_tanh(address, count, alpha, beta)
+    elif number == 3:
+        _loop_sigmoid(address, count, alpha, beta)
+    elif number == 4:
+        _loop_affine(address, count, alpha, beta)
+    elif number == 5:
+        _loop_leaky(address, count, alpha, beta)
+    elif number == 6:
+        _loop_thresholded(address, count, alpha, beta)
+    elif number == 7:
+        _loop_scaled(address, count, alpha, beta)
+    elif number == 8:
+        _loop_hard(address, count, alpha, beta)
+    elif number == 9:
+        _loop_elu(address, count, alpha, beta)
+    elif number == 10:
+        _loop_softsign(address, count, alpha, beta)
+    elif number == 11:
+        _loop_softplus(address, count, alpha, beta)

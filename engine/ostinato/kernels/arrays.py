@@ -1,0 +1,122 @@
+"""Kernels over plain arrays, for front ends: logarithm, activations, and the product with a fixed matrix.
+
+The same vector code as in programs, hence the same bits on every host, and for one row as for many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.kernels import activations
+from ostinato.kernels._jit import kernel, warm_up
+from ostinato.kernels.product import pack, product, vectors_of
+from ostinato.kernels.program import padded, zeros
+from ostinato.kernels.simd import BYTES, LANES, load, store, store_int
+
+Floats = npt.NDArray[np.float32]
+
+_LOG, _EXP = -1, -2
+_CHUNK = 64
+
+
+@kernel("void(int64, float64, float64, float32[::1])")
+def _apply(number, alpha, beta, x):  # type: ignore[no-untyped-def]
+    """x: whole vectors, in place."""
+    count = x.shape[0] // LANES
+    address = x.ctypes.data
+    if number >= 0:
+        activations.activate(number, alpha, beta, address, count)
+        return
+    for i in range(count):
+        at = address + i * BYTES
+        if number == _LOG:
+            store(at, activations.log(load(at)))
+        else:
+            store(at, activations.exp(load(at)))
+
+
+@kernel("void(int64[::1], float32[:, ::1], float32[::1], float32[::1], float32[:, ::1])")
+def _multiply(table, x, weights, bias, out):  # type: ignore[no-untyped-def]
+    step = 4 * x.shape[1]
+    out_step = 4 * out.shape[1]
+    for start in range(0, x.shape[0], _CHUNK):
+        rows = min(_CHUNK, x.shape[0] - start)
+        for r in range(rows):
+            store_int(table.ctypes.data + 8 * r, x.ctypes.data + (start + r) * step)
+        product(
+            table.ctypes.data,
+            0,
+            rows,
+            x.shape[1],
+            weights.ctypes.data,
+            out.shape[1] // LANES,
+            bias.ctypes.data,
+            0,
+            out.ctypes.data + start * out_step,
+            out_step,
+        )
+
+
+def _elementwise(number: int, alpha: float, beta: float, x: npt.ArrayLike) -> Floats:
+    warm_up()
+    values = np.asarray(x, np.float32)
+    work = np.ones(padded(values.size), np.float32)
+    work[: values.size] = values.ravel()
+    _apply(number, alpha, beta, work)
+    return work[: values.size].reshape(values.shape)
+
+
+def log(x: npt.ArrayLike) -> Floats:
+    """Natural logarithm of float32 values, any shape: within 2 units in the last place; of 0 -inf, below NaN."""
+    return _elementwise(_LOG, 0.0, 0.0, x)
+
+
+def exp(x: npt.ArrayLike) -> Floats:
+    """e^x of float32 values, any shape: within 2 units in the last place."""
+    return _elementwise(_EXP, 0.0, 0.0, x)
+
+
+def activate(name: str, x: npt.ArrayLike, alpha: float | None = None, beta: float | None = None) -> Floats:
+    """An activation of `activations.NAMES` on float32 values, any shape. Raises ValueError for an unknown name."""
+    return _elementwise(*activations.parameters(name, alpha, beta), x)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedMatrix:
+    """A matrix [inputs, outputs], ready to be multiplied."""
+
+    inputs: int
+    outputs: int
+    weights: Floats
+    bias: Floats
+
+
+def pack_matrix(matrix: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> PackedMatrix:
+    """Pack ``matrix`` [inputs, outputs] and, if given, ``bias`` [outputs] for `multiply`."""
+    warm_up()
+    dense = np.asarray(matrix, np.float32)
+    inputs, outputs = dense.shape
+    wide = np.zeros((vectors_of(outputs) * LANES, inputs), np.float32)
+    wide[:outputs] = dense.T
+    start = zeros(len(wide))
+    if bias is not None:
+        start[:outputs] = bias
+    weights = zeros(wide.size)
+    weights[:] = pack(wide)
+    return PackedMatrix(inputs, outputs, weights, start)
+
+
+def multiply(packed: PackedMatrix, x: npt.ArrayLike) -> Floats:
+    """x [n, inputs] times the matrix, plus its bias: float32 [n, outputs].
+
+    Each output is summed over the inputs in order with fused multiply-adds: the same bits for a row alone as among many.
+    """
+    rows = np.ascontiguousarray(x, np.float32)
+    if rows.ndim != 2 or rows.shape[1] != packed.inputs:
+        raise ValueError(f"x {rows.shape} is not [n, {packed.inputs}]")
+    out = np.empty((len(rows), len(packed.bias)), np.float32)
+    _multiply(np.empty(_CHUNK, np.int64), rows, packed.weights, packed.bias, out)
+    return out[:, : packed.outputs]

@@ -1,0 +1,346 @@
+"""The one compiled entry for all models: runs a table of operations over packed frames.
+
+`run` takes the address of a *call*: CALL_FIELDS int64 that say where everything is. An operation is FIELDS int64.
+Offsets in operations count float32 values; addresses and steps in the code below count bytes.
+"""
+
+from __future__ import annotations
+
+from ostinato.kernels import cells
+from ostinato.kernels._jit import kernel, part
+from ostinato.kernels.activations import activate, exp
+from ostinato.kernels.product import PANEL, product
+from ostinato.kernels.simd import (
+    BYTES,
+    LANES,
+    first_lanes,
+    largest,
+    load,
+    load_float,
+    load_int,
+    splat,
+    store,
+    store_int,
+    total,
+    where_less,
+)
+
+# What an operation is.
+RNN, GRU_AFTER, GRU_BEFORE, LSTM, DENSE, EMBEDDING, SOFTMAX = range(7)
+
+# Fields of an operation. VECTORS: of gate sums (or dense outputs) per row, with W and BIAS; R, RECURRENT_BIAS and R2 as
+# the cell needs them; PARAMETERS: alpha and beta; PEEPHOLES -1: none; TOKENS 1: the input is a token id.
+KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, VECTORS = range(8)
+STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, ACTIVATION, PARAMETERS = range(8, 18)
+FIELDS = 18
+
+# Fields of a call.
+OPERATIONS, FIRST, LAST, WEIGHTS, ROW_STEP, STATE_STEP = range(6)
+STATE, STATE_ROWS, SLOTS, STREAMS, BATCH_SIZES, STEPS, ROWS, ROW_COUNT = range(6, 14)
+TABLE, TABLE_H, TABLE_SLOTS, GATES, ASIDE, CAPACITY = range(14, 20)
+CALL_FIELDS = 20
+
+BLOCK_ROWS = 64
+"""Rows that are projected at once: enough to use each weight often, few enough for the sums to stay in the L2 cache."""
+
+OK, BAD_SLOT, BAD_BATCH_SIZES, TOO_FEW_ROWS, NEEDS_CAPACITY = range(5)
+
+
+@part
+def field(record, index):  # type: ignore[no-untyped-def]
+    """Field of an operation or a call."""
+    return load_int(record + 8 * index)
+
+
+@part
+def _fill(table, count, start, step):  # type: ignore[no-untyped-def]
+    """Addresses of ``count`` rows that lie ``step`` apart."""
+    for i in range(count):
+        store_int(table + 8 * i, start + i * step)
+
+
+@part
+def _token(address, size):  # type: ignore[no-untyped-def]
+    """The token id in the first value of a row; 0 for what is none, so that nothing outside the weights is read."""
+    value = load_float(address)
+    return int(value) if 0 <= value < size else 0
+
+
+@part
+def _look_up(table, offset, rows, size, weights, vectors, bias, out, out_step):  # type: ignore[no-untyped-def]
+    """The product with one-hot vectors: bias plus the token's column of the packed weights."""
+    for r in range(rows):
+        k = _token(load_int(table + 8 * r) + offset, size)
+        for v in range(vectors):
+            panel = v // PANEL * PANEL
+            width = min(PANEL, vectors - panel)
+            w = weights + (panel * size + k * width + v - panel) * BYTES
+            store(out + r * out_step + v * BYTES, load(bias + v * BYTES) + load(w))
+
+
+@part
+def _project(op, call, start, rows, out, out_step):  # type: ignore[no-untyped-def]
+    """bias + W x of ``rows`` rows from row ``start`` on."""
+    table = field(call, TABLE)
+    weights = field(call, WEIGHTS)
+    step = field(call, ROW_STEP)
+    _fill(table, rows, field(call, ROWS) + start * step, step)
+    w = weights + 4 * field(op, W)
+    bias = weights + 4 * field(op, BIAS)
+    offset = 4 * field(op, INPUT)
+    if field(op, TOKENS):
+        _look_up(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, out, out_step)
+    else:
+        product(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, 0, out, out_step)
+
+
+@part
+def _cell(op, call, rows, gates, out):  # type: ignore[no-untyped-def]
+    """One time step of ``rows`` streams: ``gates`` holds bias + W x, TABLE_H where h<t-1> is; h<t> goes to ``out``."""
+    kind = field(op, KIND)
+    weights = field(call, WEIGHTS)
+    table = field(call, TABLE_H)
+    step = field(call, ROW_STEP)
+    aside = field(call, ASIDE)
+    hidden = field(op, OUTPUT_SIZE)
+    vectors = field(op, VECTORS)
+    blocks = (hidden + LANES - 1) // LANES
+    gates_step = vectors * BYTES
+    recurrent = weights + 4 * field(op, R)
+    if kind == GRU_AFTER:
+        cells.gru_set_aside(rows, blocks, gates, gates_step, aside, weights + 4 * field(op, RECURRENT_BIAS))
+        product(table, 0, rows, hidden, recurrent, vectors, gates, gates_step, gates, gates_step)
+        cells.gru_after(table, rows, blocks, gates, gates_step, aside, out, step)
+    elif kind == GRU_BEFORE:
+        product(table, 0, rows, hidden, recurrent, 2 * blocks, gates, gates_step, gates, gates_step)
+        cells.gru_reset(table, rows, blocks, gates, gates_step, aside)
+        candidate = gates + 2 * blocks * BYTES
+        second = field(call, TABLE)
+        _fill(second, rows, aside, blocks * BYTES)
+        product(
+            second, 0, rows, hidden, weights + 4 * field(op, R2), blocks, candidate, gates_step, candidate, gates_step
+        )
+        cells.gru_before(table, rows, blocks, gates, gates_step, out, step)
+    else:
+        product(table, 0, rows, hidden, recurrent, vectors, gates, gates_step, gates, gates_step)
+        if kind == LSTM:
+            slots = field(call, TABLE_SLOTS)
+            c = 4 * field(op, STATE_C)
+            if field(op, PEEPHOLES) >= 0:
+                peepholes = weights + 4 * field(op, PEEPHOLES)
+                cells.lstm_peepholes(slots, c, rows, blocks, gates, gates_step, peepholes, out, step)
+            else:
+                cells.lstm(slots, c, rows, blocks, gates, gates_step, out, step)
+        else:
+            parameters = weights + 4 * field(op, PARAMETERS)
+            activate(field(op, ACTIVATION), load_float(parameters), load_float(parameters + 4), gates, rows * vectors)
+            for r in range(rows):
+                cells.copy(gates + r * gates_step, out + r * step, blocks)
+
+
+@part
+def _keep_state(op, call, first, last, out):  # type: ignore[no-untyped-def]
+    """h of the streams first..last-1, whose last frame this was, to their state rows; padding becomes zero."""
+    hidden = field(op, OUTPUT_SIZE)
+    step = field(call, ROW_STEP)
+    slots = field(call, TABLE_SLOTS)
+    for b in range(first, last):
+        target = load_int(slots + 8 * b) + 4 * field(op, STATE_H)
+        left = hidden
+        source = out + b * step
+        while left > 0:
+            store(target, first_lanes(left, load(source), splat(0.0)))
+            target += BYTES
+            source += BYTES
+            left -= LANES
+
+
+@part
+def _step(op, call, t, start, gates):  # type: ignore[no-untyped-def]
+    """Time step t, whose frames are the rows from ``start`` on: point to h<t-1> (h<t+1> if backward), run the cell."""
+    sizes = field(call, BATCH_SIZES)
+    steps = field(call, STEPS)
+    step = field(call, ROW_STEP)
+    table = field(call, TABLE_H)
+    slots = field(call, TABLE_SLOTS)
+    batch = load_int(sizes + 8 * t)
+    earlier = load_int(sizes + 8 * (t - 1)) if t > 0 else 0
+    later = load_int(sizes + 8 * (t + 1)) if t + 1 < steps else 0
+    output = field(call, ROWS) + 4 * field(op, OUTPUT)
+    backward = field(op, BACKWARD)
+    begun = later if backward else min(earlier, batch)
+    going_on = min(earlier, batch) if backward else later
+    _fill(table, begun, output + (start + batch if backward else start - earlier) * step, step)
+    for b in range(begun, batch):
+        store_int(table + 8 * b, load_int(slots + 8 * b) + 4 * field(op, STATE_H))
+    out = output + start * step
+    _cell(op, call, batch, gates, out)
+    _keep_state(op, call, going_on, batch, out)
+
+
+@part
+def _recurrent(op, call):  # type: ignore[no-untyped-def]
+    """Project a block of time steps, then recur over it; block after block, from the last one if backward."""
+    sizes = field(call, BATCH_SIZES)
+    steps = field(call, STEPS)
+    gates = field(call, GATES)
+    gates_step = field(op, VECTORS) * BYTES
+    if field(op, BACKWARD):
+        end_step = steps
+        end = field(call, ROW_COUNT)
+        while end_step > 0:
+            t = end_step - 1
+            start = end - load_int(sizes + 8 * t)
+            while t > 0 and end - start + load_int(sizes + 8 * (t - 1)) <= BLOCK_ROWS:
+                t -= 1
+                start -= load_int(sizes + 8 * t)
+            _project(op, call, start, end - start, gates, gates_step)
+            at = end
+            for s in range(end_step - 1, t - 1, -1):
+                at -= load_int(sizes + 8 * s)
+                _step(op, call, s, at, gates + (at - start) * gates_step)
+            end_step = t
+            end = start
+    else:
+        t = 0
+        start = 0
+        while t < steps:
+            last = t + 1
+            end = start + load_int(sizes + 8 * t)
+            while last < steps and end - start + load_int(sizes + 8 * last) <= BLOCK_ROWS:
+                end += load_int(sizes + 8 * last)
+                last += 1
+            _project(op, call, start, end - start, gates, gates_step)
+            at = start
+            for s in range(t, last):
+                _step(op, call, s, at, gates + (at - start) * gates_step)
+                at += load_int(sizes + 8 * s)
+            t = last
+            start = end
+
+
+@part
+def _dense(op, call):  # type: ignore[no-untyped-def]
+    count = field(call, ROW_COUNT)
+    step = field(call, ROW_STEP)
+    parameters = field(call, WEIGHTS) + 4 * field(op, PARAMETERS)
+    for start in range(0, count, BLOCK_ROWS):
+        rows = min(BLOCK_ROWS, count - start)
+        out = field(call, ROWS) + start * step + 4 * field(op, OUTPUT)
+        _project(op, call, start, rows, out, step)
+        if field(op, ACTIVATION) != 0:
+            for r in range(rows):
+                activate(
+                    field(op, ACTIVATION),
+                    load_float(parameters),
+                    load_float(parameters + 4),
+                    out + r * step,
+                    field(op, VECTORS),
+                )
+
+
+@part
+def _embedding(op, call):  # type: ignore[no-untyped-def]
+    vectors = field(op, VECTORS)
+    for r in range(field(call, ROW_COUNT)):
+        row = field(call, ROWS) + r * field(call, ROW_STEP)
+        k = _token(row + 4 * field(op, INPUT), field(op, INPUT_SIZE))
+        cells.copy(
+            field(call, WEIGHTS) + 4 * field(op, W) + k * vectors * BYTES, row + 4 * field(op, OUTPUT), vectors
+        )
+
+
+@part
+def _softmax_row(x, size, out):  # type: ignore[no-untyped-def]
+    """exp(x - max x) / sum of these; lanes beyond ``size`` become 0."""
+    lowest = splat(-3.5e38)
+    top = lowest
+    left = size
+    at = x
+    while left > 0:
+        v = first_lanes(left, load(at), lowest)
+        top = where_less(top, v, v, top)
+        at += BYTES
+        left -= LANES
+    greatest = splat(largest(top))
+    sum_ = splat(0.0)
+    left = size
+    i = 0
+    while left > 0:
+        e = first_lanes(left, exp(load(x + i) - greatest), splat(0.0))
+        store(out + i, e)
+        sum_ = sum_ + e
+        i += BYTES
+        left -= LANES
+    whole = splat(total(sum_))
+    while i > 0:
+        i -= BYTES
+        store(out + i, load(out + i) / whole)
+
+
+@part
+def _softmax(op, call):  # type: ignore[no-untyped-def]
+    for r in range(field(call, ROW_COUNT)):
+        row = field(call, ROWS) + r * field(call, ROW_STEP)
+        _softmax_row(row + 4 * field(op, INPUT), field(op, INPUT_SIZE), row + 4 * field(op, OUTPUT))
+
+
+@part
+def _check(call):  # type: ignore[no-untyped-def]
+    """Whether the call stays within its memory; fills TABLE_SLOTS."""
+    streams = field(call, STREAMS)
+    steps = field(call, STEPS)
+    sizes = field(call, BATCH_SIZES)
+    before = streams
+    rows = 0
+    for t in range(steps):
+        batch = load_int(sizes + 8 * t)
+        if batch < 1 or batch > before:
+            return BAD_BATCH_SIZES
+        before = batch
+        rows += batch
+    if rows != field(call, ROW_COUNT):
+        return TOO_FEW_ROWS
+    if streams > field(call, CAPACITY):
+        return NEEDS_CAPACITY
+    slots = field(call, SLOTS)
+    table = field(call, TABLE_SLOTS)
+    for b in range(streams):
+        slot = load_int(slots + 8 * b)
+        if slot < 0 or slot >= field(call, STATE_ROWS):
+            return BAD_SLOT
+        store_int(table + 8 * b, field(call, STATE) + slot * field(call, STATE_STEP))
+    return OK
+
+
+@kernel("int64(int64)")
+def run(call):  # type: ignore[no-untyped-def]
+    """Run operations FIRST..LAST-1 of a call; returns OK, or why nothing was done."""
+    code = _check(call)
+    if code != OK:
+        return code
+    for o in range(field(call, FIRST), field(call, LAST)):
+        op = field(call, OPERATIONS) + o * FIELDS * 8
+        kind = field(op, KIND)
+        if kind <= LSTM:
+            _recurrent(op, call)
+        elif kind == DENSE:
+            _dense(op, call)
+        elif kind == EMBEDDING:
+            _embedding(op, call)
+        else:
+            _softmax(op, call)
+    return code
+
+
+@kernel("void(int64[::1], float32[:, ::1], int64[::1], int64[::1], float32[:, ::1])")
+def point(call, state, slots, batch_sizes, rows):  # type: ignore[no-untyped-def]
+    """Write the places of a call's arrays into it: quicker than asking each array in Python."""
+    call[STATE] = state.ctypes.data
+    call[STATE_ROWS] = state.shape[0]
+    call[SLOTS] = slots.ctypes.data
+    call[STREAMS] = slots.shape[0]
+    call[BATCH_SIZES] = batch_sizes.ctypes.data
+    call[STEPS] = batch_sizes.shape[0]
+    call[ROWS] = rows.ctypes.data
+    call[ROW_COUNT] = rows.shape[0]

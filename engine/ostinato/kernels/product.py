@@ -1,0 +1,180 @@
+"""The one product: rows times packed weights, register tiles chosen for the host.
+
+Packed weights: outputs in vectors of 16, vectors in panels of 4, a panel as [inputs][4 vectors][16]; if the number of
+vectors is no multiple of 4, the last panel is narrower. The layout is the same on every host.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba.core.codegen import get_host_cpu_features
+
+from ostinato.kernels._jit import part
+from ostinato.kernels.simd import BYTES, LANES
+from ostinato.kernels.tile import make_tile
+
+PANEL = 4
+_FEATURES = (numba.config.CPU_FEATURES or get_host_cpu_features()).split(",")
+WIDE = "+avx512f" in _FEATURES  # 32 registers of 16 floats; otherwise a vector is several registers, 16 in all
+
+# One row: enough panels for the additions not to wait for each other. Several: as many sums as registers allow.
+_t1 = make_tile(1, 1)
+_t1_2, _t1_3, _t1_4 = make_tile(1, 2), make_tile(1, 3), make_tile(1, 4)
+_t1_8, _t1_12 = make_tile(1, 4, 2), make_tile(1, 4, 3)
+_t2_4, _t3_4, _t4_4 = make_tile(2, 4), make_tile(3, 4), make_tile(4, 4)
+_t4_1, _t4_2, _t4_3 = make_tile(4, 1), make_tile(4, 2), make_tile(4, 3)
+_t3_2 = make_tile(3, 2)
+
+
+def vectors_of(outputs: int) -> int:
+    """Vectors that hold so many outputs."""
+    return -(-outputs // LANES)
+
+
+def pack(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A matrix [outputs, inputs], outputs a multiple of 16, as packed weights [outputs * inputs]."""
+    outputs, inputs = matrix.shape
+    panels = []
+    for start in range(0, outputs, PANEL * LANES):
+        panels.append(np.ascontiguousarray(matrix[start : start + PANEL * LANES].T, np.float32).ravel())
+    return np.concatenate(panels) if panels else np.empty(0, np.float32)
+
+
+@part
+def _one_row_narrow(table, offset, K, weights, vectors, initial, out):  # type: ignore[no-untyped-def]
+    if vectors == 1:
+        _t1(table, offset, K, weights, BYTES, 0, initial, 0, out, 0)
+    elif vectors == 2:
+        _t1_2(table, offset, K, weights, 2 * BYTES, 0, initial, 0, out, 0)
+    elif vectors == 3:
+        _t1_3(table, offset, K, weights, 3 * BYTES, 0, initial, 0, out, 0)
+
+
+@part
+def _one_row(table, offset, K, weights, vectors, initial, out):  # type: ignore[no-untyped-def]
+    """`product` for one row."""
+    step = PANEL * BYTES
+    panel = K * step
+    left = vectors
+    while WIDE and left >= 12 and left // PANEL != 4:
+        _t1_12(table, offset, K, weights, step, panel, initial, 0, out, 0)
+        weights += 3 * panel
+        initial += 12 * BYTES
+        out += 12 * BYTES
+        left -= 12
+    while WIDE and left >= 8:
+        _t1_8(table, offset, K, weights, step, panel, initial, 0, out, 0)
+        weights += 2 * panel
+        initial += 8 * BYTES
+        out += 8 * BYTES
+        left -= 8
+    while left >= 4:
+        _t1_4(table, offset, K, weights, step, panel, initial, 0, out, 0)
+        weights += panel
+        initial += 4 * BYTES
+        out += 4 * BYTES
+        left -= 4
+    _one_row_narrow(table, offset, K, weights, left, initial, out)
+
+
+@part
+def _rows_wide(table, offset, rows, K, weights, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
+    """A full panel for several rows, AVX-512."""
+    step = PANEL * BYTES
+    left = rows
+    while left >= 4 and left != 5:
+        _t4_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+        table += 32
+        initial += 4 * initial_step
+        out += 4 * out_step
+        left -= 4
+    if left == 3 or left == 5:
+        _t3_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+        table += 24
+        initial += 3 * initial_step
+        out += 3 * out_step
+        left -= 3
+    if left == 2:
+        _t2_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+    elif left == 1:
+        _t1_4(table, offset, K, weights, step, 0, initial, 0, out, 0)
+
+
+@part
+def _rows_narrow(table, offset, rows, K, weights, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
+    """A full panel for several rows, sixteen shorter registers."""
+    step = PANEL * BYTES
+    left = rows
+    while left >= 3:
+        _t3_2(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+        _t3_2(
+            table,
+            offset,
+            K,
+            weights + 2 * BYTES,
+            step,
+            0,
+            initial + 2 * BYTES,
+            initial_step,
+            out + 2 * BYTES,
+            out_step,
+        )
+        table += 24
+        initial += 3 * initial_step
+        out += 3 * out_step
+        left -= 3
+    while left > 0:
+        _t1_4(table, offset, K, weights, step, 0, initial, 0, out, 0)
+        table += 8
+        initial += initial_step
+        out += out_step
+        left -= 1
+
+
+@part
+def _rows_last(table, offset, rows, K, weights, vectors, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
+    """The last, narrower panel for several rows."""
+    left = rows
+    while WIDE and left >= 4:
+        if vectors == 1:
+            _t4_1(table, offset, K, weights, BYTES, 0, initial, initial_step, out, out_step)
+        elif vectors == 2:
+            _t4_2(table, offset, K, weights, 2 * BYTES, 0, initial, initial_step, out, out_step)
+        else:
+            _t4_3(table, offset, K, weights, 3 * BYTES, 0, initial, initial_step, out, out_step)
+        table += 32
+        initial += 4 * initial_step
+        out += 4 * out_step
+        left -= 4
+    while left > 0:
+        _one_row_narrow(table, offset, K, weights, vectors, initial, out)
+        table += 8
+        initial += initial_step
+        out += out_step
+        left -= 1
+
+
+@part
+def product(table, offset, rows, K, weights, vectors, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
+    """out = initial + x W, for all rows; each sum over k in order, fused.
+
+    All arguments are int64, addresses and steps in bytes. ``table`` holds the addresses of the ``rows`` rows, whose K
+    inputs are at ``offset`` from there. ``initial`` and ``out``: ``vectors`` vectors per row; an ``initial_step`` of 0
+    starts every row from the same values (a bias); they may be the same memory.
+    """
+    if rows == 1:
+        _one_row(table, offset, K, weights, vectors, initial, out)
+        return
+    panels = vectors // PANEL
+    for p in range(panels):
+        at = p * PANEL * BYTES
+        if WIDE:
+            _rows_wide(table, offset, rows, K, weights + K * at, initial + at, initial_step, out + at, out_step)
+        else:
+            _rows_narrow(table, offset, rows, K, weights + K * at, initial + at, initial_step, out + at, out_step)
+    last = vectors - panels * PANEL
+    if last > 0:
+        at = panels * PANEL * BYTES
+        _rows_last(table, offset, rows, K, weights + K * at, last, initial + at, initial_step, out + at, out_step)

@@ -1,0 +1,217 @@
+"""Programs: what a model is to the kernels, and how to run one over packed frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.kernels import _jit
+from ostinato.kernels import interpreter as i
+from ostinato.kernels.simd import LANES
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+_ALIGNMENT = 64
+
+
+def zeros(*shape: int) -> Floats:
+    """float32 zeros that begin at a cache line, as rows and states best do."""
+    count = int(np.prod(shape))
+    raw = np.zeros(4 * count + _ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % _ALIGNMENT
+    return raw[start : start + 4 * count].view(np.float32).reshape(shape)
+
+
+def padded(size: int) -> int:
+    """``size`` values rounded up to whole vectors."""
+    return -(-size // LANES) * LANES
+
+
+class Region(NamedTuple):
+    """Consecutive values of a row or a state row."""
+
+    offset: int
+    size: int
+
+    @property
+    def slice(self) -> slice:
+        """For indexing the last axis of rows."""
+        return slice(self.offset, self.offset + self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Operations over one packed weight buffer; immutable, shared by any number of streams and threads.
+
+    A frame is a row of ``row_size`` float32: ``input`` is where the frame's values (or its token id, as a float) go,
+    ``output`` where the last operation's results are. A stream is a state row of ``state_size`` float32, zeros at first.
+    ``backward`` says which operations run from the last frame to the first.
+    """
+
+    operations: Ints
+    weights: Floats
+    row_size: int
+    state_size: int
+    input: Region
+    output: Region
+    backward: tuple[bool, ...] = field(init=False)
+    gate_size: int = field(init=False)
+    """Values of the largest gate sums of a row: what a workspace must hold."""
+
+    def __post_init__(self) -> None:
+        _jit.warm_up()
+        set_ = object.__setattr__
+        operations = np.ascontiguousarray(self.operations, np.int64).reshape(-1, i.FIELDS)
+        weights = zeros(len(self.weights))
+        weights[:] = self.weights
+        for array in (operations, weights):
+            array.flags.writeable = False
+        set_(self, "operations", operations)
+        set_(self, "weights", weights)
+        set_(self, "backward", tuple(bool(flag) for flag in operations[:, i.BACKWARD]))
+        set_(self, "gate_size", max([0, *(LANES * operations[:, i.VECTORS]).tolist()]))
+
+    def new_states(self, count: int) -> Floats:
+        """State rows of ``count`` streams that have not begun: zeros [count, state_size]."""
+        return zeros(count, self.state_size)
+
+    def new_rows(self, count: int) -> Floats:
+        """Memory for ``count`` frames: zeros [count, row_size]."""
+        return zeros(count, self.row_size)
+
+
+class Workspace:
+    """Memory that one thread's calls of `advance` need, for any programs; grows when a larger batch comes, never shrinks."""
+
+    def __init__(self) -> None:
+        self._call = np.zeros(i.CALL_FIELDS, np.int64)
+        self._address = int(self._call.ctypes.data)
+        self._program: Program | None = None
+        self._gates = self._aside = zeros(0)
+        self._tables = np.zeros(0, np.int64)
+        self._streams = 0
+
+    def _prepare(self, program: Program) -> None:
+        """Point the call to a program."""
+        self._program = program
+        call = self._call
+        call[i.OPERATIONS] = program.operations.ctypes.data
+        call[i.WEIGHTS] = program.weights.ctypes.data
+        call[i.ROW_STEP] = 4 * program.row_size
+        call[i.STATE_STEP] = 4 * program.state_size
+        self._reserve(program, self._streams)
+
+    def _reserve(self, program: Program, streams: int) -> None:
+        """Room for ``streams`` streams of this program at once."""
+        self._streams = max(streams, self._streams)
+        rows = max(self._streams, i.BLOCK_ROWS)
+        if self._gates.size < rows * program.gate_size:
+            self._gates = zeros(rows * program.gate_size)
+            self._aside = zeros(rows * program.gate_size)
+        if self._tables.size < 3 * rows:
+            self._tables = np.zeros(3 * rows, np.int64)
+        call, tables = self._call, self._tables.ctypes.data
+        call[i.TABLE], call[i.TABLE_H], call[i.TABLE_SLOTS] = tables, tables + 8 * rows, tables + 16 * rows
+        call[i.GATES], call[i.ASIDE] = self._gates.ctypes.data, self._aside.ctypes.data
+        call[i.CAPACITY] = rows
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self._gates.nbytes + self._aside.nbytes + self._tables.nbytes + self._call.nbytes
+
+
+def advance(
+    program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: Floats, workspace: Workspace
+) -> None:
+    """Advance streams over their frames, in place.
+
+    ``state`` [any, state_size]: state rows; ``slots`` [streams]: which of them, all different, sorted by their number
+    of frames, most first. ``batch_sizes`` [steps], never increasing: how many streams have a frame at each step. ``rows`` [sum of
+    batch_sizes, row_size]: the frames of step 0, then of step 1, …; their input regions are read, all others are
+    left filled. All arrays C-contiguous, float32 or int64.
+
+    Holds no GIL while it computes; a workspace serves one call at a time. Operations that run forward give the same bits however
+    frames are divided over calls and batches. Raises ValueError if the arrays do not fit together.
+    """
+    _advance(program, 0, len(program.backward), state, slots, batch_sizes, rows, workspace)
+
+
+def advance_slice(
+    program: Program,
+    first: int,
+    last: int,
+    state: Floats,
+    slots: Ints,
+    batch_sizes: Ints,
+    rows: Floats,
+    workspace: Workspace,
+) -> None:
+    """`advance` by the operations first … last-1 only, over the rows given: so a long utterance is computed in slices,
+    operation by operation, its rows ascending (descending for ``program.backward`` ones), states carrying on between."""
+    _advance(program, first, last, state, slots, batch_sizes, rows, workspace)
+
+
+def _advance(
+    program: Program,
+    first: int,
+    last: int,
+    state: Floats,
+    slots: Ints,
+    batch_sizes: Ints,
+    rows: Floats,
+    workspace: Workspace,
+) -> None:
+    if workspace._program is not program:
+        workspace._prepare(program)
+    call = workspace._call
+    if rows.shape[1] != program.row_size or state.shape[1] != program.state_size:
+        raise ValueError(
+            f"rows {rows.shape} and state {state.shape} do not fit a program of rows of {program.row_size} and states "
+            f"of {program.state_size} values"
+        )
+    call[i.FIRST] = first
+    call[i.LAST] = last
+    i.point(call, state, slots, batch_sizes, rows)
+    _run(program, workspace)
+
+
+def _run(program: Program, workspace: Workspace) -> None:
+    code = i.run(workspace._address)
+    if code == i.NEEDS_CAPACITY:
+        workspace._reserve(program, int(workspace._call[i.STREAMS]))
+        code = i.run(workspace._address)
+    if code:
+        raise ValueError(_MESSAGES[code])
+
+
+_MESSAGES = {
+    i.BAD_SLOT: "a slot is not a row of state",
+    i.BAD_BATCH_SIZES: "batch_sizes must be positive, never increase, and not exceed the number of slots",
+    i.TOO_FEW_ROWS: "rows must be as many as batch_sizes add up to",
+}
+
+
+def bind(program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: Floats) -> Callable[[], None]:
+    """`advance` with these very arrays, prepared once, as a function without arguments: the cheapest call.
+
+    The function keeps the arrays (and a workspace of its own) alive; write frames into ``rows``, call it, read ``rows``.
+    """
+    workspace = Workspace()
+    workspace._prepare(program)
+    workspace._reserve(program, len(slots))
+    workspace._call[i.LAST] = len(program.backward)
+    i.point(workspace._call, state, slots, batch_sizes, rows)
+    keep = (program, state, slots, batch_sizes, rows, workspace)
+    entry, address = i.run, workspace._address
+
+    def advance_bound() -> None:
+        if entry(address):
+            _run(keep[0], keep[-1])
+
+    return advance_bound

@@ -1,0 +1,234 @@
+"""A vector of 16 float32 for Numba, so that kernels are written as vector code and do not hope for the auto-vectoriser.
+
+LLVM splits a vector into what the host has (one AVX-512, two AVX, four SSE or NEON registers), so the layouts and the
+bits are the same everywhere. Nothing here may be reassociated or contracted: `fma` is fused, everything else is not.
+
+Memory is addressed by int64 addresses in bytes; no alignment is needed, nothing is checked.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel.models import PrimitiveModel
+from numba.core.datamodel.registry import register_default
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin
+
+LANES = 16
+BYTES = 4 * LANES
+
+FLOAT, I32, I64, POINTER = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.PointerType()
+FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(I32, LANES)
+
+
+class Vector(types.Type):  # type: ignore[misc]
+    """Numba's type of 16 float32."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+vector = Vector()
+
+
+@register_default(Vector)
+class VectorModel(PrimitiveModel):  # type: ignore[misc]
+    """A vector is an LLVM vector: it lives in registers."""
+
+    def __init__(self, manager: Any, type_: Any) -> None:
+        super().__init__(manager, type_, FLOATS)
+
+
+def emit_load(b: Any, address: Any, type_: Any) -> Any:
+    """IR: the value of LLVM type ``type_`` at an address."""
+    return b.load(b.inttoptr(address, POINTER), typ=type_, align=4)
+
+
+def emit_store(b: Any, value: Any, address: Any) -> None:
+    """IR: a value to an address."""
+    b.store(value, b.inttoptr(address, POINTER), align=4)
+
+
+def emit_splat(b: Any, x: Any) -> Any:
+    """IR: a scalar in all lanes."""
+    undefined = ir.Constant(FLOATS, ir.Undefined)
+    return b.shuffle_vector(b.insert_element(undefined, x, I32(0)), undefined, ir.Constant(INTS, [0] * LANES))
+
+
+def emit_fma(b: Any, x: Any, y: Any, z: Any) -> Any:
+    """IR: x * y + z, rounded once."""
+    kind = ir.FunctionType(FLOATS, [FLOATS] * 3)
+    return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.fma.v{LANES}f32"), [x, y, z])
+
+
+def _ints(value: int) -> Any:
+    return ir.Constant(INTS, [value] * LANES)
+
+
+def _define(result: Any, *arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """An intrinsic of these Numba types whose IR the decorated function(builder, *values) emits."""
+
+    def decorate(emit: Callable[..., Any]) -> Any:
+        def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+            value = emit(builder, *values)
+            return context.get_dummy_value() if value is None else value
+
+        # numba.extending.intrinsic counts the parameters, so there is one typing function per number of them.
+        typing: dict[int, Callable[..., Any]] = {
+            1: lambda typingctx, a: (signature(result, *arguments), generate),
+            2: lambda typingctx, a, b: (signature(result, *arguments), generate),
+            3: lambda typingctx, a, b, c: (signature(result, *arguments), generate),
+            4: lambda typingctx, a, b, c, d: (signature(result, *arguments), generate),
+        }
+        function = typing[len(arguments)]
+        function.__name__ = emit.__name__.lstrip("_")
+        function.__doc__ = emit.__doc__
+        return intrinsic(function)
+
+    return decorate
+
+
+@_define(vector, types.int64)
+def load(b: Any, address: Any) -> Any:
+    """16 float32 from an address on."""
+    return emit_load(b, address, FLOATS)
+
+
+@_define(types.void, types.int64, vector)
+def store(b: Any, address: Any, x: Any) -> None:
+    """A vector to an address."""
+    emit_store(b, x, address)
+
+
+@_define(types.float32, types.int64)
+def load_float(b: Any, address: Any) -> Any:
+    """The float32 at an address."""
+    return emit_load(b, address, FLOAT)
+
+
+@_define(types.void, types.int64, types.float32)
+def store_float(b: Any, address: Any, x: Any) -> None:
+    """A float32 to an address."""
+    emit_store(b, x, address)
+
+
+@_define(types.int64, types.int64)
+def load_int(b: Any, address: Any) -> Any:
+    """The int64 at an address."""
+    return emit_load(b, address, I64)
+
+
+@_define(types.void, types.int64, types.int64)
+def store_int(b: Any, address: Any, x: Any) -> None:
+    """An int64 to an address."""
+    emit_store(b, x, address)
+
+
+@_define(vector, types.float64)
+def splat(b: Any, x: Any) -> Any:
+    """A number, rounded to float32, in all lanes."""
+    return emit_splat(b, b.fptrunc(x, FLOAT))
+
+
+@_define(vector, vector, vector, vector)
+def fma(b: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z, rounded once."""
+    return emit_fma(b, x, y, z)
+
+
+@_define(vector, vector, vector, vector, vector)
+def where_less(b: Any, x: Any, y: Any, then: Any, otherwise: Any) -> Any:
+    """``then`` in the lanes where x < y, else ``otherwise`` (also where x or y is NaN)."""
+    return b.select(b.fcmp_ordered("<", x, y), then, otherwise)
+
+
+@_define(vector, types.int64, vector, vector)
+def first_lanes(b: Any, n: Any, then: Any, otherwise: Any) -> Any:
+    """``then`` in the lanes below n, else ``otherwise``."""
+    undefined = ir.Constant(INTS, ir.Undefined)
+    zeros = ir.Constant(INTS, [0] * LANES)
+    limit = b.shuffle_vector(b.insert_element(undefined, b.trunc(n, I32), I32(0)), undefined, zeros)
+    return b.select(b.icmp_signed("<", ir.Constant(INTS, list(range(LANES))), limit), then, otherwise)
+
+
+def _fold(b: Any, x: Any, combine: Callable[[Any, Any], Any]) -> Any:
+    """Lane 0 of: upper half with lower half, halving until one is left. The order is fixed, hence the bits."""
+    half = LANES // 2
+    while half:
+        upper = b.shuffle_vector(x, ir.Constant(FLOATS, ir.Undefined), ir.Constant(INTS, [
+            lane + half if lane < half else lane for lane in range(LANES)
+        ]))  # fmt: skip
+        x = combine(x, upper)
+        half //= 2
+    return b.extract_element(x, I32(0))
+
+
+@_define(types.float32, vector)
+def total(b: Any, x: Any) -> Any:
+    """The sum of the lanes."""
+    return _fold(b, x, b.fadd)
+
+
+@_define(types.float32, vector)
+def largest(b: Any, x: Any) -> Any:
+    """The greatest lane; NaN if lane 0's side of some comparison is NaN."""
+    return _fold(b, x, lambda x, y: b.select(b.fcmp_ordered("<", x, y), y, x))
+
+
+# --- bits: enough of the float32 format for exp and log ---------------------------------------------------------------
+
+_ROUNDER = 0x4B400000  # bits of 1.5 * 2**23: x + ROUNDER has the integer nearest to x in its lowest bits
+ROUNDER = 12582912.0
+_ROOT_HALF = 0x3F3504F3  # bits of sqrt(1/2)
+
+
+@_define(vector, vector, vector)
+def scale(b: Any, x: Any, power: Any) -> Any:
+    """x * 2**n where ``power`` is n + ROUNDER, |n| <= 252. In two factors, so that the result may be subnormal."""
+    n = b.sub(b.bitcast(power, INTS), _ints(_ROUNDER))
+    half = b.ashr(n, _ints(1))
+    for part in (half, b.sub(n, half)):
+        factor = b.bitcast(b.shl(b.add(part, _ints(127)), _ints(23)), FLOATS)
+        x = b.fmul(x, factor)
+    return x
+
+
+@_define(vector, vector)
+def exponent(b: Any, x: Any) -> Any:
+    """The n of x = m * 2**n with sqrt(1/2) <= m < sqrt(2), for normal positive x."""
+    return b.sitofp(b.ashr(b.sub(b.bitcast(x, INTS), _ints(_ROOT_HALF)), _ints(23)), FLOATS)
+
+
+@_define(vector, vector)
+def mantissa(b: Any, x: Any) -> Any:
+    """The m of x = m * 2**n with sqrt(1/2) <= m < sqrt(2), for normal positive x."""
+    bits = b.and_(b.sub(b.bitcast(x, INTS), _ints(_ROOT_HALF)), _ints(0x007FFFFF))
+    return b.bitcast(b.add(bits, _ints(_ROOT_HALF)), FLOATS)
+
+
+# --- operators --------------------------------------------------------------------------------------------------------
+
+
+def _operator(symbol: Any, instruction: str) -> None:
+    class Typing(ConcreteTemplate):  # type: ignore[misc]
+        cases = [signature(vector, vector, vector)]
+
+    infer_global(symbol)(Typing)
+
+    @lower_builtin(symbol, vector, vector)
+    def lower(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+        return getattr(builder, instruction)(*values)
+
+
+for _symbol, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _operator(_symbol, _instruction)

@@ -1,0 +1,203 @@
+"""Specification and weights -> Program.
+
+Weights arrive as `weight_shapes` names them, gates in ONNX order; here they are laid out as the kernels read them: hidden units in
+blocks of 16, gate after gate within a block, then packed into panels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.kernels import activations
+from ostinato.kernels import interpreter as i
+from ostinato.kernels.product import pack
+from ostinato.kernels.program import Program, Region, padded
+from ostinato.kernels.simd import LANES
+from ostinato.model.specification import (
+    Activation,
+    Dense,
+    Embedding,
+    Gru,
+    Lstm,
+    OneHot,
+    Recurrent,
+    Rnn,
+    Softmax,
+    Specification,
+    Tokens,
+    directions,
+    output_size,
+)
+
+Weights = Mapping[str, npt.NDArray[np.float32]]
+Floats = npt.NDArray[np.float32]
+
+
+def compile_network(specification: Specification, weights: Weights) -> Program:
+    """The program of a network. ``weights``: float32, exactly those of `weight_shapes` (not checked here).
+
+    Layers read and write regions of one row; a bidirectional layer's directions write theirs side by side.
+    """
+    builder = _Builder()
+    front = specification.front_end
+    below = inputs = builder.region(front.frame_size)
+    tokens = isinstance(front, Tokens)
+    vocabulary = len(front.vocabulary) if isinstance(front, Tokens) else 0
+    for index, layer in enumerate(specification.layers):
+        name = f"layers.{index}"
+        if isinstance(layer, OneHot):
+            continue  # the layer above looks its column up
+        out = builder.region(output_size(layer))
+        source = Region(below.offset, vocabulary) if tokens else below
+        if isinstance(layer, Rnn | Gru | Lstm):
+            for number, direction in enumerate(directions(layer)):
+                part = {key: weights[f"{name}.{direction}.{key}"] for key in ("W", "R", "Wb", "Rb")}
+                if isinstance(layer, Lstm) and layer.peepholes:
+                    part["P"] = weights[f"{name}.{direction}.P"]
+                target = Region(out.offset + number * layer.hidden, layer.hidden)
+                _recurrent(builder, layer, direction == "backward", tokens, source, target, part)
+        elif isinstance(layer, Dense):
+            bias, W = weights[f"{name}.b"], weights[f"{name}.W"]
+            wide = padded(layer.output)
+            builder.add(
+                i.DENSE, source, out, tokens=tokens, W=builder.matrix(_widened(W, wide)),
+                bias=builder.values(_widened(bias, wide)), vectors=wide // LANES, activation=layer.activation,
+            )  # fmt: skip
+        elif isinstance(layer, Embedding):
+            table = np.zeros((layer.size, padded(layer.output)), np.float32)
+            table[:, : layer.output] = weights[f"{name}.E"]
+            builder.add(i.EMBEDDING, source, out, W=builder.values(table), vectors=padded(layer.output) // LANES)
+        else:
+            assert isinstance(layer, Softmax)
+            builder.add(i.SOFTMAX, source, out)
+        tokens, below = False, out
+    return builder.program(inputs, below)
+
+
+def _recurrent(
+    builder: _Builder,
+    layer: Recurrent,
+    backward: bool,
+    tokens: bool,
+    source: Region,
+    target: Region,
+    weights: dict[str, Floats],
+) -> None:
+    """One direction of a recurrent layer."""
+    hidden, gates = layer.hidden, layer.gates
+    W, R = _gates(weights["W"], gates), _gates(weights["R"], gates)
+    Wb, Rb = _gates(weights["Wb"], gates), _gates(weights["Rb"], gates)
+    bias, recurrent_bias, second = [w + r for w, r in zip(Wb, Rb, strict=True)], -1, -1
+    activation, cell, peepholes = Activation("identity"), -1, -1
+    if isinstance(layer, Gru) and layer.reset == "after":
+        kind = i.GRU_AFTER
+        bias[2] = Wb[2]
+        recurrent_bias = builder.values(Rb[2])
+        order = _interleaved
+    elif isinstance(layer, Gru):
+        kind = i.GRU_BEFORE
+        second = builder.matrix(R.pop())
+        order = _candidate_last
+    elif isinstance(layer, Lstm):
+        kind = i.LSTM
+        cell = builder.state(hidden)
+        order = _interleaved
+        if "P" in weights:
+            peepholes = builder.values(_interleaved(_gates(weights["P"], 3)))
+    else:
+        kind = i.RNN
+        activation = layer.activation
+        order = _interleaved
+    builder.add(
+        kind, source, target, backward=backward, tokens=tokens, vectors=gates * padded(hidden) // LANES,
+        state_h=builder.state(hidden), state_c=cell, W=builder.matrix(order(W)), bias=builder.values(order(bias)),
+        R=builder.matrix(_interleaved(R)), recurrent_bias=recurrent_bias, R2=second, peepholes=peepholes,
+        activation=activation,
+    )  # fmt: skip
+
+
+def _widened(array: Floats, size: int) -> Floats:
+    """Zeros appended along the first axis up to ``size``."""
+    return np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), np.float32)])
+
+
+def _gates(stacked: Floats, gates: int) -> list[Floats]:
+    """[gates * hidden, …] as one array [hidden padded to 16, …] per gate."""
+    return [_widened(gate, padded(len(gate))) for gate in np.split(np.asarray(stacked, np.float32), gates)]
+
+
+def _interleaved(gates: Sequence[Floats]) -> Floats:
+    """Gates [padded hidden, …] each, as blocks of 16 units, gate after gate within a block."""
+    blocks = [gate.reshape(-1, LANES, *gate.shape[1:]) for gate in gates]
+    return np.stack(blocks, axis=1).reshape(-1, *gates[0].shape[1:])
+
+
+def _candidate_last(gates: Sequence[Floats]) -> Floats:
+    """z and r interleaved, then all of n: a GRU that resets before the product needs n's sums later."""
+    return np.concatenate([_interleaved(gates[:2]), gates[2]])
+
+
+class _Builder:
+    """Lays out rows, states and weights, and collects operations."""
+
+    def __init__(self) -> None:
+        self.operations: list[list[int]] = []
+        self.buffers: list[Floats] = []
+        self.weight_size = self.row_size = self.state_size = 0
+
+    def region(self, size: int) -> Region:
+        """Values of a row, with room for a last vector that begins at any of them."""
+        region = Region(self.row_size, size)
+        self.row_size += padded(size + LANES - 1)
+        return region
+
+    def state(self, size: int) -> int:
+        """Place of ``size`` values in a state row."""
+        offset = self.state_size
+        self.state_size += padded(size)
+        return offset
+
+    def values(self, array: Floats) -> int:
+        """Place of an array in the weight buffer, at a cache line."""
+        offset = self.weight_size
+        flat = np.ascontiguousarray(array, np.float32).ravel()
+        flat = _widened(flat, padded(flat.size))
+        self.buffers.append(flat)
+        self.weight_size += flat.size
+        return offset
+
+    def matrix(self, array: Floats) -> int:
+        """Place of a matrix [outputs, inputs] in the weight buffer, packed."""
+        return self.values(pack(array))
+
+    def add(
+        self, kind: int, source: Region, target: Region, *, backward: bool = False, tokens: bool = False,
+        vectors: int = 0, state_h: int = -1, state_c: int = -1, W: int = -1, bias: int = -1, R: int = -1,
+        recurrent_bias: int = -1, R2: int = -1, peepholes: int = -1, activation: Activation | None = None,
+    ) -> None:  # fmt: skip
+        """Append an operation."""
+        chosen = activation or Activation("identity")
+        number, alpha, beta = activations.parameters(chosen.name, chosen.alpha, chosen.beta)
+        record = [0] * i.FIELDS
+        record[i.KIND], record[i.BACKWARD], record[i.TOKENS] = kind, int(backward), int(tokens)
+        record[i.INPUT], record[i.INPUT_SIZE] = source
+        record[i.OUTPUT], record[i.OUTPUT_SIZE] = target
+        record[i.VECTORS], record[i.STATE_H], record[i.STATE_C] = vectors, state_h, state_c
+        record[i.W], record[i.BIAS], record[i.R], record[i.RECURRENT_BIAS] = W, bias, R, recurrent_bias
+        record[i.R2], record[i.PEEPHOLES] = R2, peepholes
+        record[i.ACTIVATION], record[i.PARAMETERS] = number, self.values(np.array([alpha, beta], np.float32))
+        self.operations.append(record)
+
+    def program(self, inputs: Region, output: Region) -> Program:
+        """What was built."""
+        return Program(
+            operations=np.array(self.operations, np.int64).reshape(-1, i.FIELDS),
+            weights=np.concatenate(self.buffers) if self.buffers else np.zeros(0, np.float32),
+            row_size=self.row_size,
+            state_size=self.state_size,
+            input=inputs,
+            output=output,
+        )

@@ -1,0 +1,125 @@
+"""Networks in plain float64 NumPy, straight from the formulas: what everything else is checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.model.specification import (
+    Activation,
+    Dense,
+    Embedding,
+    Gru,
+    Lstm,
+    OneHot,
+    Recurrent,
+    Rnn,
+    Softmax,
+    Specification,
+    Tokens,
+    directions,
+)
+
+Doubles = npt.NDArray[np.float64]
+Weights = Mapping[str, npt.NDArray[np.float32]]
+
+
+def run(specification: Specification, weights: Weights, frames: npt.ArrayLike) -> Doubles:
+    """Outputs [T, output_size] of a whole utterance: ``frames`` [T, frame_size], or token ids [T]."""
+    x = np.asarray(frames, np.float64)
+    if isinstance(specification.front_end, Tokens):
+        x = x.reshape(len(x))
+    for index, layer in enumerate(specification.layers):
+        name = f"layers.{index}"
+        if isinstance(layer, OneHot):
+            x = np.eye(layer.size)[x.astype(int)]
+        elif isinstance(layer, Embedding):
+            x = np.asarray(weights[f"{name}.E"], np.float64)[x.astype(int)]
+        elif isinstance(layer, Dense):
+            x = activate(layer.activation, x @ _double(weights, f"{name}.W").T + _double(weights, f"{name}.b"))
+        elif isinstance(layer, Softmax):
+            e = np.exp(x - x.max(axis=1, keepdims=True))
+            x = e / e.sum(axis=1, keepdims=True)
+        else:
+            x = np.concatenate(
+                [_recurrent(layer, weights, f"{name}.{direction}", x) for direction in directions(layer)], axis=1
+            )
+    return x
+
+
+def sigmoid(x: Doubles) -> Doubles:
+    return 0.5 * np.tanh(0.5 * x) + 0.5
+
+
+def activate(activation: Activation, x: Doubles) -> Doubles:
+    """The activation functions as the ONNX operators RNN and, by name, Elu, HardSigmoid, … define them."""
+    default = {
+        "affine": (1.0, 0.0),
+        "leaky-relu": (0.01, 0.0),
+        "thresholded-relu": (1.0, 0.0),
+        "scaled-tanh": (1.0, 1.0),
+        "hard-sigmoid": (0.2, 0.5),
+        "elu": (1.0, 0.0),
+    }.get(activation.name, (0.0, 0.0))
+    alpha = default[0] if activation.alpha is None else activation.alpha
+    beta = default[1] if activation.beta is None else activation.beta
+    match activation.name:
+        case "identity":
+            return x
+        case "relu":
+            return np.where(x < 0, 0.0, x)
+        case "tanh":
+            return np.tanh(x)
+        case "sigmoid":
+            return sigmoid(x)
+        case "affine":
+            return alpha * x + beta
+        case "leaky-relu":
+            return np.where(x < 0, alpha * x, x)
+        case "thresholded-relu":
+            return np.where(x <= alpha, 0.0, x)
+        case "scaled-tanh":
+            return alpha * np.tanh(beta * x)
+        case "hard-sigmoid":
+            return np.clip(alpha * x + beta, 0.0, 1.0)
+        case "elu":
+            return np.where(x < 0, alpha * np.expm1(np.minimum(x, 0.0)), x)
+        case "softsign":
+            return np.where(np.isinf(x), np.sign(x), x / (1 + np.abs(np.where(np.isinf(x), 0.0, x))))
+        case "softplus":
+            return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def _double(weights: Weights, name: str) -> Doubles:
+    return np.asarray(weights[name], np.float64)
+
+
+def _recurrent(layer: Recurrent, weights: Weights, name: str, x: Doubles) -> Doubles:
+    """One direction over all frames [T, input], from zero state: [T, hidden]."""
+    W, R, Wb, Rb = (_double(weights, f"{name}.{part}") for part in ("W", "R", "Wb", "Rb"))
+    backward = name.endswith("backward")
+    h, c = np.zeros(layer.hidden), np.zeros(layer.hidden)
+    out = np.zeros((len(x), layer.hidden))
+    for t in reversed(range(len(x))) if backward else range(len(x)):
+        a = W @ x[t] + Wb
+        if isinstance(layer, Rnn):
+            h = activate(layer.activation, a + R @ h + Rb)
+        elif isinstance(layer, Gru):
+            az, ar, an = np.split(a, 3)
+            Rz, Rr, Rn = np.split(R, 3)
+            bz, br, bn = np.split(Rb, 3)
+            z = sigmoid(az + Rz @ h + bz)
+            r = sigmoid(ar + Rr @ h + br)
+            n = np.tanh(an + r * (Rn @ h + bn)) if layer.reset == "after" else np.tanh(an + Rn @ (r * h) + bn)
+            h = (1 - z) * n + z * h
+        elif isinstance(layer, Lstm):
+            ai, ao, af, ac = np.split(a + R @ h + Rb, 4)
+            pi, po, pf = np.split(_double(weights, f"{name}.P"), 3) if layer.peepholes else np.zeros((3, 1))
+            i, f = sigmoid(ai + pi * c), sigmoid(af + pf * c)
+            c = f * c + i * np.tanh(ac)
+            o = sigmoid(ao + po * c)
+            h = o * np.tanh(c)
+        out[t] = h
+    return out
