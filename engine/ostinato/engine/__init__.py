@@ -1,0 +1,14 @@
+"""Many streams of several models, advanced together in ticks; no sockets.
+
+engine = Engine({"digits-uni": load("digits-uni")})
+engine.open("a stream", "digits-uni")
+engine.push("a stream", 1, samples)
+results = engine.tick()
+"""
+
+from ostinato.engine.core import Engine, Opened
+from ostinato.engine.limits import Limits
+from ostinato.engine.served import unit
+from ostinato.engine.session import Result
+
+__all__ = ["Engine", "Limits", "Opened", "Result", "unit"]

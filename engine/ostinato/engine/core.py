@@ -1,0 +1,240 @@
+"""The engine: many streams of several models, advanced together in ticks. It has no sockets, threads or locks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ostinato.engine.limits import Limits
+from ostinato.engine.served import Served, unit
+from ostinato.engine.session import Item, Kind, Result, Session
+from ostinato.engine.ticks import Ticks
+from ostinato.errors import (
+    CapacityError,
+    CreditError,
+    InputError,
+    SequenceError,
+    SnapshotError,
+    StreamInUseError,
+    UnknownModelError,
+    UnknownStreamError,
+)
+from ostinato.streaming import Model, Stream
+
+MESSAGE_BYTES = 512
+"""What a waiting message takes besides its data, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What `Engine.open` grants: ``credit`` units (samples, frames, characters) and ``inputs`` messages may wait."""
+
+    model: Model
+    credit: int
+    inputs: int
+
+
+class Engine:
+    """Takes the messages of streams in, and computes them in ticks.
+
+    A stream's messages are numbered 1, 2, 3, … and done in that order. Each is answered by one `Result` of a later
+    `tick`; only for those that are not taken does the method raise: SequenceError (one before it is missing),
+    CreditError (too much waits). A message whose number came before is dropped, and the method returns a result to
+    acknowledge it again.
+
+    Not for several threads: whoever calls it owns it.
+    """
+
+    def __init__(self, models: Mapping[str, Model], limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._served = {name: Served(model) for name, model in models.items()}
+        self._sessions: dict[Hashable, Session] = {}
+        self._ticks = Ticks(self.limits, self._served.values(), self._remove)
+        self._reserved = 0
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The models served, by name."""
+        return {name: served.model for name, served in self._served.items()}
+
+    @property
+    def streams(self) -> int:
+        """Open streams."""
+        return len(self._sessions)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a `tick` has something to compute."""
+        return self._ticks.busy
+
+    # --- streams ----------------------------------------------------------------------------------------------------
+
+    def open(
+        self,
+        key: Hashable,
+        model_name: str,
+        *,
+        sample_rate: int | None = None,
+        dtype: str | None = None,
+        decoder: str | None = None,
+        end_of_speech_ms: float | None = None,
+        max_utterance_s: float | None = None,
+        snapshot: bytes | None = None,
+    ) -> Opened:
+        """Open a stream under ``key``. A ``snapshot`` brings its own options; those given must not contradict them.
+
+        Raises UnknownModelError, StreamInUseError, CapacityError, SnapshotError; InputError for options that do not fit.
+        """ if key in self._sessions:
+            raise StreamInUseError("a stream of that id is open already: choose another id, or close it first")
+        served = self._served.get(model_name)
+        if served is None:
+            names = ", ".join(sorted(self._served)) or "none"
+            raise UnknownModelError(f"there is no model {model_name!r} here: those served are {names}")
+        if len(self._sessions) >= self.limits.max_streams:
+            raise CapacityError(f"all {self.limits.max_streams} streams are in use: close some, or try again later")
+        longest = self.limits.max_utterance_s
+        if max_utterance_s is not None and max_utterance_s > longest:
+            raise InputError(f"max_utterance_s = {max_utterance_s:g} is over this server's bound of {longest:g}")
+        if dtype is not None:
+            _check_dtype(served.model, dtype)
+        options = {"sample_rate": sample_rate, "decoder": decoder, "end_of_speech_ms": end_of_speech_ms}
+        if snapshot is None:
+            stream = served.model.stream(**options, max_utterance_s=max_utterance_s or longest)  # type:
+            ignore[arg-type]
+        else:
+            stream = _resume(served.model, snapshot, options | {"max_utterance_s": max_utterance_s}, longest)
+        try:
+            session = self._session(key, served, stream)
+        except CapacityError:
+            stream.close()
+            raise
+        self._sessions[key] = session
+        return Opened(served.model, session.credit, self.limits.inputs)
+
+    def _session(self, key: Hashable, served: Served, stream: Stream) -> Session:
+        front_end, options = served.model.front_end, stream.options
+        units_per_ms = options.sample_rate / 1000 if options.sample_rate else served.model.units_per_ms
+        credit = max(1, int(self.limits.credit_ms * units_per_ms))
+        unit_bytes = 4 * (front_end.frame_size if unit(served.model) == "frame" else 1)
+        reserved = credit * unit_bytes + self.limits.inputs * MESSAGE_BYTES
+        if not served.causal:
+            reserved += int(options.max_utterance_s * 1000 / front_end.frame_ms) * 4 * front_end.frame_size
+        if self._reserved + reserved > self.limits.max_buffer_bytes:
+            raise CapacityError(
+                f"the stream could come to hold {reserved >> 10} KiB, which is not left of the server's "
+                f"{self.limits.max_buffer_bytes >> 20} MiB: try again later, or ask for a smaller max_utterance_s"
+            )
+        self._reserved += reserved
+        return Session(key, served, stream, units_per_ms * front_end.frame_ms, credit, reserved)
+
+    def close(self, key: Hashable) -> None:
+        """Close the stream at once; what waits is dropped. Raises UnknownStreamError."""
+        self._remove(self._find(key))
+
+    def expected(self, key: Hashable) -> int | None:
+        """The number that the stream's next message must have; None if there is no such stream."""
+        session = self._sessions.get(key)
+        return session.expected if session else None
+
+    def _find(self, key: Hashable) -> Session:
+        session = self._sessions.get(key)
+        if session is None:
+            raise UnknownStreamError("no stream of that id is open on this connection: open it (again)")
+        return session
+
+    def _remove(self, session: Session) -> None:
+        del self._sessions[session.key]
+        self._reserved -= session.reserved
+        session.closed = True
+        session.queue.clear()
+        session.stream.close()
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    def push(self, key: Hashable, sequence: int, data: Any, arrived_ns: int | None = None) -> Result | None:
+        """Input: an array or a text, as the model's front end takes it. What it refuses is answered in a tick."""
+        session = self._find(key)
+        if sequence != session.expected:
+            return self._out_of_turn(session, sequence)
+        try:
+            data = session.stream.check(data)
+        except InputError as error:
+            self._enqueue(session, Item("error", sequence, arrived_ns or time.monotonic_ns(), error=error))
+            return None
+        units = len(data)
+        if session.waiting + units > session.credit:
+            raise CreditError(
+                f"{session.waiting + units} samples, frames or characters would wait, the stream's credit is "
+                f"{session.credit}: wait for results, then send again"
+            )
+        self._enqueue(session, Item("push", sequence, arrived_ns or time.monotonic_ns(), data, units))
+        return None
+
+    def flush(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:
+        """End the utterance; answered by a final result."""
+        return self._control("flush", key, sequence, arrived_ns)
+
+    def mark(self, key: Hashable, sequence: int, token: bytes, arrived_ns: int | None = None) -> Result | None:
+        """Answered, with the token, when all earlier input has been processed."""
+        return self._control("mark", key, sequence, arrived_ns, token)
+
+    def snapshot(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:
+        """Answered with the stream's state after all earlier input."""
+        return self._control("snapshot", key, sequence, arrived_ns)
+
+    def reset(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:
+        """Drop the utterance that earlier input belongs to, and begin a new one."""
+        return self._control("reset", key, sequence, arrived_ns)
+
+    def _control(
+        self, kind: Kind, key: Hashable, sequence: int, arrived_ns: int | None, data: Any = None
+    ) -> Result | None:
+        session = self._find(key)
+        if sequence != session.expected:
+            return self._out_of_turn(session, sequence)
+        self._enqueue(session, Item(kind, sequence, arrived_ns or time.monotonic_ns(), data))
+        return None
+
+    def _out_of_turn(self, session: Session, sequence: int) -> Result:
+        if sequence > session.expected:
+            raise SequenceError(
+                f"message {sequence} came, the stream expects {session.expected}: send that one first"
+            )
+        return session.state("push")
+
+    def _enqueue(self, session: Session, item: Item) -> None:
+        if len(session.queue) >= self.limits.inputs:
+            raise CreditError(f"{self.limits.inputs} messages wait in the stream: wait for results, then send again")
+        session.expected += 1
+        session.waiting += item.units
+        session.queue.append(item)
+        if len(session.queue) == 1:
+            session.served.enter(session)
+
+    def tick(self) -> list[Result]:
+        """Compute a little of everything that waits: a slice of finished utterances, then frames of streams."""
+        return self._ticks.tick()
+
+
+def _check_dtype(model: Model, dtype: str) -> None:
+    size = (0, model.front_end.frame_size) if unit(model) == "frame" else (0,)
+    model.front_end.check(np.zeros(size, dtype))
+
+
+def _resume(model: Model, snapshot: bytes, options: Mapping[str, Any], longest: float) -> Stream:
+    stream = model.restore(snapshot)
+    for name, value in options.items():
+        if value is not None and value != getattr(stream.options, name):
+            stream.close()
+            raise InputError(f"{name} = {value!r} is not what the stream of the snapshot has: leave it out")
+    if stream.options.max_utterance_s > longest:
+        stream.close()
+        raise SnapshotError(
+            f"the snapshot's utterances of up to {stream.options.max_utterance_s:g} s are over the server bound of "
+            f"{longest:g} s"
+        )
+    return stream

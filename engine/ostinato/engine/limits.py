@@ -1,0 +1,29 @@
+"""The bounds of an engine: every queue has one, and each can be computed before the first stream opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an engine holds, and how long it computes at a time. A character of text counts as 1 ms of signal."""
+
+    max_streams: int = 4096
+    """Open streams of all models together."""
+    credit_ms: float = 4000.0
+    """Signal that may wait in one stream."""
+    inputs: int = 256
+    """Messages that may wait in one stream: empty ones and marks use no credit, but memory."""
+    max_utterance_s: float = 60.0
+    """Longest utterance of a bidirectional stream."""
+    max_buffer_bytes: int = 2 << 30
+    """What all streams together may come to hold of input and utterances; each open reserves its part."""
+    max_run_bytes: int = 512 << 20
+    """Memory of the finished utterances that are computed in turn; further ones wait in line."""
+    share: int = 32
+    """Frames that one stream gets computed in one tick; the rest of a longer message comes in later ticks."""
+    tick_ms: float = 8.0
+    """Computing of frames in one tick, about; streams beyond it come first in the next one."""
+    slice_ms: float = 1.5
+    """Computing of finished utterances between the frames of two ticks, about."""

@@ -1,0 +1,113 @@
+"""One open stream as the engine sees it: the stream itself, what waits for it, and its counters."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ostinato.events import Event
+
+if TYPE_CHECKING:
+    from ostinato.engine.served import Served
+    from ostinato.streaming import Stream
+
+Kind = Literal["push", "flush", "mark", "snapshot", "reset", "error", "closed"]
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """What became of a message, or of an utterance that ended by itself. A stream's results come in the order of its
+    messages.
+
+    ``kind`` is the message's; "error" if it was refused (``payload`` is the OstinatoError; the stream goes on as if
+    the message had held nothing); "closed" if the engine had to give the stream up (``payload`` likewise).
+    ``payload`` is otherwise a mark's token or a snapshot's bytes.
+
+    ``sequence`` is the last message done with, ``processed`` the samples, frames or characters done with since the stream
+    was opened, ``first`` the number of the first of ``events`` among all since then. ``final``: utterance number
+    ``utterance`` has ended. ``frames`` were computed for this result. In ms: ``waiting_ms`` from the message's arrival to
+    its computing, ``computing_ms``, and ``buffered_ms``, how long the first input of a bidirectional model's utterance
+    was held.
+    """
+
+    key: Hashable
+    kind: Kind
+    sequence: int
+    processed: int
+    first: int
+    events: list[Event]
+    utterance: int
+    final: bool = False
+    frames: int = 0
+    waiting_ms: float = 0.0
+    computing_ms: float = 0.0
+    buffered_ms: float = 0.0
+    payload: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A message that waits; ``accepted`` once the front end has turned its ``data`` into frames."""
+
+    kind: Kind
+    sequence: int
+    arrived_ns: int
+    data: Any = None
+    units: int = 0
+    error: Exception | None = None
+    accepted: bool = False
+    started_ns: int = 0
+    computing_ns: int = 0
+    frames: int = 0
+    events: list[Event] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """An open stream and its queue.
+
+    It is ``lined`` while it stands in its model's line; it does not while a finished utterance of its own is computed.
+    ``units_per_frame`` is how much input makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of
+    what it may come to hold. ``utterance_ns`` is when its utterance's first input arrived (0: none yet).
+    """
+
+    key: Hashable
+    served: Served
+    stream: Stream
+    units_per_frame: float
+    credit: int
+    reserved: int
+    queue: deque[Item] = field(default_factory=deque)
+    lined: bool = False
+    closed: bool = False
+    expected: int = 1
+    done: int = 0
+    waiting: int = 0
+    processed: int = 0
+    events: int = 0
+    utterance_ns: int = 0
+
+    def leave(self, item: Item, *, taken: bool = True) -> None:
+        """The item at the head of the queue is done with; its input was ``taken`` unless it was refused."""
+        self.queue.popleft()
+        self.done = item.sequence
+        self.waiting -= item.units
+        if taken:
+            self.processed += item.units
+
+    def state(self, kind: Kind, payload: Any = None) -> Result:
+        """A result that has no events."""
+        return Result(
+            self.key, kind, self.done, self.processed, self.events, [], self.stream.utterance, payload=payload
+        )
+
+    def answer(self, item: Item, kind: Kind, utterance: int) -> Result:
+        """The result with the events of a push or flush."""
+        first = self.events
+        self.events += len(item.events)
+        return Result(
+            self.key, kind, self.done, self.processed, first, item.events, utterance, False, item.frames,
+            (item.started_ns - item.arrived_ns) / 1e6, item.computing_ns / 1e6,
+        )  # fmt: skip

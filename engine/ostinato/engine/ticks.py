@@ -1,0 +1,185 @@
+"""One turn of the engine: whose frames are computed, in what company, and in what order streams are answered."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+
+from ostinato.engine.limits import Limits
+from ostinato.engine.runs import Job, Runs
+from ostinato.engine.served import Served
+from ostinato.engine.session import Item, Result, Session
+from ostinato.errors import OstinatoError
+from ostinato.streaming import accept, advance
+
+log = logging.getLogger(__name__)
+
+
+class Ticks:
+    """Computes what waits in the sessions that stand in their models' lines. ``drop`` forgets a session."""
+
+    def __init__(self, limits: Limits, served: Collection[Served], drop: Callable[[Session], None]) -> None:
+        self._limits = limits
+        self._served = served
+        self._drop = drop
+        self._runs = Runs(limits)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._runs) or any(served.line for served in self._served)
+
+    def tick(self) -> list[Result]:
+        """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
+        results: list[Result] = []
+        for job, error in self._runs.slice():
+            self._ran(job, error, results)
+        busy = [served for served in self._served if served.line]
+        for served in busy:
+            self._advance(served, self._limits.tick_ms / len(busy), results)
+        return results
+
+    def _advance(self, served: Served, ms: float, results: list[Result]) -> None:
+        """Let the first streams in the model's line, as many as fit ``ms``, have their share."""
+        room = served.pace.rows(ms)
+        rows = 0
+        batch: list[Session] = []
+        for _ in range(len(served.line)):
+            session = served.line.popleft()
+            session.lined = False
+            if (item := self._next(session, results)) is not None:
+                batch.append(session)
+                rows += max(1, self._limits.share if item.accepted else int(item.units / session.units_per_frame))
+                if rows >= room:
+                    break
+        if not batch:
+            return
+        start = time.monotonic_ns()
+        try:
+            self._compute(batch, start)
+        except Exception as error:  # a fault of ours: these streams' states are lost, those of the others are not
+            for session in batch:
+                self._give_up(session, error, results)
+            return
+        served.pace.add(rows, time.monotonic_ns() - start)
+        for session in batch:
+            self._settle(session, results)
+
+    def _compute(self, batch: list[Session], start: int) -> None:
+        """Let each stream of the batch take its first message in, and compute its share if the model is causal."""
+        if fresh := [session for session in batch if not session.queue[0].accepted]:
+            errors = accept([session.stream for session in fresh], [session.queue[0].data for session in fresh])
+            for session, error in zip(fresh, errors, strict=True):
+                item = session.queue[0]
+                item.started_ns = start
+                item.accepted = True
+                item.data, item.error = None, error
+                session.utterance_ns = session.utterance_ns or item.arrived_ns
+        before = [session.stream.frames_out for session in batch]
+        if batch[0].served.causal:
+            events = advance([session.stream for session in batch], self._limits.share)
+            for session, each in zip(batch, events, strict=True):
+                session.queue[0].events += each
+        took = time.monotonic_ns() - start
+        for session, frames in zip(batch, before, strict=True):
+            item = session.queue[0]
+            item.frames += session.stream.frames_out - frames
+            item.computing_ns += took
+
+    def _settle(self, session: Session, results: list[Result]) -> None:
+        """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
+        item, stream = session.queue[0], session.stream
+        if item.error is not None:
+            session.leave(item, taken=False)
+            results.append(session.state("error", item.error))
+        elif session.served.causal and stream.waiting:
+            session.served.enter(session)
+            return
+        elif run := stream.next_run():
+            self._runs.add(session, run)
+            return
+        else:
+            session.leave(item)
+            results.append(session.answer(item, "push", stream.utterance))
+        self._go_on(session, results)
+
+    def _go_on(self, session: Session, results: list[Result]) -> None:
+        if self._next(session, results) is not None:
+            session.served.enter(session)
+
+    def _next(self, session: Session, results: list[Result]) -> Item | None:
+        """Do the messages before the next push. That push; None if there is none or an utterance comes first."""
+        while session.queue:
+            item = session.queue[0]
+            if item.kind == "push":
+                return item
+            try:
+                if not self._do(session, item, results):
+                    return None
+            except Exception as error:
+                self._give_up(session, error, results)
+        return None
+
+    def _do(self, session: Session, item: Item, results: list[Result]) -> bool:
+        """Do the message at the head of the queue, no push; False if an utterance must be computed first."""
+        stream = session.stream
+        if item.kind == "flush":
+            if not session.served.causal:
+                stream.end_utterance()
+                if run := stream.next_run():
+                    self._runs.add(session, run)
+                    return False
+            item.started_ns = time.monotonic_ns()
+            utterance, frames = stream.utterance, stream.frames_out
+            item.events = stream.flush()
+            item.frames = stream.frames_out - frames
+            item.computing_ns = time.monotonic_ns() - item.started_ns
+            session.utterance_ns = 0
+            session.leave(item)
+            result = session.answer(item, "flush", utterance)
+            result.final = True
+            results.append(result)
+            return True
+        payload = item.error or item.data
+        if item.kind == "snapshot":
+            payload = stream.snapshot()
+        elif item.kind == "reset":
+            stream.reset()
+            session.utterance_ns = 0
+        session.leave(item)
+        results.append(session.state(item.kind, payload))
+        return True
+
+    def _ran(self, job: Job, error: Exception | None, results: list[Result]) -> None:
+        """An utterance has been computed: its result, and what comes after it."""
+        session, run = job.session, job.run
+        if error is not None:
+            self._give_up(session, error, results)
+            return
+        item, another = session.queue[0], session.stream.next_run()
+        ends = item.kind == "flush" and another is None
+        if ends:
+            session.leave(item)
+        answered = Item(item.kind, item.sequence, item.arrived_ns, events=run.events, frames=len(run.frames))
+        answered.started_ns, answered.computing_ns = job.started_ns, job.computing_ns
+        result = session.answer(answered, "flush" if ends else "push", run.utterance)
+        result.final = True
+        if session.utterance_ns:
+            result.buffered_ms = (job.started_ns - session.utterance_ns) / 1e6
+        session.utterance_ns = 0 if ends else item.arrived_ns
+        results.append(result)
+        if another is not None:
+            self._runs.add(session, another)
+            return
+        if not ends:
+            session.leave(item)
+            results.append(session.answer(item, "push", session.stream.utterance))
+        self._go_on(session, results)
+
+    def _give_up(self, session: Session, error: Exception, results: list[Result]) -> None:
+        log.error("a stream of %s is lost to a fault", session.served.model.name, exc_info=error)
+        results.append(
+            session.state("closed", OstinatoError(f"a fault of the server ({type(error).__name__}): see its log"))
+        )
+        self._drop(session)
