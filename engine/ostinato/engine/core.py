@@ -87,8 +87,9 @@ class Engine:
     ) -> Opened:
         """Open a stream under ``key``. A ``snapshot`` brings its own options; those given must not contradict them.
 
-        Raises UnknownModelError, StreamInUseError, CapacityError, SnapshotError; InputError for options that do not fit.
-        """ if key in self._sessions:
+        Raises UnknownModelError, StreamInUseError, CapacityError, SnapshotError; InputError for unfit options.
+        """
+        if key in self._sessions:
             raise StreamInUseError("a stream of that id is open already: choose another id, or close it first")
         served = self._served.get(model_name)
         if served is None:
@@ -104,7 +105,7 @@ class Engine:
         options = {"sample_rate": sample_rate, "decoder": decoder, "end_of_speech_ms": end_of_speech_ms}
         if snapshot is None:
             stream = served.model.stream(**options, max_utterance_s=max_utterance_s or longest)  # type:
-            ignore[arg-type]
+            ignore[arg - type]
         else:
             stream = _resume(served.model, snapshot, options | {"max_utterance_s": max_utterance_s}, longest)
         try:

@@ -25,11 +25,11 @@ class Result:
     the message had held nothing); "closed" if the engine had to give the stream up (``payload`` likewise).
     ``payload`` is otherwise a mark's token or a snapshot's bytes.
 
-    ``sequence`` is the last message done with, ``processed`` the samples, frames or characters done with since the stream
-    was opened, ``first`` the number of the first of ``events`` among all since then. ``final``: utterance number
-    ``utterance`` has ended. ``frames`` were computed for this result. In ms: ``waiting_ms`` from the message's arrival to
-    its computing, ``computing_ms``, and ``buffered_ms``, how long the first input of a bidirectional model's utterance
-    was held.
+    ``sequence`` is the last message done with, ``processed`` the samples, frames or characters done with since the
+    stream was opened, ``first`` the number of the first of ``events`` among all since then. ``final``: utterance
+    number ``utterance`` has ended. ``frames`` were computed for this result. In ms: ``waiting_ms`` from the message's
+    arrival to its computing, ``computing_ms``, and ``buffered_ms``, how long the first input of a bidirectional
+    model's utterance was held.
     """
 
     key: Hashable
@@ -68,9 +68,9 @@ class Item:
 class Session:
     """An open stream and its queue.
 
-    It is ``lined`` while it stands in its model's line; it does not while a finished utterance of its own is computed.
-    ``units_per_frame`` is how much input makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of
-    what it may come to hold. ``utterance_ns`` is when its utterance's first input arrived (0: none yet).
+    It is ``lined`` while it stands in its model's line, which it leaves while a finished utterance of its own is
+    computed. ``units_per_frame`` is how much input makes a frame, ``credit`` how many units may wait, ``reserved`` a
+    bound in bytes of what it may come to hold. ``utterance_ns`` is when its utterance's first input arrived (0: none).
     """
 
     key: Hashable
