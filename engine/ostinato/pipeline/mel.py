@@ -44,6 +44,15 @@ class FilterBank:
         """Number of mel bands."""
         return len(self.first)
 
+    def white_noise(self, rms: float) -> F64:
+        """What the bands hold of white noise, on average before the logarithm: natural logarithms [bands]."""
+        turns = np.exp(-2j * np.pi * np.arange(self.fft_size // 2 + 1) / self.fft_size)
+        power = (self.gain * rms) ** 2 * np.sum(self.window**2) * np.abs(1 - self.preemphasis * turns) ** 2
+        runs = zip(self.first, self.offset[:-1], self.offset[1:], strict=True)
+        padded = np.append(power, np.zeros(LANES))
+        sums = [self.weights[start:end] @ padded[first : first + end - start] for first, start, end in runs]
+        return np.log(np.maximum(sums, self.floor))
+
 
 def filter_bank(settings: specification.LogMel) -> FilterBank:
     """The filter bank of a log-mel front end. Raises BadModelFileError if a window or hop rounds down to nothing."""

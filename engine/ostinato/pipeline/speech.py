@@ -1,7 +1,6 @@
-"""How probable speech is, frame by frame, from energy alone: what a stream's end-of-speech option listens to.
-
-The level of a frame is its mean log-mel value. The noise floor falls with the level at once and rises slowly, so
-that it follows the room and not the speaker; a frame well above it is speech."""
+"""How much like speech each frame of audio is, from its energy alone: what a stream hears the end of speech with when
+its model does not tell.
+"""
 
 from __future__ import annotations
 
@@ -13,78 +12,84 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import InputError
+from ostinato.kernels.arrays import multiply, pack_matrix
 from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.frames import Frames
 from ostinato.pipeline.logmel import LogMel
+from ostinato.pipeline.tokens import Tokens
 
 F32 = npt.NDArray[np.float32]
 
-MARGIN_DB = 9.0
-"""Above the floor by this much, a frame is as likely speech as not."""
-SLOPE_DB = 2.0
-"""The probability's odds grow e-fold with so many decibels."""
-RISE_DB_PER_S = 3.0
-"""How fast the floor rises."""
-QUIETEST_DBFS = -66.0
-"""The floor is at least that of white noise so far below full scale: what digital silence is taken for."""
-LOUDEST_START_DBFS = -46.0
-"""The floor starts at most here, in case the stream opens in the middle of speech."""
-
-_DB = 10 / math.log(10)
+SMOOTHING_MS = 25.0
+SECTION_MS, SECTIONS = 250.0, 12
+"""The background is the least level of the last 3 s, kept as the least of each section (Martin 2001, minimum
+statistics): shorter than the pauses of speech are apart, it would take speech for background."""
+QUIET = 10 ** (-85 / 20)
+"""Root mean square of white noise below which a background is taken to be that loud: less is digital silence."""
+DB = 10 / math.log(10)
+CONTRAST_DB, SLOPE_DB = 4.5, 1.0
+"""Above the background by how much a level scores 0.5, and how fast the score changes there."""
 
 
 @dataclass(slots=True)
 class SpeechEnergyState:
-    """``floor``: the level of the background, in dB; None before the first frame."""
+    """``level``: smoothed, in dB. ``lowest``: the least level of the present section, if it has ``frames`` at all.
+    ``minima``: that of the sections before it, oldest first."""
 
-    floor: float | None = None
+    minima: snapshots.F64Vector
+    level: float = 0.0
+    lowest: float = 0.0
+    frames: int = 0
 
 
 class SpeechEnergy:
-    """Log-mel model frames in, a probability of speech for each out. It has no weights and adapts to any level.
+    """A score of speech in [0, 1] for each log-mel frame.
 
-    Made for the front end of a model: knows how that normalises. Raises InputError if the model does not take audio.
+    The level of a frame is the mean over its mel bands of the logarithm of their power, so that hum, which is loud in
+    few bands, hardly raises it, while speech does by 10 to 30 dB. The score is a logistic function of how far it is
+    above the background. The background falls at once and rises within 3 s, so a noise that sets in scores as speech
+    for so long; so does a stream's first word only after the first dip below it. Scores do not depend on how frames
+    are cut.
     """
 
-    def __init__(self, front_end: object, weights: Mapping[str, F32]) -> None:
+    def __init__(self, front_end: LogMel | Tokens | Frames, weights: Mapping[str, F32]) -> None:
+        """Raises InputError if the front end does not take audio."""
         if not isinstance(front_end, LogMel):
-            raise InputError("end of speech can only be heard in audio: open the stream without end_of_speech_ms")
-        settings = front_end.settings
-        scale = weights["front_end.scale"] if settings.normalise else np.ones(settings.mels, np.float32)
-        mean = weights["front_end.mean"] if settings.normalise else np.zeros(settings.mels, np.float32)
-        # (v - mean) * scale = x, so the mean of v over the bands is x . gain + offset
-        gain = np.divide(1, scale, out=np.zeros(settings.mels), where=scale != 0) / settings.mels
-        self._gain = np.tile(gain, settings.stack) / settings.stack
-        self._offset = float(mean.mean(dtype=np.float64))
-        self._rise = RISE_DB_PER_S * front_end.frame_ms / 1000
-        self._quietest = self._noise_level(front_end, QUIETEST_DBFS)
-        self._loudest_start = self._quietest + LOUDEST_START_DBFS - QUIETEST_DBFS
+            raise InputError("end_of_speech_ms needs a model that takes audio: open the stream without it")
+        settings, bands = front_end.settings, front_end.bank.bands
+        scale = weights["front_end.scale"].astype(np.float64) if settings.normalise else np.ones(bands)
+        mean = weights["front_end.mean"].astype(np.float64) if settings.normalise else np.zeros(bands)
+        back = np.divide(1, scale, out=np.zeros(bands), where=scale != 0)  # undoes the normalisation
+        share = np.tile(back / bands, settings.stack) / settings.stack
+        self._level = pack_matrix(DB * share[:, None], [DB * mean.mean()])
+        self._quiet = DB * float(front_end.bank.white_noise(QUIET).mean())
+        self._smoothing = 1 - math.exp(-front_end.frame_ms / SMOOTHING_MS)
+        self._section = max(1, round(SECTION_MS / front_end.frame_ms))
 
     def start(self) -> SpeechEnergyState:
-        """A fresh state."""
-        return SpeechEnergyState()
+        """A fresh state: nothing is known of the background."""
+        return SpeechEnergyState(np.empty(0))
 
     def step(self, state: SpeechEnergyState, frames: F32) -> F32:
-        """The probability of speech of each of ``frames`` [n, frame_size]: float32 [n, 1]."""
+        """The scores of model frames [n, frame_size], float32 [n, 1]."""
         scores = np.empty((len(frames), 1), np.float32)
-        for t, frame in enumerate(frames):
-            level = self.level(frame)
-            floor = min(level, self._loudest_start) if state.floor is None else state.floor + self._rise
-            state.floor = max(min(level, floor), self._quietest)
-            scores[t] = 1 / (1 + math.exp(min(60.0, (MARGIN_DB - (level - state.floor)) / SLOPE_DB)))
+        past = min(state.minima.tolist(), default=math.inf)
+        for t, level in enumerate(multiply(self._level, frames)[:, 0].tolist()):
+            first = not state.frames and not len(state.minima)
+            state.level = level if first else state.level + self._smoothing * (level - state.level)
+            state.lowest = min(state.lowest, state.level) if state.frames else state.level
+            background = max(self._quiet, min(state.lowest, past))
+            short = (background + CONTRAST_DB - state.level) / SLOPE_DB
+            scores[t] = 1 / (1 + math.exp(min(short, 60.0)))
+            state.frames += 1
+            if state.frames == self._section:
+                state.minima = np.append(state.minima, state.lowest)[-SECTIONS:]
+                past, state.frames = min(state.minima.tolist()), 0
         return scores
-
-    def level(self, frame: F32) -> float:
-        """The mean log-mel value of one frame, in dB."""
-        # One frame at a time: the bits of a sum must not depend on how many frames come together.
-        return _DB * (float((frame * self._gain).sum()) + self._offset)
 
     def restore(self, packed: object) -> SpeechEnergyState:
         """The state that `state.pack` packed. Raises SnapshotError."""
-        return snapshots.unpack(SpeechEnergyState, packed)
-
-    def _noise_level(self, front_end: LogMel, dbfs: float) -> float:
-        """The level of white noise at ``dbfs``, whatever the convention of the front end."""
-        rate = front_end.settings.sample_rate
-        noise = np.random.default_rng(0).normal(scale=10 ** (dbfs / 20), size=rate // 2).astype(np.float32)
-        frames = front_end.step(front_end.start(), noise)
-        return float(np.mean([self.level(frame) for frame in frames])) if len(frames) else 0.0
+        state = snapshots.unpack(SpeechEnergyState, packed)
+        snapshots.expect(len(state.minima) <= SECTIONS, "state.minima is too long")
+        snapshots.expect(0 <= state.frames < self._section, "state.frames is out of range")
+        return state
