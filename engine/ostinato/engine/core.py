@@ -102,10 +102,13 @@ class Engine:
             raise InputError(f"max_utterance_s = {max_utterance_s:g} is over this server's bound of {longest:g}")
         if dtype is not None:
             _check_dtype(served.model, dtype)
-        options = {"sample_rate": sample_rate, "decoder": decoder, "end_of_speech_ms": end_of_speech_ms}
+        options: dict[str, Any] = {
+            "sample_rate": sample_rate,
+            "decoder": decoder,
+            "end_of_speech_ms": end_of_speech_ms,
+        }
         if snapshot is None:
-            stream = served.model.stream(**options, max_utterance_s=max_utterance_s or longest)  # type:
-            ignore[arg - type]
+            stream = served.model.stream(**options, max_utterance_s=max_utterance_s or longest)
         else:
             stream = _resume(served.model, snapshot, options | {"max_utterance_s": max_utterance_s}, longest)
         try:

@@ -70,7 +70,7 @@ class Session:
 
     It is ``lined`` while it stands in its model's line, which it leaves while a finished utterance of its own is
     computed. ``units_per_frame`` is how much input makes a frame, ``credit`` how many units may wait, ``reserved`` a
-    bound in bytes of what it may come to hold. ``utterance_ns`` is when its utterance's first input arrived (0: none).
+    bound in bytes of what it may come to hold. ``utterance_ns`` is when its utterance's first input arrived, or 0.
     """
 
     key: Hashable
