@@ -21,6 +21,11 @@ from ostinato.training.packing import Array
 FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
 """Fast mathematics, except that NaN and infinities keep their meaning: divergence must stay visible."""
 
+# Numba keeps what it compiled by the time stamp of the function's own file: after a change here, touch cells.py too.
+OPTIONS: Any = {"fastmath": FAST, "error_model": "numpy"}
+compiled = njit(**OPTIONS, cache=True, nogil=True)
+"""For learning: compiled on first use for float32 or float64, vectorised where it can be."""
+
 CODES = {
     "identity": 0,
     "relu": 1,
@@ -98,19 +103,19 @@ def _tanh32(x: Any) -> Any:
     return p / (s * q + _Q0)
 
 
-@overload(tanh, jit_options={"fastmath": FAST}, strict=False)
+@overload(tanh, jit_options=OPTIONS, strict=False)
 def _tanh(x: Any) -> Any:
     return _tanh32 if x == types.float32 else lambda x: math.tanh(x)
 
 
-@overload(sigmoid, jit_options={"fastmath": FAST}, strict=False)
+@overload(sigmoid, jit_options=OPTIONS, strict=False)
 def _sigmoid(x: Any) -> Any:
     if x == types.float32:
         return lambda x: _HALF * tanh(_HALF * x) + _HALF
     return lambda x: 1.0 / (1.0 + math.exp(-x))
 
 
-@njit(fastmath=FAST, cache=True)
+@compiled
 def activate(code: int, alpha: Any, beta: Any, one: Any, x: Any) -> Any:
     """f(x) of the activation with this code; ``one`` is 1 in the type of x (a literal would widen it to float64)."""
     zero = one - one
@@ -139,7 +144,7 @@ def activate(code: int, alpha: Any, beta: Any, one: Any, x: Any) -> Any:
     return x
 
 
-@njit(fastmath=FAST, cache=True)
+@compiled
 def slope(code: int, alpha: Any, beta: Any, one: Any, x: Any, y: Any) -> Any:
     """df/dx where y = f(x); at a kink, one of the two one-sided slopes."""
     zero = one - one
@@ -170,7 +175,7 @@ def slope(code: int, alpha: Any, beta: Any, one: Any, x: Any, y: Any) -> Any:
     return one
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def activate_all(code: int, alpha: Any, beta: Any, x: Array, y: Array) -> None:
     """Y <- f(x), for contiguous arrays of one shape [N, H]."""
     one = x.dtype.type(1)
@@ -179,7 +184,7 @@ def activate_all(code: int, alpha: Any, beta: Any, x: Array, y: Array) -> None:
             y[row, j] = activate(code, alpha, beta, one, x[row, j])
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def slope_all(code: int, alpha: Any, beta: Any, x: Array, y: Array, dy: Array, dx: Array) -> None:
     """Dx <- dy f'(x), where y = f(x), for contiguous arrays of one shape [N, H]."""
     one = x.dtype.type(1)

@@ -16,13 +16,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ostinato.training.activations import FAST, activate, sigmoid, slope, tanh
+from ostinato.training.activations import activate, compiled, sigmoid, slope, tanh
 from ostinato.training.packing import Array
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _take(source: Array, sizes: Array, offsets: Array, t: int, before: int, target: Array) -> None:
     """Rows of step t in ``target`` <- the same sequences' rows of step ``before`` in ``source``, or 0."""
     n, first, rows = sizes[t], offsets[t], 0
@@ -33,7 +32,7 @@ def _take(source: Array, sizes: Array, offsets: Array, t: int, before: int, targ
     target[first + rows : first + n] = 0
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def rnn_forward(
     sums: Array, RT: Array, Rb: Array, code: int, alpha: Any, beta: Any, sizes: Array, offsets: Array, reverse: bool,
     y: Array, previous: Array,
@@ -54,7 +53,7 @@ def rnn_forward(
                 h[j] = activate(code, alpha, beta, one, a[j])
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def rnn_backward(
     dy: Array, sums: Array, y: Array, R: Array, code: int, alpha: Any, beta: Any, sizes: Array, offsets: Array,
     reverse: bool, d_sums: Array,
@@ -73,7 +72,7 @@ def rnn_backward(
         np.dot(d_sums[first : first + n], R, carry[:n])
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def gru_after_forward(
     sums: Array,
     RT: Array,
@@ -90,7 +89,7 @@ def gru_after_forward(
     z = s(Wz x + Rz h + bz), r likewise, n = tanh(Wn x + Wbn + r * (Rn h + Rbn)), h' = (1 - z) * n + z * h
     """
     T, H = sizes.shape[0], RT.shape[0]
-    one = sums.dtype.type(1)
+    Rbn = Rb[2 * H :]
     products = np.empty((sizes[0], 3 * H), sums.dtype)
     for i in range(T):
         t = T - 1 - i if reverse else i
@@ -99,15 +98,16 @@ def gru_after_forward(
         np.dot(previous[first : first + n], RT, products[:n])
         for b in range(n):
             g, p, h, hp, qb = sums[first + b], products[b], y[first + b], previous[first + b], q[first + b]
+            z, r, m, pm = g[:H], g[H : 2 * H], g[2 * H :], p[2 * H :]
             for j in range(2 * H):
                 g[j] = sigmoid(g[j] + p[j] + Rb[j])
             for j in range(H):
-                qb[j] = p[2 * H + j] + Rb[2 * H + j]
-                g[2 * H + j] = tanh(g[2 * H + j] + g[H + j] * qb[j])
-                h[j] = (one - g[j]) * g[2 * H + j] + g[j] * hp[j]
+                qb[j] = pm[j] + Rbn[j]
+                m[j] = tanh(m[j] + r[j] * qb[j])
+                h[j] = m[j] + z[j] * (hp[j] - m[j])
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def gru_after_backward(
     dy: Array, gates: Array, q: Array, previous: Array, R: Array, sizes: Array, offsets: Array, reverse: bool,
     d_input: Array, d_recurrent: Array,
@@ -123,24 +123,26 @@ def gru_after_backward(
         for b in range(n):
             row = first + b
             g, qb, hp, d, c, s = gates[row], q[row], previous[row], dy[row], carry[b], direct[b]
-            di, dr = d_input[row], d_recurrent[row]
+            gz, gr, gm = g[:H], g[H : 2 * H], g[2 * H :]
+            dz, dr, dm = d_input[row, :H], d_input[row, H : 2 * H], d_input[row, 2 * H :]
+            ez, er, em = d_recurrent[row, :H], d_recurrent[row, H : 2 * H], d_recurrent[row, 2 * H :]
             for j in range(H):
-                z, r, m = g[j], g[H + j], g[2 * H + j]
+                z, r, m = gz[j], gr[j], gm[j]
                 dh = d[j] + c[j] + s[j]
                 s[j] = dh * z
-                dz = dh * (hp[j] - m) * z * (one - z)
-                dm = dh * (one - z) * (one - m * m)
-                dq = dm * qb[j] * r * (one - r)
-                di[j] = dz
-                dr[j] = dz
-                di[H + j] = dq
-                dr[H + j] = dq
-                di[2 * H + j] = dm
-                dr[2 * H + j] = dm * r
+                a = dh * (one - z) * (one - m * m)
+                dm[j] = a
+                em[j] = a * r
+                a *= qb[j] * r * (one - r)
+                dr[j] = a
+                er[j] = a
+                a = dh * (hp[j] - m) * z * (one - z)
+                dz[j] = a
+                ez[j] = a
         np.dot(d_recurrent[first : first + n], R, carry[:n])
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def gru_before_forward(
     sums: Array, RT_zr: Array, RT_n: Array, Rb: Array, sizes: Array, offsets: Array, reverse: bool,
     y: Array, previous: Array, s: Array,
@@ -150,7 +152,7 @@ def gru_before_forward(
     n = tanh(Wn x + Rn (r * h) + Wbn + Rbn), the rest as above. ``RT_zr`` [H, 2 H] and ``RT_n`` [H, H] are RT's parts.
     """
     T, H = sizes.shape[0], RT_n.shape[0]
-    one = sums.dtype.type(1)
+    Rbn = Rb[2 * H :]
     products = np.empty((sizes[0], 2 * H), sums.dtype)
     candidates = np.empty((sizes[0], H), sums.dtype)
     for i in range(T):
@@ -162,17 +164,19 @@ def gru_before_forward(
             g, p, hp, sb = sums[first + b], products[b], previous[first + b], s[first + b]
             for j in range(2 * H):
                 g[j] = sigmoid(g[j] + p[j] + Rb[j])
+            r = g[H : 2 * H]
             for j in range(H):
-                sb[j] = g[H + j] * hp[j]
+                sb[j] = r[j] * hp[j]
         np.dot(s[first : first + n], RT_n, candidates[:n])
         for b in range(n):
             g, p, hp, h = sums[first + b], candidates[b], previous[first + b], y[first + b]
+            z, m = g[:H], g[2 * H :]
             for j in range(H):
-                g[2 * H + j] = tanh(g[2 * H + j] + p[j] + Rb[2 * H + j])
-                h[j] = (one - g[j]) * g[2 * H + j] + g[j] * hp[j]
+                m[j] = tanh(m[j] + p[j] + Rbn[j])
+                h[j] = m[j] + z[j] * (hp[j] - m[j])
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def gru_before_backward(
     dy: Array, gates: Array, previous: Array, R_zr: Array, R_n: Array, sizes: Array, offsets: Array, reverse: bool,
     d_zr: Array, d_n: Array,
@@ -189,23 +193,30 @@ def gru_before_backward(
         for b in range(n):
             row = first + b
             g, hp, d, c, s, dz, dm = gates[row], previous[row], dy[row], carry[b], direct[b], d_zr[row], d_n[row]
+            gz, gm = g[:H], g[2 * H :]
             for j in range(H):
-                z, m = g[j], g[2 * H + j]
+                z, m = gz[j], gm[j]
                 dh = d[j] + c[j] + s[j]
                 s[j] = dh * z
                 dz[j] = dh * (hp[j] - m) * z * (one - z)
                 dm[j] = dh * (one - z) * (one - m * m)
         np.dot(d_n[first : first + n], R_n, d_s[:n])
         for b in range(n):
-            g, hp, s, ds, dr = gates[first + b], previous[first + b], direct[b], d_s[b], d_zr[first + b]
+            gr, hp, s, ds, dr = (
+                gates[first + b, H : 2 * H],
+                previous[first + b],
+                direct[b],
+                d_s[b],
+                d_zr[first + b, H:],
+            )
             for j in range(H):
-                r = g[H + j]
-                dr[H + j] = ds[j] * hp[j] * r * (one - r)
+                r = gr[j]
+                dr[j] = ds[j] * hp[j] * r * (one - r)
                 s[j] += ds[j] * r
         np.dot(d_zr[first : first + n], R_zr, carry[:n])
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def lstm_forward(
     sums: Array, RT: Array, Rb: Array, P: Array, sizes: Array, offsets: Array, reverse: bool, y: Array, previous:
     Array, c: Array, c_previous: Array,
@@ -216,6 +227,8 @@ def lstm_forward(
     o = s(Wo x + Ro h + Po * c' + bo), h' = o * tanh(c')
     """
     T, H = sizes.shape[0], RT.shape[0]
+    bi, bo, bf, bg = Rb[:H], Rb[H : 2 * H], Rb[2 * H : 3 * H], Rb[3 * H :]
+    Pi, Po, Pf = P[:H], P[H : 2 * H], P[2 * H :]
     products = np.empty((sizes[0], 4 * H), sums.dtype)
     for i in range(T):
         t = T - 1 - i if reverse else i
@@ -225,20 +238,20 @@ def lstm_forward(
         np.dot(previous[first : first + n], RT, products[:n])
         for b in range(n):
             a, p, h, cell, cp = sums[first + b], products[b], y[first + b], c[first + b], c_previous[first + b]
+            ai, ao, af, ag = a[:H], a[H : 2 * H], a[2 * H : 3 * H], a[3 * H :]
+            pi, po, pf, pg = p[:H], p[H : 2 * H], p[2 * H : 3 * H], p[3 * H :]
             for j in range(H):
-                gi = sigmoid(a[j] + p[j] + Rb[j] + P[j] * cp[j])
-                gf = sigmoid(a[2 * H + j] + p[2 * H + j] + Rb[2 * H + j] + P[2 * H + j] * cp[j])
-                gc = tanh(a[3 * H + j] + p[3 * H + j] + Rb[3 * H + j])
-                cell[j] = gf * cp[j] + gi * gc
-                go = sigmoid(a[H + j] + p[H + j] + Rb[H + j] + P[H + j] * cell[j])
-                h[j] = go * tanh(cell[j])
-                a[j] = gi
-                a[H + j] = go
-                a[2 * H + j] = gf
-                a[3 * H + j] = gc
+                ai[j] = sigmoid(ai[j] + pi[j] + bi[j] + Pi[j] * cp[j])
+                af[j] = sigmoid(af[j] + pf[j] + bf[j] + Pf[j] * cp[j])
+            for j in range(H):
+                ag[j] = tanh(ag[j] + pg[j] + bg[j])
+                cell[j] = af[j] * cp[j] + ai[j] * ag[j]
+            for j in range(H):
+                ao[j] = sigmoid(ao[j] + po[j] + bo[j] + Po[j] * cell[j])
+                h[j] = ao[j] * tanh(cell[j])
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
+@compiled
 def lstm_backward(
     dy: Array, gates: Array, c: Array, c_previous: Array, R: Array, P: Array, sizes: Array, offsets: Array,
     reverse: bool, d_sums: Array,
@@ -248,23 +261,24 @@ def lstm_backward(
     one = gates.dtype.type(1)
     carry = np.zeros((sizes[0], H), gates.dtype)
     d_cell = np.zeros((sizes[0], H), gates.dtype)
+    Pi, Po, Pf = P[:H], P[H : 2 * H], P[2 * H :]
     for i in range(T):
         t = i if reverse else T - 1 - i
         n, first = sizes[t], offsets[t]
         for b in range(n):
             row = first + b
             g, cell, cp, d, k, dc, ds = gates[row], c[row], c_previous[row], dy[row], carry[b], d_cell[b], d_sums[row]
+            gi, go, gf, gg = g[:H], g[H : 2 * H], g[2 * H : 3 * H], g[3 * H :]
+            di, do, df, dg = ds[:H], ds[H : 2 * H], ds[2 * H : 3 * H], ds[3 * H :]
             for j in range(H):
-                gi, go, gf, gc = g[j], g[H + j], g[2 * H + j], g[3 * H + j]
-                u = tanh(cell[j])
+                u, o = tanh(cell[j]), go[j]
                 dh = d[j] + k[j]
-                d_o = dh * u * go * (one - go)
-                dcell = dc[j] + dh * go * (one - u * u) + d_o * P[H + j]
-                d_i = dcell * gc * gi * (one - gi)
-                d_f = dcell * cp[j] * gf * (one - gf)
-                ds[j] = d_i
-                ds[H + j] = d_o
-                ds[2 * H + j] = d_f
-                ds[3 * H + j] = dcell * gi * (one - gc * gc)
-                dc[j] = dcell * gf + d_i * P[j] + d_f * P[2 * H + j]
+                do[j] = dh * u * o * (one - o)
+                dc[j] += dh * o * (one - u * u) + do[j] * Po[j]
+            for j in range(H):
+                i_, f, m = gi[j], gf[j], gg[j]
+                di[j] = dc[j] * m * i_ * (one - i_)
+                df[j] = dc[j] * cp[j] * f * (one - f)
+                dg[j] = dc[j] * i_ * (one - m * m)
+                dc[j] = dc[j] * f + di[j] * Pi[j] + df[j] * Pf[j]
         np.dot(d_sums[first : first + n], R, carry[:n])

@@ -77,6 +77,7 @@ class TrainableNetwork:
         }
         self.left_to_loss: LeftToLoss = None
         self._chain = self._layers(dropout)
+        self._first = int(isinstance(self._chain[0], layers.OneHotLayer)) if self._chain else 0
         self._packing: Packing | None = None
         self._steps = 0
 
@@ -130,12 +131,10 @@ class TrainableNetwork:
         """Gradients of the weights by name, from those of the last `forward`'s outputs [B, T, O]."""
         if self._packing is None:
             raise TrainingError("backward needs a forward before it")
-        d: Array | None = self._packing.pack(d_outputs).astype(self.dtype, copy=False)
+        d: Any = self._packing.pack(d_outputs).astype(self.dtype, copy=False)
         gradients: dict[str, Array] = {}
-        for layer in reversed(self._chain):
-            if d is None:
-                break
-            d = layer.backward(self.parameters, d, gradients)
+        for i in range(len(self._chain) - 1, self._first - 1, -1):
+            d = self._chain[i].backward(self.parameters, d, gradients, wanted=i > self._first)
         return gradients
 
     def activate(self, outputs: Array) -> Array:

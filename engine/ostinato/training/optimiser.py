@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ostinato.errors import TrainingError
+from ostinato.training.activations import compiled
 from ostinato.training.packing import Array
 
 Schedule = Callable[[int], float]
@@ -123,7 +123,7 @@ def global_norm(gradients: Mapping[str, Array]) -> float:
     return math.sqrt(sum(float(np.vdot(g, g)) for g in gradients.values()))
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
+@compiled
 def _adam(w: Array, g: Array, m: Array, v: Array, constants: Any) -> None:
     """One step of flat arrays; constants: beta1, beta2, rate1, correction2, epsilon, decay, gradient scale."""
     beta1, beta2, rate, correction = constants[0], constants[1], constants[2], constants[3]
