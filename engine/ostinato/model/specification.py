@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeAlias
 from ostinato.errors import BadModelFileError
 
 VERSION = 1
+MAX_NUMBER = 1e9
+"""Numbers in a specification are at most this large, either way."""
 
 Direction = Literal["forward", "backward", "bidirectional"]
 ActivationName = Literal[
@@ -282,7 +284,7 @@ class Specification:
         """
         try:
             raw = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadModelFileError(f"the specification is not JSON: {error}") from error
         if not isinstance(raw, dict):
             raise BadModelFileError("the specification is not a JSON object")
@@ -338,13 +340,18 @@ class Specification:
                 raise BadModelFileError(
                     "front_end: sizes must be positive and 0 <= low_hz < high_hz <= sample_rate / 2"
                 )
+            longest = max(front.window_ms, front.hop_ms) * front.sample_rate / 1000
+            if longest > 65536 or front.mels > 512 or max(front.frame_size, front.stack, front.stride) > 65536:
+                raise BadModelFileError(
+                    "front_end: a window or hop has at most 65536 samples, a frame 512 mels and 65536 values"
+                )
         elif isinstance(front, Tokens):
             if len(set(front.vocabulary)) != len(front.vocabulary) or not front.vocabulary:
                 raise BadModelFileError("front_end: the vocabulary is empty or names an entry twice")
             if front.unknown is not None and not 0 <= front.unknown < len(front.vocabulary):
                 raise BadModelFileError(f"front_end: unknown = {front.unknown} is outside the vocabulary")
-        elif front.size <= 0 or front.frame_ms <= 0:
-            raise BadModelFileError("front_end: size and frame_ms must be positive")
+        elif not 0 < front.size <= 65536 or not front.frame_ms >= 1e-3:
+            raise BadModelFileError("front_end: size must be from 1 to 65536, frame_ms at least 0.001")
 
     def _check_decoder(self) -> None:
         decoder, size = self.decoder, self.output_size
@@ -429,8 +436,12 @@ def _decode(wanted: Any, raw: Any, where: str) -> Any:
     if origin is dict and isinstance(raw, dict):
         return {key: _decode(parts[1], item, f"{where}.{key}") for key, item in raw.items()}
     if wanted is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        return float(raw)
+        if abs(raw) <= MAX_NUMBER:  # false for NaN
+            return float(raw)
+        raise BadModelFileError(f"{where} is {raw!r}, not a number within {MAX_NUMBER:g}")
     if isinstance(wanted, type) and type(raw) is wanted:
+        if wanted is str and not raw.isascii() and any("\ud800" <= character <= "\udfff" for character in raw):
+            raise BadModelFileError(f"{where} holds a lone surrogate, which is no character")
         return raw
     raise BadModelFileError(f"{where} is {raw!r}, not of type {getattr(wanted, '__name__', wanted)}")
 

@@ -70,7 +70,7 @@ class Model:
     @cached_property
     def states(self) -> StatePool:
         """The recurrent states of the open streams."""
-        return StatePool(self.network.program.state_size, self.max_streams)
+        return StatePool(self.network.program, self.max_streams)
 
     @cached_property
     def speech_energy(self) -> SpeechEnergy:

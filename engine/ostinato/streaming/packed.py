@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.program import Program, Workspace, advance
+from ostinato.kernels.program import Program, Workspace, advance, advance_slice
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -21,8 +21,8 @@ class Runner:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._rows = np.zeros((16, program.row_size), np.float32)
-        self._workspace = Workspace(program)
+        self._rows = program.new_rows(16)
+        self._workspace = Workspace()
         self._lock = threading.Lock()
 
     def run(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> list[Float32]:
@@ -37,7 +37,7 @@ class Runner:
         total = int(batch_sizes.sum())
         with self._lock:
             if len(self._rows) < total:
-                self._rows = np.zeros((total, self.program.row_size), np.float32)
+                self._rows = self.program.new_rows(total)
             rows = self._rows[:total]
             rows[index, region.offset : region.offset + size] = (
                 frames[0] if len(frames) == 1 else np.concatenate(frames)
@@ -45,6 +45,13 @@ class Runner:
             advance(self.program, states, slots_sorted, batch_sizes, rows, self._workspace)
             outputs = rows[index, output.offset : output.offset + output.size].copy()
         return np.split(outputs, np.cumsum([len(each) for each in frames])[:-1]) if len(frames) > 1 else [outputs]
+
+    def run_operation(self, operation: int, state: Float32, rows: Float32) -> None:
+        """Run one operation over consecutive frames of one stream: ``state`` [1, state_size], ``rows`` [n,
+        row_size]."""
+        slots, batch_sizes, _ = _single(0, len(rows))
+        with self._lock:
+            advance_slice(self.program, operation, operation + 1, state, slots, batch_sizes, rows, self._workspace)
 
 
 def _single(slot: int, count: int) -> tuple[Int64, Int64, slice]:

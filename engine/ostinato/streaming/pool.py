@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import threading
 
-import numpy as np
-
 from ostinato.errors import CapacityError
+from ostinato.kernels.program import Program
 
 
 class StatePool:
-    """``capacity`` rows of state, float32 [capacity, state_size]; a stream holds one by its index, its slot.
+    """``capacity`` state rows of a program, float32 [capacity, state_size]; a stream holds one by its index, its
+    slot.
 
     The whole array is reserved at once and never moves; the system gives memory to the rows that are used. A row is
     zeros when it is acquired: a<0> = 0."""
 
-    def __init__(self, state_size: int, capacity: int) -> None:
-        self.rows = np.zeros((capacity, state_size), np.float32)
+    def __init__(self, program: Program, capacity: int) -> None:
+        self.rows = program.new_states(capacity)
         self._unused = 0
         self._released: list[int] = []
         self._lock = threading.Lock()

@@ -19,7 +19,7 @@ from typing import Any
 import msgpack
 
 from ostinato.errors import SnapshotError
-from ostinato.pipeline.state import F32Matrix, F32Vector
+from ostinato.pipeline.state import F32Matrix
 
 MAGIC = b"OSTS"
 VERSION = 1
@@ -29,8 +29,11 @@ _HEADER = len(MAGIC) + 1 + _CHECKSUM
 
 @dataclass(slots=True)
 class StreamRecord:
-    """What a stream itself knows. ``model`` is the network's digest; ``state`` its recurrent state (none for
-    bidirectional streams); ``waiting`` the frames that are not computed yet."""
+    """What a stream itself knows.
+
+    ``model`` is the network's digest, ``state`` the recurrent state as float32, little-endian (none for bidirectional
+    streams; anything goes, as a model's weights may overflow), ``waiting`` the frames that are not computed yet.
+    """
 
     model: str
     sample_rate: int | None
@@ -44,7 +47,7 @@ class StreamRecord:
     utterance_units: int
     base_ms: float
     start_frame: int
-    state: F32Vector | None
+    state: bytes | None
     waiting: F32Matrix
 
 

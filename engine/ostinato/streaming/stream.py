@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+import numpy as np
+
 from ostinato.errors import InputError, SnapshotError, StreamClosedError, StreamError, UtteranceTooLongError
 from ostinato.events import Event
 from ostinato.model.specification import LogMel
@@ -130,7 +132,7 @@ class Stream:
             self._utterance_units,
             self._base_ms,
             self._start_frame,
-            self.model.states.rows[self._slot] if self.causal else None,
+            self.model.states.rows[self._slot].astype("<f4").tobytes() if self.causal else None,
             self._queue.all(),
         )
         speech = pack(self._speech.state) if self._speech else None
@@ -241,8 +243,8 @@ class Stream:
             if self._utterance_units + units > limit:
                 raise UtteranceTooLongError(
                     f"the utterance would be longer than {self.options.max_utterance_s:g} s, and a bidirectional "
-                    "model must keep it all: flush it first, or open the stream with a larger max_utterance_s or with "
-                    "end_of_speech_ms"
+                    "model must keep it all: flush it first, or open the stream with a larger max_utterance_s "
+                    "or with end_of_speech_ms"
                 )
         return units
 
@@ -260,6 +262,7 @@ class Stream:
             if ends or self._queue.count >= limit:
                 self._cut(ends or self._speech.flush())
                 self._speech.next_utterance()
+                self.utterance += 1
             elif dropped := self._speech.drop_before_speech(self._queue.count):
                 self._queue.take(dropped)
                 self._start_frame += dropped
@@ -270,13 +273,12 @@ class Stream:
         frames = self._queue.take(self._queue.count)
         self._runs.append(UtteranceRun(self.model, self._decoder, frames, self.utterance, self.utterance_ms, ends))
         self._start_frame += len(frames)
-        self.utterance += 1
 
     def _restart(self) -> None:
         """Everything but the counters as in a fresh stream."""
         if self.causal:
-            self.utterance += 1
             self.model.states.rows[self._slot] = 0
+        self.utterance += 1
         self._base_ms = self.units_in / self._units_per_ms
         self._start_frame = self._utterance_units = 0
         self._front = self.model.front_end.start(self.options.sample_rate)
@@ -312,8 +314,8 @@ class Stream:
         expect((record.state is None) == (not self.causal), "the recurrent state does not fit the model")
         if record.state is not None:
             row = self.model.states.rows[self._slot]
-            expect(len(record.state) == len(row), "the recurrent state is not of the model's size")
-            row[:] = record.state
+            expect(len(record.state) == row.nbytes, "the recurrent state is not of the model's size")
+            row[:] = np.frombuffer(record.state, "<f4")
         expect(
             record.waiting.shape[1] == self.model.front_end.frame_size,
             "the waiting frames are not of the model's size",

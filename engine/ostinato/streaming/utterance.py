@@ -57,17 +57,17 @@ class UtteranceRun:
         if self._phase > len(program.operations):
             return True
         if self._phase == -1 and not self._done:
-            self._rows = np.zeros((total, program.row_size), np.float32)
-            self._state = np.zeros((1, program.state_size), np.float32)
+            self._rows, self._state = program.new_rows(total), program.new_states(1)
         count = min(max_rows, total - self._done)
         first, last = self._done, self._done + count
         if self._phase == -1:
             offset = program.input.offset
             self._rows[first:last, offset : offset + self.frames.shape[1]] = self.frames[first:last]
         elif self._phase < len(program.operations):
-            if program.backward(self._phase):
+            if program.backward[self._phase]:
                 first, last = total - last, total - first
-            self._model.runner.run_slice(self._phase, self._state, self._rows[first:last])
+            if count:
+                self._model.runner.run_operation(self._phase, self._state, self._rows[first:last])
         else:
             offset, size = program.output.offset, program.output.size
             self._emit(self._decoder.step(self._decoder_state, self._rows[first:last, offset : offset + size]))

@@ -1,0 +1,318 @@
+"""The promises of docs/architecture.md, for random models of every kind: always the same bits.
+
+1. Chunking does not matter.  2. Company does not matter.  3. State is data.  4. Streaming equals the whole sequence;
+bidirectional models never fake partial results.  5. The step allocates nothing and does not hold the GIL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import threading
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numba
+import numba.core.runtime
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_models import Case, bits, cases, network, signal, specifications
+
+from ostinato import model as files
+from ostinato.events import Event
+from ostinato.kernels import program as kernels
+from ostinato.model import Network, Specification
+from ostinato.model.specification import Activation, Dense, Frames, Gru, Lstm, Outputs, Rnn, Softmax
+from ostinato.streaming import Model, advance
+
+CUTS = st.lists(st.integers(0, 1 << 20), max_size=8)
+RAW = st.sampled_from(("outputs", None))
+
+
+def whole(model: Model, case: Case, **options: Any) -> list[Event]:
+    """The events of the whole signal, pushed at once by a stream of its own."""
+    with model.stream(sample_rate=case.sample_rate, **options) as stream:
+        return stream.push(case.signal) + stream.flush()
+
+
+@settings(deadline=None, max_examples=60)
+@given(case=cases(), cuts=CUTS, raw=RAW)
+def test_1_chunking_does_not_matter(case: Case, cuts: list[int], raw: Any) -> None:
+    model = Model(case.network)
+    with model.stream(sample_rate=case.sample_rate, decoder=raw) as stream:
+        events = [event for piece in case.pieces(cuts) for event in stream.push(piece)]
+        events += stream.flush()
+    assert bits(events) == bits(whole(model, case, decoder=raw))
+
+
+@settings(deadline=None, max_examples=15)
+@given(case=cases(("frames", "tokens"), "unidirectional"))
+def test_1_frame_by_frame_is_a_chunking_too(case: Case) -> None:
+    model = Model(case.network)
+    with model.stream() as stream:
+        events = [event for i in range(case.length) for event in stream.push(case.signal[i : i + 1])]
+        events += stream.flush()
+    assert bits(events) == bits(whole(model, case))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    specification=specifications(direction="unidirectional"),
+    lengths=st.lists(st.integers(0, 40), min_size=1, max_size=70),
+    max_frames=st.sampled_from((None, 1, 7)),
+    data=st.data(),
+)
+def test_2_company_does_not_matter(
+    specification: Specification, lengths: list[int], max_frames: int | None, data: st.DataObject
+) -> None:
+    """Many streams, each cut its own way, advanced together: each has the results that it has alone."""
+    model = Model(network(specification, len(lengths)))
+    scale = 1 if not hasattr(specification.front_end, "hop_ms") else 40
+    signals = [signal(specification, n * scale, seed) for seed, n in enumerate(lengths)]
+    streams = [model.stream(decoder="outputs") for _ in signals]
+    cuts = data.draw(st.lists(CUTS, min_size=len(signals), max_size=len(signals)))
+    pieces = [Case(model.network, each).pieces(cut) for each, cut in zip(signals, cuts, strict=True)]
+    events: list[list[Event]] = [[] for _ in streams]
+    for turn in zip_longest(*pieces):
+        for stream, piece in zip(streams, turn, strict=True):
+            if piece is not None:
+                stream.accept(stream.check(piece))
+        order = data.draw(st.permutations(range(len(streams))))
+        results = advance([streams[i] for i in order], max_frames)
+        for i, some in zip(order, results, strict=True):
+            events[i] += some
+    for stream, each, some in zip(streams, signals, events, strict=True):
+        some += stream.flush()
+        assert bits(some) == bits(whole(model, Case(model.network, each), decoder="outputs"))
+
+
+@settings(deadline=None, max_examples=20)
+@given(case=cases(direction="bidirectional"), max_rows=st.integers(1, 50), raw=RAW)
+def test_2_slices_do_not_matter(case: Case, max_rows: int, raw: Any) -> None:
+    model = Model(case.network)
+    with model.stream(sample_rate=case.sample_rate, decoder=raw) as stream:
+        stream.accept(stream.check(case.signal))
+        stream.end_utterance()
+        run = stream.next_run()
+        assert run is not None
+        while not run.step(max_rows):
+            pass
+    assert bits(run.events) == bits(whole(model, case, decoder=raw))
+
+
+@settings(deadline=None, max_examples=60)
+@given(case=cases(), cuts=CUTS, at=st.integers(0, 8), raw=RAW)
+def test_3_a_snapshot_goes_on_with_the_same_bits(case: Case, cuts: list[int], at: int, raw: Any) -> None:
+    """A stream restored between any two pushes, and the one it was taken from, both go on as if nothing had been."""
+    model = Model(case.network)
+    pieces = case.pieces(cuts)
+    at %= len(pieces)
+    stream = model.stream(sample_rate=case.sample_rate, decoder=raw)
+    before = [event for piece in pieces[:at] for event in stream.push(piece)]
+    restored = Model(case.network).restore(stream.snapshot())
+    assert restored.snapshot() == stream.snapshot()
+    wanted = bits(whole(model, case, decoder=raw))
+    for each in (restored, stream):
+        after = [event for piece in pieces[at:] for event in each.push(piece)] + each.flush()
+        assert bits(before + after) == wanted
+    assert restored.snapshot() == stream.snapshot()
+
+
+def test_3_a_state_that_has_overflowed_is_kept_too() -> None:
+    """What a model's weights lead to is the model's affair: the stream goes on, and so does its snapshot."""
+    specification = Specification("growing", Frames(1), (Rnn(1, 2, activation=Activation("relu")),), Outputs())
+    grown = {name: np.full_like(array, 9) for name, array in Network.random(specification).weights.items()}
+    model = Model(Network(specification, grown))
+    stream = model.stream()
+    last = stream.push(np.ones((80, 1), np.float32))[-1].values
+    assert last is not None and not np.isfinite(last).all()
+    again = model.restore(stream.snapshot())
+    frame = np.ones((1, 1), np.float32)
+    assert bits(again.push(frame)) == bits(stream.push(frame))
+
+
+@settings(deadline=None, max_examples=20)
+@given(case=cases(), cuts=CUTS, other=st.integers(0, 99))
+def test_3_a_fork_and_its_origin_do_not_disturb_each_other(case: Case, cuts: list[int], other: int) -> None:
+    model = Model(case.network)
+    first, *rest = case.pieces(cuts)
+    what_if = signal(case.network.specification, 400, other)
+    with model.stream(sample_rate=case.sample_rate) as stream:
+        events = stream.push(first)
+        with stream.fork() as fork:
+            other_events = fork.push(what_if)
+            for piece in rest:
+                events += stream.push(piece)
+            other_events += fork.flush()
+        events += stream.flush()
+    assert bits(events) == bits(whole(model, case))
+    with model.stream(sample_rate=case.sample_rate) as again:
+        start = again.push(first)
+        assert bits(again.push(what_if) + again.flush()) == bits(other_events)
+        assert len(start) <= len(events)
+
+
+@settings(deadline=None, max_examples=20)
+@given(case=cases(), cuts=CUTS)
+def test_3_after_reset_and_after_flush_a_stream_is_as_new(case: Case, cuts: list[int]) -> None:
+    model = Model(case.network)
+    wanted = whole(model, case)
+    with model.stream(sample_rate=case.sample_rate) as stream:
+        stream.push(case.pieces(cuts)[0])
+        stream.reset()
+        after_reset = stream.push(case.signal) + stream.flush()
+        after_flush = stream.push(case.signal) + stream.flush()
+    for number, events in enumerate((after_reset, after_flush), 1):
+        assert all(event.utterance == number for event in events)
+        assert without_place(events) == without_place(wanted)
+
+
+def test_3_without_reset_results_differ() -> None:
+    """What the test above would not notice if states were never kept."""
+    specification = Specification("memory", Frames(2), (Gru(2, 3),), Outputs())
+    model = Model(network(specification))
+    frames = signal(specification, 5, 1)
+    with model.stream() as stream:
+        assert without_place(stream.push(frames)) != without_place(stream.push(frames))
+
+
+RESUME = """
+import sys, hashlib
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from random_models import bits, signal
+from ostinato.streaming import load
+for path in sorted(Path(sys.argv[1]).glob("*.safetensors")):
+    model = load(path)
+    stream = model.restore(path.with_suffix(".snapshot").read_bytes())
+    rest = signal(model.network.specification, 3000, 7)
+    events = stream.push(rest[1234:]) + stream.flush()
+    print(path.stem, hashlib.sha256(repr(bits(events)).encode()).hexdigest(), len(events))
+"""
+
+
+def test_3_another_process_resumes_with_the_same_bits(tmp_path: Path) -> None:
+    wanted: list[str] = []
+
+    @settings(deadline=None, max_examples=16, database=None)
+    @given(specification=specifications())
+    def prepare(specification: Specification) -> None:
+        path = tmp_path / f"{len(wanted):03}.safetensors"
+        files.write(path, network(specification, len(wanted)))
+        stream = Model(files.read(path)).stream(decoder="outputs")
+        rest = signal(specification, 3000, 7)
+        stream.push(rest[:1234])
+        path.with_suffix(".snapshot").write_bytes(stream.snapshot())
+        events = stream.push(rest[1234:]) + stream.flush()
+        wanted.append(f"{path.stem} {hashlib.sha256(repr(bits(events)).encode()).hexdigest()} {len(events)}")
+
+    prepare()
+    command = [sys.executable, "-c", RESUME, str(tmp_path), str(Path(__file__).parent)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == wanted
+    assert sum(int(line.split()[-1]) for line in wanted) > 1000
+
+
+@settings(deadline=None, max_examples=25)
+@given(case=cases(direction="unidirectional"), cuts=CUTS)
+def test_4_causal_models_answer_each_frame_at_once_and_never_look_ahead(case: Case, cuts: list[int]) -> None:
+    model = Model(case.network)
+    assert (model.delay.frames, model.delay.ms) == (0, 0.0)
+    wanted = bits(whole(model, case, decoder="outputs"))
+    with model.stream(sample_rate=case.sample_rate, decoder="outputs") as stream:
+        first = case.pieces(cuts)[0]
+        events = stream.push(first)
+        assert stream.waiting == 0 and len(events) == stream.frames_in == stream.frames_out
+        # Whatever comes next changes nothing of what was said; the front end's own state came from the past only.
+        assert bits(events) == wanted[: len(events)]
+
+
+@settings(deadline=None, max_examples=25)
+@given(case=cases(direction="bidirectional"), cuts=CUTS)
+def test_4_bidirectional_models_declare_their_delay_and_say_nothing_before_the_end(
+    case: Case, cuts: list[int]
+) -> None:
+    model = Model(case.network)
+    assert (model.delay.frames, model.delay.ms) == (None, None)
+    with model.stream(sample_rate=case.sample_rate) as stream:
+        for piece in case.pieces(cuts):
+            assert stream.push(piece) == [] and stream.frames_out == 0
+        assert bits(stream.flush()) == bits(whole(model, case))
+
+
+def test_4_bidirectional_models_look_back_from_the_end() -> None:
+    specification = Specification("both", Frames(2), (Lstm(2, 3, direction="bidirectional"),), Outputs())
+    model = Model(network(specification))
+    frames = signal(specification, 20, 1)
+    changed = frames.copy()
+    changed[-1] += 1
+    first, other = (whole(model, Case(model.network, each)) for each in (frames, changed))
+    assert first[0].values is not None and other[0].values is not None
+    assert first[0].values[:3].tobytes() == other[0].values[:3].tobytes()
+    assert first[0].values[3:].tobytes() != other[0].values[3:].tobytes()
+
+
+BUSY = Specification("busy", Frames(64), (Gru(64, 256), Lstm(256, 256), Dense(256, 9), Softmax(9)), Outputs())
+
+
+def test_5_the_step_allocates_nothing() -> None:
+    """Numba's runtime counts what compiled code allocates; `bind` leaves nothing but the step to be counted."""
+    runtime: Any = numba.core.runtime
+    program = Network.random(BUSY).program
+    slots, sizes = np.arange(8), np.array([8, 8, 8, 5, 1], np.int64)
+    step = kernels.bind(program, program.new_states(8), slots, sizes, program.new_rows(30))
+    enabled = runtime._nrt_python.memsys_stats_enabled()
+    runtime._nrt_python.memsys_enable_stats()
+    try:
+        numba_allocates(3)  # compiles
+        started = runtime.rtsys.get_allocation_stats()
+        numba_allocates(3)
+        before = runtime.rtsys.get_allocation_stats()
+        assert before.alloc > started.alloc  # the counter counts
+        for _ in range(5):
+            step()
+        assert runtime.rtsys.get_allocation_stats() == before
+    finally:
+        if not enabled:
+            runtime._nrt_python.memsys_disable_stats()
+
+
+@numba.njit
+def numba_allocates(size: int) -> Any:
+    return np.zeros(size)
+
+
+def test_5_the_gil_is_free_while_computing() -> None:
+    program = Network.random(BUSY).program
+    state, rows, workspace = program.new_states(64), program.new_rows(64 * 200), kernels.Workspace()
+    inside = threading.Event()
+    done = threading.Event()
+
+    def compute() -> None:
+        inside.set()
+        kernels.advance(program, state, np.arange(64), np.full(200, 64), rows, workspace)
+        done.set()
+
+    interval = sys.getswitchinterval()
+    thread = threading.Thread(target=compute)
+    try:
+        sys.setswitchinterval(60)  # from here on, this thread runs only when the other lets go of the GIL by itself
+        thread.start()
+        inside.wait()
+        progress = 0
+        while not done.is_set() and progress < 100:
+            progress += 1
+            done.wait(1e-4)
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert progress > 10
+
+
+def without_place(events: list[Event]) -> list[Any]:
+    """The events' bits but for which utterance they belong to."""
+    return [each[:6] + each[8:] for each in bits(events)]
