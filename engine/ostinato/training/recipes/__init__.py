@@ -1,0 +1,1 @@
+"""Recipes: everything from data to a tested model file. `digits` is the first."""

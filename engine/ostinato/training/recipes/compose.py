@@ -1,0 +1,201 @@
+"""Utterances from spoken clips: digits with pauses, other words, noise; heard through rooms, telephones and noise.
+
+No two voices meet in one utterance, but for the murmur of others in the background. An utterance's features are those
+of the product's front end, before normalisation and stacking, so that both can be chosen at training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ostinato.model.specification import LogMel
+from ostinato.pipeline import front_end
+from ostinato.training.recipes import augment, voices
+from ostinato.training.recipes.augment import RATE, Rng, Samples
+from ostinato.training.recipes.voices import Clip, Progress
+
+Features: TypeAlias = NDArray[np.float32]
+
+FRONT_END = LogMel(
+    convention="kaldi", sample_rate=RATE, mels=40, window_ms=25.0, hop_ms=10.0, low_hz=60.0, high_hz=3800.0,
+    stack=3, stride=3, normalise=True,
+)  # fmt: skip
+"""What the models hear: up to 3.8 kHz, so that recordings at 8 kHz sound the same; 30 ms per frame."""
+
+SHARES = {
+    "kokoro": 0.38,
+    "piper": 0.10,
+    "hibari": 0.07,
+    "pico": 0.11,
+    "flite": 0.14,
+    "festival": 0.06,
+    "espeak-ng": 0.14,
+}
+"""How often each synthesiser is heard: the natural ones more often than their number of voices would give."""
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What one voice has said."""
+
+    name: str
+    words: list[Clip]
+    strings: list[Clip]
+    fillers: list[Clip]
+
+    @staticmethod
+    def load(path: Path) -> Speaker:
+        """Read one voice's file."""
+        clips = voices.load(path)
+        return Speaker(
+            path.stem,
+            [c for c in clips if len(c.digits) == 1],
+            [c for c in clips if len(c.digits) > 1],
+            [c for c in clips if not c.digits],
+        )
+
+
+@dataclass(frozen=True)
+class Example:
+    """An utterance as the network meets it: log-mel features [frames of 10 ms, mels], and its digits."""
+
+    features: Features
+    digits: tuple[int, ...]
+
+
+def features(samples: Samples) -> Features:
+    """Log-mel features [n, mels] of samples at 16 kHz, neither normalised nor stacked, by the product's front end."""
+    plain = front_end(dataclasses.replace(FRONT_END, stack=1, stride=1, normalise=False), {})
+    state = plain.start()
+    return np.concatenate([plain.step(state, samples), plain.flush(state)])
+
+
+def _pause(rng: Rng) -> int:
+    """Samples of a pause between two words: none to long."""
+    low, high = [(0.0, 0.03), (0.03, 0.25), (0.2, 0.6), (0.5, 1.4)][int(rng.choice(4, p=[0.25, 0.3, 0.3, 0.15]))]
+    return int(rng.uniform(low, high) * RATE)
+
+
+def _pick(clips: Sequence[Clip], rng: Rng) -> Clip:
+    return clips[int(rng.integers(len(clips)))]
+
+
+def say(speaker: Speaker, rng: Rng) -> list[Clip]:
+    """What the speaker says in one utterance: strings, single digits, digits among other words, others, nothing."""
+    kind = rng.choice(["string", "words", "mixed", "fillers", "nothing"], p=[0.34, 0.38, 0.12, 0.10, 0.06])
+    if kind == "string":
+        return [_pick(speaker.strings, rng) for _ in range(1 + (rng.random() < 0.25))]
+    if kind == "words":
+        count = 1 if rng.random() < 0.3 else int(rng.integers(2, 8))
+        return [_pick(speaker.words, rng) for _ in range(count)]
+    if kind == "mixed":
+        said = [_pick(speaker.words, rng) for _ in range(int(rng.integers(1, 4)))]
+        said += [_pick(speaker.fillers, rng) for _ in range(int(rng.integers(1, 3)))]
+        return [said[i] for i in rng.permutation(len(said))]
+    if kind == "fillers":
+        return [_pick(speaker.fillers, rng) for _ in range(int(rng.integers(1, 4)))]
+    return []
+
+
+def _silence(rng: Rng, longest: float) -> int:
+    """Samples before or after the speech. Often next to none after it: so a model learns not to wait for more."""
+    return int((rng.uniform(0.0, 0.06) if rng.random() < 0.25 else rng.uniform(0.05, longest)) * RATE)
+
+
+def join(said: Sequence[Clip], rng: Rng) -> Samples:
+    """The clips one after another with pauses, silence before and after; at least 0.4 s."""
+    pieces = [np.zeros(_silence(rng, 0.9), np.float32)]
+    for n, clip in enumerate(said):
+        level = 10 ** (rng.normal(0, 1.5) / 20) / max(float(np.abs(clip.samples).max()), 1e-3)
+        pieces += [np.zeros(_pause(rng) if n else 0, np.float32), clip.samples * np.float32(level)]
+    pieces.append(np.zeros(_silence(rng, 0.9), np.float32))
+    joined = np.concatenate(pieces)
+    wanted = int((0.4 if said else rng.uniform(0.8, 3.0)) * RATE)
+    return np.pad(joined, (0, max(0, wanted - len(joined))))
+
+
+def hear(samples: Samples, others: Sequence[Clip], rng: Rng) -> Samples:
+    """The samples after throat, room, noise, microphone and telephone. ``others`` murmur in the background."""
+    if samples.any():
+        samples = augment.throat(samples, rng) if rng.random() < 0.85 else samples
+        samples = augment.room(samples, rng) if rng.random() < 0.4 else samples
+    if others:
+        murmur = np.zeros(len(samples), np.float32)
+        for clip in others:
+            at = int(rng.integers(max(1, len(samples) - 1600)))
+            piece = clip.samples[: len(samples) - at]
+            murmur[at : at + len(piece)] += piece
+        samples = augment.add_noise(samples, murmur, rng.uniform(12, 30))
+    if rng.random() < 0.92:
+        samples = augment.add_noise(
+            samples, augment.noise(len(samples), rng), float(np.clip(rng.normal(26, 12), 2, 60))
+        )
+    samples = augment.colour(samples, rng) if rng.random() < 0.7 else samples
+    samples = augment.telephone(samples, rng) if rng.random() < 0.35 else samples
+    return augment.quantise(augment.loudness(samples, rng))
+
+
+def example(speaker: Speaker, crowd: Sequence[Speaker], rng: Rng) -> Example:
+    """A random utterance of the speaker."""
+    said = say(speaker, rng)
+    others = [_pick(_pick_speaker(crowd, rng).fillers, rng) for _ in range(int(rng.integers(2, 6)))]
+    heard = hear(join(said, rng), others if rng.random() < 0.15 else [], rng)
+    return Example(features(heard), tuple(digit for clip in said for digit in clip.digits))
+
+
+def _pick_speaker(crowd: Sequence[Speaker], rng: Rng) -> Speaker:
+    return crowd[int(rng.integers(len(crowd)))]
+
+
+def _make_shard(path: Path, folder: Path, count: int, seed: int) -> None:
+    rng = np.random.default_rng([seed, int(path.stem)])
+    crowd = [Speaker.load(p) for p in sorted(folder.glob("*.npz"))]
+    groups = {kind: [s for s in crowd if s.name.startswith(kind)] for kind in SHARES}
+    groups = {kind: group for kind, group in groups.items() if group}
+    shares = np.array([SHARES[kind] for kind in groups])
+    kinds = rng.choice(list(groups), count, p=shares / shares.sum())
+    save(path, [example(_pick_speaker(groups[str(kind)], rng), crowd, rng) for kind in kinds])
+
+
+def save(path: Path, examples: Sequence[Example]) -> None:
+    """Write examples as one .npz: features in a row in float16, where each ends, and its digits as text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        features=np.concatenate([e.features for e in examples]).astype(np.float16),
+        ends=np.cumsum([len(e.features) for e in examples]),
+        digits=np.array(["".join(map(str, e.digits)) for e in examples]),
+    )
+    partial.rename(path)
+
+
+def load(path: Path) -> list[Example]:
+    """Read what `save` wrote; features stay float16."""
+    with np.load(path, allow_pickle=False) as file:
+        pieces = np.split(file["features"], file["ends"][:-1])
+        return [Example(p, tuple(int(d) for d in str(s))) for p, s in zip(pieces, file["digits"], strict=True)]
+
+
+def make_shards(
+    folder: Path, spoken: Path, shards: int, per_shard: int, seed: int, workers: int, progress: Progress
+) -> list[Path]:
+    """Write ``shards`` files of ``per_shard`` examples from the voices in ``spoken``; files already there stay."""
+    paths = [folder / f"{n:04d}.npz" for n in range(shards)]
+    missing = [path for path in paths if not path.exists()]
+    progress("making utterances", shards - len(missing), shards)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        jobs = [pool.submit(_make_shard, path, spoken, per_shard, seed) for path in missing]
+        for done, job in enumerate(as_completed(jobs), shards - len(missing) + 1):
+            job.result()
+            progress("making utterances", done, shards)
+    return paths

@@ -1,0 +1,101 @@
+"""How well a digit model hears real people, through the same stream that serves it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ostinato.model.network import Network
+from ostinato.streaming import Model
+from ostinato.training.recipes.real import SELECTION, Item
+from ostinato.training.recipes.words import DIGITS, SYMBOLS, edit_distance
+
+Progress = Callable[[str, int, int], None]
+
+CHUNK_MS = 40
+
+
+@dataclass
+class Result:
+    """What came of one voice's items of one kind.
+
+    ``digits``: how many were spoken; ``errors``: substitutions, insertions and deletions; ``waits_ms``: for each
+    digit of the items without error, from the end of its sound to the end of the frame that gave it (of a
+    bidirectional model, whose symbols come at the end of the utterance, where it places them); ``confusions``:
+    (spoken, recognised) of single digits that went wrong.
+    """
+
+    voice: str
+    kind: str
+    items: int = 0
+    digits: int = 0
+    errors: int = 0
+    waits_ms: list[float] = field(default_factory=list)
+    confusions: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def error_rate(self) -> float:
+        """Errors per spoken digit."""
+        return self.errors / max(1, self.digits)
+
+
+@dataclass
+class Report:
+    """A model's results by voice and kind of item."""
+
+    model: str
+    results: list[Result]
+
+    def error_rate(self, *voices: str) -> float:
+        """Errors per digit over these voices, or over all that nothing was chosen by."""
+        chosen = [r for r in self.results if (r.voice in voices if voices else r.voice not in SELECTION)]
+        return sum(r.errors for r in chosen) / max(1, sum(r.digits for r in chosen))
+
+    def waits_ms(self) -> list[float]:
+        """The waits of all voices, see `Result`."""
+        return [wait for result in self.results for wait in result.waits_ms]
+
+    def table(self) -> str:
+        """For people: one line per voice and kind."""
+        lines = [f"{'voice':<16}{'kind':<10}{'items':>6}{'digits':>8}{'errors':>8}{'rate':>8}"]
+        for r in self.results:
+            chosen = "  (chose the checkpoint)" if r.voice in SELECTION else ""
+            lines.append(
+                f"{r.voice:<16}{r.kind:<10}{r.items:>6}{r.digits:>8}{r.errors:>8}{r.error_rate:>8.1%}{chosen}"
+            )
+        return "\n".join(lines)
+
+
+def recognise(model: Model, item: Item) -> tuple[list[int], list[float]]:
+    """The digits that the model hears, and the time of each in ms; pushed as 16 bits, 40 ms at a time."""
+    pcm = np.round(np.clip(item.samples, -1, 1) * 32767).astype(np.int16)
+    step = item.rate * CHUNK_MS // 1000
+    stream = model.stream(sample_rate=item.rate)
+    events = [event for at in range(0, len(pcm), step) for event in stream.push(pcm[at : at + step])]
+    events += stream.flush()
+    stream.close()
+    symbols = [event for event in events if event.kind == "symbol"]
+    return [SYMBOLS.index(event.text) - 1 for event in symbols], [event.time_ms for event in symbols]
+
+
+def evaluate(model: Model | Network, items: Sequence[Item], progress: Progress | None = None) -> Report:
+    """Let the model hear all items."""
+    model = Model(model) if isinstance(model, Network) else model
+    results: dict[tuple[str, str], Result] = {}
+    for done, item in enumerate(items, 1):
+        result = results.setdefault((item.voice, item.kind), Result(item.voice, item.kind))
+        heard, times = recognise(model, item)
+        errors = edit_distance(item.digits, heard)
+        result.items += 1
+        result.digits += len(item.digits)
+        result.errors += errors
+        if not errors:
+            result.waits_ms += [time - end for time, end in zip(times, item.ends_ms, strict=False)]
+        elif item.kind == "isolated":
+            result.confusions[DIGITS[item.digits[0]], " ".join(DIGITS[d] for d in heard)] += 1
+        if progress and (done % 20 == 0 or done == len(items)):
+            progress(f"testing {model.name} on real voices", done, len(items))
+    return Report(model.name, list(results.values()))

@@ -1,0 +1,107 @@
+"""What the digit models are, and the batches they learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ostinato.model.specification import Ctc, Dense, Gru, Layer, Softmax, Specification
+from ostinato.training.batching import Batch, bucketed, pad
+from ostinato.training.network import TrainableNetwork
+from ostinato.training.recipes.compose import FRONT_END, Example
+from ostinato.training.recipes.words import SYMBOLS, edit_distance, labels
+
+Array: TypeAlias = NDArray[np.float32]
+Rng: TypeAlias = np.random.Generator
+Direction: TypeAlias = Literal["uni", "bi"]
+
+STACK = FRONT_END.stack
+MELS = FRONT_END.mels
+
+
+def specification(direction: Direction) -> Specification:
+    """The model without its card: about 295,000 weights in either direction."""
+    layers: tuple[Layer, ...]
+    if direction == "uni":
+        layers = (Gru(MELS * STACK, 160), Gru(160, 160), Dense(160, len(SYMBOLS)), Softmax(len(SYMBOLS)))
+    else:
+        layers = (
+            Gru(MELS * STACK, 96, direction="bidirectional"),
+            Gru(192, 96, direction="bidirectional"),
+            Dense(192, len(SYMBOLS)),
+            Softmax(len(SYMBOLS)),
+        )
+    return Specification(f"digits-{direction}", FRONT_END, layers, Ctc(SYMBOLS))
+
+
+def normalisation(examples: Sequence[Example]) -> tuple[Array, Array]:
+    """Mean and scale (1 / deviation) [mels] of the examples' features."""
+    rows = np.concatenate([e.features for e in examples]).astype(np.float64)
+    return rows.mean(axis=0).astype(np.float32), (1 / rows.std(axis=0)).astype(np.float32)
+
+
+def warp_matrix(factor: float) -> Array:
+    """[mels, mels]: features @ it have their mel axis stretched by ``factor``, as by another vocal tract length."""
+    place = np.clip(np.arange(MELS) * factor, 0, MELS - 1)
+    low = np.minimum(place.astype(int), MELS - 2)
+    matrix = np.zeros((MELS, MELS), np.float32)
+    matrix[low, np.arange(MELS)] = 1 - (place - low)
+    matrix[low + 1, np.arange(MELS)] += place - low
+    return matrix
+
+
+def disturb(features: Array, rng: Rng) -> Array:
+    """Normalised features [n, mels] after a vocal tract's warp, with parts hidden (SpecAugment, Park et al. 2019)."""
+    features = features @ warp_matrix(float(np.exp(rng.normal(0, 0.06))))
+    for _ in range(2):
+        if rng.random() < 0.5:
+            width = int(rng.integers(1, 7))
+            first = int(rng.integers(0, MELS - width))
+            features[:, first : first + width] = 0
+    if rng.random() < 0.4:
+        first = int(rng.integers(0, len(features)))
+        features[first : first + int(rng.integers(2, 12))] = 0
+    return features
+
+
+def stack(features: Array, offset: int = 0) -> Array:
+    """Model frames [n // STACK, mels * STACK] of features [n, mels] from row ``offset``, as by the front end."""
+    count = (len(features) - offset) // STACK
+    return features[offset : offset + count * STACK].reshape(count, MELS * STACK)
+
+
+class Batches:
+    """Batches of examples of similar length, disturbed anew in each epoch: what `fit` asks for."""
+
+    def __init__(self, examples: Sequence[Example], mean: Array, scale: Array, size: int, seed: int) -> None:
+        self.examples, self.mean, self.scale, self.size, self.seed = examples, mean, scale, size, seed
+        self.lengths = [len(e.features) for e in examples]
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch, the same ones each time."""
+        rng = np.random.default_rng([self.seed, epoch])
+        for chosen in bucketed(self.lengths, self.size, rng):
+            frames = []
+            for i in chosen:
+                features = (self.examples[i].features.astype(np.float32) - self.mean) * self.scale
+                frames.append(stack(disturb(features, rng), int(rng.integers(STACK))))
+            yield Batch(*pad(frames), [labels(self.examples[i].digits) for i in chosen])
+
+
+def best_path(logits: Array) -> list[int]:
+    """Digits of one sequence's outputs [T, symbols]: the best label per frame, repeats and blanks dropped."""
+    path = logits.argmax(axis=1)
+    return [int(k) - 1 for before, k in zip([0, *path[:-1]], path, strict=True) if k not in (0, before)]
+
+
+def error_rate(network: TrainableNetwork, frames: Sequence[Array], digits: Sequence[Sequence[int]]) -> float:
+    """Digit error rate of a network in training on sequences of normalised, stacked frames."""
+    errors = 0
+    for chosen in bucketed([len(f) for f in frames], 64):
+        padded, lengths = pad([frames[i] for i in chosen])
+        for i, logits, length in zip(chosen, network.forward(padded, lengths), lengths, strict=True):
+            errors += edit_distance(digits[i], best_path(logits[:length]))
+    return errors / max(1, sum(map(len, digits)))

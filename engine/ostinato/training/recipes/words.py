@@ -1,0 +1,59 @@
+"""The words of the recipe: digits, their symbols, and other words that must not be taken for digits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+"""English names of the digits 0 to 9: the symbols of the models. CTC's blank has index 0, digit d has index d + 1."""
+
+OH = "oh"
+"""How many English speakers read a zero in a string. It is learnt as zero, not as a word of its own."""
+
+SYMBOLS = ("", *DIGITS)
+
+FILLERS = (  # noqa: SIM905
+    "about after again always and animal answer apple around asking back banana because begin between big "
+    "black blue book bottle brother bucket but button camera can car carry castle chair change child city "
+    "close cold colour come computer corner country could cross day december did different dinner do doctor "
+    "dog door down dream each earth east end enough every example eye face family far father february feel "
+    "finger fish floor flower follow food friend game garden girl give go goodbye green group hand happy hard "
+    "hear heart hello help her high hold home horse hotel house how hundred idea if in island just keep kind "
+    "king kitchen know lady large later laugh leave letter like listen little long look loud machine make "
+    "market maybe me measure milk million minute monday money moon more morning most mother mountain move "
+    "much music name near never new night no north not now number of off old on open orange other over page "
+    "paper people picture place plant play please point power put question quick quiet rain rather reach read "
+    "ready really red remember right river road room round sail same school sea second see sentence she shoe "
+    "short should show sister sit small snow some song soon sound south speak special spring stand star start "
+    "stop story street strong summer sun sure table take talk telephone tell thank that the thing think "
+    "thousand thursday time together tomorrow tree turn uncle under until usual very voice wait walk wall "
+    "want water way we weather well what wheel where which white who why will window winter with wonder word "
+    "work world would write yellow yes yesterday you young"
+).split()
+"""Common words without a digit's sound in them (no for, to, won, ate, before, someone)."""
+
+
+def labels(digits: Sequence[int]) -> list[int]:
+    """CTC labels of a digit string: digit d is output d + 1."""
+    return [digit + 1 for digit in digits]
+
+
+def transcript(digits: Sequence[int]) -> str:
+    """The words of a digit string, as the models write it."""
+    return " ".join(DIGITS[digit] for digit in digits)
+
+
+def digits_of(text: str) -> list[int]:
+    """The digits of a transcript; ``oh`` counts as zero, other words are left out."""
+    names = {name: digit for digit, name in enumerate(DIGITS)} | {OH: 0}
+    return [names[word] for word in text.lower().split() if word in names]
+
+
+def edit_distance(wanted: Sequence[object], got: Sequence[object]) -> int:
+    """Fewest substitutions, insertions and deletions that turn one sequence into the other (Levenshtein 1966)."""
+    row = list(range(len(got) + 1))
+    for i, a in enumerate(wanted, 1):
+        diagonal, row[0] = row[0], i
+        for j, b in enumerate(got, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
+    return row[-1]
