@@ -1,8 +1,11 @@
-"""How this project compiles: one decorator, one private cache, one place that says what is going on.
+"""How this project compiles: three decorators, one private cache, one place that says what is going on.
 
-`kernel` marks a function that Python calls: its signature is fixed, it is compiled (or loaded from the cache) by
-`warm_up` and never again. `part` marks a function that only kernels call: it is compiled into them.
-Neither reassociates nor contracts floating point, neither holds the GIL or raises.
+- `kernel`: Python calls it.
+- `routine`: kernels and routines call it, by its symbol; so it is compiled once, not again into each caller.
+- `part`: a few lines that kernels and routines call; compiled into them.
+
+Kernels and routines have fixed signatures and are compiled, or loaded from the cache, by `warm_up`, never by surprise.
+Nothing reassociates or contracts floating point, holds the GIL while it computes, or raises.
 
 The cache is ours alone (XDG_CACHE_HOME/ostinato, 0700), because a compiled file that somebody else could write would
 run in our process. Its name holds a digest of all kernel sources and of the versions, so a stale one is never loaded;
@@ -19,37 +22,51 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its results depend on the CPU
 
 import llvmlite
+import llvmlite.binding
 import numba
-from numba.core import event
+from numba.core import sigutils, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.ccallback import CFunc
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "boundscheck": False}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "boundscheck": False}
 _KEPT_CACHES = 3
-_PATIENCE = 1.5  # seconds of compiling before anything is said about it
+_PATIENCE = 1.0  # seconds of compiling before anything is said about it
+_PRINT_EVERY = 2.0  # seconds between lines where there is no terminal to rewrite one on
 
+_routines: list[tuple[CFunc, str]] = []
 _kernels: list[tuple[Any, str]] = []
-_parts: list[Any] = []
 _lock = threading.Lock()
 _ready = False
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """A function that kernels call; compiled into them for the types they call it with."""
-    dispatcher = numba.njit(**_OPTIONS)(function)
-    _parts.append(dispatcher)
-    return dispatcher
+    """A function for kernels, routines and other parts, compiled into each of them."""
+    return numba.njit(nogil=True, **_OPTIONS)(function)
+
+
+def routine(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """A function for kernels and other routines, with exactly this signature, compiled once."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        symbol = f"{function.__module__}.{function.__qualname__}"
+        parsed = sigutils.normalize_signature(signature)
+        _routines.append((CFunc(function, parsed, {}, {"nopython": True, **_OPTIONS}), symbol))
+        arguments, result = parsed
+        return types.ExternalFunction(symbol, result(*arguments))
+
+    return decorate
 
 
 def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """A function that Python calls with exactly these types, after `warm_up`."""
+    """A function for Python, with exactly this signature, to be called after `warm_up`."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(**_OPTIONS)(function)
+        dispatcher = numba.njit(nogil=True, **_OPTIONS)(function)
         _kernels.append((dispatcher, signature))
         return dispatcher
 
@@ -64,8 +81,8 @@ def ready() -> bool:
 def warm_up(report: Callable[[str], None] | None = None) -> None:
     """Load all kernels from the cache, or compile them: once in a process, later calls return at once.
 
-    Compiling takes several seconds the first time on a machine; after a moment of it, ``report`` (by default: a
-    line on stderr) is told how far it is. Safe to call from any thread.
+    Compiling takes several seconds, the first time on a machine; after a moment of it ``report`` (by default: a line
+    on stderr) is told how far it is. Safe to call from any thread.
     """
     global _ready
     if _ready:
@@ -76,50 +93,53 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
         if _ready:
             return
         directory = _cache_directory()
-        progress = _Progress(len(_kernels) + len(_parts), report)
-        with event.install_listener("numba:compile", progress):
-            for dispatcher, signature in _kernels:
-                if directory is not None:
-                    dispatcher._cache = _Cache(dispatcher.py_func, directory)
-                dispatcher.compile(signature)
-                dispatcher.disable_compile()
+        progress = _Progress(len(_routines) + len(_kernels), report)
+        for routine_, symbol in _routines:  # in order of definition: before their callers
+            if directory is not None:
+                routine_._cache = _Cache(routine_._pyfunc, directory)
+            routine_.compile()
+            llvmlite.binding.add_symbol(symbol, routine_.address)
+            progress.step()
+        for dispatcher, signature in _kernels:
+            if directory is not None:
+                dispatcher._cache = _Cache(dispatcher.py_func, directory)
+            dispatcher.compile(signature)
+            dispatcher.disable_compile()
+            progress.step()
         progress.finish()
         _ready = True
 
 
-class _Progress(event.Listener):  # type: ignore[misc]
+class _Progress:
     """Counts compiled functions and, if it takes long, says so."""
 
     def __init__(self, count: int, report: Callable[[str], None] | None) -> None:
-        self.count, self.done, self.said = count, 0, False
+        self.count, self.done = count, 0
         self.started = time.monotonic()
-        self.to_terminal = report is None
+        self.said_at = 0.0
+        self.terminal = report is None and sys.stderr.isatty()
+        self.pause = _PRINT_EVERY if report is None and not self.terminal else 0.0
         self.report = report or self._print
 
-    def on_start(self, event: Any) -> None:
-        pass
-
-    def on_end(self, event: Any) -> None:
+    def step(self) -> None:
         self.done += 1
-        if time.monotonic() - self.started > _PATIENCE:
-            self.said = True
-            done = min(self.done, self.count)
-            self.report(f"ostinato: compiling for this CPU, once: {done} of {self.count} functions")
+        now = time.monotonic()
+        if now - self.started > _PATIENCE and now - self.said_at > self.pause:
+            self.said_at = now
+            self.report(f"ostinato: compiling for this CPU, only this once: {self.done} of {self.count} functions")
 
     def finish(self) -> None:
-        if self.said:
-            self.report(f"ostinato: compiled in {time.monotonic() - self.started:.0f} s")
-            if self.to_terminal and sys.stderr.isatty():
+        if self.said_at:
+            self.report(f"ostinato: compiled {self.count} functions in {time.monotonic() - self.started:.0f} s")
+            if self.terminal:
                 sys.stderr.write("\n")
 
-    @staticmethod
-    def _print(message: str) -> None:
-        start, end = ("\r", "") if sys.stderr.isatty() else ("", "\n")
-        sys.stderr.write(f"{start}{message}{end}")
+    def _print(self, message: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{message}" if self.terminal else f"{message}\n")
         sys.stderr.flush()
 
 
-# --- the cache --------------------------------------------------------------------------------------------------------
+# --- the cache ------------------------------------------------------------------------------------------------------
 
 
 class _Locator:
@@ -145,14 +165,20 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     """Numba's cache of compiled functions, in a directory of ours."""
 
     def __init__(self, function: Callable[..., Any], directory: Path) -> None:
+        class Finder:
+            @staticmethod
+            def from_function(*_: Any) -> _Locator:
+                return _Locator(directory)
+
         class Located(CompileResultCacheImpl):  # type: ignore[misc]
-            _locator_classes = [type("Locator", (), {"from_function": lambda *_: _Locator(directory)})]
+            _locator_classes: ClassVar[list[type]] = [Finder]
 
         self._impl_class = Located
         super().__init__(function)
 
 
 def _digest() -> str:
+    """Of everything but the CPU that compiled code depends on."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + source.read_bytes())
@@ -160,26 +186,28 @@ def _digest() -> str:
 
 
 def _cache_directory() -> Path | None:
-    """A directory that only we can write; None (and a line on stderr if it is dangerous) if there is none."""
+    """A directory that only we can write, or None; if it looks dangerous, a line on stderr says so."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ostinato"
     directory = base / f"kernels-{_digest()}"
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        base = base.resolve(strict=True)
-        directory = directory.resolve(strict=True)
-        for place in (directory, base):
+        base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        for place in (base, directory):
             found = place.lstat()
-            if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+            if not ours or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 sys.stderr.write(
-                    f"ostinato: {place} belongs to another user or can be written by others: not used as a cache, "
-                    f"kernels are compiled at each start. Cure: chmod 700 {place}, or set XDG_CACHE_HOME.\n"
+                    f"ostinato: {place} is not a directory of ours that nobody else can write, so compiled kernels "
+                    f"are not cached there. Cure: remove it or chmod 700, or set XDG_CACHE_HOME.\n"
                 )
                 return None
+        if not os.access(directory, os.W_OK):
+            return None
         os.utime(directory)
         _forget_old(base)
-    except OSError:
+    except (OSError, RuntimeError):  # read-only disk, no home: then each process compiles
         return None
-    return directory if os.access(directory, os.W_OK) else None
+    return directory
 
 
 def _forget_old(base: Path) -> None:

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
-from ostinato.kernels._jit import part
+from ostinato.kernels._jit import part, routine
 from ostinato.kernels.simd import (
     BYTES,
-    LANES,
     ROUNDER,
     exponent,
-    first_lanes,
     fma,
     load,
     mantissa,
@@ -146,116 +141,53 @@ def log(x):  # type: ignore[no-untyped-def]
 
 # --- the ONNX activations ---------------------------------------------------------------------------------------------
 
+_IDENTITY, _RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS = range(
+    12
+)
+
 
 @part
-def _identity(x, alpha, beta):  # type: ignore[no-untyped-def]
+def apply(number, x, alpha, beta):  # type: ignore[no-untyped-def]
+    """Activation ``number`` of NAMES."""
+    zero = splat(0.0)
+    one = splat(1.0)
+    if number == _RELU:
+        return where_less(x, zero, zero, x)
+    if number == _TANH:
+        return tanh(x)
+    if number == _SIGMOID:
+        return sigmoid(x)
+    if number == _AFFINE:
+        return fma(alpha, x, beta)
+    if number == _LEAKY:
+        return where_less(x, zero, alpha * x, x)
+    if number == _THRESHOLDED:
+        return where_less(alpha, x, x, where_less(x, alpha, zero, x - x))
+    if number == _SCALED:
+        return alpha * tanh(beta * x)
+    if number == _HARD:
+        y = fma(alpha, x, beta)
+        y = where_less(y, zero, zero, y)
+        return where_less(one, y, one, y)
+    if number == _ELU:
+        t = tanh(splat(0.5) * x)  # e^x - 1 = 2 t / (1 - t), without cancellation
+        return where_less(x, zero, alpha * ((t + t) / (one - t)), x)
+    if number == _SOFTSIGN:
+        x = clip(x, 1e9)  # from there on +-1, also for infinities
+        return x / (one + where_less(x, zero, zero - x, x))
+    if number == _SOFTPLUS:
+        u = exp(where_less(x, zero, x, zero - x))
+        w = one + u
+        y = log(w) - ((w - one) - u) / w  # log(1 + u), with what rounding took from w given back
+        return where_less(zero, x, x + y, y)
     return x
 
 
-@part
-def _relu(x, alpha, beta):  # type: ignore[no-untyped-def]
-    return where_less(x, splat(0.0), splat(0.0), x)
-
-
-@part
-def _tanh(x, alpha, beta):  # type: ignore[no-untyped-def]
-    return tanh(x)
-
-
-@part
-def _sigmoid(x, alpha, beta):  # type: ignore[no-untyped-def]
-    return sigmoid(x)
-
-
-@part
-def _affine(x, alpha, beta):  # type: ignore[no-untyped-def]
-    return fma(alpha, x, beta)
-
-
-@part
-def _leaky_relu(x, alpha, beta):  # type: ignore[no-untyped-def]
-    return where_less(x, splat(0.0), alpha * x, x)
-
-
-@part
-def _thresholded_relu(x, alpha, beta):  # type: ignore[no-untyped-def]
-    return where_less(alpha, x, x, where_less(x, alpha, splat(0.0), x - x))
-
-
-@part
-def _scaled_tanh(x, alpha, beta):  # type: ignore[no-untyped-def]
-    return alpha * tanh(beta * x)
-
-
-@part
-def _hard_sigmoid(x, alpha, beta):  # type: ignore[no-untyped-def]
-    y = fma(alpha, x, beta)
-    y = where_less(y, splat(0.0), splat(0.0), y)
-    return where_less(splat(1.0), y, splat(1.0), y)
-
-
-@part
-def _elu(x, alpha, beta):  # type: ignore[no-untyped-def]
-    t = tanh(splat(0.5) * x)  # e^x - 1 = 2 t / (1 - t), without cancellation
-    return where_less(x, splat(0.0), alpha * ((t + t) / (splat(1.0) - t)), x)
-
-
-@part
-def _softsign(x, alpha, beta):  # type: ignore[no-untyped-def]
-    x = clip(x, 1e9)  # from there on +-1, also for infinities
-    return x / (splat(1.0) + where_less(x, splat(0.0), splat(0.0) - x, x))
-
-
-@part
-def _softplus(x, alpha, beta):  # type: ignore[no-untyped-def]
-    u = exp(where_less(x, splat(0.0), x, splat(0.0) - x))
-    w = splat(1.0) + u
-    y = log(w) - ((w - splat(1.0)) - u) / w  # log(1 + u), with what rounding took from w given back
-    return where_less(splat(0.0), x, x + y, y)
-
-
-def _over(function: Any) -> Any:
-    """The loop of an activation over ``count`` vectors in place."""
-
-    @part
-    def loop(address, count, alpha, beta):  # type: ignore[no-untyped-def]
-        a = splat(alpha)
-        b = splat(beta)
-        for i in range(count):
-            at = address + i * BYTES
-            store(at, function(load(at), a, b))
-
-    return loop
-
-
-_loop_relu, _loop_tanh, _loop_sigmoid, _loop_affine = _over(_relu), _over(_tanh), _over(_sigmoid), _over(_affine)
-_loop_leaky, _loop_thresholded, _loop_scaled = _over(_leaky_relu), _over(_thresholded_relu), _over(_scaled_tanh)
-_loop_hard, _loop_elu, _loop_softsign = _over(_hard_sigmoid), _over(_elu), _over(_softsign)
-_loop_softplus = _over(_softplus)
-
-
-@part
+@routine("void(int64, float64, float64, int64, int64)")
 def activate(number, alpha, beta, address, count):  # type: ignore[no-untyped-def]
     """Activation ``number`` of NAMES on ``count`` vectors in place."""
-    if number == 1:
-        _loop_relu(address, count, alpha, beta)
-    elif number == 2:
-        _loop_tanh(address, count, alpha, beta)
-    elif number == 3:
-        _loop_sigmoid(address, count, alpha, beta)
-    elif number == 4:
-        _loop_affine(address, count, alpha, beta)
-    elif number == 5:
-        _loop_leaky(address, count, alpha, beta)
-    elif number == 6:
-        _loop_thresholded(address, count, alpha, beta)
-    elif number == 7:
-        _loop_scaled(address, count, alpha, beta)
-    elif number == 8:
-        _loop_hard(address, count, alpha, beta)
-    elif number == 9:
-        _loop_elu(address, count, alpha, beta)
-    elif number == 10:
-        _loop_softsign(address, count, alpha, beta)
-    elif number == 11:
-        _loop_softplus(address, count, alpha, beta)
+    a = splat(alpha)
+    b = splat(beta)
+    for i in range(count):
+        at = address + i * BYTES
+        store(at, apply(number, load(at), a, b))

@@ -7,7 +7,7 @@ Padding lanes hold what falls out; nothing reads them. Arguments are int64, addr
 
 from __future__ import annotations
 
-from ostinato.kernels._jit import part
+from ostinato.kernels._jit import part, routine
 from ostinato.kernels.activations import sigmoid, tanh
 from ostinato.kernels.simd import BYTES, fma, load, load_int, store
 
@@ -19,7 +19,7 @@ def copy(source, target, count):  # type: ignore[no-untyped-def]
         store(target + i * BYTES, load(source + i * BYTES))
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64)")
 def gru_set_aside(rows, blocks, gates, gates_step, aside, bias):  # type: ignore[no-untyped-def]
     """GRU, reset after: W x of the candidate goes to ``aside`` [rows, blocks], its place starts anew from Rb."""
     for r in range(rows):
@@ -29,7 +29,7 @@ def gru_set_aside(rows, blocks, gates, gates_step, aside, bias):  # type: ignore
             store(n, load(bias + j * BYTES))
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64)")
 def gru_after(table, rows, blocks, gates, gates_step, aside, out, out_step):  # type: ignore[no-untyped-def]
     """n = tanh(Wx + r * (R h + Rb)); h' = (1 - z) * n + z * h = n + z * (h - n)."""
     for r in range(rows):
@@ -42,7 +42,7 @@ def gru_after(table, rows, blocks, gates, gates_step, aside, out, out_step):  # 
             store(out + r * out_step + j * BYTES, fma(z, load(before + j * BYTES) - n, n))
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64)")
 def gru_reset(table, rows, blocks, gates, gates_step, aside):  # type: ignore[no-untyped-def]
     """GRU, reset before: r * h to ``aside`` [rows, blocks]."""
     for r in range(rows):
@@ -52,7 +52,7 @@ def gru_reset(table, rows, blocks, gates, gates_step, aside):  # type: ignore[no
             store(aside + (r * blocks + j) * BYTES, reset * load(before + j * BYTES))
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64)")
 def gru_before(table, rows, blocks, gates, gates_step, out, out_step):  # type: ignore[no-untyped-def]
     """n = tanh(W x + R (r * h)); h' = n + z * (h - n)."""
     for r in range(rows):
@@ -64,7 +64,7 @@ def gru_before(table, rows, blocks, gates, gates_step, out, out_step):  # type: 
             store(out + r * out_step + j * BYTES, fma(z, load(before + j * BYTES) - n, n))
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64)")
 def lstm(slots, c, rows, blocks, gates, gates_step, out, out_step):  # type: ignore[no-untyped-def]
     """c' = f * c + i * tanh(c~); h' = o * tanh(c'). ``slots``: addresses of the state rows, cell states at ``c``."""
     for r in range(rows):
@@ -79,7 +79,7 @@ def lstm(slots, c, rows, blocks, gates, gates_step, out, out_step):  # type: ign
             store(out + r * out_step + j * BYTES, o * tanh(new))
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def lstm_peepholes(slots, c, rows, blocks, gates, gates_step, peepholes, out, out_step):  # type: ignore[no-untyped-def]
     """`lstm` whose i and f also see c<t-1>, and o c<t>, through diagonal weights ``peepholes`` [blocks][i o f]."""
     for r in range(rows):

@@ -7,12 +7,13 @@ Offsets in operations count float32 values; addresses and steps in the code belo
 from __future__ import annotations
 
 from ostinato.kernels import cells
-from ostinato.kernels._jit import kernel, part
+from ostinato.kernels._jit import kernel, part, routine
 from ostinato.kernels.activations import activate, exp
 from ostinato.kernels.product import PANEL, product
 from ostinato.kernels.simd import (
     BYTES,
     LANES,
+    field,
     first_lanes,
     largest,
     load,
@@ -47,12 +48,6 @@ OK, BAD_SLOT, BAD_BATCH_SIZES, TOO_FEW_ROWS, NEEDS_CAPACITY = range(5)
 
 
 @part
-def field(record, index):  # type: ignore[no-untyped-def]
-    """Field of an operation or a call."""
-    return load_int(record + 8 * index)
-
-
-@part
 def _fill(table, count, start, step):  # type: ignore[no-untyped-def]
     """Addresses of ``count`` rows that lie ``step`` apart."""
     for i in range(count):
@@ -66,7 +61,7 @@ def _token(address, size):  # type: ignore[no-untyped-def]
     return int(value) if 0 <= value < size else 0
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def _look_up(table, offset, rows, size, weights, vectors, bias, out, out_step):  # type: ignore[no-untyped-def]
     """The product with one-hot vectors: bias plus the token's column of the packed weights."""
     for r in range(rows):
@@ -78,7 +73,7 @@ def _look_up(table, offset, rows, size, weights, vectors, bias, out, out_step): 
             store(out + r * out_step + v * BYTES, load(bias + v * BYTES) + load(w))
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64)")
 def _project(op, call, start, rows, out, out_step):  # type: ignore[no-untyped-def]
     """bias + W x of ``rows`` rows from row ``start`` on."""
     table = field(call, TABLE)
@@ -94,7 +89,7 @@ def _project(op, call, start, rows, out, out_step):  # type: ignore[no-untyped-d
         product(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, 0, out, out_step)
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64)")
 def _cell(op, call, rows, gates, out):  # type: ignore[no-untyped-def]
     """One time step of ``rows`` streams: ``gates`` holds bias + W x, TABLE_H where h<t-1> is; h<t> goes to ``out``."""
     kind = field(op, KIND)
@@ -138,7 +133,7 @@ def _cell(op, call, rows, gates, out):  # type: ignore[no-untyped-def]
                 cells.copy(gates + r * gates_step, out + r * step, blocks)
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64)")
 def _keep_state(op, call, first, last, out):  # type: ignore[no-untyped-def]
     """h of the streams first..last-1, whose last frame this was, to their state rows; padding becomes zero."""
     hidden = field(op, OUTPUT_SIZE)
@@ -155,7 +150,7 @@ def _keep_state(op, call, first, last, out):  # type: ignore[no-untyped-def]
             left -= LANES
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64)")
 def _step(op, call, t, start, gates):  # type: ignore[no-untyped-def]
     """Time step t, whose frames are the rows from ``start`` on: point to h<t-1> (h<t+1> if backward), run the cell."""
     sizes = field(call, BATCH_SIZES)
@@ -178,7 +173,7 @@ def _step(op, call, t, start, gates):  # type: ignore[no-untyped-def]
     _keep_state(op, call, going_on, batch, out)
 
 
-@part
+@routine("void(int64, int64)")
 def _recurrent(op, call):  # type: ignore[no-untyped-def]
     """Project a block of time steps, then recur over it; block after block, from the last one if backward."""
     sizes = field(call, BATCH_SIZES)
@@ -219,7 +214,7 @@ def _recurrent(op, call):  # type: ignore[no-untyped-def]
             start = end
 
 
-@part
+@routine("void(int64, int64)")
 def _dense(op, call):  # type: ignore[no-untyped-def]
     count = field(call, ROW_COUNT)
     step = field(call, ROW_STEP)
@@ -239,7 +234,7 @@ def _dense(op, call):  # type: ignore[no-untyped-def]
                 )
 
 
-@part
+@routine("void(int64, int64)")
 def _embedding(op, call):  # type: ignore[no-untyped-def]
     vectors = field(op, VECTORS)
     for r in range(field(call, ROW_COUNT)):
@@ -278,7 +273,7 @@ def _softmax_row(x, size, out):  # type: ignore[no-untyped-def]
         store(out + i, load(out + i) / whole)
 
 
-@part
+@routine("void(int64, int64)")
 def _softmax(op, call):  # type: ignore[no-untyped-def]
     for r in range(field(call, ROW_COUNT)):
         row = field(call, ROWS) + r * field(call, ROW_STEP)

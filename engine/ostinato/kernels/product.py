@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from numba.core.codegen import get_host_cpu_features
 
-from ostinato.kernels._jit import part
+from ostinato.kernels._jit import part, routine
 from ostinato.kernels.simd import BYTES, LANES
 from ostinato.kernels.tile import make_tile
 
 PANEL = 4
-_FEATURES = (numba.config.CPU_FEATURES or get_host_cpu_features()).split(",")
+_FORCED = numba.core.config.CPU_FEATURES
+_FEATURES = (get_host_cpu_features() if _FORCED is None else _FORCED).split(",")
 WIDE = "+avx512f" in _FEATURES  # 32 registers of 16 floats; otherwise a vector is several registers, 16 in all
 
 # One row: enough panels for the additions not to wait for each other. Several: as many sums as registers allow.
@@ -52,7 +53,7 @@ def _one_row_narrow(table, offset, K, weights, vectors, initial, out):  # type: 
         _t1_3(table, offset, K, weights, 3 * BYTES, 0, initial, 0, out, 0)
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64)")
 def _one_row(table, offset, K, weights, vectors, initial, out):  # type: ignore[no-untyped-def]
     """`product` for one row."""
     step = PANEL * BYTES
@@ -79,7 +80,7 @@ def _one_row(table, offset, K, weights, vectors, initial, out):  # type: ignore[
     _one_row_narrow(table, offset, K, weights, left, initial, out)
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def _rows_wide(table, offset, rows, K, weights, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
     """A full panel for several rows, AVX-512."""
     step = PANEL * BYTES
@@ -102,7 +103,7 @@ def _rows_wide(table, offset, rows, K, weights, initial, initial_step, out, out_
         _t1_4(table, offset, K, weights, step, 0, initial, 0, out, 0)
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def _rows_narrow(table, offset, rows, K, weights, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
     """A full panel for several rows, sixteen shorter registers."""
     step = PANEL * BYTES
@@ -133,7 +134,7 @@ def _rows_narrow(table, offset, rows, K, weights, initial, initial_step, out, ou
         left -= 1
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def _rows_last(table, offset, rows, K, weights, vectors, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
     """The last, narrower panel for several rows."""
     left = rows
@@ -156,7 +157,7 @@ def _rows_last(table, offset, rows, K, weights, vectors, initial, initial_step, 
         left -= 1
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def product(table, offset, rows, K, weights, vectors, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
     """out = initial + x W, for all rows; each sum over k in order, fused.
 

@@ -123,6 +123,12 @@ def load_int(b: Any, address: Any) -> Any:
     return emit_load(b, address, I64)
 
 
+@_define(types.int64, types.int64, types.int64)
+def field(b: Any, record: Any, index: Any) -> Any:
+    """Number ``index`` of the int64 from an address on."""
+    return emit_load(b, b.add(record, b.mul(index, I64(8))), I64)
+
+
 @_define(types.void, types.int64, types.int64)
 def store_int(b: Any, address: Any, x: Any) -> None:
     """An int64 to an address."""
