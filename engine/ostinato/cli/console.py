@@ -8,6 +8,8 @@ from rich.table import Table
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+WRAPPING = "about"
+"""The column of tables that may wrap; the others hold short facts."""
 
 
 def complain(message: str) -> None:
@@ -24,7 +26,7 @@ def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) 
     """An empty table in the house style; the columns named in ``right`` are aligned right."""
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left")
+        made.add_column(column, justify="right" if column in right else "left", no_wrap=column != WRAPPING)
     return made
 
 

@@ -30,12 +30,15 @@ def show_models(folder: Path | None) -> None:
     if not found:
         out.print("There are no models here: train some with [bold]ostinato train digits[/].")
         return
-    listing = table("model", "direction", "delay", "input", "weights", "state", "about", right=("weights", "state"))
+    about = ["about"] if out.width > 110 else []
+    listing = table("model", "direction", "delay", "input", "weights", "state", *about, right=("weights", "state"))
+    broken: list[str] = []
     for name, path in found.items():
         try:
             model = load(path)
         except BadModelFileError as error:
-            listing.add_row(escape(name), "[red]unusable[/]", "", "", "", "", f"[red]{escape(str(error))}[/]")
+            listing.add_row(escape(name), "[red]unusable[/]")
+            broken.append(str(error))
             continue
         specification = model.network.specification
         listing.add_row(
@@ -45,9 +48,11 @@ def show_models(folder: Path | None) -> None:
             _input(specification),
             f"{model.network.size:,}",
             size(model.state_bytes),
-            escape(specification.description),
+            *([escape(specification.description)] if about else []),
         )
     out.print(listing)
+    for why in broken:
+        out.print(f"[red]{escape(why)}[/]", soft_wrap=True)
 
 
 def show_model(name: str, folder: Path | None) -> None:
@@ -70,6 +75,7 @@ def _facts(path: Path, model: Model) -> object:
     for name, value in (
         ("file", f"{path} ({size(path.stat().st_size)})"),
         ("input", _input(specification)),
+        ("front end", specification.front_end.kind),
         ("frame", f"{specification.front_end.frame_size} values every {specification.front_end.frame_ms:g} ms"),
         ("direction", specification.direction),
         ("delay", delay(model.delay.ms)),
@@ -86,7 +92,7 @@ def _facts(path: Path, model: Model) -> object:
 def _input(specification: Specification) -> str:
     front = specification.front_end
     if isinstance(front, LogMel):
-        return f"audio, {front.sample_rate / 1000:g} kHz, {front.mels} mels"
+        return f"audio, {front.sample_rate / 1000:g} kHz"
     if isinstance(front, Tokens):
         return f"text, {len(front.vocabulary)} {front.unit}s"
     return f"frames of {front.size} values"
@@ -103,7 +109,7 @@ def _decoder(specification: Specification) -> str:
 
 def _layers(specification: Specification) -> object:
     shapes = weight_shapes(specification)
-    listing = table("#", "layer", "input", "output", "weights", "settings", right=("#", "input", "output", "weights"))
+    listing = table("#", "layer", "input", "output", "weights", "about", right=("#", "input", "output", "weights"))
     below = specification.front_end.frame_size
     for index, layer in enumerate(specification.layers):
         count = sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(f"layers.{index}."))
