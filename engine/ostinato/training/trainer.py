@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from threadpoolctl import threadpool_limits
 
 from ostinato.errors import TrainingError
 from ostinato.training.batching import Batch
@@ -81,7 +82,8 @@ def fit(
     run = _Run(network, loss, optimiser, seed, checkpoint)
     if resume and checkpoint is not None and checkpoint.exists():
         run.read()
-    with _progress(console) as progress:
+    # The products of one step are too small to share: a second thread makes learning several times slower.
+    with threadpool_limits(1), _progress(console) as progress:
         task = progress.add_task("training", total=steps, completed=run.history.steps, note="")
         try:
             for batch in run.remaining(batches, steps):
