@@ -18,8 +18,10 @@ from ostinato.protocol.messages import (
     MAX_TOKEN_BYTES,
     STREAM_ID_BYTES,
     VERSION,
+    Array,
     Close,
     Closed,
+    Direction,
     Draining,
     Error,
     Flush,
@@ -44,13 +46,14 @@ from ostinato.protocol.messages import (
     Results,
     Snapshot,
     TakeSnapshot,
+    Unit,
     units,
 )
 from ostinato.protocol.parts import PART_BYTES, Assembler, encode_open, encode_snapshot
 
 __all__ = [
     "encode", "decode_request", "decode_reply", "encode_results", "encode_models", "encode_open", "encode_snapshot",
-    "Assembler", "units",
+    "Assembler", "units", "Array", "Direction", "Unit",
     "Request", "Input", "ListModels", "Open", "Push", "Flush", "Mark", "TakeSnapshot", "Reset", "Close", "Ping",
     "Reply", "ModelInfo", "ModelList", "Opened", "Result", "Results", "Marked", "Snapshot", "ResetDone", "Closed",
     "Reason", "Pong", "Draining", "Goodbye", "Error",

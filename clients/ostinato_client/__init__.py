@@ -1,0 +1,10 @@
+"""Clients of an Ostinato server, synchronous and asyncio, and sources for them. Never loads Numba."""
+
+from __future__ import annotations
+
+from ostinato_client.aio import AsyncClient, AsyncStream
+from ostinato_client.client import Client, Stream
+from ostinato_client.driving import DEFAULT_ENDPOINT
+from ostinato_client.results import ChunkClock, Result
+
+__all__ = ["Client", "Stream", "AsyncClient", "AsyncStream", "Result", "ChunkClock", "DEFAULT_ENDPOINT"]

@@ -1,0 +1,215 @@
+"""The synchronous client: a thread owns the socket, calls wait for it, each with a timeout.
+
+with Client("tcp://127.0.0.1:7077") as client:
+    with client.open("digits-uni", sample_rate=16000) as stream:
+        for chunk in chunks:
+            stream.push(chunk)
+            for result in stream.results(): ...
+        last = stream.flush()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from typing import TypeVar
+
+import zmq
+
+from ostinato import protocol as wire
+from ostinato.errors import ConnectionLostError, OstinatoError
+from ostinato_client.core import Core
+from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, StreamView, late, request
+from ostinato_client.results import Result
+from ostinato_client.stream_core import Steps, StreamCore
+from ostinato_client.transport import POLL_S, Transport
+
+T = TypeVar("T")
+
+
+class Client:
+    """A connection to a server, with any number of streams. Its methods may be called from any thread.
+
+    ``timeout`` (s) holds for every call that names none, and is how long a silent server is waited for. It connects
+    in the background: the first call says if there is no server. Use it in a ``with``, or call `close`.
+    """
+
+    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 5.0) -> None:
+        self.timeout = timeout
+        self._core = Core(endpoint)
+        self._transport = Transport(self._core, silence_s=timeout)
+        self._changed = threading.Condition()
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="ostinato-client", daemon=True)
+        self._thread.start()
+
+    def models(self, *, timeout: float | None = None) -> list[wire.ModelInfo]:
+        """The models that the server has."""
+        return self._run(self._core.models(), timeout, "list its models")
+
+    def ping(self, *, timeout: float | None = None) -> float:
+        """Seconds of a round trip to the server's loop."""
+        start = time.monotonic()
+        self._run(self._core.ping(), timeout, "answer a ping")
+        return time.monotonic() - start
+
+    def open(
+        self,
+        model: str,
+        *,
+        sample_rate: int | None = None,
+        dtype: str | None = None,
+        decoder: str | None = None,
+        end_of_speech_ms: float | None = None,
+        max_utterance_s: float | None = None,
+        snapshot: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Stream:
+        """Open a stream of a model, or resume one from a snapshot.
+
+        ``sample_rate`` (Hz) of the audio that will come (default: the model's own), its ``dtype`` to have it checked
+        now, ``decoder`` another than the model's ("outputs": raw outputs), ``end_of_speech_ms``: the server ends the
+        utterance after so much silence, ``max_utterance_s`` bounds it.
+        """
+        opening = request(model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, snapshot)
+        return Stream(self, self._run(self._core.open(opening), timeout, f"open a stream of {model!r}"))
+
+    @property
+    def draining_s(self) -> float | None:
+        """Seconds that the server gave open streams when it announced its end; None if it has not."""
+        return self._core.draining_s
+
+    def close(self) -> None:
+        """Close all streams and the connection. May be called again."""
+        if not self._closed:
+            with contextlib.suppress(OstinatoError):
+                self._run(self._core.close_all(), min(CLOSING_S, self.timeout), "close its streams")
+            self._closed = True
+            self._wake()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+        self._bell.close()
+        self._ear.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- waiting --------------------------------------------------------------------------------------------------
+
+    def _run(self, steps: Steps[T], timeout: float | None, what: str) -> T:
+        """Drive an operation to its end, or to its timeout."""
+        seconds = self.timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        with self._changed, contextlib.closing(steps):
+            if self._closed:
+                raise ConnectionLostError("the client is closed: make another")
+            try:
+                waits_for = next(steps)
+                while True:
+                    self._wake_to_send()
+                    if (rest := deadline - time.monotonic()) <= 0:
+                        error = late(self._core.endpoint, seconds, what, self._transport.alive, waits_for)
+                        waits_for = steps.throw(error)
+                    self._changed.wait(rest)
+                    waits_for = next(steps)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            finally:
+                self._wake_to_send()
+
+    def _wake_to_send(self) -> None:
+        if self._core.pending:
+            self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._bell.send(b"\0")
+
+    def _serve(self) -> None:
+        """The thread: owns the socket."""
+        why = "the client is closed"
+        try:
+            while not self._closed:
+                with self._changed:
+                    again = self._transport.service()
+                    if self._core.touched:
+                        self._core.touched.clear()
+                        self._changed.notify_all()
+                    sockets = self._transport.sockets
+                if not again:
+                    zmq.zmq_poll([*sockets, (self._ear.fileno(), zmq.POLLIN)], int(POLL_S * 1000))
+                    with contextlib.suppress(BlockingIOError):
+                        self._ear.recv(4096)
+        except BaseException as error:
+            why = f"the client's thread has ended: {error!r}"
+            raise
+        finally:
+            with self._changed:
+                self._closed = True
+                self._core.fail(ConnectionLostError(why))
+                self._transport.close()
+                self._changed.notify_all()
+
+
+class Stream(StreamView):
+    """A stream. Use it in a ``with``, or call `close`.
+
+    Every call also raises what the server has refused since the call before (its ``seq`` says which input), and, once
+    the stream is no more, why.
+    """
+
+    def __init__(self, client: Client, core: StreamCore) -> None:
+        super().__init__(core)
+        self._client = client
+
+    def push(self, data: wire.Array | str, *, timeout: float | None = None) -> int:
+        """Send input: audio int16 or float32 [samples], frames float32 [n, size], or text. Returns its last number.
+
+        Waits for credit, and drops nothing; CreditError if the server gives none in time (what was sent stays sent).
+        """
+        return self._client._run(self._core.push(data), timeout, "take input")
+
+    def results(self, wait: float = 0.0) -> list[Result]:
+        """The results that have come and were not read yet; waits up to ``wait`` seconds for one. Maybe none."""
+        return self._client._run(self._core.results(), wait, "send results")
+
+    def flush(self, *, timeout: float | None = None) -> list[Result]:
+        """End the utterance; the results not read yet, the last of them final."""
+        return self._client._run(self._core.flush(), timeout, "finish the utterance")
+
+    def mark(self, *, timeout: float | None = None) -> None:
+        """Wait until everything sent so far has been processed."""
+        self._client._run(self._core.mark(), timeout, "process the input")
+
+    def snapshot(self, *, timeout: float | None = None) -> bytes:
+        """The state after everything sent so far, to `Client.open` with, on any server with the same model."""
+        return self._client._run(self._core.snapshot(), timeout, "take a snapshot")
+
+    def fork(self, *, timeout: float | None = None) -> Stream:
+        """Another stream that goes on from this one's state."""
+        opening = self._core.forked(self.snapshot(timeout=timeout))
+        return Stream(self._client, self._client._run(self._client._core.open(opening), timeout, "fork the stream"))
+
+    def reset(self, *, timeout: float | None = None) -> None:
+        """Drop the utterance; the state is as just opened."""
+        self._client._run(self._core.reset(), timeout, "reset the stream")
+
+    def close(self, *, timeout: float | None = None) -> None:
+        """Close it; what waits is dropped. May be called again, and does not mind a server that is gone."""
+        with contextlib.suppress(ConnectionLostError):
+            self._client._run(self._client._core.close(self._core), timeout, "close the stream")
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

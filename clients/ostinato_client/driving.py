@@ -1,0 +1,107 @@
+"""What `Client` and `AsyncClient` have in common besides the core."""
+
+from __future__ import annotations
+
+import os
+
+from ostinato import protocol as wire
+from ostinato.errors import ConnectionLostError, CreditError, OstinatoError
+from ostinato_client.results import ChunkClock
+from ostinato_client.stream_core import MAX_UNREAD, Call, StreamCore
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:7077"
+CLOSING_S = 1.0
+"""How long closing a client waits for the server to know."""
+
+
+class StreamView:
+    """What is known of a stream without asking the server."""
+
+    def __init__(self, core: StreamCore) -> None:
+        self._core = core
+
+    @property
+    def id(self) -> bytes:
+        """Its 16 random bytes."""
+        return self._core.id
+
+    @property
+    def model(self) -> wire.ModelInfo:
+        """Its model, as the server describes it."""
+        return self._core.info.model
+
+    @property
+    def direction(self) -> wire.Direction:
+        """Whether its model needs whole utterances."""
+        return self.model.direction
+
+    @property
+    def delay_ms(self) -> float | None:
+        """How much of the future an output needs; None: the whole utterance."""
+        return self.model.delay_ms
+
+    @property
+    def frame_ms(self) -> float:
+        """From one model frame to the next."""
+        return self.model.frame_ms
+
+    @property
+    def credit(self) -> int:
+        """Units that may be in flight."""
+        return self._core.info.credit
+
+    @property
+    def backlog(self) -> int:
+        """Units (samples, characters, frames) sent and not yet processed."""
+        return self._core.backlog
+
+    @property
+    def unread(self) -> int:
+        """Results that have come and were not read yet."""
+        return self._core.unread
+
+    @property
+    def clock(self) -> ChunkClock:
+        """When what was sent."""
+        return self._core.clock
+
+
+def request(
+    model: str,
+    sample_rate: int | None,
+    dtype: str | None,
+    decoder: str | None,
+    end_of_speech_ms: float | None,
+    max_utterance_s: float | None,
+    snapshot: bytes | None,
+) -> wire.Open:
+    """An OPEN for a new stream id."""
+    return wire.Open(
+        os.urandom(wire.STREAM_ID_BYTES),
+        model,
+        sample_rate,
+        dtype,
+        decoder,
+        end_of_speech_ms,
+        max_utterance_s,
+        snapshot,
+    )
+
+
+def late(endpoint: str, seconds: float, what: str, alive: bool, call: Call) -> OstinatoError:
+    """The error for a call whose time is over."""
+    if isinstance(call, StreamCore) and call.opened is not None and what == "take input":
+        if call.unread >= MAX_UNREAD:
+            return CreditError(f"{call.unread} results are unread: read results() between pushes")
+        if alive:
+            return CreditError(
+                f"no credit in {seconds:g} s: {call.backlog} units are in flight and the server, which is "
+                "alive, does not keep up. Send more slowly, or allow more time"
+            )
+    if alive:
+        return ConnectionLostError(
+            f"the server at {endpoint} is alive, but did not {what} in {seconds:g} s: allow more time with timeout="
+        )
+    return ConnectionLostError(
+        f"no server at {endpoint} did {what} in {seconds:g} s: is it running, and is that its address?"
+    )

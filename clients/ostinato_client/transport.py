@@ -1,0 +1,144 @@
+"""A core's frames over a ZeroMQ socket, without waiting: `service` does all that can be done now.
+
+It never blocks, so that a thread can drive it between polls (`Client`) as well as an event loop (`AsyncClient`). The
+socket has one owner: only `service`, `close` and who polls `sockets`, all in one thread, touch it.
+"""
+
+from __future__ import annotations
+
+import time
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from ostinato import protocol as wire
+from ostinato.errors import ConnectionLostError
+from ostinato_client.core import Core
+
+MAX_TURN = 1000
+"""Messages taken in one `service`, so that a flood cannot starve what else its thread does."""
+HEARTBEAT_S = 1.0
+POLL_S = 0.25
+"""How often `service` is wanted even if nothing comes."""
+
+
+class Transport:
+    """The DEALER socket of one connection, its monitor, and the heartbeat.
+
+    ``silence_s``: a server that owes an answer and has not been heard for so long is taken for dead.
+    """
+
+    def __init__(self, core: Core, silence_s: float) -> None:
+        self.core = core
+        self.silence_s = silence_s
+        self.generation = 0
+        """Rises when the socket is another."""
+        self._context = zmq.Context()
+        self._closed = False
+        self._connect()
+
+    def _connect(self) -> None:
+        self._socket = socket = self._context.socket(zmq.DEALER)
+        self._monitor = socket.get_monitor_socket(zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED)
+        try:
+            socket.linger = 0
+            socket.immediate = 1  # nothing is queued for a server that is not there
+            socket.maxmsgsize = wire.BACKSTOP_BYTES
+            socket.heartbeat_ivl = 1000
+            socket.heartbeat_timeout = max(1, int(self.silence_s * 1000))
+            socket.reconnect_ivl = 50
+            socket.reconnect_ivl_max = 1000
+            socket.connect(self.core.endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConnectionLostError(f"cannot connect to {self.core.endpoint!r}: {error}") from error
+        self._heard = self._beat = time.monotonic()
+        self._message: float | None = None
+        self.generation += 1
+
+    def _disconnect(self) -> None:
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(0)
+
+    def close(self) -> None:
+        """Close the socket. What has been handed to ZeroMQ and not sent is dropped."""
+        if not self._closed:
+            self._closed = True
+            self._disconnect()
+            self._context.term()
+
+    @property
+    def sockets(self) -> list[tuple[zmq.Socket[bytes], int]]:
+        """What to poll for before the next `service`, besides the time."""
+        wanted = zmq.POLLIN | (zmq.POLLOUT if self.core.pending else 0)
+        return [(self._socket, wanted), (self._monitor, zmq.POLLIN)]
+
+    @property
+    def descriptors(self) -> list[int]:
+        """Descriptors that become readable when there may be something to do. Edge-triggered."""
+        return [int(self._socket.fd), int(self._monitor.fd)]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server has been heard in the last two heartbeats."""
+        return self._message is not None and time.monotonic() - self._message < 2 * HEARTBEAT_S
+
+    def service(self) -> bool:
+        """Take what has come, send what can be sent, watch the heartbeat. True if there may be more to do at once."""
+        taken = self._receive()
+        if self._died():
+            self._receive()  # what it said last: GOODBYE explains more than a closed connection
+            self._lose(f"the server at {self.core.endpoint} has gone: the connection is closed")
+            return True
+        self._watch()
+        self._send()
+        return taken == MAX_TURN or bool(int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN)
+
+    def _receive(self) -> int:
+        for taken in range(MAX_TURN):
+            try:
+                frames = self._socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return taken
+            self._heard = self._message = time.monotonic()
+            self.core.receive(frames[0] if len(frames) == 1 else b"")
+        return MAX_TURN
+
+    def _died(self) -> bool:
+        died = False
+        while True:
+            try:
+                event = recv_monitor_message(self._monitor, zmq.DONTWAIT)["event"]
+            except zmq.Again:
+                return died
+            if event == zmq.EVENT_CONNECTED:
+                self._heard = time.monotonic()
+            elif event == zmq.EVENT_DISCONNECTED and self.core.expecting:
+                died = True
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        if not self.core.expecting:
+            self._heard = self._beat = now
+        elif now - self._heard > self.silence_s:
+            self._lose(
+                f"the server at {self.core.endpoint} has been silent for {self.silence_s:g} s: it hangs or is gone"
+            )
+        elif now - self._beat > min(HEARTBEAT_S, self.silence_s / 3):
+            self._beat = now
+            self.core.heartbeat()
+
+    def _lose(self, why: str) -> None:
+        # Another socket, so that nothing that was queued reaches a server that comes back.
+        self.core.fail(ConnectionLostError(why))
+        self._disconnect()
+        self._connect()
+
+    def _send(self) -> None:
+        while self.core.pending:
+            try:
+                self._socket.send(self.core.next_frame(), zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            self.core.sent()
