@@ -28,6 +28,7 @@ branch on it. The message names what is wrong and the cure.
     ├── DrainingError            draining
     ├── ConnectionLostError      server_gone (raised by the client: no answer in time, or the server died)
     ├── AudioDeviceError         no_audio (PortAudio or the microphone is missing)
+    ├── AddressError             bad_address (a server cannot, or may not, listen there; never on the wire)
     └── TrainingError            training (learning cannot start, go on, or be resumed; never on the wire)
 """
 
@@ -186,6 +187,12 @@ class AudioDeviceError(OstinatoError):
     """PortAudio or the wanted microphone is missing."""
 
     code = "no_audio"
+
+
+class AddressError(OstinatoError):
+    """A server cannot listen at that address, or may not."""
+
+    code = "bad_address"
 
 
 class TrainingError(OstinatoError):

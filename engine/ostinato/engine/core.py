@@ -24,6 +24,7 @@ from ostinato.errors import (
     UnknownStreamError,
 )
 from ostinato.streaming import Model, Stream
+from ostinato.streaming.stream import Options
 
 MESSAGE_BYTES = 512
 """What a waiting message takes besides its data, about."""
@@ -34,6 +35,7 @@ class Opened:
     """What `Engine.open` grants: ``credit`` units (samples, frames, characters) and ``inputs`` messages may wait."""
 
     model: Model
+    options: Options
     credit: int
     inputs: int
 
@@ -117,7 +119,7 @@ class Engine:
             stream.close()
             raise
         self._sessions[key] = session
-        return Opened(served.model, session.credit, self.limits.inputs)
+        return Opened(served.model, stream.options, session.credit, self.limits.inputs)
 
     def _session(self, key: Hashable, served: Served, stream: Stream) -> Session:
         front_end, options = served.model.front_end, stream.options

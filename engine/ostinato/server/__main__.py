@@ -1,0 +1,32 @@
+"""``python -m ostinato.server``: what `spawn_server` starts. People use ``ostinato serve``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ostinato.errors import OstinatoError
+from ostinato.server.process import DEFAULT_BIND, serve
+
+
+def main() -> None:
+    """Serve as the arguments say."""
+    parser = argparse.ArgumentParser(prog="python -m ostinato.server")
+    parser.add_argument("--bind", default=DEFAULT_BIND)
+    parser.add_argument("--models", action="append", default=[], help="a folder of model files")
+    parser.add_argument("--model", action="append", help="only this model, by name or path")
+    parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
+    arguments = parser.parse_args()
+    try:
+        serve(
+            arguments.bind,
+            models=arguments.model,
+            folders=arguments.models,
+            parent=sys.stdin.fileno() if arguments.with_parent else None,
+        )
+    except OstinatoError as error:
+        sys.exit(f"ostinato: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""What each message does and what is answered: docs/protocol.md in deeds. No sockets: frames in, frames out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import cast
+
+from ostinato import protocol as wire
+from ostinato.engine import Engine, Result, unit
+from ostinato.errors import (
+    CapacityError,
+    DrainingError,
+    OstinatoError,
+    StreamInUseError,
+    TooLargeError,
+    UnknownStreamError,
+)
+from ostinato.model.specification import Ctc, Decoder, LogMel, Outputs
+from ostinato.server.peer import Peer
+from ostinato.server.settings import Settings
+from ostinato.streaming import Model
+
+RETRY_MS = 1000
+
+
+class Dialogue:
+    """Between peers and the engine. ``touched`` are the peers that have something to be sent."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.draining = False
+        self.touched: set[Peer] = set()
+        self._engine = engine
+        self._settings = settings
+        self._resuming: set[Peer] = set()
+        self._infos = {name: describe(name, model) for name, model in engine.models.items()}
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    def take(self, peer: Peer, frame: bytes, arrived_ns: int) -> None:
+        """Do what a message says, or answer why not."""
+        try:
+            request = wire.decode_request(frame)
+        except OstinatoError as error:
+            self._refuse(peer, error)
+            return
+        if isinstance(request, wire.Push | wire.Flush | wire.Mark | wire.TakeSnapshot | wire.Reset):
+            self._input(peer, request, arrived_ns)
+        elif isinstance(request, wire.Open):
+            self._open(peer, request)
+        elif isinstance(request, wire.Close):
+            self._close(peer, request.stream)
+        elif isinstance(request, wire.Ping):
+            self._send(peer, wire.Pong(request.token))
+        else:
+            self.touched.add(peer)
+            for each in wire.encode_models(self._infos.values()):
+                peer.send(each)
+
+    def _input(self, peer: Peer, request: wire.Input, arrived_ns: int) -> None:
+        key, seq, engine = (peer, request.stream), request.seq, self._engine
+        try:
+            if isinstance(request, wire.Push):
+                again = engine.push(key, seq, request.data, arrived_ns)
+            elif isinstance(request, wire.Flush):
+                again = engine.flush(key, seq, arrived_ns)
+            elif isinstance(request, wire.Mark):
+                again = engine.mark(key, seq, request.token, arrived_ns)
+            elif isinstance(request, wire.TakeSnapshot):
+                again = engine.snapshot(key, seq, arrived_ns)
+            else:
+                again = engine.reset(key, seq, arrived_ns)
+        except OstinatoError as error:
+            self._refuse(peer, error, request.stream, seq, engine.expected(key))
+        else:
+            if again is not None:
+                self.answer([again])
+
+    def _open(self, peer: Peer, request: wire.Open) -> None:
+        try:
+            if self.draining:
+                raise DrainingError(
+                    "the server is shutting down and opens no more streams: use another, or try later"
+                )
+            if request.stream in peer.streams:
+                raise StreamInUseError("a stream of that id is open already: choose 16 other random bytes")
+            snapshot = self._whole(peer, request)
+            if request.snapshot is not None and snapshot is None:
+                return
+            opened = self._engine.open(
+                (peer, request.stream),
+                request.model,
+                sample_rate=request.sample_rate,
+                dtype=request.dtype,
+                decoder=request.decoder,
+                end_of_speech_ms=request.end_of_speech_ms,
+                max_utterance_s=request.max_utterance_s,
+                snapshot=snapshot,
+            )
+        except OstinatoError as error:
+            self._refuse(peer, error, request.stream)
+            return
+        peer.streams.add(request.stream)
+        info = describe(request.model, opened.model, Outputs() if opened.options.decoder == "outputs" else None)
+        reply = wire.Opened(request.stream, info, opened.credit, opened.inputs, self._settings.idle_s)
+        try:
+            self._send(peer, reply)
+        except TooLargeError:
+            self._send(peer, dataclasses.replace(reply, model=dataclasses.replace(info, symbols=())))
+
+    def _whole(self, peer: Peer, request: wire.Open) -> bytes | None:
+        """The snapshot of an OPEN, once its last part is here."""
+        if request.snapshot is None or request.parts == 1:
+            return request.snapshot
+        if peer.resuming is None or peer.resumes != request.stream:
+            if peer not in self._resuming and len(self._resuming) >= self._settings.max_resuming:
+                raise CapacityError("too many clients are sending snapshots just now: try again later")
+            peer.resuming, peer.resumes = wire.Assembler(), request.stream
+            self._resuming.add(peer)
+        snapshot = None
+        try:
+            snapshot = peer.resuming.add(request.snapshot, request.part, request.parts)
+        except OstinatoError:
+            self._resumed(peer)
+            raise
+        if snapshot is not None:
+            self._resumed(peer)
+        return snapshot
+
+    def _resumed(self, peer: Peer) -> None:
+        peer.resuming = None
+        self._resuming.discard(peer)
+
+    def _close(self, peer: Peer, stream: bytes) -> None:
+        try:
+            self._engine.close((peer, stream))
+        except UnknownStreamError as error:
+            self._refuse(peer, error, stream)
+        else:
+            peer.streams.discard(stream)
+            self._send(peer, wire.Closed(stream, "close"))
+
+    # --- peers ------------------------------------------------------------------------------------------------------
+
+    def close_all(self, peer: Peer, reason: wire.Reason) -> None:
+        """Close a peer's streams and tell it so."""
+        streams = list(peer.streams)
+        self.forget(peer)
+        for stream in streams:
+            self._send(peer, wire.Closed(stream, reason))
+
+    def forget(self, peer: Peer) -> None:
+        """Close a peer's streams; it is gone, or will be told otherwise."""
+        for stream in peer.streams:
+            self._engine.close((peer, stream))
+        peer.streams.clear()
+        self._resumed(peer)
+        self.touched.discard(peer)
+
+    def tell(self, peer: Peer, message: wire.Reply) -> None:
+        """Send a message of the server's own accord."""
+        self._send(peer, message)
+
+    # --- replies ----------------------------------------------------------------------------------------------------
+
+    def answer(self, results: Iterable[Result]) -> None:
+        """Send results: as few messages as fit for each peer, in each stream's order."""
+        batches: dict[Peer, list[wire.Result]] = {}
+        for result in results:
+            peer, stream = cast(tuple[Peer, bytes], result.key)
+            if result.kind in ("push", "flush"):
+                batches.setdefault(peer, []).append(_on_the_wire(stream, result))
+            else:
+                self._send_results(peer, batches.pop(peer, []))
+                self._answer_other(peer, stream, result)
+        for peer, batch in batches.items():
+            self._send_results(peer, batch)
+
+    def _answer_other(self, peer: Peer, stream: bytes, result: Result) -> None:
+        if result.kind == "mark":
+            self._send(peer, wire.Marked(stream, result.sequence, result.payload))
+        elif result.kind == "reset":
+            self._send(peer, wire.ResetDone(stream, result.sequence))
+        elif result.kind == "error":
+            self._refuse(peer, result.payload, stream, result.sequence)
+        elif result.kind == "snapshot":
+            try:
+                frames = wire.encode_snapshot(stream, result.sequence, result.payload)
+            except TooLargeError as error:
+                self._refuse(peer, error, stream, result.sequence)
+                return
+            self.touched.add(peer)
+            for frame in frames:
+                peer.send(frame)
+        else:
+            peer.streams.discard(stream)
+            self._refuse(peer, result.payload, stream)
+            self._send(peer, wire.Closed(stream, "error"))
+
+    def _send_results(self, peer: Peer, results: list[wire.Result]) -> None:
+        try:
+            frames = wire.encode_results(results)
+        except TooLargeError as error:
+            self._send_singly(peer, results, error)
+            return
+        if frames:
+            self.touched.add(peer)
+            for frame in frames:
+                peer.send(frame)
+
+    def _send_singly(self, peer: Peer, results: list[wire.Result], error: TooLargeError) -> None:
+        """One of the results has an event that fits no message: its stream is closed, as it cannot be answered."""
+        for result in results:
+            if len(results) > 1:
+                self._send_results(peer, [result])
+            elif result.stream in peer.streams:
+                self._close(peer, result.stream)
+                self._refuse(peer, error, result.stream)
+
+    def _refuse(
+        self,
+        peer: Peer,
+        error: OstinatoError,
+        stream: bytes | None = None,
+        seq: int | None = None,
+        expected: int | None = None,
+    ) -> None:
+        retry = RETRY_MS if isinstance(error, CapacityError) else None
+        self._send(peer, wire.Error(error.code, str(error), stream, seq, expected, retry))
+
+    def _send(self, peer: Peer, message: wire.Reply) -> None:
+        peer.send(wire.encode(message))
+        self.touched.add(peer)
+
+
+def _on_the_wire(stream: bytes, result: Result) -> wire.Result:
+    return wire.Result(
+        stream, result.sequence, result.first, result.processed, result.utterance, result.final, result.frames,
+        result.waiting_ms, result.computing_ms, result.buffered_ms, tuple(result.events),
+    )  # fmt: skip
+
+
+def describe(name: str, model: Model, decoder: Decoder | None = None) -> wire.ModelInfo:
+    """A model as the wire describes it; ``decoder`` is the stream's, if it has another than the model's."""
+    specification = model.network.specification
+    decoder = decoder or specification.decoder
+    symbols: tuple[str, ...] = getattr(decoder, "symbols", getattr(decoder, "labels", ()))
+    front_end = specification.front_end
+    return wire.ModelInfo(
+        name=name[:256],
+        direction=model.direction,
+        unit=unit(model),
+        frame_ms=model.front_end.frame_ms,
+        state_bytes=model.state_bytes,
+        decoder=decoder.kind,
+        delay_frames=model.delay.frames,
+        delay_ms=model.delay.ms,
+        sample_rate=front_end.sample_rate if isinstance(front_end, LogMel) else None,
+        frame_size=model.front_end.frame_size if unit(model) == "frame" else None,
+        separator=decoder.separator[:64] if isinstance(decoder, Ctc) else "",
+        description=specification.description[:1024],
+        digest=model.network.digest,
+        symbols=symbols if len(symbols) <= wire.MAX_SYMBOLS else (),
+    )

@@ -1,0 +1,59 @@
+"""Models for a server: found, loaded, and each taken through its first steps before anybody waits for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ostinato.engine import unit
+from ostinato.errors import UnknownModelError
+from ostinato.model import available, resolve
+from ostinato.server.names import served_name
+from ostinato.streaming import Model, accept, advance, load
+
+WARM_MS = 300.0
+
+
+def load_models(
+    names: Sequence[str | os.PathLike[str]] | None, folders: Iterable[str | os.PathLike[str]], max_streams: int
+) -> dict[str, Model]:
+    """The models of those names or paths, or all that are bundled or in the folders; by name.
+
+    Raises UnknownModelError, also if there is none at all or two have one name, and BadModelFileError.
+    """
+    folders = list(folders)
+    if names is None:
+        paths = available(folders)
+    else:
+        paths = {}
+        for name in names:
+            if served_name(name) in paths:
+                raise UnknownModelError(f"two models are called {served_name(name)!r}: rename one of the files")
+            paths[served_name(name)] = resolve(name, folders)
+    if not paths:
+        raise UnknownModelError("there is no model to serve: name a folder that has some with --models")
+    return {name: load(path, max_streams=max_streams) for name, path in paths.items()}
+
+
+def warm_up(model: Model) -> None:
+    """Push, flush and batch once, so that nothing is compiled, loaded or allocated at a client's expense."""
+    data = _example(model)
+    with model.stream() as one, model.stream() as other:
+        accept([one, other], [one.check(data), other.check(data)])
+        advance([one, other])
+        one.push(data)
+        for stream in (one, other):
+            stream.flush()
+
+
+def _example(model: Model) -> Any:
+    units = max(1, int(WARM_MS * model.units_per_ms))
+    kind = unit(model)
+    if kind == "sample":
+        return np.zeros(units, np.int16)
+    if kind == "frame":
+        return np.zeros((units, model.front_end.frame_size), np.float32)
+    return model.network.specification.front_end.vocabulary[0]  # type: ignore[union-attr]  # tokens have one

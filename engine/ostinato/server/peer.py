@@ -1,0 +1,31 @@
+"""A client as the server sees it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from ostinato.protocol import Assembler
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """A connection: its streams, and what it has yet to be sent. ``fd`` is the descriptor of its transport."""
+
+    identity: bytes
+    fd: int
+    heard: float
+    streams: set[bytes] = field(default_factory=set)
+    outgoing: deque[bytes] = field(default_factory=deque)
+    outgoing_bytes: int = 0
+    resuming: Assembler | None = None
+    resumes: bytes = b""
+
+    def send(self, frame: bytes) -> None:
+        """Queue a message for it."""
+        self.outgoing.append(frame)
+        self.outgoing_bytes += len(frame)
+
+    def sent(self) -> None:
+        """The first message has been handed to the transport."""
+        self.outgoing_bytes -= len(self.outgoing.popleft())

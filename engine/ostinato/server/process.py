@@ -1,0 +1,159 @@
+"""A server as a process: `serve` is one, `spawn_server` starts one of one's own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ostinato.errors import ConnectionLostError
+from ostinato.model import resolve
+from ostinato.server.address import check_address
+from ostinato.server.settings import Settings
+
+if TYPE_CHECKING:
+    from ostinato.engine import Limits
+
+Name = str | os.PathLike[str]
+DEFAULT_BIND = "tcp://127.0.0.1:7077"
+MAX_DESCRIPTORS = 16384
+_IMPORTED = time.monotonic()
+
+
+class Stop(Protocol):
+    """`Server.stop`."""
+
+    def __call__(self, *, drain: bool = False) -> None:
+        """Ask for the end."""
+
+
+def serve(
+    bind: str = DEFAULT_BIND,
+    *,
+    models: Sequence[Name] | None = None,
+    folders: Iterable[Name] = (),
+    settings: Settings | None = None,
+    limits: Limits | None = None,
+    parent: int | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, which drains; a second one ends at once.
+
+    ``models`` by name or path, None: all that are bundled or in ``folders``. When all are loaded and have done a
+    first step, a line on standard output says so: ``ready ENDPOINT MODEL,MODEL start-up N ms``. ``parent``: the
+    descriptor of a pipe; its end ends the server. Raises AddressError, UnknownModelError, BadModelFileError.
+    """
+    check_address(bind)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    _raise_descriptor_limit()
+    from ostinato.engine import Limits  # loads Numba: an address that is refused should be so at once
+    from ostinato.server.loading import load_models, warm_up
+    from ostinato.server.server import Server
+
+    limits = limits or Limits()
+    loaded = load_models(models, folders, limits.max_streams)
+    for model in loaded.values():
+        warm_up(model)
+    server = Server(loaded, bind, settings=settings, limits=limits)
+    if parent is not None:
+        server.stop_with(parent)
+    with _drained_by_signals(server.stop):
+        print(f"ready {server.endpoint} {','.join(loaded)} start-up {_age_ms():.0f} ms", flush=True)
+        server.run()
+
+
+class Spawned(NamedTuple):
+    """A server in a process of its own; it ends with this one, or by `close`."""
+
+    endpoint: str
+    process: subprocess.Popen[str]
+
+    def close(self) -> None:
+        """End it and wait for that."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> Spawned:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def spawn_server(
+    models: Sequence[Name] | None = None, folders: Iterable[Name] = (), *, timeout: float = 120.0
+) -> Spawned:
+    """A server of these models on a free port of loopback, once it is ready. `served_name` says what it calls them.
+
+    It ends when this process does, however that ends. Raises UnknownModelError; ConnectionLostError if it is not
+    ready within ``timeout`` seconds or cannot start (its standard error, which is ours, says why).
+    """
+    folders = [os.fspath(folder) for folder in folders]
+    arguments = [each for folder in folders for each in ("--models", folder)]
+    for model in models or ():
+        arguments += ["--model", str(resolve(model, folders).absolute())]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ostinato.server", "--bind", "tcp://127.0.0.1:*", "--with-parent", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    # A thread, because a pipe has no portable timeout: it ends the process, which ends the reading.
+    impatience = threading.Timer(timeout, process.kill)
+    impatience.start()
+    try:
+        assert process.stdout is not None
+        words = process.stdout.readline().split()
+    finally:
+        impatience.cancel()
+    if words[:1] != ["ready"]:
+        Spawned("", process).close()
+        raise ConnectionLostError(f"the private server ended before it was ready (exit status {process.returncode})")
+    return Spawned(words[1], process)
+
+
+@contextlib.contextmanager
+def _drained_by_signals(stop: Stop) -> Iterator[None]:
+    """SIGTERM and SIGINT ask the server to drain. Only the main thread may say so; elsewhere nothing happens."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = {each: signal.signal(each, lambda *_: stop(drain=True)) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
+
+
+def _raise_descriptor_limit() -> None:
+    """Each connection takes a descriptor: take as many as we may."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, which has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_DESCRIPTORS)), hard))
+
+
+def _age_ms() -> float:
+    """How old this process is: on Linux since it was started, elsewhere since this module was imported."""
+    try:
+        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return 1000 * (time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK"))
+    except (OSError, AttributeError, ValueError):
+        return 1000 * (time.monotonic() - _IMPORTED)
