@@ -63,6 +63,7 @@ class Server:
         self._router = self._context.socket(zmq.ROUTER)
         try:
             _configure(self._router)
+            self._router.ipv6 = "[" in bind
             self._monitor = self._router.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             self._router.bind(check_address(bind))
         except (AddressError, zmq.ZMQError) as error:
