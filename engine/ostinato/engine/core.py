@@ -99,7 +99,7 @@ class Engine:
             raise UnknownModelError(f"there is no model {model_name!r} here: those served are {names}")
         if len(self._sessions) >= self.limits.max_streams:
             raise CapacityError(f"all {self.limits.max_streams} streams are in use: close some, or try again later")
-        longest = self.limits.max_utterance_s
+        longest = float(self.limits.max_utterance_s)
         if max_utterance_s is not None and max_utterance_s > longest:
             raise InputError(f"max_utterance_s = {max_utterance_s:g} is over this server's bound of {longest:g}")
         if dtype is not None:

@@ -1,0 +1,76 @@
+"""Small models and a driver for the tests of the engine and the server."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable
+from functools import cache
+
+import numpy as np
+from random_models import network
+
+from ostinato.engine import Engine, Result
+from ostinato.events import Event
+from ostinato.model.specification import (
+    Dense,
+    Embedding,
+    Frames,
+    Gru,
+    Labels,
+    LogMel,
+    Lstm,
+    Outputs,
+    Softmax,
+    Specification,
+    Tokens,
+)
+from ostinato.streaming import Model
+
+LABELS = Labels(("a", "b", "c"))
+HEAD = (Dense(5, 3), Softmax(3))
+SPECIFICATIONS = {
+    "frames": Specification("frames", Frames(3), (Gru(3, 5), *HEAD), LABELS),
+    "frames-bi": Specification("frames-bi", Frames(3), (Lstm(3, 5, direction="bidirectional"),), Outputs()),
+    "audio": Specification("audio", LogMel(mels=13), (Gru(13, 5), *HEAD), LABELS),
+    "audio-bi": Specification(
+        "audio-bi", LogMel(mels=13), (Gru(13, 5, direction="backward"), *HEAD), LABELS
+    ),
+    "text": Specification("text", Tokens(tuple("abcd ")), (Embedding(5, 3), Gru(3, 5), *HEAD), LABELS),
+}  # fmt: skip
+
+
+@cache
+def model(name: str) -> Model:
+    """A model by name; kept, so that its streams meet each other's in all tests."""
+    return Model(network(SPECIFICATIONS[name]))
+
+
+def models(*names: str) -> dict[str, Model]:
+    """Models by name; all if none is named."""
+    return {name: model(name) for name in names or SPECIFICATIONS}
+
+
+def frames(count: int, seed: int = 0) -> np.ndarray:
+    """Input for the models of frames."""
+    return np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
+
+
+def sound(seconds: float, seed: int = 0) -> np.ndarray:
+    """Input for the models of audio, 16 kHz."""
+    return (np.random.default_rng(seed).normal(size=int(16000 * seconds)) * 3000).astype(np.int16)
+
+
+def run(engine: Engine, most: int = 100_000) -> dict[Hashable, list[Result]]:
+    """Tick until nothing waits; the results by stream."""
+    found: dict[Hashable, list[Result]] = defaultdict(list)
+    for _ in range(most):
+        if not engine.busy:
+            return found
+        for result in engine.tick():
+            found[result.key].append(result)
+    raise AssertionError(f"the engine is still busy after {most} ticks")
+
+
+def events(results: list[Result]) -> list[Event]:
+    """All events of some results."""
+    return [event for result in results for event in result.events]
