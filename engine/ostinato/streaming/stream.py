@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
-from ostinato.errors import InputError, SnapshotError, StreamClosedError, StreamError, UtteranceTooLongError
+from ostinato.errors import (
+    InputError,
+    OstinatoError,
+    SnapshotError,
+    StreamClosedError,
+    StreamError,
+    UtteranceTooLongError,
+)
 from ostinato.events import Event
-from ostinato.model.specification import LogMel
 from ostinato.pipeline.state import expect, pack, unpack
 from ostinato.streaming import snapshot as snapshots
 from ostinato.streaming.frames import Float32, FrameQueue
@@ -325,21 +331,18 @@ class Stream:
         self._runs = [UtteranceRun.restore(self.model, self._decoder, run) for run in runs]
 
 
-def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[Exception | None]:
-    """`Stream.accept` for many different streams of one model, whose front ends run as one batch where that pays.
+def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError | None]:
+    """`Stream.accept` of checked data for many different streams of one model, their front ends in one batch.
 
     Returns each stream's error, or None; a stream with an error is as if its data had not come.
     """
     _one_model(streams)
-    errors: list[Exception | None] = [None] * len(streams)
+    errors: list[OstinatoError | None] = [None] * len(streams)
     batch: list[tuple[Stream, Any, int]] = []
     for i, (stream, each) in enumerate(zip(streams, data, strict=True)):
         try:
-            if isinstance(stream.model.network.specification.front_end, LogMel):
-                batch.append((stream, each, stream._admit(each)))
-            else:
-                stream.accept(each)
-        except (InputError, StreamError) as error:
+            batch.append((stream, each, stream._admit(each)))
+        except StreamError as error:
             errors[i] = error
     if batch:
         front_end = batch[0][0].model.front_end

@@ -1,0 +1,178 @@
+"""Snapshots: small, whole, and refused when they are damaged, forged, or of something else."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_models import bits, network, signal
+
+from ostinato.errors import CapacityError, SnapshotError
+from ostinato.model.specification import (
+    Ctc,
+    Dense,
+    Embedding,
+    Frames,
+    Gru,
+    LogMel,
+    Lstm,
+    Outputs,
+    SequenceClass,
+    Softmax,
+    Specification,
+    Tokens,
+)
+from ostinato.streaming import Model, Stream
+from ostinato.streaming import snapshot as snapshots
+
+MEL = LogMel(mels=20, stack=3, stride=2, normalise=True)
+NAMES = ("", "a", "b")
+AUDIO = Specification("audio", MEL, (Gru(60, 33), Dense(33, 3), Softmax(3)), Ctc(NAMES))
+BOTH = Specification("both", MEL, (Gru(60, 9, direction="bidirectional"), Dense(18, 3), Softmax(3)), Ctc(NAMES))
+TEXT = Specification(
+    "text",
+    Tokens(("?", "a"), unit="word", unknown=0),
+    (Embedding(2, 3), Lstm(3, 3), Softmax(3)),
+    SequenceClass(NAMES),
+)
+FRAMES = Specification("frames", Frames(2), (Lstm(2, 5, direction="backward"),), Outputs())
+MODELS = [Model(network(each)) for each in (AUDIO, BOTH, TEXT, FRAMES)]
+
+
+def busy(model: Model) -> Stream:
+    """A stream with something in every part of its state."""
+    specification = model.network.specification
+    audio = isinstance(specification.front_end, LogMel)
+    stream = model.stream(sample_rate=44100, end_of_speech_ms=400.0) if audio else model.stream()
+    data = "a a ? a a what" if specification is TEXT else signal(specification, 9000 if audio else 900, 1)
+    stream.push(data)
+    stream.flush()
+    if specification is BOTH:
+        stream.accept(signal(specification, 2000, 2))
+        stream.end_utterance()  # an utterance that waits for its computation is part of the state
+    half = data[: len(data) // 2]
+    stream.push(half) if model.direction == "unidirectional" else stream.accept(half)
+    return stream
+
+
+def rest(stream: Stream) -> list[Any]:
+    """All bits that are still to come."""
+    specification = stream.model.network.specification
+    length = 7000 if isinstance(specification.front_end, LogMel) else 70
+    data = " a a" if specification is TEXT else signal(specification, length, 3)
+    return bits(stream.push(data) + stream.flush() + stream.push(data) + stream.flush())
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
+def test_a_snapshot_holds_everything(model: Model) -> None:
+    stream = busy(model)
+    snapshot = stream.snapshot()
+    restored = model.restore(snapshot)
+    counters = ("units_in", "frames_in", "frames_out", "utterance", "utterance_ms", "waiting", "options")
+    assert [getattr(restored, name) for name in counters] == [getattr(stream, name) for name in counters]
+    assert rest(restored) == rest(stream)
+    assert restored.snapshot() == stream.snapshot() != snapshot
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
+def test_a_snapshot_can_be_used_often(model: Model) -> None:
+    """Rewind: the stream that it was taken from has gone on meanwhile."""
+    stream = busy(model)
+    snapshot = stream.snapshot()
+    first = rest(stream)
+    assert first == rest(model.restore(snapshot)) == rest(model.restore(snapshot))
+
+
+def test_a_causal_models_snapshot_is_a_few_kilobytes() -> None:
+    layers = (Gru(120, 128), Gru(128, 128), Dense(128, 3), Softmax(3))
+    specification = Specification("like digits", LogMel(stack=3, stride=3), layers, Ctc(NAMES))
+    with Model(network(specification)).stream(sample_rate=44100) as stream:
+        stream.push(np.zeros(44100 * 5, np.int16))
+        assert len(stream.snapshot()) < 6000
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
+def test_every_changed_byte_and_every_truncation_is_noticed(model: Model) -> None:
+    snapshot = busy(model).snapshot()
+    generator = np.random.default_rng(0)
+    for at in [*range(30), *generator.integers(0, len(snapshot), 200)]:
+        damaged = bytearray(snapshot)
+        damaged[at] ^= generator.integers(1, 256)
+        with pytest.raises(SnapshotError):
+            model.restore(bytes(damaged))
+    for length in [*range(30), *generator.integers(0, len(snapshot), 50)]:
+        with pytest.raises(SnapshotError):
+            model.restore(snapshot[:length])
+    with pytest.raises(SnapshotError):
+        model.restore(snapshot + b"\0")
+
+
+@pytest.mark.parametrize("data", [b"", b"OSTS", bytes(100), b"\x80\x04K\x01.", "text", None])
+def test_what_is_no_snapshot_is_refused(data: Any) -> None:
+    with pytest.raises(SnapshotError, match="no snapshot"):
+        MODELS[0].restore(data)
+
+
+def test_another_version_is_refused_with_the_cure() -> None:
+    snapshot = bytearray(busy(MODELS[0]).snapshot())
+    snapshot[4] = 77
+    with pytest.raises(SnapshotError, match=r"version 77.*restore it with"):
+        MODELS[0].restore(bytes(snapshot))
+
+
+def test_a_snapshot_of_another_model_is_refused() -> None:
+    snapshot = busy(MODELS[0]).snapshot()
+    for other in (MODELS[1], Model(network(AUDIO, seed=5))):
+        with pytest.raises(SnapshotError, match="another model"):
+            other.restore(snapshot)
+
+
+def test_a_restored_stream_needs_a_place_like_any_other() -> None:
+    model = Model(network(FRAMES))
+    causal = Model(network(AUDIO), max_streams=1)
+    snapshot = busy(causal).snapshot()
+    with causal.stream(), pytest.raises(CapacityError):
+        causal.restore(snapshot)
+    assert model.restore(busy(model).snapshot()).waiting
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths to everything in a snapshot's parts."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in leaves(item, (*path, key)))]
+
+
+FORGED: list[Any] = [
+    *(None, True, -1, 0, 1, 3, 1 << 40, (1 << 63) - 1, 0.5, -1e300, float("nan"), float("inf")),
+    *("", "outputs", b"", bytes(64), [], {}, [1, 2]),
+    {"shape": [1 << 40, 2], "data": b""},
+    {"shape": [2, 2], "data": bytes(16)},
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data(), model=st.sampled_from(MODELS), forged=st.sampled_from(FORGED))
+def test_a_forged_snapshot_is_refused_or_harmless(data: st.DataObject, model: Model, forged: Any) -> None:
+    """Any part replaced by anything, and signed again: SnapshotError, or a stream that works."""
+    parts = copy.deepcopy(snapshots.decode(busy(model).snapshot()))
+    *path, last = data.draw(st.sampled_from(leaves(parts)[1:]))
+    place: Any = parts
+    for key in path:
+        place = place[key]
+    if data.draw(st.booleans()):
+        place[last] = forged
+    else:
+        del place[last]
+    body = msgpack.packb(parts)
+    header = snapshots.encode([])[:5]
+    try:
+        stream = model.restore(header + snapshots._checksum(body) + body)
+    except SnapshotError:
+        return
+    with stream:
+        rest(stream)

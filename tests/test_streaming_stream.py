@@ -1,0 +1,331 @@
+"""Streams: what they count, when they refuse, what a refusal leaves alone, and how they share a model."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from random_models import Case, bits, network, signal
+
+import ostinato
+from ostinato import model as files
+from ostinato.errors import (
+    CapacityError,
+    DtypeError,
+    InputError,
+    NotFiniteError,
+    ShapeError,
+    StreamClosedError,
+    StreamError,
+    UnknownModelError,
+    UnknownTokenError,
+    UtteranceTooLongError,
+)
+from ostinato.model.specification import (
+    Ctc,
+    Dense,
+    Embedding,
+    Frames,
+    Gru,
+    Labels,
+    LogMel,
+    Lstm,
+    Outputs,
+    Rnn,
+    Softmax,
+    Specification,
+    Tokens,
+)
+from ostinato.streaming import Model, Stream, accept, advance
+
+FRAMES = Specification("frames", Frames(3, frame_ms=20.0), (Gru(3, 5), Dense(5, 2), Softmax(2)), Labels(("a", "b")))
+BOTH = Specification("both", Frames(3, frame_ms=20.0), (Lstm(3, 5, direction="bidirectional"),), Outputs())
+TEXT = Specification("text", Tokens(tuple("abcd ")), (Embedding(5, 3), Rnn(3, 4)), Outputs())
+WORDS = Specification("words", Tokens(("?", "one"), unit="word", unknown=0), (Embedding(2, 3), Gru(3, 4)), Outputs())
+AUDIO = Specification("audio", LogMel(sample_rate=8000, mels=9, high_hz=3900.0), (Gru(9, 4),), Outputs())
+AUDIO_BOTH = Specification("audio", AUDIO.front_end, (Gru(9, 4, direction="bidirectional"),), Outputs())
+
+
+def make(specification: Specification, **options: Any) -> Model:
+    return Model(network(specification), **options)
+
+
+def test_a_model_says_what_it_is() -> None:
+    model = make(FRAMES)
+    assert (model.name, model.direction) == ("frames", "unidirectional")
+    assert (model.delay.frames, model.delay.ms) == (0, 0.0)
+    assert model.state_bytes == 4 * 16
+    assert make(BOTH).delay.ms is None and make(BOTH).direction == "bidirectional"
+
+
+def test_load_takes_a_name_or_a_path(tmp_path: Any) -> None:
+    path = tmp_path / "mine.safetensors"
+    files.write(path, network(FRAMES))
+    for model in (ostinato.load(path), ostinato.load("mine", folders=[tmp_path])):
+        assert model.network.digest == network(FRAMES).digest
+    with pytest.raises(UnknownModelError, match="'mine'"):
+        ostinato.load("mine")
+
+
+def test_counters_and_places_go_on_over_utterances() -> None:
+    with make(FRAMES).stream() as stream:
+        events = stream.push(signal(FRAMES, 7, 0))
+        assert (stream.units_in, stream.frames_in, stream.frames_out, stream.utterance) == (7, 7, 7, 0)
+        assert [(e.frame, e.time_ms, e.utterance, e.utterance_ms) for e in events[-1:]] == [(6, 140.0, 0, 0.0)]
+        stream.flush()
+        assert (stream.units_in, stream.utterance, stream.utterance_ms) == (7, 1, 140.0)
+        (event,) = stream.push(signal(FRAMES, 1, 0))
+        assert (event.frame, event.time_ms, event.utterance, event.utterance_ms) == (0, 20.0, 1, 140.0)
+        stream.reset()
+        assert (stream.units_in, stream.utterance, stream.utterance_ms) == (8, 2, 160.0)
+
+
+def test_places_of_audio_are_in_the_streams_own_time() -> None:
+    with make(AUDIO).stream(sample_rate=44100) as stream:
+        stream.push(np.zeros(22050, np.int16))
+        stream.flush()
+        assert stream.utterance_ms == 500.0
+
+
+def test_a_bidirectional_stream_counts_when_the_utterance_is_computed() -> None:
+    with make(BOTH).stream() as stream:
+        stream.push(signal(BOTH, 7, 0))
+        assert (stream.frames_in, stream.frames_out, stream.waiting) == (7, 0, 7)
+        events = stream.flush()
+        assert len(events) == stream.frames_out == 7 and stream.waiting == 0
+        assert (stream.utterance, stream.utterance_ms) == (1, 140.0)
+        stream.push(signal(BOTH, 2, 0))
+        assert {(e.utterance, e.utterance_ms) for e in stream.flush()} == {(1, 140.0)}
+        stream.push(signal(BOTH, 3, 0))
+        stream.reset()
+        assert stream.flush() == [] and stream.utterance == 4
+
+
+BAD: list[tuple[Specification, Any, type[Exception]]] = [
+    (FRAMES, np.zeros((2, 3)), DtypeError),
+    (FRAMES, [[0.0, 0.0, 0.0]], DtypeError),
+    (FRAMES, np.zeros((2, 4), np.float32), ShapeError),
+    (FRAMES, np.full((1, 3), np.nan, np.float32), NotFiniteError),
+    (BOTH, np.full((1, 3), np.inf, np.float32), NotFiniteError),
+    (TEXT, 5, DtypeError),
+    (TEXT, "abx", UnknownTokenError),
+    (TEXT, "a\ud800", InputError),
+    (AUDIO, np.zeros(80), DtypeError),
+    (AUDIO, np.zeros((80, 2), np.int16), ShapeError),
+    (AUDIO, np.full(80, np.nan, np.float32), NotFiniteError),
+    (AUDIO_BOTH, np.full(80, 3e4, np.float32), DtypeError),
+]
+
+
+@pytest.mark.parametrize(("specification", "data", "error"), BAD)
+def test_a_refused_push_leaves_the_stream_as_it_was(
+    specification: Specification, data: Any, error: type[Exception]
+) -> None:
+    model = make(specification)
+    good = signal(specification, 400, 1)
+    stream, other = model.stream(), model.stream()
+    events = stream.push(good[:300])
+    with pytest.raises(error):
+        stream.push(data)
+    events += stream.push(good[300:]) + stream.flush()
+    assert bits(events) == bits(other.push(good) + other.flush())
+
+
+def test_a_closed_stream_refuses_everything() -> None:
+    stream = make(FRAMES).stream()
+    stream.close()
+    stream.close()
+    frame = np.zeros((1, 3), np.float32)
+    for call in (lambda: stream.push(frame), stream.flush, stream.reset, stream.snapshot, stream.fork):
+        with pytest.raises(StreamClosedError, match="open another"):
+            call()
+    with pytest.raises(StreamClosedError):
+        stream.accept(frame)
+    with make(BOTH).stream() as both:
+        pass
+    with pytest.raises(StreamClosedError):
+        both.end_utterance()
+
+
+def test_a_slots_next_tenant_starts_from_nothing() -> None:
+    model = make(FRAMES, max_streams=1)
+    frames = signal(FRAMES, 5, 1)
+    stream = model.stream()
+    first = stream.push(frames)
+    stream.close()
+    with model.stream() as again:
+        assert bits(again.push(frames)) == bits(first)
+
+
+def test_too_many_streams_are_refused_until_one_closes_or_is_forgotten() -> None:
+    model = make(FRAMES, max_streams=3)
+    streams = [model.stream() for _ in range(3)]
+    with pytest.raises(CapacityError, match="max_streams"):
+        model.stream()
+    with pytest.raises(CapacityError):
+        streams[0].fork()
+    streams[1].close()
+    streams[1] = model.stream()
+    del streams[2]
+    gc.collect()
+    model.stream().close()
+
+
+def test_a_stream_that_could_not_open_takes_no_place() -> None:
+    model = make(FRAMES, max_streams=1)
+    for _ in range(3):
+        with pytest.raises(InputError):
+            model.stream(sample_rate=16000)
+    model.stream()
+
+
+WRONG_OPTIONS: list[tuple[Specification, dict[str, Any]]] = [
+    (FRAMES, {"decoder": "nonsense"}),
+    (FRAMES, {"end_of_speech_ms": 600.0}),
+    (AUDIO, {"end_of_speech_ms": 0.0}),
+    (AUDIO, {"end_of_speech_ms": float("nan")}),
+    (AUDIO, {"sample_rate": 3}),
+    (AUDIO, {"max_utterance_s": 0.0}),
+    (AUDIO, {"max_utterance_s": float("inf")}),
+    (WORDS, {"sample_rate": 8000}),
+]
+
+
+@pytest.mark.parametrize(("specification", "options"), WRONG_OPTIONS)
+def test_options_that_do_not_fit_are_refused(specification: Specification, options: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        make(specification).stream(**options)
+
+
+@pytest.mark.parametrize("specification", [BOTH, AUDIO_BOTH])
+def test_an_utterance_over_its_bound_is_refused_whole_and_nothing_is_lost(specification: Specification) -> None:
+    model = make(specification)
+    units = 50 if specification is BOTH else 8000  # in the second that is allowed
+    good = signal(specification, units, 2)
+    with model.stream(max_utterance_s=1.0) as stream:
+        assert stream.push(good[: units - 3]) == []
+        with pytest.raises(UtteranceTooLongError, match="flush"):
+            stream.push(good[:4])
+        assert stream.push(good[units - 3 :]) == []
+        with pytest.raises(UtteranceTooLongError):
+            stream.push(good[:1])
+        events = stream.flush()
+        stream.push(good)  # a new utterance has all the room again
+    assert bits(events) == bits(whole(model, good)) and len(events) > 40
+
+
+def whole(model: Model, data: Any) -> list[ostinato.Event]:
+    with model.stream() as stream:
+        return stream.push(data) + stream.flush()
+
+
+def test_raw_outputs_can_be_had_of_every_model() -> None:
+    names = ("", "x")
+    ctc = Specification("ctc", Frames(3), (Gru(3, 5), Dense(5, 2), Softmax(2)), Ctc(names))
+    frames = signal(ctc, 6, 0)
+    with make(ctc).stream(decoder="outputs") as stream:
+        events = stream.push(frames)
+        assert [event.kind for event in events] == ["output"] * 6
+        for event in events:
+            assert event.values is not None and event.values.shape == (2,)
+            assert abs(float(event.values.sum()) - 1) < 1e-6
+
+
+def test_advance_takes_different_streams_of_one_model() -> None:
+    model, other = make(FRAMES), make(FRAMES)
+    stream = model.stream()
+    for streams in ([stream, stream], [stream, other.stream()]):
+        with pytest.raises(ValueError, match="different ones of one model"):
+            advance(streams)
+    assert advance([]) == []
+
+
+def test_advance_by_at_most_so_many_frames() -> None:
+    model = make(FRAMES)
+    streams = [model.stream() for _ in range(3)]
+    data = signal(FRAMES, 2500, 3)
+    assert accept(streams, [data, data[:1], data[:2]]) == [None, None, None]
+    assert [len(events) for events in advance(streams, 2)] == [2, 1, 2]
+    assert [stream.waiting for stream in streams] == [2498, 0, 0]
+    assert [len(events) for events in advance(streams)] == [2498, 0, 0]
+
+
+def test_accept_of_many_says_whose_data_is_refused() -> None:
+    model = make(BOTH)
+    streams = [model.stream(max_utterance_s=1.0) for _ in range(3)]
+    streams[2].close()
+    errors = accept(streams, [signal(BOTH, n, 0) for n in (50, 51, 1)])
+    assert errors[0] is None
+    assert isinstance(errors[1], UtteranceTooLongError) and isinstance(errors[2], StreamClosedError)
+    assert [stream.units_in for stream in streams] == [50, 0, 0]
+
+
+def test_a_word_at_the_end_is_computed_by_the_flush() -> None:
+    with make(WORDS).stream() as stream:
+        assert [len(stream.push(text)) for text in ("one tw", "o one", " on")] == [1, 1, 1]
+        assert len(stream.flush()) == 1 and stream.frames_out == 4
+
+
+def test_accept_of_many_audio_streams_gives_each_its_own_frames() -> None:
+    model = make(AUDIO)
+    data = [signal(AUDIO, n, n) for n in (0, 100, 1000, 4000)]
+    streams = [model.stream() for _ in data]
+    assert accept(streams, data) == [None] * 4
+    for stream, each, events in zip(streams, data, advance(streams), strict=True):
+        assert bits(events + stream.flush()) == bits(whole(model, each))
+
+
+def test_utterances_wait_in_line_and_are_computed_in_turn() -> None:
+    model = make(BOTH)
+    stream = model.stream()
+    data = [signal(BOTH, n, n) for n in (4, 0, 9)]
+    for each in data:
+        stream.accept(stream.check(each))
+        stream.end_utterance()
+    for number, each in enumerate(data):
+        run = stream.next_run()
+        assert run is not None and run.utterance == number
+        while not run.step(3):
+            assert len(run.events) <= len(each)
+        assert run.step()  # done stays done
+        assert [e.values.tobytes() for e in run.events if e.values is not None] == [
+            e.values.tobytes() for e in whole(model, each) if e.values is not None
+        ]
+    assert stream.next_run() is None
+    with pytest.raises(StreamError, match="causal"):
+        make(FRAMES).stream().end_utterance()
+
+
+def test_streams_of_one_model_may_live_in_several_threads() -> None:
+    model = make(FRAMES)
+    signals = [signal(FRAMES, 600, seed) for seed in range(4)]
+    results: list[Any] = [None] * len(signals)
+
+    def use(i: int) -> None:
+        with model.stream() as stream:
+            pieces = Case(model.network, signals[i]).pieces(range(0, 600, 7))
+            results[i] = bits([event for piece in pieces for event in stream.push(piece)])
+
+    threads = [threading.Thread(target=use, args=(i,)) for i in range(len(signals))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [bits(whole(model, each)) for each in signals]
+
+
+@pytest.mark.parametrize("specification", [AUDIO, AUDIO_BOTH])
+def test_an_idle_stream_costs_a_few_kilobytes(specification: Specification) -> None:
+    model = make(specification)
+    model.stream(end_of_speech_ms=500.0).push(np.zeros(800, np.int16))
+    streams: list[Stream] = []
+    tracemalloc.start()
+    try:
+        streams += [model.stream(end_of_speech_ms=500.0) for _ in range(200)]
+        assert tracemalloc.get_traced_memory()[0] / len(streams) < 4000
+    finally:
+        tracemalloc.stop()
