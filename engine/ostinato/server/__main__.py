@@ -7,6 +7,7 @@ import sys
 
 from ostinato.errors import OstinatoError
 from ostinato.server.process import DEFAULT_BIND, serve
+from ostinato.server.settings import Settings
 
 
 def main() -> None:
@@ -16,12 +17,14 @@ def main() -> None:
     parser.add_argument("--models", action="append", default=[], help="a folder of model files")
     parser.add_argument("--model", action="append", help="only this model, by name or path")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
+    parser.add_argument("--drain", type=float, default=Settings().drain_s, help="seconds that open streams may go on")
     arguments = parser.parse_args()
     try:
         serve(
             arguments.bind,
             models=arguments.model,
             folders=arguments.models,
+            settings=Settings(drain_s=arguments.drain),
             parent=sys.stdin.fileno() if arguments.with_parent else None,
         )
     except OstinatoError as error:

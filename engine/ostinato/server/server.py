@@ -77,6 +77,16 @@ class Server:
         self._bell.setblocking(False)
         self._ear.setblocking(False)
 
+    @property
+    def streams(self) -> int:
+        """Open streams."""
+        return self._engine.streams
+
+    @property
+    def clients(self) -> int:
+        """Connections that have said something."""
+        return len(self._peers)
+
     # --- life -------------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
