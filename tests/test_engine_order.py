@@ -140,6 +140,14 @@ def test_a_snapshot_goes_on_in_another_engine() -> None:
         assert bits(events(run(other)["two"])) == bits(events(results[2:]))
 
 
+def test_options_given_as_whole_numbers_are_in_snapshots_too() -> None:
+    engine = Engine(models("audio"), Limits(max_utterance_s=20))
+    engine.open("s", "audio", end_of_speech_ms=300, max_utterance_s=10)
+    engine.snapshot("s", 1)
+    (result,) = run(engine)["s"]
+    engine.open("t", "audio", snapshot=result.payload, end_of_speech_ms=300.0)
+
+
 def test_a_repeat_is_dropped_and_acknowledged_a_gap_is_refused() -> None:
     engine = Engine(models("frames"))
     engine.open("s", "frames")

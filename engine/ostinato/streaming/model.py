@@ -101,7 +101,9 @@ class Model:
 
         Raises InputError for options that do not fit the model, CapacityError if too many streams are open.
         """
-        return Stream(self, Options(sample_rate, decoder, end_of_speech_ms, max_utterance_s))
+        # As floats, whatever number was given: a snapshot holds them by their type.
+        silence_ms = None if end_of_speech_ms is None else float(end_of_speech_ms)
+        return Stream(self, Options(sample_rate, decoder, silence_ms, float(max_utterance_s)))
 
     def restore(self, snapshot: bytes) -> Stream:
         """A new stream that goes on where the snapshot was taken, with the same bits. Raises SnapshotError."""
