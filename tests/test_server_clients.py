@@ -119,6 +119,24 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_are_not() -> None
         bystander.finish()
 
 
+def test_a_fault_in_a_message_is_answered_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Server(models()) as server, Raw(server.endpoint) as raw:
+        bystander = Bystander(server.endpoint)
+        stream = raw.open("text")
+        check = model("text").front_end.check
+        monkeypatch.setattr(model("text").front_end, "check", lambda data: 1 // 0 if data == "bad" else check(data))
+        error = raw.refused(wire.Push(stream, 1, "bad"))
+        assert (error.code, error.stream, error.seq) == ("internal", stream, 1)
+        assert "ZeroDivisionError" in caplog.text
+        assert "bad" not in caplog.messages, "input belongs in no log"
+        raw.send(wire.Push(stream, 1, "abba"))
+        raw.results(stream, 1)
+        bystander.go_on()
+        bystander.finish()
+
+
 def test_a_silent_client_is_forgotten_and_told() -> None:
     with Server(models("frames"), settings=Settings(idle_s=0.3)) as server, Client(server.endpoint) as client:
         stream = client.open("frames")

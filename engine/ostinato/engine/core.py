@@ -26,6 +26,8 @@ from ostinato.errors import (
 from ostinato.streaming import Model, Stream
 from ostinato.streaming.stream import Options
 
+MIN_CREDIT = 16
+"""Units that may wait however long each of them lasts."""
 MESSAGE_BYTES = 512
 """What a waiting message takes besides its data, about."""
 
@@ -124,7 +126,7 @@ class Engine:
     def _session(self, key: Hashable, served: Served, stream: Stream) -> Session:
         front_end, options = served.model.front_end, stream.options
         units_per_ms = options.sample_rate / 1000 if options.sample_rate else served.model.units_per_ms
-        credit = max(1, int(self.limits.credit_ms * units_per_ms))
+        credit = max(MIN_CREDIT, int(self.limits.credit_ms * units_per_ms))
         unit_bytes = 4 * (front_end.frame_size if unit(served.model) == "frame" else 1)
         reserved = credit * unit_bytes + self.limits.inputs * MESSAGE_BYTES
         if not served.causal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable
 from typing import cast
 
@@ -21,6 +22,7 @@ from ostinato.server.peer import Peer
 from ostinato.server.settings import Settings
 from ostinato.streaming import Model
 
+log = logging.getLogger(__name__)
 RETRY_MS = 1000
 
 
@@ -44,6 +46,14 @@ class Dialogue:
         except OstinatoError as error:
             self._refuse(peer, error)
             return
+        try:
+            self._do(peer, request, arrived_ns)
+        except Exception:  # a fault of ours must not end the others' streams
+            log.exception("a message of type %s met a fault", type(request).__name__)
+            fault = OstinatoError("a fault of the server: its log says more")
+            self._refuse(peer, fault, getattr(request, "stream", None), getattr(request, "seq", None))
+
+    def _do(self, peer: Peer, request: wire.Request, arrived_ns: int) -> None:
         if isinstance(request, wire.Push | wire.Flush | wire.Mark | wire.TakeSnapshot | wire.Reset):
             self._input(peer, request, arrived_ns)
         elif isinstance(request, wire.Open):

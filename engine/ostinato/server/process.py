@@ -51,7 +51,8 @@ def serve(
     descriptor of a pipe; its end ends the server. Raises AddressError, UnknownModelError, BadModelFileError.
     """
     check_address(bind)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    level = logging.INFO if parent is None else logging.WARNING  # a private server shares its parent's terminal
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
     _raise_descriptor_limit()
     from ostinato.engine import Limits  # loads Numba: an address that is refused should be so at once
     from ostinato.server.loading import load_models, warm_up
@@ -114,13 +115,15 @@ def spawn_server(
     # A thread, because a pipe has no portable timeout: it ends the process, which ends the reading.
     impatience = threading.Timer(timeout, process.kill)
     impatience.start()
+    words: list[str] = []
     try:
         assert process.stdout is not None
         words = process.stdout.readline().split()
     finally:
         impatience.cancel()
+        if words[:1] != ["ready"]:
+            Spawned("", process).close()
     if words[:1] != ["ready"]:
-        Spawned("", process).close()
         raise ConnectionLostError(f"the private server ended before it was ready (exit status {process.returncode})")
     return Spawned(words[1], process)
 

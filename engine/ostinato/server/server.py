@@ -26,7 +26,7 @@ from ostinato.streaming import Model
 log = logging.getLogger(__name__)
 TURN_MESSAGES = 256
 """Messages taken in one turn of the loop, so that computing and sending get theirs."""
-QUEUE_MESSAGES = 256
+QUEUE_MESSAGES = 64
 """ZeroMQ's high-water marks. They let many more through (the kernel buffers too): credit is the real bound."""
 CARE_S = 0.5
 """How often idle clients and the end are looked after."""
