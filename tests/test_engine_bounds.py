@@ -183,6 +183,24 @@ def test_memory_for_utterances_in_work_is_bounded() -> None:
             assert bits(result.events) == bits(stream.flush())
 
 
+def test_as_many_utterances_are_in_work_as_fit() -> None:
+    row_bytes = 4 * model("frames-bi").network.program.row_size
+    engine = Engine(models("frames-bi"), Limits(slice_ms=0.0001, max_run_bytes=250 * row_bytes))
+    for key in range(6):
+        engine.open(key, "frames-bi")
+        engine.push(key, 1, frames(100, key))
+        engine.flush(key, 2)
+    ended: dict[Any, int] = {}
+    tick = 0
+    while engine.busy:
+        ended |= {result.key: tick for result in engine.tick() if result.final}
+        tick += 1
+    assert list(ended) == list(range(6))
+    for first in (0, 2, 4):  # two fit; they take turns, so they end one after the other
+        assert ended[first + 1] == ended[first] + 1
+        assert first == 0 or ended[first] > ended[first - 1] + 2
+
+
 def test_a_fault_of_ours_costs_its_streams_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(models("frames", "audio", "frames-bi"))
     for key in ("frames", "audio", "frames-bi"):

@@ -255,8 +255,9 @@ def test_a_closed_stream_is_unknown_and_what_waited_is_dropped() -> None:
     }
 
 
-def test_raw_outputs_and_end_of_speech_are_options_of_a_stream() -> None:
-    engine = Engine(models("audio", "audio-bi"), Limits(credit_ms=10_000.0))
+@pytest.mark.parametrize("slice_ms", [0.0001, 1.5])
+def test_raw_outputs_and_end_of_speech_are_options_of_a_stream(slice_ms: float) -> None:
+    engine = Engine(models("audio", "audio-bi"), Limits(credit_ms=10_000.0, slice_ms=slice_ms))
     quiet = np.zeros(16000, np.int16)
     speech = np.concatenate([part for seed in (1, 2) for part in (quiet, sound(0.5, seed), quiet)])
     for name in ("audio", "audio-bi"):
