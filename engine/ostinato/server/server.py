@@ -229,7 +229,7 @@ class Server:
             except zmq.ZMQError as error:
                 if error.errno != zmq.EHOSTUNREACH:
                     raise
-                self._forget(peer, "it has gone")
+                self._forget(peer)
                 return
             peer.sent()
         self._late.discard(peer)
@@ -250,7 +250,7 @@ class Server:
             self._dialogue.tell(peer, wire.Error(full.code, str(full), retry_ms=1000))
             return peer
         if (former := self._by_fd.get(fd)) is not None:
-            self._forget(former, "it has gone")
+            self._forget(former)
         self._peers[identity] = self._by_fd[fd] = peer
         return peer
 
@@ -262,11 +262,14 @@ class Server:
             except zmq.Again:
                 return
             if event["event"] == zmq.EVENT_DISCONNECTED and (peer := self._by_fd.get(event["value"])):
-                self._forget(peer, "it has gone")
+                self._forget(peer)
 
-    def _forget(self, peer: Peer, why: str) -> None:
-        if peer.streams:
-            log.warning("a client is forgotten with %d open streams: %s", len(peer.streams), why)
+    def _forget(self, peer: Peer, why: str = "") -> None:
+        """Forget a client that has gone, or that is dropped: then ``why`` says for what reason."""
+        if why:
+            log.warning("a client with %d open streams is dropped: %s", len(peer.streams), why)
+        elif peer.streams:
+            log.info("a client with %d open streams has gone", len(peer.streams))
         self._dialogue.forget(peer)
         self._late.discard(peer)
         peer.outgoing.clear()
@@ -278,10 +281,10 @@ class Server:
 
     def _forget_idle(self, now: float) -> None:
         for peer in [p for p in self._peers.values() if now - p.heard > self.settings.idle_s]:
-            log.info("a client was silent for %g s", self.settings.idle_s)
+            log.info("a client with %d open streams was silent for too long", len(peer.streams))
             self._dialogue.close_all(peer, "idle")
             self._send_to(peer)
-            self._forget(peer, "it was silent")
+            self._forget(peer)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
