@@ -6,5 +6,17 @@ from ostinato_client.aio import AsyncClient, AsyncStream
 from ostinato_client.client import Client, Stream
 from ostinato_client.driving import DEFAULT_ENDPOINT
 from ostinato_client.results import ChunkClock, Result
+from ostinato_client.sources import (
+    FileSource,
+    Microphone,
+    MicrophoneSource,
+    Source,
+    TextSource,
+    find_microphone,
+    microphones,
+)
 
-__all__ = ["Client", "Stream", "AsyncClient", "AsyncStream", "Result", "ChunkClock", "DEFAULT_ENDPOINT"]
+__all__ = [
+    "Client", "Stream", "AsyncClient", "AsyncStream", "Result", "ChunkClock", "DEFAULT_ENDPOINT",
+    "Source", "Microphone", "MicrophoneSource", "microphones", "find_microphone", "FileSource", "TextSource",
+]  # fmt: skip
