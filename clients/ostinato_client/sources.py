@@ -119,8 +119,8 @@ class MicrophoneSource:
     """Chunks of int16 [samples] from a microphone, mono.
 
     The callback copies and leaves: it must not wait for a reader. ``overflows``: how often PortAudio itself had lost
-    sound, ``dropped``: chunks for which the reader was too late by QUEUE_S. If the device does not do ``sample_rate``, its
-    own is used: ask `sample_rate`. Raises AudioDeviceError.
+    sound, ``dropped``: chunks for which the reader was too late by QUEUE_S. If the device does not do ``sample_rate``,
+    its own is used: ask `sample_rate`. Raises AudioDeviceError.
     """
 
     def __init__(
@@ -199,8 +199,8 @@ class MicrophoneSource:
 class FileSource:
     """Chunks of float32 [samples] of an audio file, its channels mixed down.
 
-    In ``realtime`` a chunk comes when its last sample would have left a microphone, counted from the first request, so
-    that delays do not add up; else as fast as it is taken. Raises InputError for what is no audio file.
+    In ``realtime`` a chunk comes when its last sample would have left a microphone, counted from the first request,
+    so that delays do not add up; else as fast as it is taken. Raises InputError for what is no audio file.
     """
 
     lost = 0
