@@ -2,4 +2,4 @@
 
 from ostinato.kernels import arrays, audio, interpreter
 
-__all__ = ["arrays", "audio", "audio", "interpreter"]
+__all__ = ["arrays", "audio", "interpreter"]

@@ -4,7 +4,7 @@
 - `routine`: kernels and routines call it, by its symbol; so it is compiled once, not again into each caller.
 - `part`: a few lines that kernels and routines call; compiled into them.
 
-Kernels and routines have fixed signatures and are compiled, or loaded from the cache, by `warm_up`, never by surprise.
+Kernels and routines have fixed signatures and are compiled, or loaded from the cache, by `warm_up` alone.
 Nothing reassociates or contracts floating point, holds the GIL while it computes, or raises.
 
 The cache is ours alone (XDG_CACHE_HOME/ostinato, 0700), because a compiled file that somebody else could write would
@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its results depend on the CPU
 
@@ -38,7 +38,7 @@ _KEPT_CACHES = 3
 _PATIENCE = 1.0  # seconds of compiling before anything is said about it
 _PRINT_EVERY = 2.0  # seconds between lines where there is no terminal to rewrite one on
 
-_routines: list[tuple[CFunc, str]] = []
+_routines: list[tuple[Any, str]] = []
 _kernels: list[tuple[Any, str]] = []
 _lock = threading.Lock()
 _ready = False
@@ -161,7 +161,7 @@ class _Locator:
         return "ostinato"
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """Numba's cache of compiled functions, in a directory of ours."""
 
     def __init__(self, function: Callable[..., Any], directory: Path) -> None:
@@ -170,8 +170,8 @@ class _Cache(FunctionCache):  # type: ignore[misc]
             def from_function(*_: Any) -> _Locator:
                 return _Locator(directory)
 
-        class Located(CompileResultCacheImpl):  # type: ignore[misc]
-            _locator_classes: ClassVar[list[type]] = [Finder]
+        class Located(CompileResultCacheImpl):
+            _locator_classes: list[Any] = [Finder]  # noqa: RUF012
 
         self._impl_class = Located
         super().__init__(function)

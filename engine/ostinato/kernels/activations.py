@@ -1,7 +1,7 @@
 """Activation functions as vector code: our own, because the library's give other bits on other CPUs.
 
-Errors, over all float32 and against float64 (tests/test_kernels_activations.py): tanh and sigmoid 2e-7 of their range,
-exp and log 2 units in the last place. NaN stays NaN; infinities go to the limits.
+Errors, over all float32 and against float64 (tests/test_kernels_activations.py): tanh and sigmoid 2e-7 of their
+range, exp and log 2 units in the last place. NaN stays NaN; infinities go to the limits.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from ostinato.kernels._jit import part, routine
 from ostinato.kernels.simd import (
     BYTES,
     ROUNDER,
+    Lanes,
     exponent,
     fma,
     load,
@@ -36,8 +37,8 @@ DEFAULTS = {
     "hard-sigmoid": (0.2, 0.5),
     "elu": (1.0, 0.0),
 }
-"""alpha and beta where none are given. ONNX's are those of its operators of these names; Affine and ScaledTanh have none
-there and get the values that make them the identity and tanh."""
+"""The alpha and beta where none are given: those of the ONNX operators of these names; for affine and scaled-tanh,
+which ONNX gives none, what makes them the identity and tanh."""
 
 
 def parameters(name: str, alpha: float | None, beta: float | None) -> tuple[int, float, float]:
@@ -48,22 +49,22 @@ def parameters(name: str, alpha: float | None, beta: float | None) -> tuple[int,
     return NAMES.index(name), default[0] if alpha is None else alpha, default[1] if beta is None else beta
 
 
-# tanh(x) = x P(x^2) / Q(x^2): fitted by least squares, reweighted (Lawson 1961) towards the least largest relative error,
-# which is 2.1e-8 for |x| <= 9.02, where tanh rounds to 1.
+# tanh(x) = x P(x^2) / Q(x^2): fitted by least squares, reweighted (Lawson 1961) towards the least largest relative
+# error, which is 2.1e-8 for |x| <= 9.02, where tanh rounds to 1.
 _TANH_LIMIT = 9.02
 _P = (1.331907942e-08, 2.058348668e-05, 3.494034879e-03, 1.337971820e-01, 9.999999790e-01)
 _Q = (7.762022526e-07, 3.283093370e-04, 2.587107439e-02, 4.671303344e-01, 1.0)
 
 
 @part
-def clip(x, limit):  # type: ignore[no-untyped-def]
-    """x within [-limit, limit]; NaN stays."""
+def clip(x: Lanes, limit: float) -> Lanes:
+    """The vector x within [-limit, limit]; NaN stays."""
     x = where_less(splat(limit), x, splat(limit), x)
     return where_less(x, splat(-limit), splat(-limit), x)
 
 
 @part
-def tanh(x):  # type: ignore[no-untyped-def]
+def tanh(x: Lanes) -> Lanes:
     """(e^x - e^-x) / (e^x + e^-x)."""
     x = clip(x, _TANH_LIMIT)
     s = x * x
@@ -79,14 +80,14 @@ def tanh(x):  # type: ignore[no-untyped-def]
 
 
 @part
-def sigmoid(x):  # type: ignore[no-untyped-def]
+def sigmoid(x: Lanes) -> Lanes:
     """1 / (1 + e^-x) = tanh(x / 2) / 2 + 1/2."""
     half = splat(0.5)
     return fma(half, tanh(half * x), half)
 
 
-# exp(x) = 2^n e^r with |r| <= ln 2 / 2, ln 2 in two parts (Cody and Waite 1980), e^r = 1 + r + r^2 E(r); log(m 2^n) =
-# n ln 2 + f - f^2/2 + f^3 L(f) with f = m - 1, sqrt(1/2) <= m < sqrt(2). E and L fitted like P and Q, to 3e-9 and 6e-9.
+# exp(x) = 2^n e^r with |r| <= ln 2 / 2, ln 2 in two parts (Cody and Waite 1980), e^r = 1 + r + r^2 E(r); log(m 2^n)
+# = n ln 2 + f - f^2/2 + f^3 L(f) with f = m - 1, sqrt(1/2) <= m < sqrt(2). E and L fitted likewise, to 3e-9 and 6e-9.
 _LOG2_E = math.log2(math.e)
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 _E = (1.381446712e-03, 8.368780673e-03, 4.166839423e-02, 1.666652011e-01, 4.999999341e-01)
@@ -98,8 +99,8 @@ _SMALLEST_NORMAL = 2.0**-126
 
 
 @part
-def exp(x):  # type: ignore[no-untyped-def]
-    """e^x, from subnormal results to infinity."""
+def exp(x: Lanes) -> Lanes:
+    """Powers e^x, from subnormal results to infinity."""
     x = where_less(splat(90.0), x, splat(90.0), x)
     x = where_less(x, splat(-105.0), splat(-105.0), x)
     power = fma(x, splat(_LOG2_E), splat(ROUNDER))
@@ -114,7 +115,7 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 
 @part
-def log(x):  # type: ignore[no-untyped-def]
+def log(x: Lanes) -> Lanes:
     """Natural logarithm; of 0 -infinity, of negative numbers NaN."""
     subnormal = splat(_SMALLEST_NORMAL)
     normal = where_less(x, subnormal, x * splat(2.0**23), x)
@@ -139,7 +140,7 @@ def log(x):  # type: ignore[no-untyped-def]
     return where_less(x, splat(0.0), splat(math.nan), y)
 
 
-# --- the ONNX activations ---------------------------------------------------------------------------------------------
+# --- the ONNX activations -------------------------------------------------------------------------------------------
 
 _IDENTITY, _RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS = range(
     12
@@ -147,7 +148,7 @@ _IDENTITY, _RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD
 
 
 @part
-def apply(number, x, alpha, beta):  # type: ignore[no-untyped-def]
+def apply(number: int, x: Lanes, alpha: Lanes, beta: Lanes) -> Lanes:
     """Activation ``number`` of NAMES."""
     zero = splat(0.0)
     one = splat(1.0)
@@ -184,7 +185,7 @@ def apply(number, x, alpha, beta):  # type: ignore[no-untyped-def]
 
 
 @routine("void(int64, float64, float64, int64, int64)")
-def activate(number, alpha, beta, address, count):  # type: ignore[no-untyped-def]
+def activate(number: int, alpha: float, beta: float, address: int, count: int) -> None:
     """Activation ``number`` of NAMES on ``count`` vectors in place."""
     a = splat(alpha)
     b = splat(beta)

@@ -6,6 +6,7 @@ The same vector code as in programs, hence the same bits on every host, and for 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,8 @@ _CHUNK = 64
 
 
 @kernel("void(int64, float64, float64, float32[::1])")
-def _apply(number, alpha, beta, x):  # type: ignore[no-untyped-def]
-    """x: whole vectors, in place."""
+def _apply(number: int, alpha: int, beta: int, x: Any) -> None:
+    """In ``x``: whole vectors, in place."""
     count = x.shape[0] // LANES
     address = x.ctypes.data
     if number >= 0:
@@ -39,7 +40,7 @@ def _apply(number, alpha, beta, x):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(int64[::1], float32[:, ::1], float32[::1], float32[::1], float32[:, ::1])")
-def _multiply(table, x, weights, bias, out):  # type: ignore[no-untyped-def]
+def _multiply(table: Any, x: Any, weights: Any, bias: Any, out: Any) -> None:
     step = 4 * x.shape[1]
     out_step = 4 * out.shape[1]
     for start in range(0, x.shape[0], _CHUNK):
@@ -75,7 +76,7 @@ def log(x: npt.ArrayLike) -> Floats:
 
 
 def exp(x: npt.ArrayLike) -> Floats:
-    """e^x of float32 values, any shape: within 2 units in the last place."""
+    """Powers e^x of float32 values, any shape: within 2 units in the last place."""
     return _elementwise(_EXP, 0.0, 0.0, x)
 
 
@@ -110,9 +111,9 @@ def pack_matrix(matrix: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> Pac
 
 
 def multiply(packed: PackedMatrix, x: npt.ArrayLike) -> Floats:
-    """x [n, inputs] times the matrix, plus its bias: float32 [n, outputs].
+    """Rows x [n, inputs] times the matrix, plus its bias: float32 [n, outputs].
 
-    Each output is summed over the inputs in order with fused multiply-adds: the same bits for a row alone as among many.
+    Each output is summed over the inputs in order, fused: the same bits for a row alone as among many.
     """
     rows = np.ascontiguousarray(x, np.float32)
     if rows.ndim != 2 or rows.shape[1] != packed.inputs:

@@ -13,14 +13,14 @@ from ostinato.kernels.simd import BYTES, fma, load, load_int, store
 
 
 @part
-def copy(source, target, count):  # type: ignore[no-untyped-def]
+def copy(source: int, target: int, count: int) -> None:
     """``count`` vectors."""
     for i in range(count):
         store(target + i * BYTES, load(source + i * BYTES))
 
 
 @routine("void(int64, int64, int64, int64, int64, int64)")
-def gru_set_aside(rows, blocks, gates, gates_step, aside, bias):  # type: ignore[no-untyped-def]
+def gru_set_aside(rows: int, blocks: int, gates: int, gates_step: int, aside: int, bias: int) -> None:
     """GRU, reset after: W x of the candidate goes to ``aside`` [rows, blocks], its place starts anew from Rb."""
     for r in range(rows):
         for j in range(blocks):
@@ -30,8 +30,10 @@ def gru_set_aside(rows, blocks, gates, gates_step, aside, bias):  # type: ignore
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64)")
-def gru_after(table, rows, blocks, gates, gates_step, aside, out, out_step):  # type: ignore[no-untyped-def]
-    """n = tanh(Wx + r * (R h + Rb)); h' = (1 - z) * n + z * h = n + z * (h - n)."""
+def gru_after(
+    table: int, rows: int, blocks: int, gates: int, gates_step: int, aside: int, out: int, out_step: int
+) -> None:
+    """GRU, reset after: n = tanh(W x + r * (R h + Rb)); h' = n + z * (h - n)."""
     for r in range(rows):
         before = load_int(table + 8 * r)
         for j in range(blocks):
@@ -43,7 +45,7 @@ def gru_after(table, rows, blocks, gates, gates_step, aside, out, out_step):  # 
 
 
 @routine("void(int64, int64, int64, int64, int64, int64)")
-def gru_reset(table, rows, blocks, gates, gates_step, aside):  # type: ignore[no-untyped-def]
+def gru_reset(table: int, rows: int, blocks: int, gates: int, gates_step: int, aside: int) -> None:
     """GRU, reset before: r * h to ``aside`` [rows, blocks]."""
     for r in range(rows):
         before = load_int(table + 8 * r)
@@ -53,8 +55,8 @@ def gru_reset(table, rows, blocks, gates, gates_step, aside):  # type: ignore[no
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64)")
-def gru_before(table, rows, blocks, gates, gates_step, out, out_step):  # type: ignore[no-untyped-def]
-    """n = tanh(W x + R (r * h)); h' = n + z * (h - n)."""
+def gru_before(table: int, rows: int, blocks: int, gates: int, gates_step: int, out: int, out_step: int) -> None:
+    """GRU, reset before: n = tanh(W x + R (r * h)); h' = n + z * (h - n)."""
     for r in range(rows):
         before = load_int(table + 8 * r)
         for j in range(blocks):
@@ -65,8 +67,11 @@ def gru_before(table, rows, blocks, gates, gates_step, out, out_step):  # type: 
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64)")
-def lstm(slots, c, rows, blocks, gates, gates_step, out, out_step):  # type: ignore[no-untyped-def]
-    """c' = f * c + i * tanh(c~); h' = o * tanh(c'). ``slots``: addresses of the state rows, cell states at ``c``."""
+def lstm(slots: int, c: int, rows: int, blocks: int, gates: int, gates_step: int, out: int, out_step: int) -> None:
+    """LSTM: c' = f * c + i * tanh(c~); h' = o * tanh(c').
+
+    ``slots`` holds the addresses of the state rows, whose cell states are at ``c``.
+    """
     for r in range(rows):
         cell = load_int(slots + 8 * r) + c
         for j in range(blocks):
@@ -80,7 +85,9 @@ def lstm(slots, c, rows, blocks, gates, gates_step, out, out_step):  # type: ign
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def lstm_peepholes(slots, c, rows, blocks, gates, gates_step, peepholes, out, out_step):  # type: ignore[no-untyped-def]
+def lstm_peepholes(
+    slots: int, c: int, rows: int, blocks: int, gates: int, gates_step: int, peepholes: int, out: int, out_step: int
+) -> None:
     """`lstm` whose i and f also see c<t-1>, and o c<t>, through diagonal weights ``peepholes`` [blocks][i o f]."""
     for r in range(rows):
         cell = load_int(slots + 8 * r) + c

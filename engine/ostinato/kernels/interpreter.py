@@ -6,6 +6,8 @@ Offsets in operations count float32 values; addresses and steps in the code belo
 
 from __future__ import annotations
 
+from typing import Any
+
 from ostinato.kernels import cells
 from ostinato.kernels._jit import kernel, part, routine
 from ostinato.kernels.activations import activate, exp
@@ -29,8 +31,8 @@ from ostinato.kernels.simd import (
 # What an operation is.
 RNN, GRU_AFTER, GRU_BEFORE, LSTM, DENSE, EMBEDDING, SOFTMAX = range(7)
 
-# Fields of an operation. VECTORS: of gate sums (or dense outputs) per row, with W and BIAS; R, RECURRENT_BIAS and R2 as
-# the cell needs them; PARAMETERS: alpha and beta; PEEPHOLES -1: none; TOKENS 1: the input is a token id.
+# Fields of an operation. VECTORS: of gate sums (or dense outputs) per row, with W and BIAS; R, RECURRENT_BIAS and R2
+# as the cell needs them; PARAMETERS: alpha and beta; PEEPHOLES -1: none; TOKENS 1: the input is a token id.
 KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, VECTORS = range(8)
 STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, ACTIVATION, PARAMETERS = range(8, 18)
 FIELDS = 18
@@ -42,27 +44,29 @@ TABLE, TABLE_H, TABLE_SLOTS, GATES, ASIDE, CAPACITY = range(14, 20)
 CALL_FIELDS = 20
 
 BLOCK_ROWS = 64
-"""Rows that are projected at once: enough to use each weight often, few enough for the sums to stay in the L2 cache."""
+"""Rows that are projected at once: enough to use each weight often, few enough for the sums to stay in L2."""
 
 OK, BAD_SLOT, BAD_BATCH_SIZES, TOO_FEW_ROWS, NEEDS_CAPACITY = range(5)
 
 
 @part
-def _fill(table, count, start, step):  # type: ignore[no-untyped-def]
+def _fill(table: int, count: int, start: int, step: int) -> None:
     """Addresses of ``count`` rows that lie ``step`` apart."""
     for i in range(count):
         store_int(table + 8 * i, start + i * step)
 
 
 @part
-def _token(address, size):  # type: ignore[no-untyped-def]
+def _token(address: int, size: int) -> int:
     """The token id in the first value of a row; 0 for what is none, so that nothing outside the weights is read."""
     value = load_float(address)
     return int(value) if 0 <= value < size else 0
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def _look_up(table, offset, rows, size, weights, vectors, bias, out, out_step):  # type: ignore[no-untyped-def]
+def _look_up(
+    table: int, offset: int, rows: int, size: int, weights: int, vectors: int, bias: int, out: int, out_step: int
+) -> None:
     """The product with one-hot vectors: bias plus the token's column of the packed weights."""
     for r in range(rows):
         k = _token(load_int(table + 8 * r) + offset, size)
@@ -74,8 +78,8 @@ def _look_up(table, offset, rows, size, weights, vectors, bias, out, out_step): 
 
 
 @routine("void(int64, int64, int64, int64, int64, int64)")
-def _project(op, call, start, rows, out, out_step):  # type: ignore[no-untyped-def]
-    """bias + W x of ``rows`` rows from row ``start`` on."""
+def _project(op: int, call: int, start: int, rows: int, out: int, out_step: int) -> None:
+    """Sums bias + W x of ``rows`` rows from row ``start`` on."""
     table = field(call, TABLE)
     weights = field(call, WEIGHTS)
     step = field(call, ROW_STEP)
@@ -90,8 +94,8 @@ def _project(op, call, start, rows, out, out_step):  # type: ignore[no-untyped-d
 
 
 @routine("void(int64, int64, int64, int64, int64)")
-def _cell(op, call, rows, gates, out):  # type: ignore[no-untyped-def]
-    """One time step of ``rows`` streams: ``gates`` holds bias + W x, TABLE_H where h<t-1> is; h<t> goes to ``out``."""
+def _cell(op: int, call: int, rows: int, gates: int, out: int) -> None:
+    """One time step of ``rows`` streams: ``gates`` has bias + W x, TABLE_H where h<t-1> is; h<t> goes to ``out``."""
     kind = field(op, KIND)
     weights = field(call, WEIGHTS)
     table = field(call, TABLE_H)
@@ -134,8 +138,8 @@ def _cell(op, call, rows, gates, out):  # type: ignore[no-untyped-def]
 
 
 @routine("void(int64, int64, int64, int64, int64)")
-def _keep_state(op, call, first, last, out):  # type: ignore[no-untyped-def]
-    """h of the streams first..last-1, whose last frame this was, to their state rows; padding becomes zero."""
+def _keep_state(op: int, call: int, first: int, last: int, out: int) -> None:
+    """Keep h of the streams first..last-1, whose last frame this was, in their state rows; padding becomes zero."""
     hidden = field(op, OUTPUT_SIZE)
     step = field(call, ROW_STEP)
     slots = field(call, TABLE_SLOTS)
@@ -151,8 +155,8 @@ def _keep_state(op, call, first, last, out):  # type: ignore[no-untyped-def]
 
 
 @routine("void(int64, int64, int64, int64, int64)")
-def _step(op, call, t, start, gates):  # type: ignore[no-untyped-def]
-    """Time step t, whose frames are the rows from ``start`` on: point to h<t-1> (h<t+1> if backward), run the cell."""
+def _step(op: int, call: int, t: int, start: int, gates: int) -> None:
+    """Time step t, whose frames are the rows from ``start`` on: find h<t-1> (h<t+1> if backward), run the cell."""
     sizes = field(call, BATCH_SIZES)
     steps = field(call, STEPS)
     step = field(call, ROW_STEP)
@@ -174,7 +178,7 @@ def _step(op, call, t, start, gates):  # type: ignore[no-untyped-def]
 
 
 @routine("void(int64, int64)")
-def _recurrent(op, call):  # type: ignore[no-untyped-def]
+def _recurrent(op: int, call: int) -> None:
     """Project a block of time steps, then recur over it; block after block, from the last one if backward."""
     sizes = field(call, BATCH_SIZES)
     steps = field(call, STEPS)
@@ -215,7 +219,7 @@ def _recurrent(op, call):  # type: ignore[no-untyped-def]
 
 
 @routine("void(int64, int64)")
-def _dense(op, call):  # type: ignore[no-untyped-def]
+def _dense(op: int, call: int) -> None:
     count = field(call, ROW_COUNT)
     step = field(call, ROW_STEP)
     parameters = field(call, WEIGHTS) + 4 * field(op, PARAMETERS)
@@ -235,7 +239,7 @@ def _dense(op, call):  # type: ignore[no-untyped-def]
 
 
 @routine("void(int64, int64)")
-def _embedding(op, call):  # type: ignore[no-untyped-def]
+def _embedding(op: int, call: int) -> None:
     vectors = field(op, VECTORS)
     for r in range(field(call, ROW_COUNT)):
         row = field(call, ROWS) + r * field(call, ROW_STEP)
@@ -246,7 +250,7 @@ def _embedding(op, call):  # type: ignore[no-untyped-def]
 
 
 @part
-def _softmax_row(x, size, out):  # type: ignore[no-untyped-def]
+def _softmax_row(x: int, size: int, out: int) -> None:
     """exp(x - max x) / sum of these; lanes beyond ``size`` become 0."""
     lowest = splat(-3.5e38)
     top = lowest
@@ -274,14 +278,14 @@ def _softmax_row(x, size, out):  # type: ignore[no-untyped-def]
 
 
 @routine("void(int64, int64)")
-def _softmax(op, call):  # type: ignore[no-untyped-def]
+def _softmax(op: int, call: int) -> None:
     for r in range(field(call, ROW_COUNT)):
         row = field(call, ROWS) + r * field(call, ROW_STEP)
         _softmax_row(row + 4 * field(op, INPUT), field(op, INPUT_SIZE), row + 4 * field(op, OUTPUT))
 
 
 @part
-def _check(call):  # type: ignore[no-untyped-def]
+def _check(call: int) -> Any:
     """Whether the call stays within its memory; fills TABLE_SLOTS."""
     streams = field(call, STREAMS)
     steps = field(call, STEPS)
@@ -309,7 +313,7 @@ def _check(call):  # type: ignore[no-untyped-def]
 
 
 @kernel("int64(int64)")
-def run(call):  # type: ignore[no-untyped-def]
+def run(call: int) -> Any:
     """Run operations FIRST..LAST-1 of a call; returns OK, or why nothing was done."""
     code = _check(call)
     if code != OK:
@@ -329,7 +333,7 @@ def run(call):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(int64[::1], float32[:, ::1], int64[::1], int64[::1], float32[:, ::1])")
-def point(call, state, slots, batch_sizes, rows):  # type: ignore[no-untyped-def]
+def point(call: Any, state: Any, slots: Any, batch_sizes: Any, rows: Any) -> None:
     """Write the places of a call's arrays into it: quicker than asking each array in Python."""
     call[STATE] = state.ctypes.data
     call[STATE_ROWS] = state.shape[0]

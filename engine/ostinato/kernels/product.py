@@ -6,9 +6,9 @@ vectors is no multiple of 4, the last panel is narrower. The layout is the same 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
+from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 
 from ostinato.kernels._jit import part, routine
@@ -16,7 +16,7 @@ from ostinato.kernels.simd import BYTES, LANES
 from ostinato.kernels.tile import make_tile
 
 PANEL = 4
-_FORCED = numba.core.config.CPU_FEATURES
+_FORCED: str | None = vars(config)["CPU_FEATURES"]
 _FEATURES = (get_host_cpu_features() if _FORCED is None else _FORCED).split(",")
 WIDE = "+avx512f" in _FEATURES  # 32 registers of 16 floats; otherwise a vector is several registers, 16 in all
 
@@ -36,7 +36,7 @@ def vectors_of(outputs: int) -> int:
 
 def pack(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """A matrix [outputs, inputs], outputs a multiple of 16, as packed weights [outputs * inputs]."""
-    outputs, inputs = matrix.shape
+    outputs = len(matrix)
     panels = []
     for start in range(0, outputs, PANEL * LANES):
         panels.append(np.ascontiguousarray(matrix[start : start + PANEL * LANES].T, np.float32).ravel())
@@ -44,7 +44,7 @@ def pack(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 @part
-def _one_row_narrow(table, offset, K, weights, vectors, initial, out):  # type: ignore[no-untyped-def]
+def _one_row_narrow(table: int, offset: int, K: int, weights: int, vectors: int, initial: int, out: int) -> None:
     if vectors == 1:
         _t1(table, offset, K, weights, BYTES, 0, initial, 0, out, 0)
     elif vectors == 2:
@@ -54,7 +54,7 @@ def _one_row_narrow(table, offset, K, weights, vectors, initial, out):  # type: 
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64)")
-def _one_row(table, offset, K, weights, vectors, initial, out):  # type: ignore[no-untyped-def]
+def _one_row(table: int, offset: int, K: int, weights: int, vectors: int, initial: int, out: int) -> None:
     """`product` for one row."""
     step = PANEL * BYTES
     panel = K * step
@@ -81,7 +81,9 @@ def _one_row(table, offset, K, weights, vectors, initial, out):  # type: ignore[
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def _rows_wide(table, offset, rows, K, weights, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
+def _rows_wide(
+    table: int, offset: int, rows: int, K: int, weights: int, initial: int, initial_step: int, out: int, out_step: int
+) -> None:
     """A full panel for several rows, AVX-512."""
     step = PANEL * BYTES
     left = rows
@@ -104,7 +106,9 @@ def _rows_wide(table, offset, rows, K, weights, initial, initial_step, out, out_
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def _rows_narrow(table, offset, rows, K, weights, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
+def _rows_narrow(
+    table: int, offset: int, rows: int, K: int, weights: int, initial: int, initial_step: int, out: int, out_step: int
+) -> None:
     """A full panel for several rows, sixteen shorter registers."""
     step = PANEL * BYTES
     left = rows
@@ -135,7 +139,18 @@ def _rows_narrow(table, offset, rows, K, weights, initial, initial_step, out, ou
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def _rows_last(table, offset, rows, K, weights, vectors, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
+def _rows_last(
+    table: int,
+    offset: int,
+    rows: int,
+    K: int,
+    weights: int,
+    vectors: int,
+    initial: int,
+    initial_step: int,
+    out: int,
+    out_step: int,
+) -> None:
     """The last, narrower panel for several rows."""
     left = rows
     while WIDE and left >= 4:
@@ -158,12 +173,23 @@ def _rows_last(table, offset, rows, K, weights, vectors, initial, initial_step, 
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def product(table, offset, rows, K, weights, vectors, initial, initial_step, out, out_step):  # type: ignore[no-untyped-def]
-    """out = initial + x W, for all rows; each sum over k in order, fused.
+def product(
+    table: int,
+    offset: int,
+    rows: int,
+    K: int,
+    weights: int,
+    vectors: int,
+    initial: int,
+    initial_step: int,
+    out: int,
+    out_step: int,
+) -> None:
+    """Computes out = initial + x W for all rows; each sum over k in order, fused.
 
-    All arguments are int64, addresses and steps in bytes. ``table`` holds the addresses of the ``rows`` rows, whose K
-    inputs are at ``offset`` from there. ``initial`` and ``out``: ``vectors`` vectors per row; an ``initial_step`` of 0
-    starts every row from the same values (a bias); they may be the same memory.
+    All arguments are int64, addresses and steps in bytes. ``table`` holds the addresses of the ``rows`` rows, whose
+    K inputs are at ``offset`` from there. ``initial`` and ``out``: ``vectors`` vectors per row; an ``initial_step``
+    of 0 starts every row from the same values (a bias); they may be the same memory.
     """
     if rows == 1:
         _one_row(table, offset, K, weights, vectors, initial, out)

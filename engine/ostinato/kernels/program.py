@@ -49,7 +49,8 @@ class Program:
     """Operations over one packed weight buffer; immutable, shared by any number of streams and threads.
 
     A frame is a row of ``row_size`` float32: ``input`` is where the frame's values (or its token id, as a float) go,
-    ``output`` where the last operation's results are. A stream is a state row of ``state_size`` float32, zeros at first.
+    ``output`` where the last operation's results are. A stream is a state row of ``state_size`` float32, at first
+    zeros.
     ``backward`` says which operations run from the last frame to the first.
     """
 
@@ -86,7 +87,7 @@ class Program:
 
 
 class Workspace:
-    """Memory that one thread's calls of `advance` need, for any programs; grows when a larger batch comes, never shrinks."""
+    """Scratch memory for one call of `advance` at a time, of any program; grows when a larger batch comes."""
 
     def __init__(self) -> None:
         self._call = np.zeros(i.CALL_FIELDS, np.int64)
@@ -132,12 +133,12 @@ def advance(
     """Advance streams over their frames, in place.
 
     ``state`` [any, state_size]: state rows; ``slots`` [streams]: which of them, all different, sorted by their number
-    of frames, most first. ``batch_sizes`` [steps], never increasing: how many streams have a frame at each step. ``rows`` [sum of
-    batch_sizes, row_size]: the frames of step 0, then of step 1, …; their input regions are read, all others are
-    left filled. All arrays C-contiguous, float32 or int64.
+    of frames, most first. ``batch_sizes`` [steps], never increasing: how many streams have a frame at each step.
+    ``rows`` [sum of batch_sizes, row_size]: the frames of step 0, then of step 1, …; their input regions are read,
+    all others are left filled. All arrays C-contiguous, float32 or int64.
 
-    Holds no GIL while it computes; a workspace serves one call at a time. Operations that run forward give the same bits however
-    frames are divided over calls and batches. Raises ValueError if the arrays do not fit together.
+    Holds no GIL while it computes. Operations that run forward give the same bits however frames are divided over
+    calls and batches. Raises ValueError if the arrays do not fit together.
     """
     _advance(program, 0, len(program.backward), state, slots, batch_sizes, rows, workspace)
 
@@ -152,8 +153,11 @@ def advance_slice(
     rows: Floats,
     workspace: Workspace,
 ) -> None:
-    """`advance` by the operations first … last-1 only, over the rows given: so a long utterance is computed in slices,
-    operation by operation, its rows ascending (descending for ``program.backward`` ones), states carrying on between."""
+    """`advance` by the operations first … last-1 only, over the rows given.
+
+    So a long utterance is computed in slices: operation by operation, its rows ascending (descending for
+    ``program.backward`` ones), the state rows carrying on between.
+    """
     _advance(program, first, last, state, slots, batch_sizes, rows, workspace)
 
 
@@ -172,8 +176,8 @@ def _advance(
     call = workspace._call
     if rows.shape[1] != program.row_size or state.shape[1] != program.state_size:
         raise ValueError(
-            f"rows {rows.shape} and state {state.shape} do not fit a program of rows of {program.row_size} and states "
-            f"of {program.state_size} values"
+            f"rows {rows.shape} and state {state.shape} do not fit a program whose rows have {program.row_size} and "
+            f"states {program.state_size} values"
         )
     call[i.FIRST] = first
     call[i.LAST] = last
@@ -200,7 +204,7 @@ _MESSAGES = {
 def bind(program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: Floats) -> Callable[[], None]:
     """`advance` with these very arrays, prepared once, as a function without arguments: the cheapest call.
 
-    The function keeps the arrays (and a workspace of its own) alive; write frames into ``rows``, call it, read ``rows``.
+    The function keeps the arrays, and a workspace of its own, alive: write frames into ``rows``, call it, read them.
     """
     workspace = Workspace()
     workspace._prepare(program)

@@ -1,4 +1,4 @@
-"""A vector of 16 float32 for Numba, so that kernels are written as vector code and do not hope for the auto-vectoriser.
+"""A vector of 16 float32 for Numba: kernels are written as vector code and do not hope for the auto-vectoriser.
 
 LLVM splits a vector into what the host has (one AVX-512, two AVX, four SSE or NEON registers), so the layouts and the
 bits are the same everywhere. Nothing here may be reassociated or contracted: `fma` is fused, everything else is not.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -22,11 +22,14 @@ from numba.extending import intrinsic, lower_builtin
 LANES = 16
 BYTES = 4 * LANES
 
+Lanes: TypeAlias = Any
+"""In annotations: 16 float32, a value of type `vector` in compiled code."""
+
 FLOAT, I32, I64, POINTER = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.PointerType()
 FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(I32, LANES)
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """Numba's type of 16 float32."""
 
     def __init__(self) -> None:
@@ -37,7 +40,7 @@ vector = Vector()
 
 
 @register_default(Vector)
-class VectorModel(PrimitiveModel):  # type: ignore[misc]
+class VectorModel(PrimitiveModel):
     """A vector is an LLVM vector: it lives in registers."""
 
     def __init__(self, manager: Any, type_: Any) -> None:
@@ -143,7 +146,7 @@ def splat(b: Any, x: Any) -> Any:
 
 @_define(vector, vector, vector, vector)
 def fma(b: Any, x: Any, y: Any, z: Any) -> Any:
-    """x * y + z, rounded once."""
+    """The vector x * y + z, rounded once."""
     return emit_fma(b, x, y, z)
 
 
@@ -186,7 +189,7 @@ def largest(b: Any, x: Any) -> Any:
     return _fold(b, x, lambda x, y: b.select(b.fcmp_ordered("<", x, y), y, x))
 
 
-# --- bits: enough of the float32 format for exp and log ---------------------------------------------------------------
+# --- bits: enough of the float32 format for exp and log -------------------------------------------------------------
 
 _ROUNDER = 0x4B400000  # bits of 1.5 * 2**23: x + ROUNDER has the integer nearest to x in its lowest bits
 ROUNDER = 12582912.0
@@ -195,7 +198,7 @@ _ROOT_HALF = 0x3F3504F3  # bits of sqrt(1/2)
 
 @_define(vector, vector, vector)
 def scale(b: Any, x: Any, power: Any) -> Any:
-    """x * 2**n where ``power`` is n + ROUNDER, |n| <= 252. In two factors, so that the result may be subnormal."""
+    """The vector x * 2**n where ``power`` is n + ROUNDER, |n| <= 252; in two factors, so that it may be subnormal."""
     n = b.sub(b.bitcast(power, INTS), _ints(_ROUNDER))
     half = b.ashr(n, _ints(1))
     for part in (half, b.sub(n, half)):
@@ -217,12 +220,12 @@ def mantissa(b: Any, x: Any) -> Any:
     return b.bitcast(b.add(bits, _ints(_ROOT_HALF)), FLOATS)
 
 
-# --- operators --------------------------------------------------------------------------------------------------------
+# --- operators ------------------------------------------------------------------------------------------------------
 
 
 def _operator(symbol: Any, instruction: str) -> None:
-    class Typing(ConcreteTemplate):  # type: ignore[misc]
-        cases = [signature(vector, vector, vector)]
+    class Typing(ConcreteTemplate):
+        cases: ClassVar[list[Any]] = [signature(vector, vector, vector)]
 
     infer_global(symbol)(Typing)
 

@@ -31,8 +31,8 @@ def make_tile(R: int, C: int, P: int = 1) -> Any:
 
     ``tile(table, offset, K, weights, weights_step, panel_step, initial, initial_step, out, out_step)``
 
-    Row r's inputs are K consecutive float32 at table[r] + offset (``table``: R addresses). Vector c of panel p has its
-    weights for input k at weights + p * panel_step + k * weights_step + 64 c. Its sum starts from initial +
+    Row r's inputs are K consecutive float32 at table[r] + offset (``table``: R addresses). Vector c of panel p has
+    its weights for input k at weights + p * panel_step + k * weights_step + 64 c. Its sum starts from initial +
     r * initial_step + p * 64 C + 64 c, and goes to the same place of ``out``. K >= 1.
     """
 
@@ -76,7 +76,7 @@ def make_tile(R: int, C: int, P: int = 1) -> Any:
         for r, p, c in cells:
             emit_store(b, after[r, p, c], place(out, out_step, r, p, c))
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def tile(
         typingctx: Any, table: Any, offset: Any, K: Any, weights: Any, weights_step: Any, panel_step: Any,
         initial: Any, initial_step: Any, out: Any, out_step: Any,

@@ -1,7 +1,7 @@
 """Specification and weights -> Program.
 
-Weights arrive as `weight_shapes` names them, gates in ONNX order; here they are laid out as the kernels read them: hidden units in
-blocks of 16, gate after gate within a block, then packed into panels.
+Weights arrive as `weight_shapes` names them, gates in ONNX order; here they are laid out as the kernels read them:
+hidden units in blocks of 16, gate after gate within a block, then packed into panels.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _interleaved(gates: Sequence[Floats]) -> Floats:
 
 
 def _candidate_last(gates: Sequence[Floats]) -> Floats:
-    """z and r interleaved, then all of n: a GRU that resets before the product needs n's sums later."""
+    """Gates z and r interleaved, then all of n: a GRU that resets before the product needs n's sums later."""
     return np.concatenate([_interleaved(gates[:2]), gates[2]])
 
 
