@@ -76,7 +76,8 @@ replies = st.one_of(
     st.builds(wire.Results, st.lists(results, max_size=3).map(tuple)),
     st.builds(wire.Snapshot, ids, seqs, st.binary(max_size=100), st.integers(0, 2), st.integers(3, 9)),
     st.builds(wire.ResetDone, ids, seqs),
-    st.builds(wire.Closed, ids, st.sampled_from(["close", "idle", "drain", "error"])), st.builds(wire.Pong, tokens), st.builds(wire.Draining, times), st.builds(wire.Goodbye),
+    st.builds(wire.Closed, ids, st.sampled_from(["close", "idle", "drain", "error"])),
+    st.builds(wire.Pong, tokens), st.builds(wire.Draining, times), st.builds(wire.Goodbye),
     st.builds(wire.Error, names, texts, st.none() | ids, st.none() | seqs, st.none() | seqs, st.none() | counts),
 )  # fmt: skip
 

@@ -119,8 +119,8 @@ class MicrophoneSource:
     """Chunks of int16 [samples] from a microphone, mono.
 
     The callback copies and leaves: it must not wait for a reader. ``overflows``: how often PortAudio itself had lost
-    sound, ``dropped``: chunks for which the reader was too late by QUEUE_S. If the device does not do ``sample_rate``,
-    its own is used: ask `sample_rate`. Raises AudioDeviceError.
+    sound, ``dropped``: chunks for which the reader was too late by QUEUE_S. If the device does not do the rate asked
+    for, its own is used: see `sample_rate`. Raises AudioDeviceError.
     """
 
     def __init__(
