@@ -1,8 +1,8 @@
 """Measures models on one recording, over the socket and at the pace of speech, for `ostinato compare`.
 
-The models are measured one after another, each alone on the server, so that none waits for another. A chunk is sent when
-its last sample would have left the microphone, so that a latency holds all that a speaker would wait for: for the chunk to
-fill, for the socket, for computing, and for the end of the utterance if the model needs it.
+The models are measured one after another, each alone on the server, so that none waits for another. A chunk is sent
+when its last sample would have left the microphone, so that latency is all that a speaker would wait for: for the
+chunk to fill, for the socket, for computing, and for the end of the utterance if the model needs it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette: distinct for all common kinds of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK, SOFT, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
+CHARACTER = 0.0088
+"""Width of a bold character, as a share of the width of the axes."""
 TOGETHER_MS = 60.0
 """Results that came within this time of each other are drawn as one group of words."""
 
@@ -39,7 +41,7 @@ def draw(comparison: Comparison, path: Path) -> None:
         "axes.spines.right": False,
     }
     with plt.rc_context(style):
-        lanes = [1.3] + [1.4] * len(runs)
+        lanes = [1.3] + [1.55] * len(runs)
         height = 0.6 + sum(lanes) + 3.0
         figure = plt.figure(figsize=(10, height), dpi=160)
         across = {"left": 0.075, "right": 0.985}
@@ -69,7 +71,7 @@ def _wave(axes: Axes, comparison: Comparison) -> None:
         axes.plot([start, end], [1.13, 1.13], color=INK, linewidth=1.4, solid_capstyle="butt")
         axes.text((start + end) / 2, 1.24, word, ha="center", va="bottom", size=9)
     last = max([seconds * 1e3, *(shown.shown_ms for run in comparison.models for shown in run.shown)]) / 1e3
-    axes.set(xlim=(0, last + 0.17 * seconds), ylim=(-1.05, 1.75), yticks=[])
+    axes.set(xlim=(0, last + 0.19 * seconds), ylim=(-1.05, 1.75), yticks=[])
     axes.spines["left"].set_visible(False)
     _end_of_speech(axes, seconds)
     axes.text(seconds, 1.75, " end of the recording", size=8, color=SOFT, va="top")
@@ -79,30 +81,24 @@ def _wave(axes: Axes, comparison: Comparison) -> None:
 
 def _lane(axes: Axes, run: ModelRun, comparison: Comparison, colour: str) -> None:
     """Each symbol's way from where it was spoken (top) to when it was shown (bottom)."""
-    axes.set(ylim=(-0.72, 1.1), yticks=[])
+    axes.set(ylim=(-0.85, 1.1), yticks=[])
     axes.spines["left"].set_visible(False)
     _end_of_speech(axes, comparison.seconds)
-    groups = _groups(run.shown)
-    for group in groups:
+    character = CHARACTER * axes.get_xlim()[1]
+    taken = [-1.0] * 3  # how far to the right each row of words is taken
+    for group in _groups(run.shown):
         for shown in group:
-            axes.plot(
-                [shown.spoken_ms / 1e3, shown.shown_ms / 1e3], [1.0, 0.18], color=colour, linewidth=0.9, alpha=0.75
-            )
-            axes.plot(shown.spoken_ms / 1e3, 1.0, "o", color=colour, markersize=3, markeredgewidth=0)
-        at = group[0].shown_ms / 1e3
+            spoken_s, shown_s = shown.spoken_ms / 1e3, shown.shown_ms / 1e3
+            axes.plot([spoken_s, shown_s], [1.0, 0.18], color=colour, linewidth=0.9, alpha=0.75)
+            axes.plot(spoken_s, 1.0, "o", color=colour, markersize=3, markeredgewidth=0)
+        at, alone = group[0].shown_ms / 1e3, len(group) == 1
         axes.plot(at, 0.18, "v", color=colour, markersize=4, markeredgewidth=0)
-        alone = len(group) == 1
-        axes.text(
-            at if alone else at + 0.004 * comparison.seconds,
-            0.02,
-            group[0].text if alone else _wrapped([shown.text for shown in group]),
-            ha="center" if alone else "left",
-            va="top",
-            size=9,
-            weight="bold",
-            color=colour,
-            linespacing=1.15,
-        )
+        words = group[0].text if alone else _wrapped([shown.text for shown in group])
+        width = character * max(map(len, words.split("\n")))
+        left = at - width / 2 if alone else at + character / 2
+        row = next((row for row, until in enumerate(taken) if until < left), 0)
+        taken[row] = left + width
+        axes.text(left, 0.02 - 0.21 * row, words, va="top", size=9, weight="bold", color=colour, linespacing=1.15)
     if not run.shown:
         axes.text(comparison.seconds / 2, 0.4, "nothing was recognised", ha="center", color=SOFT, style="italic")
     delay = "waits for the end of the utterance" if run.delay_ms is None else f"delay {run.delay_ms:.0f} ms"
@@ -113,7 +109,7 @@ def _lane(axes: Axes, run: ModelRun, comparison: Comparison, colour: str) -> Non
         loc="right", size=8.5, color=SOFT, pad=4,
     )  # fmt: skip
     axes.text(-0.012, 0.94, "spoken", transform=axes.transAxes, ha="right", va="center", size=8, color=SOFT)
-    axes.text(-0.012, 0.46, "shown", transform=axes.transAxes, ha="right", va="center", size=8, color=SOFT)
+    axes.text(-0.012, 0.53, "shown", transform=axes.transAxes, ha="right", va="center", size=8, color=SOFT)
     if run is comparison.models[-1]:
         axes.tick_params(axis="x", labelsize=8)
         axes.set_xlabel("seconds since the first sample was spoken", size=8.5, labelpad=2)

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import delay, duration, err, note, out, size, table
-from ostinato.cli.files import bundled_recording, check_writable, transcript_beside, write_json
+from ostinato.cli.files import bundled_recording, check_writable, read_audio, transcript_beside, write_json
 from ostinato.cli.serving import serving
 from ostinato_bench.comparison import Comparison
 
@@ -36,8 +36,11 @@ def compare(
         file = bundled_recording()
     if transcript is None:
         transcript = transcript_beside(file)
+    samples, rate = read_audio(file)
     with serving(models or DEFAULT_MODELS, connect, folder) as (endpoint, names), err.status("…") as status:
-        found = measure(endpoint, names, file, transcript, lambda doing: status.update(f"[dim]{escape(doing)}[/]"))
+        found = measure(
+            endpoint, names, samples, rate, transcript, lambda doing: status.update(f"[dim]{escape(doing)}[/]")
+        )
     show(found, file.name)
     write_json(json, found.as_dict())
     if plot is not None:
@@ -50,17 +53,15 @@ def compare(
 def show(found: Comparison, name: str) -> None:
     """The tables: what each model said and when, and what length costs."""
     out.print(f"[bold]{escape(name)}[/], {found.seconds:.1f} s, spoken in real time, {found.chunk_ms:g} ms a chunk")
-    said = table("", "text")
-    said.show_header = False
+    width = max(len("spoken"), *(len(run.name) for run in found.models))
     if found.transcript is not None:
-        said.add_row("[dim]spoken[/]", escape(found.transcript))
+        out.print(f"[dim]{'spoken':{width}}[/]  {escape(found.transcript)}", soft_wrap=True)
     for run in found.models:
-        said.add_row(f"[bold]{escape(run.name)}[/]", escape(run.text) or "[dim](nothing)[/]")
-    out.print(said)
+        out.print(f"[bold]{escape(f'{run.name:{width}}')}[/]  {escape(run.text) or '(nothing)'}", soft_wrap=True)
     out.print()
 
     figures = table("", *(run.name for run in found.models), right=tuple(run.name for run in found.models))
-    rows = (
+    rows: list[tuple[str, list[str]]] = [
         ("direction", [run.direction for run in found.models]),
         ("delay", [delay(run.delay_ms) for run in found.models]),
         ("first result, after the first sample", [duration(run.first_result_ms) for run in found.models]),
@@ -75,7 +76,7 @@ def show(found: Comparison, name: str) -> None:
             "words wrong",
             ["–" if run.error_rate is None else f"{100 * run.error_rate:.1f} %" for run in found.models],
         ),
-    )
+    ]
     for heading, values in rows:
         figures.add_row(f"[dim]{heading}[/]", *values)
     out.print(figures)
@@ -84,7 +85,9 @@ def show(found: Comparison, name: str) -> None:
     if not lengths:
         return
     out.print("\n[bold]From the last chunk to the final result[/], by the utterance's length")
-    by_length = table("", *(f"{length:g} s" for length in lengths), right=tuple(f"{length:g} s" for length in lengths))
+    by_length = table(
+        "", *(f"{length:g} s" for length in lengths), right=tuple(f"{length:g} s" for length in lengths)
+    )
     for run in found.models:
         final = {row.seconds: row.final_ms for row in found.by_length if row.name == run.name}
         by_length.add_row(escape(run.name), *(duration(final.get(length)) for length in lengths))

@@ -8,16 +8,35 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import typer
 
 from ostinato.cli.console import note
+from ostinato.errors import InputError
 
 RECORDINGS = Path(str(files("ostinato"))) / "recordings"
 
 
 def bundled_recording() -> Path:
     """The recording that ships with Ostinato."""
-    return next(iter(sorted(RECORDINGS.glob("*.wav")) or sorted(RECORDINGS.glob("*.flac"))))
+    return RECORDINGS / "phone-number.wav"
+
+
+def read_audio(path: Path) -> tuple[npt.NDArray[np.float32], int]:
+    """A recording as mono samples [n] in [-1, 1], its channels averaged, and its rate in Hz.
+
+    Raises InputError for a file that is no audio or empty.
+    """
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as audio: {error}. WAV, FLAC, Ogg and MP3 can") from error
+    if not len(samples):
+        raise InputError(f"{path}: the recording is empty")
+    return np.ascontiguousarray(samples.mean(axis=1)), rate
 
 
 def transcript_beside(recording: Path) -> str | None:
