@@ -15,48 +15,23 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+from ostinato.kernels.activations import parameters
 from ostinato.model.specification import Activation
 from ostinato.training.packing import Array
 
 FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
 """Fast mathematics, except that NaN and infinities keep their meaning: divergence must stay visible."""
 
-# Numba keeps what it compiled by the time stamp of the function's own file: after a change here, touch cells.py too.
 OPTIONS: Any = {"fastmath": FAST, "error_model": "numpy"}
 compiled = njit(**OPTIONS, cache=True, nogil=True)
 """For learning: compiled on first use for float32 or float64, vectorised where it can be."""
 
-CODES = {
-    "identity": 0,
-    "relu": 1,
-    "tanh": 2,
-    "sigmoid": 3,
-    "affine": 4,
-    "leaky-relu": 5,
-    "thresholded-relu": 6,
-    "scaled-tanh": 7,
-    "hard-sigmoid": 8,
-    "elu": 9,
-    "softsign": 10,
-    "softplus": 11,
-}
-DEFAULTS = {
-    "affine": (1.0, 0.0),
-    "leaky-relu": (0.01, 0.0),
-    "thresholded-relu": (1.0, 0.0),
-    "scaled-tanh": (1.0, 1.0),
-    "hard-sigmoid": (0.2, 0.5),
-    "elu": (1.0, 0.0),
-}
-
 
 def settings(activation: Activation, dtype: Any) -> tuple[int, Any, Any]:
-    """(code, alpha, beta) of an activation, ONNX's defaults filled in, as the functions below take them."""
-    alpha, beta = DEFAULTS.get(activation.name, (1.0, 0.0))
+    """(code, alpha, beta) of an activation, defaults filled in, as the functions below take them."""
+    code, alpha, beta = parameters(activation.name, activation.alpha, activation.beta)
     scalar = np.dtype(dtype).type
-    alpha = alpha if activation.alpha is None else activation.alpha
-    beta = beta if activation.beta is None else activation.beta
-    return CODES[activation.name], scalar(alpha), scalar(beta)
+    return code, scalar(alpha), scalar(beta)
 
 
 # Rational minimax approximation of tanh by Eigen (generic_fast_tanh_float): odd of degree 13 over even of degree 6.
@@ -117,7 +92,10 @@ def _sigmoid(x: Any) -> Any:
 
 @compiled
 def activate(code: int, alpha: Any, beta: Any, one: Any, x: Any) -> Any:
-    """f(x) of the activation with this code; ``one`` is 1 in the type of x (a literal would widen it to float64)."""
+    """f(x) of the activation with this code (its place in `ostinato.kernels.activations.NAMES`).
+
+    ``one`` is 1 in the type of x, as a literal would widen float32 to float64.
+    """
     zero = one - one
     if code == 1:
         return max(x, zero)

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.errors import BadModelFileError, DtypeError, ShapeError, TrainingError, UnknownTokenError
+from ostinato.errors import DtypeError, ShapeError, TrainingError, UnknownTokenError
+from ostinato.model.network import Network
 from ostinato.model.specification import (
-    RECURRENT,
     Activation,
     Dense,
     Embedding,
@@ -45,36 +45,24 @@ class TrainableNetwork:
         dtype: npt.DTypeLike = np.float32,
         seed: int = 0,
         *,
-        weights: Mapping[str, Array] | None = None,
+        weights: Mapping[str, npt.NDArray[np.float32]] | None = None,
         dropout: float = 0.0,
     ) -> None:
-        """Start from ``weights``, or from random ones by ``seed`` (see `initial_weights`).
+        """Start from ``weights`` (float32, all of them), or from random ones by ``seed`` (`Network.random`).
 
-        Without ``weights``, ``front_end.mean`` is 0 and ``front_end.scale`` 1 until ``constants`` are set. Raises
-        BadModelFileError if the specification or the weights' names or shapes are inconsistent, TrainingError for a
-        dropout outside [0, 1).
+        Raises BadModelFileError if the specification or the weights are inconsistent, TrainingError for a dropout
+        outside [0, 1).
         """
-        specification.check()
         if not 0 <= dropout < 1:
             raise TrainingError(f"dropout = {dropout} is not from 0 up to, but without, 1")
+        start = Network.random(specification, seed) if weights is None else Network(specification, weights)
         self.specification, self.dtype = specification, np.dtype(dtype)
-        values = initial_weights(specification, seed) if weights is None else dict(weights)
-        shapes = weight_shapes(specification)
-        if {name: values[name].shape for name in values} != shapes:
-            wrong = sorted(
-                name
-                for name in shapes.keys() | values
-                if name not in values or values[name].shape != shapes.get(name)
-            )
-            raise BadModelFileError(f"weight {wrong[0]!r} is missing, not the specification's, or of another shape")
         self.parameters = {
             name: np.array(value, self.dtype, order="C")
-            for name, value in values.items()
+            for name, value in start.weights.items()
             if name.startswith("layers.")
         }
-        self.constants = {
-            name: np.array(value, np.float32) for name, value in values.items() if name not in self.parameters
-        }
+        self.constants = {name: value.copy() for name, value in start.weights.items() if name not in self.parameters}
         self.left_to_loss: LeftToLoss = None
         self._chain = self._layers(dropout)
         self._first = int(isinstance(self._chain[0], layers.OneHotLayer)) if self._chain else 0
@@ -86,12 +74,8 @@ class TrainableNetwork:
         last = len(self.specification.layers) - 1
         for i, layer in enumerate(self.specification.layers):
             prefix = f"layers.{i}"
-            if (
-                dropout
-                and i
-                and isinstance(layer, Rnn | Gru | Lstm | Dense)
-                and not isinstance(chain[-1], layers.OneHotLayer)
-            ):
+            weighted = isinstance(layer, Rnn | Gru | Lstm | Dense)
+            if dropout and i and weighted and not isinstance(chain[-1], layers.OneHotLayer):
                 chain.append(layers.DropoutLayer(dropout))
             if isinstance(layer, Rnn | Gru | Lstm):
                 chain.append(layers.RecurrentLayer(prefix, layer, directions(layer)))
@@ -165,39 +149,3 @@ class TrainableNetwork:
         elif x.ndim != 3 or x.shape[2] != self.specification.front_end.frame_size:
             size = self.specification.front_end.frame_size
             raise ShapeError(f"inputs are {x.shape}: this network takes frames [sequence, frame, {size}]")
-
-
-def initial_weights(specification: Specification, seed: int = 0) -> dict[str, Array]:
-    """Random weights, float64, as a network starts to learn from.
-
-    W: uniform within sqrt(6 / (inputs + outputs)) per gate (Glorot and Bengio 2010); R: orthogonal per gate (Saxe et
-    al. 2014); biases 0, but 1 for the forget gate of an LSTM (Jozefowicz et al. 2015); peepholes 0; embeddings normal
-    with deviation 1.
-    """
-    random = np.random.default_rng(seed)
-    weights: dict[str, Any] = {}
-    for name, shape in weight_shapes(specification).items():
-        part = name.rsplit(".", 1)[1]
-        layer = specification.layers[int(name.split(".")[1])] if name.startswith("layers.") else None
-        gates = layer.gates if isinstance(layer, RECURRENT) else 1
-        if name == "front_end.scale":
-            weights[name] = np.ones(shape)
-        elif part == "W":
-            bound = np.sqrt(6 / (shape[0] // gates + shape[1]))
-            weights[name] = random.uniform(-bound, bound, shape)
-        elif part == "R":
-            blocks = [_orthogonal(random, shape[1]) for _ in range(gates)]
-            weights[name] = np.concatenate(blocks)
-        elif part == "E":
-            weights[name] = random.normal(size=shape)
-        else:
-            weights[name] = np.zeros(shape)
-            if part == "Wb" and isinstance(layer, Lstm):
-                weights[name][2 * layer.hidden : 3 * layer.hidden] = 1
-    return weights
-
-
-def _orthogonal(random: np.random.Generator, size: int) -> Array:
-    q, r = np.linalg.qr(random.normal(size=(size, size)))
-    matrix: Array = q * np.sign(np.diag(r))
-    return matrix

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -16,15 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits
 
 from ostinato.errors import TrainingError
+from ostinato.model.network import Network
 from ostinato.training.batching import Batch
 from ostinato.training.checkpoint import Checkpoint
 from ostinato.training.losses import Loss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimiser import Adam
 from ostinato.training.packing import Array
-
-if TYPE_CHECKING:
-    from ostinato.model.network import Network
 
 Epochs = Callable[[int], Iterable[Batch]]
 Evaluate = Callable[[TrainableNetwork], Mapping[str, float]]
@@ -220,6 +217,4 @@ def _progress(console: Console | None) -> Progress:
 
 def export(network: TrainableNetwork) -> Network:
     """The network as a `ostinato.model.network.Network`, to run or to write (`ostinato.model.file.write`)."""
-    from ostinato.model.network import Network
-
     return Network(network.specification, network.weights())
