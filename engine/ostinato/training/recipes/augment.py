@@ -96,7 +96,7 @@ def colour(samples: Samples, rng: Rng, strength_db: float = 6.0) -> Samples:
 
 def telephone(samples: Samples, rng: Rng) -> Samples:
     """Through a telephone: 300 to 3400 Hz or so, 8 kHz, and mu-law or 8 linear bits. Length unchanged."""
-    low, high = rng.uniform(60, 320), rng.uniform(3200, 3700)
+    low, high = rng.uniform(60, 320), rng.uniform(2600, 3700)
     band = signal.butter(4, [low, high], "bandpass", fs=RATE, output="sos")
     narrow = signal.sosfilt(band, samples)[::2]
     peak = max(float(np.abs(narrow).max()), 1e-6)
@@ -142,6 +142,13 @@ def add_noise(samples: Samples, noise_: Samples, snr_db: float) -> Samples:
     speech = float(power[power >= np.median(power)].mean())
     gain = np.sqrt(max(speech, 1e-8) / max(float(np.mean(np.square(noise_))), 1e-12)) * 10 ** (-snr_db / 20)
     return _float32(samples + gain * noise_[: len(samples)])
+
+
+def gate(samples: Samples, rng: Rng) -> Samples:
+    """As in a recording cut to the word, or on a line muted in pauses: edges of up to 30 ms lost, noise inside."""
+    first, last = (int(rng.uniform(0, 0.03) * RATE) for _ in range(2))
+    cut = samples[first : len(samples) - last] if len(samples) > 0.2 * RATE else samples
+    return add_noise(cut, noise(len(cut), rng), rng.uniform(10, 40))
 
 
 def loudness(samples: Samples, rng: Rng) -> Samples:

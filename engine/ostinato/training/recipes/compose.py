@@ -32,13 +32,13 @@ FRONT_END = LogMel(
 """What the models hear: up to 3.8 kHz, so that recordings at 8 kHz sound the same; 30 ms per frame."""
 
 SHARES = {
-    "kokoro": 0.38,
+    "kokoro": 0.36,
     "piper": 0.10,
     "hibari": 0.07,
-    "pico": 0.11,
-    "flite": 0.14,
+    "pico": 0.13,
+    "flite": 0.13,
     "festival": 0.06,
-    "espeak-ng": 0.14,
+    "espeak-ng": 0.15,
 }
 """How often each synthesiser is heard: the natural ones more often than their number of voices would give."""
 
@@ -91,7 +91,7 @@ def _pick(clips: Sequence[Clip], rng: Rng) -> Clip:
 
 def say(speaker: Speaker, rng: Rng) -> list[Clip]:
     """What the speaker says in one utterance: strings, single digits, digits among other words, others, nothing."""
-    kind = rng.choice(["string", "words", "mixed", "fillers", "nothing"], p=[0.34, 0.38, 0.12, 0.10, 0.06])
+    kind = rng.choice(["string", "words", "mixed", "fillers", "nothing"], p=[0.37, 0.42, 0.08, 0.07, 0.06])
     if kind == "string":
         return [_pick(speaker.strings, rng) for _ in range(1 + (rng.random() < 0.25))]
     if kind == "words":
@@ -114,9 +114,11 @@ def _silence(rng: Rng, longest: float) -> int:
 def join(said: Sequence[Clip], rng: Rng) -> Samples:
     """The clips one after another with pauses, silence before and after; at least 0.4 s."""
     pieces = [np.zeros(_silence(rng, 0.9), np.float32)]
+    gated = rng.random() < 0.3
     for n, clip in enumerate(said):
-        level = 10 ** (rng.normal(0, 1.5) / 20) / max(float(np.abs(clip.samples).max()), 1e-3)
-        pieces += [np.zeros(_pause(rng) if n else 0, np.float32), clip.samples * np.float32(level)]
+        samples = augment.gate(clip.samples, rng) if gated else clip.samples
+        level = 10 ** (rng.normal(0, 1.5) / 20) / max(float(np.abs(samples).max()), 1e-3)
+        pieces += [np.zeros(_pause(rng) if n else 0, np.float32), samples * np.float32(level)]
     pieces.append(np.zeros(_silence(rng, 0.9), np.float32))
     joined = np.concatenate(pieces)
     wanted = int((0.4 if said else rng.uniform(0.8, 3.0)) * RATE)

@@ -39,9 +39,9 @@ class Options:
     output: Path = Path()
     data: Path = Path("data/digits")
     directions: tuple[learn.Direction, ...] = ("uni", "bi")
-    shards: int = 48
+    shards: int = 60
     examples_per_shard: int = 500
-    steps: int = 12000
+    steps: int = 8000
     batch: int = 48
     rate: float = 2e-3
     seed: int = 1
@@ -56,7 +56,7 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 
 def train(options: Options, progress: Progress = no_progress) -> list[Path]:
-    """Build the data where they are missing, train, test, and write ``digits-uni`` and ``digits-bi`` .safetensors.
+    """Build the data where they are missing, train, test, and write digits-uni, digits-bi .safetensors and MODELS.md.
 
     Raises TrainingError if no synthesiser is installed.
     """
@@ -72,7 +72,7 @@ def train(options: Options, progress: Progress = no_progress) -> list[Path]:
     mean, scale = learn.normalisation(learning[:5000])
     written = []
     for direction in options.directions:
-        network = TrainableNetwork(learn.specification(direction), np.float32, options.seed, dropout=0.15)
+        network = TrainableNetwork(learn.specification(direction), np.float32, options.seed, dropout=0.2)
         network.constants = {"front_end.mean": mean, "front_end.scale": scale}
         fit(
             network,
@@ -90,8 +90,11 @@ def train(options: Options, progress: Progress = no_progress) -> list[Path]:
         trained = export(network)
         report = evaluate(trained, options, progress)
         path = options.output / f"{trained.specification.name}.safetensors"
+        options.output.mkdir(parents=True, exist_ok=True)
         model_file.write(path, cards.with_card(trained, report, learning, found))
         written.append(path)
+    models = [model_file.read(path).specification for path in sorted(options.output.glob("digits-*.safetensors"))]
+    (options.output / "MODELS.md").write_text(cards.summary(models), encoding="utf-8")
     return written
 
 

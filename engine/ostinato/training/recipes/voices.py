@@ -27,7 +27,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from ostinato.training.recipes import augment
-from ostinato.training.recipes.words import DIGITS, FILLERS, OH
+from ostinato.training.recipes.words import DIGITS, FILLERS, OH, SPELLINGS
 
 Samples: TypeAlias = NDArray[np.float32]
 Rng: TypeAlias = np.random.Generator
@@ -66,6 +66,14 @@ def _text(words: Sequence[str], rng: Rng) -> str:
     return joined + str(rng.choice([".", ",", "", "?"], p=[0.5, 0.2, 0.2, 0.1]))
 
 
+def _respelt(words: Sequence[str], language: str) -> list[str]:
+    """The words as a voice of that language has to read them; only digits change."""
+    if language not in SPELLINGS:
+        return list(words)
+    spelling = dict(zip(DIGITS, SPELLINGS[language].split(), strict=True))
+    return [spelling.get(word, word) for word in words]
+
+
 def _command(arguments: Sequence[str], text: str | None = None) -> tuple[Samples, int]:
     """Samples and rate of the file that a command writes to the path standing for ``{wav}``."""
     with tempfile.TemporaryDirectory() as folder:
@@ -92,24 +100,24 @@ ESPEAK_VARIANTS = (  # noqa: SIM905
 
 
 def _espeak_voices(rng: Rng) -> list[Voice]:
-    return [
-        Voice(
-            "espeak-ng",
-            f"espeak-ng-{n:03d}",
-            {
-                "voice": f"{rng.choice(ESPEAK_ACCENTS)}+{variant}",
-                "speed": int(rng.integers(110, 230)),
-                "pitch": int(rng.integers(20, 80)),
-            },
+    def voice(n: int, accent: str, variant: str) -> Voice:
+        speed, pitch = int(rng.integers(110, 230)), int(rng.integers(20, 80))
+        return Voice(
+            "espeak-ng", f"espeak-ng-{n:03d}", {"accent": accent, "variant": variant, "speed": speed, "pitch": pitch}
         )
-        for n, variant in enumerate(rng.permutation(np.array(ESPEAK_VARIANTS * 2)))
-    ]
+
+    native = [(str(rng.choice(ESPEAK_ACCENTS)), str(v)) for v in rng.permutation(np.array(ESPEAK_VARIANTS * 2))]
+    foreign = [(language, str(v)) for language in SPELLINGS for v in rng.choice(ESPEAK_VARIANTS, 8)]
+    return [voice(n, *kind) for n, kind in enumerate(native + foreign)]
 
 
 def _espeak(voice: Voice, words: Sequence[str], rng: Rng) -> tuple[Samples, int]:
     speed = int(voice.settings["speed"] * rng.uniform(0.85, 1.2))
-    options = ["-v", voice.settings["voice"], "-s", str(speed), "-p", str(voice.settings["pitch"])]
-    return _command(["espeak-ng", *options, "-w", "{wav}", _text(words, rng)])
+    name = f"{voice.settings['accent']}+{voice.settings['variant']}"
+    text = _text(_respelt(words, voice.settings["accent"]), rng)
+    return _command(
+        ["espeak-ng", "-v", name, "-s", str(speed), "-p", str(voice.settings["pitch"]), "-w", "{wav}", text]
+    )
 
 
 # --- flite and festival: diphones and small statistical voices from real speakers -----------------------------------
@@ -160,8 +168,8 @@ def _pico_voices(rng: Rng) -> list[Voice]:
             f"pico-{name}-{n}",
             {"voice": name, "speed": float(rng.uniform(0.75, 1.5)), "pitch": float(rng.uniform(0.75, 1.25))},
         )
-        for name in ("en-US", "en-GB")
-        for n in range(10)
+        for name, count in {"en-US": 10, "en-GB": 10, "de-DE": 4, "fr-FR": 4, "it-IT": 4, "es-ES": 4}.items()
+        for n in range(count)
     ]
 
 
@@ -170,7 +178,10 @@ def _pico(voice: Voice, words: Sequence[str], rng: Rng) -> tuple[Samples, int]:
 
     speed = voice.settings["speed"] * rng.uniform(0.9, 1.1)
     pcm = py_nanotts.NanoTTS().speak(
-        _text(words, rng), voice=voice.settings["voice"], speed=speed, pitch=voice.settings["pitch"]
+        _text(_respelt(words, voice.settings["voice"][:2]), rng),
+        voice=voice.settings["voice"],
+        speed=speed,
+        pitch=voice.settings["pitch"],
     )
     samples = np.frombuffer(pcm, "<i2").astype(np.float32) * np.float32(1 / 32768)
     return samples, 16000
@@ -232,11 +243,13 @@ def _kokoro_model() -> tuple[Any, dict[str, int], list[NDArray[np.float32]]]:
 
 
 KOKORO_PHONEMES = {
-    "zero": ("zˈɪɹO", "zˈiɹO", "zˈɪəɹQ"), "oh": ("ˈO", "ˈQ"), "one": ("wˈʌn", "wˈʌn", "wˈɒn"), "two": ("tˈu", "tˈuː"),
-    "three": ("θɹˈi", "θɹˈiː", "θɹˈi", "tɹˈi"), "four": ("fˈɔɹ", "fˈɔː"), "five": ("fˈIv",), "six": ("sˈɪks",),
-    "seven": ("sˈɛvən", "sˈɛvᵊn"), "eight": ("ˈAt",), "nine": ("nˈIn",),
+    "zero": ("zˈɪɹO", "zˈiɹO", "zˈɪəɹQ", "zˈɛɹo", "sˈiɹO"), "oh": ("ˈO", "ˈQ"),
+    "one": ("wˈʌn", "wˈʌn", "wˈɒn", "wˈan"), "two": ("tˈu", "tˈuː"),
+    "three": ("θɹˈi", "θɹˈiː", "θɹˈi", "tɹˈi", "sɹˈi"), "four": ("fˈɔɹ", "fˈɔː", "fˈoɹ"),
+    "five": ("fˈIv", "fˈIv", "fˈIf"), "six": ("sˈɪks", "sˈɪks", "sˈiks"),
+    "seven": ("sˈɛvən", "sˈɛvᵊn", "sˈɛvɛn", "zˈɛvən"), "eight": ("ˈAt", "ˈAt", "ˈet"), "nine": ("nˈIn",),
 }  # fmt: skip
-"""How Kokoro's phonemes write the digits, in American and British, and with some foreign accent."""
+"""How Kokoro's phonemes write the digits, in American, British, and with a foreign accent."""
 
 
 def _kokoro_voices(rng: Rng) -> list[Voice]:
@@ -252,7 +265,7 @@ def _kokoro_voices(rng: Rng) -> list[Voice]:
             f"kokoro-{n:02d}",
             {"timbre": mixture(), "manner": mixture(), "speed": float(rng.uniform(0.7, 1.5))},
         )
-        for n in range(72)
+        for n in range(160)
     ]
 
 
@@ -323,7 +336,6 @@ def sentences(rng: Rng) -> Iterator[tuple[list[str], tuple[int, ...]]]:
     """What a voice is asked to say, with the digits in it: each digit alone, then strings, then other words."""
     for digit in range(10):
         yield [DIGITS[digit]], (digit,)
-    yield [OH], (0,)
     for _ in range(8):
         string = tuple(int(d) for d in rng.integers(0, 10, int(rng.integers(2, 7))))
         yield [OH if d == 0 and rng.random() < 0.15 else DIGITS[d] for d in string], string

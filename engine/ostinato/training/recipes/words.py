@@ -8,9 +8,19 @@ DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 """English names of the digits 0 to 9: the symbols of the models. CTC's blank has index 0, digit d has index d + 1."""
 
 OH = "oh"
-"""How many English speakers read a zero in a string. It is learnt as zero, not as a word of its own."""
+"""How many English speakers read a zero in a string. There, now and then, it is learnt as zero; alone it is not: too
+close to four."""
 
 SYMBOLS = ("", *DIGITS)
+
+SPELLINGS = {
+    "de": "siro wann tu sri fohr faif ssix sewen eht nein",
+    "fr": "ziro ouane tou sri fôr faïve sixe sévène éïte naïne",
+    "it": "ziro uan tu tri for faiv sics seven eit nain",
+    "es": "siro uan tu zri for faiv sics seven eit nain",
+    "nl": "ziero wan toe srie foor faiv siks seven eet nain",
+}
+"""How to write the digits so that a German, French, Italian, Spanish or Dutch voice says them in English."""
 
 FILLERS = (  # noqa: SIM905
     "about after again always and animal answer apple around asking back banana because begin between big "
