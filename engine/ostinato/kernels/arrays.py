@@ -15,7 +15,7 @@ from ostinato.kernels import activations
 from ostinato.kernels._jit import kernel, warm_up
 from ostinato.kernels.product import pack, product, vectors_of
 from ostinato.kernels.program import padded, zeros
-from ostinato.kernels.simd import BYTES, LANES, load, store, store_int
+from ostinato.kernels.simd import BYTES, LANES, address, load, store, store_int
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,12 +27,12 @@ _CHUNK = 64
 def _apply(number: int, alpha: int, beta: int, x: Any) -> None:
     """In ``x``: whole vectors, in place."""
     count = x.shape[0] // LANES
-    address = x.ctypes.data
+    start = address(x)
     if number >= 0:
-        activations.activate(number, alpha, beta, address, count)
+        activations.activate(number, alpha, beta, start, count)
         return
     for i in range(count):
-        at = address + i * BYTES
+        at = start + i * BYTES
         if number == _LOG:
             store(at, activations.log(load(at)))
         else:
@@ -46,17 +46,17 @@ def _multiply(table: Any, x: Any, weights: Any, bias: Any, out: Any) -> None:
     for start in range(0, x.shape[0], _CHUNK):
         rows = min(_CHUNK, x.shape[0] - start)
         for r in range(rows):
-            store_int(table.ctypes.data + 8 * r, x.ctypes.data + (start + r) * step)
+            store_int(address(table) + 8 * r, address(x) + (start + r) * step)
         product(
-            table.ctypes.data,
+            address(table),
             0,
             rows,
             x.shape[1],
-            weights.ctypes.data,
+            address(weights),
             out.shape[1] // LANES,
-            bias.ctypes.data,
+            address(bias),
             0,
-            out.ctypes.data + start * out_step,
+            address(out) + start * out_step,
             out_step,
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ostinato.kernels._jit import kernel, part
 from ostinato.kernels.activations import log
-from ostinato.kernels.simd import BYTES, LANES, fma, load, splat, store, total, where_less
+from ostinato.kernels.simd import BYTES, LANES, address, fma, load, splat, store, total, where_less
 
 
 @part
@@ -24,7 +24,7 @@ def _dot(x, y, count):  # type: ignore[no-untyped-def]
 def _mean(x):  # type: ignore[no-untyped-def]
     """The mean of an array."""
     count = x.shape[0] // LANES
-    at = x.ctypes.data
+    at = address(x)
     sums = splat(0.0)
     for i in range(count):
         sums = sums + load(at + i * BYTES)
@@ -43,7 +43,7 @@ def resample(samples, table, up, down, position, out):  # type: ignore[no-untype
     linearly. ``taps`` is a multiple of LANES. ``samples`` must hold the last output's window.
     """
     phases, count = table.shape[0] - 1, table.shape[1] // LANES
-    x, weights = samples.ctypes.data, table.ctypes.data
+    x, weights = address(samples), address(table)
     for n in range(out.shape[0]):
         first, rest = divmod(position + n * down, up)
         row, between = divmod(rest * phases, up)
@@ -68,12 +68,12 @@ def windows(samples, starts, gain, remove_mean, preemphasis, window, out):  # ty
     ``remove_mean``, then x[i] - preemphasis * x[max(i - 1, 0)], times ``window`` [W]; zeros to the end.
     """
     width = window.shape[0]
-    scale, damping, weights = splat(gain), splat(preemphasis), window.ctypes.data
+    scale, damping, weights = splat(gain), splat(preemphasis), address(window)
     for row in range(starts.shape[0]):
         x, y = samples[starts[row] : starts[row] + width], out[row]
         mean = _mean(x) * gain if remove_mean else np.float32(0)
         offset = splat(mean)
-        source, target = x.ctypes.data, y.ctypes.data
+        source, target = address(x), address(y)
         i = 1  # the first sample has none before it
         while i + LANES <= width:
             before = load(source + 4 * i - 4) * scale - offset
@@ -99,20 +99,20 @@ def mel_bands(spectra, first, offset, weights, floor, mean, scale, out):  # type
     """
     bins, bands = spectra.shape[1], first.shape[0]
     power = np.zeros(bins + LANES, np.float32)  # a band's padding may reach beyond the last bin
-    powers, least = power.ctypes.data, splat(floor)
+    powers, least = address(power), splat(floor)
     for t in range(spectra.shape[0]):
         for k in range(bins):
             z = spectra[t, k]
             power[k] = z.real * z.real + z.imag * z.imag
         out[t, bands:] = 0
         for m in range(bands):
-            at = weights.ctypes.data + 4 * offset[m]
+            at = address(weights) + 4 * offset[m]
             out[t, m] = _dot(powers + 4 * first[m], at, (offset[m + 1] - offset[m]) // LANES)
-        row = out.ctypes.data + t * 4 * out.shape[1]
+        row = address(out) + t * 4 * out.shape[1]
         for i in range(0, 4 * out.shape[1], BYTES):
             value = load(row + i)
-            value = log(where_less(value, least, least, value)) - load(mean.ctypes.data + i)
-            store(row + i, value * load(scale.ctypes.data + i))
+            value = log(where_less(value, least, least, value)) - load(address(mean) + i)
+            store(row + i, value * load(address(scale) + i))
 
 
 @kernel("int64(float32[::1], int64, float64, float64[::1], float64[::1])")

@@ -15,6 +15,7 @@ from ostinato.kernels.product import PANEL, product
 from ostinato.kernels.simd import (
     BYTES,
     LANES,
+    address,
     field,
     first_lanes,
     largest,
@@ -57,9 +58,9 @@ def _fill(table: int, count: int, start: int, step: int) -> None:
 
 
 @part
-def _token(address: int, size: int) -> int:
+def _token(place: int, size: int) -> int:
     """The token id in the first value of a row; 0 for what is none, so that nothing outside the weights is read."""
-    value = load_float(address)
+    value = load_float(place)
     return int(value) if 0 <= value < size else 0
 
 
@@ -335,11 +336,11 @@ def run(call: int) -> Any:
 @kernel("void(int64[::1], float32[:, ::1], int64[::1], int64[::1], float32[:, ::1])")
 def point(call: Any, state: Any, slots: Any, batch_sizes: Any, rows: Any) -> None:
     """Write the places of a call's arrays into it: quicker than asking each array in Python."""
-    call[STATE] = state.ctypes.data
+    call[STATE] = address(state)
     call[STATE_ROWS] = state.shape[0]
-    call[SLOTS] = slots.ctypes.data
+    call[SLOTS] = address(slots)
     call[STREAMS] = slots.shape[0]
-    call[BATCH_SIZES] = batch_sizes.ctypes.data
+    call[BATCH_SIZES] = address(batch_sizes)
     call[STEPS] = batch_sizes.shape[0]
-    call[ROWS] = rows.ctypes.data
+    call[ROWS] = address(rows)
     call[ROW_COUNT] = rows.shape[0]

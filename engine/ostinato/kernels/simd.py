@@ -96,6 +96,19 @@ def _define(result: Any, *arguments: Any) -> Callable[[Callable[..., Any]], Any]
     return decorate
 
 
+def _address(typingctx: Any, array: Any) -> Any:
+    """Where an array's values begin."""
+
+    def generate(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+        data = context.make_array(sig.args[0])(context, builder, values[0]).data
+        return builder.ptrtoint(data, I64)
+
+    return types.int64(array), generate
+
+
+address: Any = intrinsic(_address)
+
+
 @_define(vector, types.int64)
 def load(b: Any, address: Any) -> Any:
     """16 float32 from an address on."""
