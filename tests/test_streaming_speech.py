@@ -1,0 +1,177 @@
+"""The end of speech in streams: heard however the input is cut; for a bidirectional model, the utterance's end."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_models import Case, bits, network
+
+from ostinato.events import Event
+from ostinato.model.specification import Direction, Gru, LogMel, Outputs, Specification
+from ostinato.streaming import Model, UtteranceRun, advance
+from ostinato.streaming.speech import PREROLL_MS
+
+RATE = 8000
+SILENCE_MS = 300.0
+BURSTS = ((0.9, 1.5), (2.4, 2.8), (3.4, 4.3))
+"""Where there is something like speech, in s; the last end comes with the flush."""
+
+
+@cache
+def model(direction: Direction, stack: int = 1) -> Model:
+    front_end = LogMel(sample_rate=RATE, mels=13, high_hz=3900.0, stack=stack, stride=stack)
+    layers = (Gru(13 * stack, 5, direction=direction),)
+    return Model(network(Specification(direction, front_end, layers, Outputs())))
+
+
+def sound(bursts: tuple[tuple[float, float], ...] = BURSTS, seconds: float = 4.4) -> npt.NDArray[np.float32]:
+    """Bursts of loud noise over a quiet one."""
+    generator = np.random.default_rng(5)
+    samples = generator.normal(size=int(seconds * RATE)) * 0.001
+    for start, end in bursts:
+        samples[int(start * RATE) : int(end * RATE)] += (
+            generator.normal(size=int(end * RATE) - int(start * RATE)) * 0.1
+        )
+    return samples.astype(np.float32)
+
+
+def listen(which: Model, pieces: list[Any], **options: Any) -> list[Event]:
+    with which.stream(end_of_speech_ms=SILENCE_MS, **options) as stream:
+        return [event for piece in pieces for event in stream.push(piece)] + stream.flush()
+
+
+def ends(events: list[Event]) -> list[Event]:
+    return [event for event in events if event.kind == "end-of-speech"]
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_each_end_of_speech_is_heard_where_it_was(direction: Direction, stack: int) -> None:
+    found = ends(listen(model(direction, stack), [sound()]))
+    times = [event.utterance_ms + event.time_ms for event in found]
+    assert len(times) == len(BURSTS)
+    for time_ms, (_, end) in zip(times, BURSTS, strict=True):
+        assert abs(time_ms - 1000 * end) < 100
+
+
+@settings(deadline=None, max_examples=25)
+@given(cuts=st.lists(st.integers(0, 1 << 20), max_size=30), direction=st.sampled_from(("forward", "bidirectional")))
+def test_chunking_does_not_matter_to_the_end_of_speech(cuts: list[int], direction: Direction) -> None:
+    which, samples = model(direction), sound()
+    whole = listen(which, [samples])
+    assert bits(listen(which, Case(which.network, samples).pieces(cuts))) == bits(whole)
+
+
+def test_a_causal_stream_goes_on_and_only_says_so() -> None:
+    which, samples = model("forward"), sound()
+    events = listen(which, [samples])
+    with which.stream() as stream:
+        plain = stream.push(samples) + stream.flush()
+    assert bits([event for event in events if event.kind == "output"]) == bits(plain)
+    assert [event.frame for event in events] == sorted(event.frame for event in events)
+    assert {event.utterance for event in events} == {0}
+
+
+def test_a_bidirectional_stream_answers_at_each_end_of_speech_without_a_flush() -> None:
+    which, samples = model("bidirectional"), sound()
+    answered: dict[int, float] = {}
+    with which.stream(end_of_speech_ms=SILENCE_MS) as stream:
+        for start in range(0, len(samples), 400):
+            for event in stream.push(samples[start : start + 400]):
+                answered.setdefault(event.utterance, (start + 400) / RATE)
+        assert stream.utterance == 2
+        last = stream.flush()
+    assert {event.utterance for event in last} == {2} and ends(last) == last[-1:]
+    assert set(answered) == {0, 1}
+    for number, when in answered.items():
+        assert SILENCE_MS / 1000 <= when - BURSTS[number][1] < SILENCE_MS / 1000 + 0.15
+
+
+def test_an_utterance_is_computed_as_if_its_frames_had_been_pushed_alone() -> None:
+    """All that listening does to a bidirectional stream is to cut it: each piece has the outputs that it has alone."""
+    which, samples = model("bidirectional"), sound()
+    frame_ms = which.front_end.frame_ms
+    frames = which.front_end.step(which.front_end.start(), samples)
+    events = listen(which, [samples])
+    numbers = sorted({event.utterance for event in events})
+    assert numbers == [0, 1, 2]
+    after = 0
+    for number in numbers:
+        mine = [event for event in events if event.utterance == number]
+        outputs, (end,) = mine[:-1], mine[-1:]
+        first = round(outputs[0].utterance_ms / frame_ms)
+        assert end.kind == "end-of-speech" and first >= after
+        after = first + len(outputs)
+        run = run_of(which, frames[first:after])
+        assert [o.values.tobytes() for o in outputs if o.values is not None] == run
+        assert [o.frame for o in outputs] == list(range(len(outputs)))
+
+
+def run_of(which: Model, frames: npt.NDArray[np.float32]) -> list[bytes]:
+    """The outputs of an utterance of these very frames."""
+    run = UtteranceRun(which, which.decoder, frames, 0, 0.0, [])
+    while not run.step():
+        pass
+    return [event.values.tobytes() for event in run.events if event.values is not None]
+
+
+def test_silence_before_speech_is_forgotten_but_for_a_little() -> None:
+    which = model("bidirectional")
+    frame_ms = which.front_end.frame_ms
+    with which.stream(end_of_speech_ms=SILENCE_MS, max_utterance_s=2.0) as stream:
+        for start in range(0, 30 * RATE, RATE):  # far over the bound, were it kept
+            assert stream.push(sound((), 30.0)[start : start + RATE]) == []
+            assert stream.waiting <= PREROLL_MS / frame_ms + 10
+        assert stream.utterance == 0
+        events = stream.push(sound(((0.5, 1.1),), 2.0))
+    (end,) = ends(events)
+    assert end.utterance == 0 and end.utterance_ms + end.time_ms == pytest.approx(31_100, abs=100)
+    assert end.utterance_ms == pytest.approx(30_500 - PREROLL_MS, abs=100)
+
+
+def test_speech_without_a_pause_is_cut_at_the_bound_and_nothing_is_lost() -> None:
+    which = model("bidirectional")
+    samples = sound(((0.5, 4.4),))
+    events = listen(which, [samples], max_utterance_s=1.0)
+    outputs = [event for event in events if event.kind == "output"]
+    places = [round((event.utterance_ms + event.time_ms) / which.front_end.frame_ms, 3) for event in outputs]
+    steps = np.diff(places)
+    assert np.allclose(steps, 1) and len(ends(events)) == 4 and max(event.frame for event in outputs) == 99
+
+
+def test_a_snapshot_in_the_middle_of_speech_goes_on() -> None:
+    for direction in ("forward", "bidirectional"):
+        which, samples = model(direction), sound()
+        whole = listen(which, [samples])
+        for at in (0, int(1.2 * RATE), int(1.6 * RATE), int(3.9 * RATE)):
+            with which.stream(end_of_speech_ms=SILENCE_MS) as stream:
+                events = stream.push(samples[:at])
+                with which.restore(stream.snapshot()) as restored:
+                    events += restored.push(samples[at:]) + restored.flush()
+            assert bits(events) == bits(whole)
+
+
+def test_company_does_not_matter_to_the_end_of_speech() -> None:
+    which, samples = model("forward"), sound()
+    streams = [which.stream(end_of_speech_ms=SILENCE_MS) for _ in range(5)]
+    for number, stream in enumerate(streams):
+        stream.accept(samples[number * 1000 :])
+    for number, (stream, events) in enumerate(zip(streams, advance(streams, 10**6), strict=True)):
+        assert bits(events + stream.flush()) == bits(listen(which, [samples[number * 1000 :]]))
+        stream.close()
+
+
+def test_after_a_flush_nothing_of_the_background_is_remembered() -> None:
+    which, samples = model("bidirectional"), sound()
+    with which.stream(end_of_speech_ms=SILENCE_MS) as stream:
+        stream.push(sound(((0.0, 2.0),), 2.0))
+        stream.flush()
+        again = stream.push(samples) + stream.flush()
+    fresh = listen(which, [samples])
+    assert [each[:6] + each[8:] for each in bits(again)] == [each[:6] + each[8:] for each in bits(fresh)]
