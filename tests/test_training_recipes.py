@@ -288,6 +288,18 @@ def test_items_are_single_digits_and_strings_with_known_ends() -> None:
         assert item.ends_ms[-1] < 1000 * len(item.samples) / item.rate
 
 
+def test_other_speech_is_tested_for_false_digits() -> None:
+    made = real.items([*recordings(), real.Recording("someone", (), tone(0.5, 300, 8000), 8000)], strings=3)
+    assert [item.kind for item in made].count("other") == 1
+    report = evaluation.evaluate(ostinato.load("digits-uni"), made)
+    other = next(r for r in report.results if r.kind == "other")
+    assert other.digits == 0
+    assert report.false_per_minute() == pytest.approx(60 * other.errors / other.seconds)
+    spoken = [r for r in report.results if r.kind != "other"]
+    assert report.error_rate() == pytest.approx(sum(r.errors for r in spoken) / sum(r.digits for r in spoken))
+    assert "someone" in report.table()
+
+
 def bundled_item(name: str) -> real.Item:
     samples, rate = soundfile.read(RECORDINGS / f"{name}.wav", dtype="float32")
     said = words.digits_of((RECORDINGS / f"{name}.txt").read_text(encoding="utf-8"))

@@ -31,8 +31,8 @@ def with_card(network: Network, report: Report, learnt: Sequence[Example], heard
         licence=LICENCE,
         card={
             "what it does": (
-                "Writes the English digits zero to nine that it hears, alone or in strings. 'oh' is written as zero. "
-                "Other words and noise should give nothing; words that sound like digits (for, too, won) will not."
+                "Writes the English digits zero to nine that it hears, alone or in strings; 'oh' in a string is to "
+                "be zero. Noise should give nothing. It knows no other words and may hear digits in them."
             ),
             "training data": (
                 f"{len(learnt)} utterances ({hours:.1f} h) of synthetic voices only: "
@@ -59,10 +59,15 @@ def with_card(network: Network, report: Report, learnt: Sequence[Example], heard
 
 def accuracy(report: Report, causal: bool) -> str:
     """Error rates by voice, and how long after a digit its symbol comes."""
-    rows = [f"{r.voice} {r.kind}: {r.error_rate:.1%} of {r.digits} digits" for r in report.results]
+    spoken = [r for r in report.results if r.kind != "other"]
+    rows = [f"{r.voice} {r.kind}: {r.error_rate:.1%} of {r.digits} digits" for r in spoken]
     text = (
         f"Digit error rate on real voices: {'; '.join(rows)}. Fair test voices together: {report.error_rate():.1%}."
     )
+    if other := sum(r.seconds for r in report.results if r.kind == "other"):
+        text += (
+            f" In {other:.0f} s of other speech {report.false_per_minute():.0f} digits per minute were heard wrongly."
+        )
     if causal and (waits := report.waits_ms()):
         p50, p90 = np.percentile(waits, [50, 90])
         text += f" A symbol's frame ends {p50:.0f} ms (median; p90 {p90:.0f} ms) after its digit's sound has ended."

