@@ -121,7 +121,7 @@ def listen(
     if connect and folder:
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
     command.listen(
-        model, command.Source(file=file, fast=fast, text=text, device=device), connect, folder, seconds, json
+        model, command.Wanted(file=file, fast=fast, text=text, device=device), connect, folder, seconds, json
     )
 
 
@@ -207,8 +207,25 @@ def load(
 
 
 @train.command()
-def digits() -> None:
-    """Train digits-uni and digits-bi on synthetic voices."""
+def digits(
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the models go.", file_okay=False)] = Path(
+        "models"
+    ),
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the training set is kept.", file_okay=False)
+    ] = Path("data/digits"),
+    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 8000,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    real: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Unpacked packages of recordings to test on.", exists=True, file_okay=False),
+    ] = None,
+    fsdd: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A clone of the Free Spoken Digit Dataset.", exists=True, file_okay=False),
+    ] = None,
+) -> None:
+    """Train digits-uni and digits-bi on synthetic voices, and test them on real ones. Takes hours."""
     from ostinato.cli.train import digits
 
-    digits()
+    digits(output, data, steps, resume, real or [], fsdd)

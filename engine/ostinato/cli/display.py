@@ -49,7 +49,8 @@ class Progress:
 
     def summary(self) -> str:
         """One line at the end."""
-        parts = [f"{self.seconds:.1f} s heard", f"{self.results} results"]
+        parts = [f"{self.seconds:.1f} s heard"] if self.seconds else []
+        parts.append(f"{self.results} results")
         if self.median_ms is not None:
             parts.append(f"median latency {duration(self.median_ms)}")
         if self.overruns:
@@ -74,13 +75,17 @@ class Display(Protocol):
 
 
 class Plain:
-    """One line per result, at once."""
+    """One line per result, at once. Places are seconds of ``audio``, else numbers of tokens."""
+
+    def __init__(self, audio: bool) -> None:
+        self._audio = audio
 
     def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
         """When it was said, what, and how much later it is shown."""
+        at = f"{at_ms / 1e3:8.2f} s" if self._audio else f"{at_ms:8.0f}"
         said = "(end of speech)" if event.kind == "end-of-speech" else said_by(event)
         late = "" if latency_ms is None else f"  {duration(latency_ms)}"
-        print(f"{at_ms / 1e3:8.2f} s  {said}{late}", flush=True)
+        print(f"{at}  {said}{late}", flush=True)
 
     def end_of_utterance(self) -> None:
         """Nothing: each line stands for itself."""
@@ -191,8 +196,8 @@ def meter(db: float) -> Text:
     return Text.assemble(("█" * full, colour), ("─" * (METER_WIDTH - full), "dim"), f" {number}")
 
 
-def display(as_json: bool, separator: str) -> Display:
+def display(as_json: bool, separator: str, audio: bool) -> Display:
     """What suits standard output."""
     if as_json:
         return Json()
-    return OnTerminal(separator) if sys.stdout.isatty() else Plain()
+    return OnTerminal(separator) if sys.stdout.isatty() else Plain(audio)

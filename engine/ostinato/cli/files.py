@@ -28,15 +28,13 @@ def read_audio(path: Path) -> tuple[npt.NDArray[np.float32], int]:
 
     Raises InputError for a file that is no audio or empty.
     """
-    import soundfile
+    from ostinato_client import FileSource
 
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as audio: {error}. WAV, FLAC, Ogg and MP3 can") from error
-    if not len(samples):
-        raise InputError(f"{path}: the recording is empty")
-    return np.ascontiguousarray(samples.mean(axis=1)), rate
+    with FileSource(path) as source:
+        samples = source.read()
+        if not len(samples):
+            raise InputError(f"{str(path)!r} is empty")
+        return samples, source.sample_rate
 
 
 def transcript_beside(recording: Path) -> str | None:

@@ -5,23 +5,17 @@ A thread of its own sends, so that a result is shown when it arrives, not when t
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from ostinato.cli.console import note, out, table
 from ostinato.cli.display import Display, Progress, display, level_db
 from ostinato.cli.serving import serving
-from ostinato.errors import InputError, OstinatoError
-from ostinato.events import Event
+from ostinato.errors import InputError, UnknownModelError
 from ostinato.protocol import ModelInfo
-from ostinato_client import Client, Stream
+from ostinato_client import Client, FileSource, MicrophoneSource, Result, Source, Stream, TextSource, microphones
 
 END_OF_SPEECH_MS = 600.0
 """Silence after which a bidirectional model answers."""
@@ -30,8 +24,8 @@ TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where the input comes from: a file, standard input, or (neither) a microphone."""
+class Wanted:
+    """Where the input is to come from: a file, standard input, or (neither) a microphone."""
 
     file: Path | None = None
     fast: bool = False
@@ -39,19 +33,135 @@ class Source:
     device: str | None = None
 
 
+def show_devices() -> None:
+    """The microphones that PortAudio sees."""
+    listing = table("", "number", "name", "channels", "rate", right=("number", "channels", "rate"))
+    for one in microphones():
+        listing.add_row(
+            "*" if one.default else "", str(one.number), one.name, str(one.channels), f"{one.sample_rate} Hz"
+        )
+    if listing.row_count:
+        out.print(listing)
+    else:
+        out.print("There is no microphone: plug one in and see that the sound server runs.")
+
+
 def listen(
-    model: str, source: Source, connect: str | None, folder: Path | None, seconds: float | None, as_json: bool
+    model: str, wanted: Wanted, connect: str | None, folder: Path | None, seconds: float | None, as_json: bool
 ) -> None:
-    """Send the source to ``model`` and show its results, until the source ends, ``seconds`` of it are over, or Ctrl-C."""
+    """Send the input to ``model`` and show its results until it ends, ``seconds`` of it are over, or Ctrl-C.
+
+    Raises OstinatoError for what is wrong with model, file, microphone or server.
+    """
+    if wanted.file is not None:
+        FileSource(wanted.file).close()  # what is wrong with it is said before a server is started
     with serving([model], connect, folder) as (endpoint, (name,)), Client(endpoint, timeout=TIMEOUT_S) as client:
-        info = _info(client, name)
-        with _chunks_of(source, info) as chunks:
-            audio = info.unit == "sample"
-            bidirectional = info.direction == "bidirectional"
-            stream = client.open(
+        info = next((one for one in client.models() if one.name == name), None)
+        if info is None:
+            raise UnknownModelError(f"the server at {endpoint} has no model {name!r}")
+        with _source(wanted, info) as source:
+            audio, waits = info.unit == "sample", info.direction == "bidirectional"
+            with client.open(
                 name,
-                sample_rate=chunks.sample_rate if audio else None,
-                end_of_speech_ms=END_OF_SPEECH_MS if audio and bidirectional else None,
-            )
-            with stream:
-                Listening(stream, chunks, source, seconds, display(as_json, info.separator)).run()
+                sample_rate=source.sample_rate,
+                end_of_speech_ms=END_OF_SPEECH_MS if audio and waits else None,
+            ) as stream:
+                note(_introduction(source, info, endpoint if connect else None))
+                live = not (wanted.fast or wanted.text)
+                _Listening(stream, source, seconds, live, display(as_json, info.separator, audio)).run()
+
+
+def _source(wanted: Wanted, info: ModelInfo) -> Source:
+    if info.unit == "frame":
+        raise InputError(f"{info.name} takes ready frames, which no microphone gives: push them with ostinato_client")
+    if (info.unit == "character") != wanted.text:
+        raise InputError(
+            f"{info.name} reads text: ostinato listen {info.name} --text < FILE"
+            if info.unit == "character"
+            else f"{info.name} hears audio: leave --text out"
+        )
+    if wanted.text:
+        return TextSource()
+    if wanted.file is not None:
+        return FileSource(wanted.file, realtime=not wanted.fast)
+    return MicrophoneSource(wanted.device)
+
+
+def _introduction(source: Source, info: ModelInfo, endpoint: str | None) -> str:
+    if isinstance(source, MicrophoneSource):
+        what = f"microphone {source.microphone.name!r} at {source.sample_rate} Hz, Ctrl-C ends"
+    elif isinstance(source, FileSource):
+        what = f"{source.path}, {source.seconds:.1f} s"
+    else:
+        what = "standard input"
+    waits = ", which answers after each pause" if info.direction == "bidirectional" else ""
+    return f"{what}  ->  {info.name}{waits} ({endpoint or 'private server'})"
+
+
+class _Listening:
+    """One run: a thread pushes the source, this one shows what comes."""
+
+    def __init__(self, stream: Stream, source: Source, seconds: float | None, live: bool, display: Display) -> None:
+        self._stream, self._source, self._live, self._display = stream, source, live, display
+        self._rate = source.sample_rate
+        self._most = None if seconds is None or self._rate is None else int(seconds * self._rate)
+        self._deadline = None if seconds is None or self._rate is not None else time.monotonic() + seconds
+        self._progress = Progress(bidirectional=stream.direction == "bidirectional")
+        self._sent = 0
+        self._ended_at = 0  # unit after which the last finished utterance ended
+        self._origin = float("inf")  # when the first sample was spoken, as well as it is known
+        self._failure: BaseException | None = None
+        self._pushing = threading.Thread(target=self._push_all, name="ostinato-source", daemon=True)
+
+    def run(self) -> None:
+        """Until the source has ended, or Ctrl-C; then what is left is computed and shown."""
+        try:
+            self._pushing.start()
+            try:
+                while self._pushing.is_alive():
+                    self._show(self._stream.results(wait=REFRESH_S))
+            except KeyboardInterrupt:
+                pass
+            self._source.close()
+            self._pushing.join(1.0)  # a source that waits for standard input may not hear that it is closed
+            if self._failure is not None:
+                raise self._failure
+            self._show(self._stream.flush())
+        finally:
+            self._display.close()
+        note(self._progress.summary())
+
+    def _push_all(self) -> None:
+        try:
+            for chunk in self._source:
+                if self._rate is not None:
+                    if self._most is not None:
+                        chunk = chunk[: self._most - self._sent]
+                    self._sent += len(chunk)
+                    self._origin = min(self._origin, time.monotonic() - self._sent / self._rate)
+                    self._progress.level_db = level_db(chunk)
+                    self._progress.seconds = self._sent / self._rate
+                self._stream.push(chunk)
+                if self._most is not None and self._sent >= self._most:
+                    return
+                if self._deadline is not None and time.monotonic() >= self._deadline:
+                    return
+        except BaseException as error:
+            self._failure = error
+
+    def _show(self, results: list[Result]) -> None:
+        for result in results:
+            for event in result.events:
+                at_ms = event.utterance_ms + event.time_ms
+                latency = None
+                if self._live and self._rate is not None:
+                    latency = 1e3 * (result.received - self._origin) - at_ms
+                self._progress.heard(event, latency)
+                self._display.event(event, at_ms, latency)
+            if result.final:
+                self._ended_at = result.processed
+                self._display.end_of_utterance()
+        self._progress.overruns = self._source.lost
+        if self._rate is not None:
+            self._progress.buffered_s = max(0, self._sent - self._ended_at) / self._rate
+        self._display.progress(self._progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def _input(model: Model, generator: np.random.Generator) -> Any:
 
 def _pieces(data: Any, generator: np.random.Generator) -> list[Any]:
     cuts = [0, *sorted(generator.integers(0, len(data), 9)), len(data)]
-    return [data[first:last] for first, last in zip(cuts, cuts[1:], strict=False)]
+    return [data[first:last] for first, last in itertools.pairwise(cuts)]
 
 
 def _run(model: Model, pieces: list[Any]) -> list[Event]:
