@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -51,8 +52,10 @@ def events(draw):
 
 results = st.builds(
     wire.Result, ids, counts, counts, counts, counts, st.booleans(), counts, times, times, times,
-    st.lists(events(), max_size=4).map(tuple),
-)  # fmt: skip
+    st.lists(events(), max_size=4).map(tuple), times,
+).map(lambda result: replace(result, events=tuple(
+    replace(event, utterance=result.utterance, utterance_ms=result.utterance_ms) for event in result.events
+)))  # fmt: skip
 infos = st.builds(
     wire.ModelInfo, names, st.sampled_from(["unidirectional", "bidirectional"]),
     st.sampled_from(["sample", "character", "frame"]), times, counts, texts, st.none() | counts, st.none() | times,

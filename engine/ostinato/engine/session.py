@@ -27,9 +27,9 @@ class Result:
 
     ``sequence`` is the last message done with, ``processed`` the samples, frames or characters done with since the
     stream was opened, ``first`` the number of the first of ``events`` among all since then. ``final``: utterance
-    number ``utterance`` has ended. ``frames`` were computed for this result. In ms: ``waiting_ms`` from the message's
-    arrival to its computing, ``computing_ms``, and ``buffered_ms``, how long the first input of a bidirectional
-    model's utterance was held.
+    number ``utterance``, which starts at ``utterance_ms`` of the stream's input, has ended. ``frames`` were computed
+    for this result. In ms: ``waiting_ms`` from the message's arrival to its computing, ``computing_ms``, and
+    ``buffered_ms``, how long the first input of a bidirectional model's utterance was held.
     """
 
     key: Hashable
@@ -45,6 +45,7 @@ class Result:
     computing_ms: float = 0.0
     buffered_ms: float = 0.0
     payload: Any = None
+    utterance_ms: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -100,14 +101,15 @@ class Session:
     def state(self, kind: Kind, payload: Any = None) -> Result:
         """A result that has no events."""
         return Result(
-            self.key, kind, self.done, self.processed, self.events, [], self.stream.utterance, payload=payload
-        )
+            self.key, kind, self.done, self.processed, self.events, [], self.stream.utterance, payload=payload,
+            utterance_ms=self.stream.utterance_ms,
+        )  # fmt: skip
 
-    def answer(self, item: Item, kind: Kind, utterance: int) -> Result:
+    def answer(self, item: Item, kind: Kind, utterance: int, utterance_ms: float) -> Result:
         """The result with the events of a push or flush."""
         first = self.events
         self.events += len(item.events)
         return Result(
             self.key, kind, self.done, self.processed, first, item.events, utterance, False, item.frames,
-            (item.started_ns - item.arrived_ns) / 1e6, item.computing_ns / 1e6,
+            (item.started_ns - item.arrived_ns) / 1e6, item.computing_ns / 1e6, utterance_ms=utterance_ms,
         )  # fmt: skip

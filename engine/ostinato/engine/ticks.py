@@ -101,7 +101,7 @@ class Ticks:
             return
         else:
             session.leave(item)
-            results.append(session.answer(item, "push", stream.utterance))
+            results.append(session.answer(item, "push", stream.utterance, stream.utterance_ms))
         self._go_on(session, results)
 
     def _go_on(self, session: Session, results: list[Result]) -> None:
@@ -131,13 +131,13 @@ class Ticks:
                     self._runs.add(session, run)
                     return False
             item.started_ns = time.monotonic_ns()
-            utterance, frames = stream.utterance, stream.frames_out
+            place, frames = (stream.utterance, stream.utterance_ms), stream.frames_out
             item.events = stream.flush()
             item.frames = stream.frames_out - frames
             item.computing_ns = time.monotonic_ns() - item.started_ns
             session.utterance_ns = 0
             session.leave(item)
-            result = session.answer(item, "flush", utterance)
+            result = session.answer(item, "flush", *place)
             result.final = True
             results.append(result)
             return True
@@ -163,7 +163,7 @@ class Ticks:
             session.leave(item)
         answered = Item(item.kind, item.sequence, item.arrived_ns, events=run.events, frames=len(run.frames))
         answered.started_ns, answered.computing_ns = job.started_ns, job.computing_ns
-        result = session.answer(answered, "flush" if ends else "push", run.utterance)
+        result = session.answer(answered, "flush" if ends else "push", run.utterance, run.utterance_ms)
         result.final = True
         if session.utterance_ns:
             result.buffered_ms = (job.started_ns - session.utterance_ns) / 1e6
@@ -174,7 +174,7 @@ class Ticks:
             return
         if not ends:
             session.leave(item)
-            results.append(session.answer(item, "push", session.stream.utterance))
+            results.append(session.answer(item, "push", session.stream.utterance, session.stream.utterance_ms))
         self._go_on(session, results)
 
     def _give_up(self, session: Session, error: Exception, results: list[Result]) -> None:

@@ -440,7 +440,7 @@ def _decode(wanted: Any, raw: Any, where: str) -> Any:
             return float(raw)
         raise BadModelFileError(f"{where} is {raw!r}, not a number within {MAX_NUMBER:g}")
     if isinstance(wanted, type) and type(raw) is wanted:
-        if wanted is str and not raw.isascii() and any("\ud800" <= character <= "\udfff" for character in raw):
+        if isinstance(raw, str) and any("\ud800" <= character <= "\udfff" for character in raw):
             raise BadModelFileError(f"{where} holds a lone surrogate, which is no character")
         return raw
     raise BadModelFileError(f"{where} is {raw!r}, not of type {getattr(wanted, '__name__', wanted)}")

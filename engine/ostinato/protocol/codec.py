@@ -43,7 +43,7 @@ def _encode_event(event: Event) -> list[Any]:
     return raw
 
 
-def _decode_event(raw: object, where: str) -> Event:
+def _decode_event(raw: object, where: str, utterance: int, utterance_ms: float) -> Event:
     if type(raw) is not list or len(raw) not in (3, 6, 7):
         raise BadMessageError(f"{where} is not an array of 3, 6 or 7 elements")
     kind, frame, time_ms = raw[:3]
@@ -59,7 +59,7 @@ def _decode_event(raw: object, where: str) -> Event:
         if type(raw[6]) is not bytes or len(raw[6]) % 4:
             raise BadMessageError(f"{where}: the values are not a binary of float32")
         values = np.frombuffer(raw[6], "<f4").astype(np.float32, copy=False)
-    return Event(KINDS[kind], frame, float(time_ms), text, index, float(probability), values)
+    return Event(KINDS[kind], frame, float(time_ms), text, index, float(probability), values, utterance, utterance_ms)
 
 
 def _encode_result(result: m.Result) -> dict[str, Any]:
@@ -69,6 +69,7 @@ def _encode_result(result: m.Result) -> dict[str, Any]:
         "first": result.first,
         "processed": result.processed,
         "utterance": result.utterance,
+        "utterance_ms": result.utterance_ms,
         "final": result.final,
         "frames": result.frames,
         "waiting_ms": result.waiting_ms,
@@ -80,19 +81,21 @@ def _encode_result(result: m.Result) -> dict[str, Any]:
 
 def _decode_result(raw: object, where: str) -> m.Result:
     f = Fields(raw, where)
+    utterance, utterance_ms = f.integer("utterance"), f.number("utterance_ms")
     result = m.Result(
         stream=_stream(f),
         seq=f.integer("seq"),
         first=f.integer("first"),
         processed=f.integer("processed"),
-        utterance=f.integer("utterance"),
+        utterance=utterance,
+        utterance_ms=utterance_ms,
         final=f.boolean("final"),
         frames=f.integer("frames"),
         waiting_ms=f.number("waiting_ms"),
         computing_ms=f.number("computing_ms"),
         buffered_ms=f.number("buffered_ms"),
         events=tuple(
-            _decode_event(event, f"{where} event {i}")
+            _decode_event(event, f"{where} event {i}", utterance, utterance_ms)
             for i, event in enumerate(f.array("events", m.MAX_MESSAGE_BYTES))
         ),
     )

@@ -202,8 +202,9 @@ class Result:
     """What has become of a stream's input.
 
     ``seq``: last input fully processed. ``first``: number of the first of ``events`` among all of the stream's since
-    `Open`. ``processed``: units processed since `Open`. ``utterance``: number of the utterance, from 0, and
-    ``final``: it has ended with this result. ``frames``: model frames computed. Times in ms: ``waiting`` of the
+    `Open`. ``processed``: units processed since `Open`. ``utterance``: number of the utterance, from 0, which
+    starts at ``utterance_ms`` of the stream's input (decoding tells its events so), and ``final``: it has ended with
+    this result. ``frames``: model frames computed. Times in ms: ``waiting`` of the
     oldest input in it from its arrival to computing, ``computing``, and ``buffered``: how long its oldest frame was
     held for look-ahead.
     """
@@ -219,6 +220,7 @@ class Result:
     computing_ms: float = 0.0
     buffered_ms: float = 0.0
     events: tuple[Event, ...] = ()
+    utterance_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,7 +246,7 @@ class Dialogue:
 def _on_the_wire(stream: bytes, result: Result) -> wire.Result:
     return wire.Result(
         stream, result.sequence, result.first, result.processed, result.utterance, result.final, result.frames,
-        result.waiting_ms, result.computing_ms, result.buffered_ms, tuple(result.events),
+        result.waiting_ms, result.computing_ms, result.buffered_ms, tuple(result.events), result.utterance_ms,
     )  # fmt: skip
 
 
