@@ -1,0 +1,166 @@
+"""The front ends for text and for ready frames."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ostinato.errors import (
+    BadModelFileError,
+    DtypeError,
+    InputError,
+    NotFiniteError,
+    ShapeError,
+    SnapshotError,
+    UnknownTokenError,
+)
+from ostinato.model import specification
+from ostinato.pipeline import front_end, pack
+from ostinato.pipeline.frames import Frames
+from ostinato.pipeline.tokens import MAX_WORD, Tokens, TokensState
+
+WORDS = ("<unk>", "good", "bad", "déjà", "film", "ὀδυσσεύς")
+
+
+def characters(**changes: object) -> Tokens:
+    return Tokens(specification.Tokens(("a", "b", "é", "σ", " "), **changes))  # type: ignore[arg-type]
+
+
+def words(**changes: object) -> Tokens:
+    return Tokens(specification.Tokens(WORDS, unit="word", unknown=0, **changes))  # type: ignore[arg-type]
+
+
+def ids(front: Tokens, *pushes: str) -> list[int]:
+    state, got = front.start(), []
+    for push in pushes:
+        frames = front.step(state, front.check(push))
+        assert frames.dtype == np.float32 and frames.shape == (len(frames), 1)
+        got += frames[:, 0].astype(int).tolist()
+    return got + front.flush(state)[:, 0].astype(int).tolist()
+
+
+def test_characters() -> None:
+    assert ids(characters(), "ab é", "", "b") == [0, 1, 4, 2, 1]
+    assert ids(characters(unknown=3), "axb\n") == [0, 3, 1, 3]
+    assert ids(characters(lowercase=True), "ABÉΣΣ") == [0, 1, 2, 3, 3]  # no final sigma: it would depend on chunks
+
+
+def test_words() -> None:
+    assert ids(words(), "good film") == [1, 4]
+    assert ids(words(), "go", "od", " ba", "d\n", "  ") == [1, 2]
+    assert ids(words(), "good", " ", "x", "y") == [1, 0]
+    assert ids(words(), "\t \n") == []
+    assert ids(words(), "GOOD") == [0]
+    assert ids(words(lowercase=True), "GOOD ὈΔΥΣΣΕΎΣ") == [1, 5]
+
+
+def test_a_word_is_composed_however_it_was_typed() -> None:
+    assert ids(words(), "de\u0301", "ja\u0300") == [3]
+    assert ids(words(), "de", "\u0301ja\u0300 film") == [3, 4]
+
+
+def test_a_word_is_given_once_it_is_complete_and_not_before() -> None:
+    front = words()
+    state = front.start()
+    assert len(front.step(state, "good")) == 0
+    assert state.pending == "good"
+    assert front.step(state, " f").tolist() == [[1]]
+    assert state.pending == "f"
+
+
+def test_an_endless_word_is_unknown_and_bounded() -> None:
+    front = words()
+    state = front.start()
+    for _ in range(5):
+        front.step(state, "x" * MAX_WORD)
+    assert len(state.pending) == MAX_WORD + 1
+    assert front.step(state, "x good ").tolist() == [[0], [1]]
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.sampled_from([words(), words(lowercase=True), characters(unknown=1, lowercase=True)]),
+    st.text(alphabet="good bad\n\u0301eΣσ\x1f\u2003İ", max_size=40),
+    st.data(),
+)
+def test_chunking_does_not_matter(front: Tokens, text: str, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    state, got = front.start(), []
+    for start, end in pairwise([0, *cuts, len(text)]):
+        got.append(front.step(state, front.check(text[start:end])))
+        state = front.restore(pack(state))
+    got.append(front.flush(state))
+    assert np.concatenate(got)[:, 0].astype(int).tolist() == ids(front, text)
+
+
+def test_step_many() -> None:
+    front = words()
+    states = [front.start() for _ in range(2)]
+    assert [part.tolist() for part in front.step_many(states, ["good ba", "film "])] == [[[1]], [[4]]]
+    assert [state.pending for state in states] == ["ba", ""]
+
+
+def test_what_text_is_refused() -> None:
+    with pytest.raises(DtypeError, match="UTF-8"):
+        characters().check(b"ab")
+    with pytest.raises(InputError, match="surrogate"):
+        characters(unknown=0).check("a\ud800")
+    with pytest.raises(UnknownTokenError, match="'x'"):
+        characters().check("abx")
+    with pytest.raises(UnknownTokenError):
+        characters().check("A")
+    assert characters(lowercase=True).check("A") == "A"
+    with pytest.raises(InputError, match="sample rate"):
+        characters().start(16000)
+
+
+def test_a_word_vocabulary_without_unknown_is_refused() -> None:
+    with pytest.raises(BadModelFileError, match="<unk>"):
+        front_end(specification.Tokens(("good",), unit="word"), {})
+
+
+@pytest.mark.parametrize("pending", ["two words", "x" * (MAX_WORD + 2)])
+def test_a_forged_state_is_refused(pending: str) -> None:
+    with pytest.raises(SnapshotError, match="pending"):
+        words().restore(pack(TokensState(pending)))
+    with pytest.raises(SnapshotError, match="pending"):
+        characters().restore({"pending": "a"})
+
+
+# --- ready frames ---------------------------------------------------------------------------------------------------
+
+
+def test_frames_pass() -> None:
+    front = Frames(specification.Frames(3))
+    frames = np.arange(6, dtype=np.float32).reshape(2, 3)
+    state = front.restore(pack(front.start()))
+    assert front.step(state, front.check(frames)).tolist() == frames.tolist()
+    assert front.check(frames[0]).shape == (1, 3)
+    assert front.check(np.asfortranarray(frames)).flags.c_contiguous
+    assert front.check(frames[:0]).shape == (0, 3)
+    assert front.units(frames) == 2 and front.flush(state).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (np.zeros((2, 3)), DtypeError),
+        ([[0.0] * 3], DtypeError),
+        (np.zeros((2, 4), np.float32), ShapeError),
+        (np.zeros((1, 2, 3), np.float32), ShapeError),
+        (np.float32([[0, np.nan, 0]]), NotFiniteError),
+        (np.float32([[0, np.inf, 0]]), NotFiniteError),
+    ],
+)
+def test_bad_frames_are_refused(data: object, error: type[InputError]) -> None:
+    with pytest.raises(error):
+        Frames(specification.Frames(3)).check(data)
+
+
+def test_frames_have_no_sample_rate() -> None:
+    with pytest.raises(InputError, match="sample rate"):
+        Frames(specification.Frames(3)).start(16000)
