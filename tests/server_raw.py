@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 import zmq
 from engine_models import frames, model
+from random_models import bits
 
 from ostinato import protocol as wire
-from ostinato.events import Event
 
 R = TypeVar("R")
 PATIENCE_S = 20.0
@@ -81,15 +81,6 @@ class Raw:
         self.close()
 
 
-def wire_bits(events: list[Event]) -> list[tuple[Any, ...]]:
-    """What the wire carries of events, as something that is equal exactly if all bits are."""
-    return [
-        (e.kind, e.frame, e.time_ms.hex(), e.text, e.index, e.probability.hex(),
-         None if e.values is None else e.values.tobytes())
-        for e in events
-    ]  # fmt: skip
-
-
 class Bystander:
     """A stream that minds its own business on a connection of its own, and at the end has the bits it has alone."""
 
@@ -115,5 +106,5 @@ class Bystander:
         assert self.found[-1].final
         with model(self.name).stream() as stream:
             wanted = [event for data in self.pushed for event in stream.push(data)] + stream.flush()
-        assert wire_bits([event for result in self.found for event in result.events]) == wire_bits(wanted)
+        assert bits([event for result in self.found for event in result.events]) == bits(wanted)
         self.raw.close()

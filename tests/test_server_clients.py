@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import zmq
 from engine_models import frames, model, models, sound
-from random_models import network
-from server_raw import Bystander, Raw, eventually, wire_bits
+from random_models import bits, network
+from server_raw import Bystander, Raw, eventually
 
 from ostinato import protocol as wire
 from ostinato.errors import AddressError, NotFiniteError, StreamClosedError, UnknownModelError
@@ -41,9 +41,27 @@ def test_several_streams_of_a_client(name: str) -> None:
                 events += [event for result in stream.results() for event in result.events]
         for stream, audio, events in zip(streams, speech, found, strict=True):
             events += [event for result in stream.flush() for event in result.events]
-            assert wire_bits(events) == wire_bits(in_process(name, [audio]))
+            assert bits(events) == bits(in_process(name, [audio]))
             stream.close()
         eventually(lambda: server.streams == 0)
+
+
+@pytest.mark.parametrize("name", ["audio", "audio-bi"])
+def test_utterances_that_end_by_themselves_keep_their_place_in_the_stream(name: str) -> None:
+    """Times of events are times of the utterance; with where it starts they are times of the stream."""
+    quiet, loud = np.zeros(16000, np.int16), sound(0.6, 1)
+    speech = np.concatenate((quiet, loud, quiet, loud, quiet))
+    with model(name).stream(end_of_speech_ms=300) as stream:
+        wanted = stream.push(speech) + stream.flush()
+    assert len({(event.utterance, event.utterance_ms) for event in wanted}) == (1 if name == "audio" else 3)
+    with Server(models()) as server, Client(server.endpoint) as client:
+        stream = client.open(name, sample_rate=16000, end_of_speech_ms=300)
+        for start in range(0, len(speech), 1600):
+            stream.push(speech[start : start + 1600])
+        found = [event for result in [*stream.results(), *stream.flush()] for event in result.events]
+    assert bits(found) == bits(wanted)
+    ends = [event.utterance_ms + event.time_ms for event in found if event.kind == "end-of-speech"]
+    assert ends == pytest.approx([1600, 3200], abs=100)
 
 
 def test_errors_reach_the_client_as_their_classes() -> None:
@@ -70,7 +88,7 @@ def test_a_snapshot_resumes_on_another_server() -> None:
             stream.push(sound(0.5, 2))
             found = stream.flush()
     after = [event for result in wanted for event in result.events][-len([e for r in found for e in r.events]) :]
-    assert wire_bits([event for result in found for event in result.events]) == wire_bits(after)
+    assert bits([event for result in found for event in result.events]) == bits(after)
 
 
 def test_the_asyncio_client() -> None:
@@ -81,7 +99,7 @@ def test_the_asyncio_client() -> None:
             return [event for result in await stream.flush() for event in result.events]
 
     with Server(models()) as server:
-        assert wire_bits(asyncio.run(speak(server.endpoint))) == wire_bits(in_process("audio-bi", [sound(1.0)]))
+        assert bits(asyncio.run(speak(server.endpoint))) == bits(in_process("audio-bi", [sound(1.0)]))
 
 
 def test_a_client_that_vanishes_leaves_nothing_behind() -> None:

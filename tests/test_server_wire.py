@@ -13,7 +13,8 @@ import pytest
 from engine_models import frames, model, models, sound
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from server_raw import Bystander, Raw, eventually, wire_bits
+from random_models import bits
+from server_raw import Bystander, Raw, eventually
 
 from ostinato import protocol as wire
 from ostinato.server import Limits, Server, Settings
@@ -66,7 +67,7 @@ def test_a_stream_has_the_bits_that_it_has_in_process(raw: Raw, name: str) -> No
     found = raw.results(stream, len(pieces) + 1)
     with model(name).stream() as own:
         wanted = [event for piece in pieces for event in own.push(piece)] + own.flush()
-    assert wire_bits([event for result in found for event in result.events]) == wire_bits(wanted)
+    assert bits([event for result in found for event in result.events]) == bits(wanted)
     assert [result.seq for result in found] == list(range(1, len(pieces) + 2))
     assert found[-1].processed == len(data)
     assert [result.final for result in found] == [False] * len(pieces) + [True]
@@ -294,7 +295,7 @@ def test_mark_snapshot_and_reset_are_done_in_turn(raw: Raw) -> None:
     with model("frames-bi").stream() as own:
         for i in range(20):
             own.push(frames(300, i))
-        assert wire_bits([event for result in found for event in result.events]) == wire_bits(own.flush())
+        assert bits([event for result in found for event in result.events]) == bits(own.flush())
 
 
 def test_plain_tcp_chatter_harms_nobody(server: Server, raw: Raw) -> None:
