@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ostinato.model.specification import (
     Activation,
     Dense,
+    Direction,
     Embedding,
     Frames,
     Gru,
+    Layer,
     Lstm,
     OneHot,
     Outputs,
@@ -22,9 +28,11 @@ from ostinato.model.specification import (
 from ostinato.training import losses
 from ostinato.training.network import TrainableNetwork
 
+Array = npt.NDArray[Any]
+
 LENGTHS = np.array([3, 6, 0, 5, 1])
-DIRECTIONS = ("forward", "backward", "bidirectional")
-CELLS = {
+DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "bidirectional")
+CELLS: dict[str, Callable[[int, Direction], Layer]] = {
     "rnn": lambda i, d: Rnn(i, 3, direction=d),
     "gru-after": lambda i, d: Gru(i, 3, direction=d),
     "gru-before": lambda i, d: Gru(i, 3, direction=d, reset="before"),
@@ -33,11 +41,11 @@ CELLS = {
 }
 
 
-def frames_network(*layers, size=4):
+def frames_network(*layers: Layer, size: int = 4) -> TrainableNetwork:
     return network(Specification("t", Frames(size), layers, Outputs()))
 
 
-def network(specification):
+def network(specification: Specification) -> TrainableNetwork:
     """Float64, every weight random, biases and peepholes too."""
     net = TrainableNetwork(specification, np.float64)
     random = np.random.default_rng(5)
@@ -46,21 +54,21 @@ def network(specification):
     return net
 
 
-def inputs(net, random):
+def inputs(net: TrainableNetwork, random: np.random.Generator) -> Array:
     front = net.specification.front_end
     if isinstance(front, Tokens):
         return random.integers(0, len(front.vocabulary), (len(LENGTHS), LENGTHS.max()))
     return random.normal(size=(len(LENGTHS), LENGTHS.max(), front.size))
 
 
-def check(net, loss=None, targets=None):
+def check(net: TrainableNetwork, loss: Any = None, targets: Any = None) -> None:
     """Each gradient against central differences of the summed loss, or of a random weighting of the outputs."""
     random = np.random.default_rng(1)
     x = inputs(net, random)
     y = net.forward(x, LENGTHS)
     weighting = random.normal(size=y.shape)
 
-    def value():
+    def value() -> float:
         out = net.forward(x, LENGTHS)
         return float((out * weighting).sum()) if loss is None else float(loss(out, LENGTHS, targets)[0].sum())
 
@@ -83,12 +91,12 @@ def check(net, loss=None, targets=None):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("cell", list(CELLS))
-def test_recurrent_layer(cell, direction):
+def test_recurrent_layer(cell: str, direction: Direction) -> None:
     check(frames_network(CELLS[cell](4, direction)))
 
 
 @pytest.mark.parametrize("cell", list(CELLS))
-def test_stack_of_bidirectional_and_forward(cell):
+def test_stack_of_bidirectional_and_forward(cell: str) -> None:
     check(frames_network(CELLS[cell](4, "bidirectional"), CELLS[cell](6, "forward"), Dense(3, 2)))
 
 
@@ -109,39 +117,39 @@ ACTIVATIONS = (
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.name)
-def test_activation_in_rnn_and_dense(activation):
+def test_activation_in_rnn_and_dense(activation: Activation) -> None:
     check(frames_network(Rnn(4, 3, activation=activation), Dense(3, 3, activation=activation), Dense(3, 2)))
 
 
 @pytest.mark.parametrize(
     "reader", [Rnn(5, 3), Gru(5, 3, direction="bidirectional"), Dense(5, 3)], ids=lambda r: r.kind
 )
-def test_one_hot(reader):
+def test_one_hot(reader: Layer) -> None:
     check(network(Specification("t", Tokens(tuple("abcde")), (OneHot(5), reader), Outputs())))
 
 
-def test_embedding():
+def test_embedding() -> None:
     check(network(Specification("t", Tokens(tuple("abcde")), (Embedding(5, 2), Lstm(2, 3)), Outputs())))
 
 
-def test_softmax_inside():
+def test_softmax_inside() -> None:
     check(frames_network(Dense(4, 3), Softmax(3), Gru(3, 2)))
 
 
-def regression_targets():
+def regression_targets() -> Array:
     random = np.random.default_rng(2)
     y = random.normal(size=(len(LENGTHS), LENGTHS.max(), 3))
     y[1, 2, 0] = np.nan
     return y
 
 
-def classes():
+def classes() -> Array:
     y = np.random.default_rng(2).integers(0, 3, (len(LENGTHS), LENGTHS.max()))
     y[1, 2] = -1
     return y
 
 
-CTC_TARGETS = [[1], [2, 2, 1], [], [], [1]]
+CTC_TARGETS: list[list[int]] = [[1], [2, 2, 1], [], [], [1]]
 
 
 @pytest.mark.parametrize(
@@ -156,19 +164,19 @@ CTC_TARGETS = [[1], [2, 2, 1], [], [], [1]]
     ],
     ids=lambda v: type(v).__name__,
 )
-def test_loss(loss, ends, targets):
+def test_loss(loss: Any, ends: tuple[Layer, ...], targets: Any) -> None:
     activation = Activation("sigmoid" if loss.left_to_loss == "sigmoid" else "identity")
     net = frames_network(Gru(4, 3, direction="bidirectional"), Dense(6, 3, activation=activation), *ends)
     assert net.left_to_loss == loss.left_to_loss
     check(net, loss, targets)
 
 
-def test_dropout_gradient_is_of_the_same_mask():
+def test_dropout_gradient_is_of_the_same_mask() -> None:
     spec = Specification("t", Frames(4), (Gru(4, 6), Gru(6, 3), Dense(3, 2)), Outputs())
     net = TrainableNetwork(spec, np.float64, dropout=0.4)
     x = np.random.default_rng(1).normal(size=(5, 6, 4))
 
-    def forward():
+    def forward() -> Array:
         return net.forward(x, LENGTHS, dropout=np.random.default_rng(3))
 
     weighting = np.random.default_rng(4).normal(size=forward().shape)

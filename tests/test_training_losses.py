@@ -1,0 +1,144 @@
+"""Losses by value: CTC against a sum over all paths, the others against their formulas."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ostinato.errors import ShapeError, TrainingError
+from ostinato.training import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Ctc,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+)
+
+Array = npt.NDArray[Any]
+
+
+def collapse(path: tuple[int, ...], blank: int) -> list[int]:
+    return [k for k, _ in itertools.groupby(path) if k != blank]
+
+
+def by_all_paths(logits: Array, labels: list[int], blank: int) -> float:
+    """-log of the sum over all K^T paths that collapse to the labels (Graves et al. 2006, equation 3)."""
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    steps, K = p.shape
+    total = sum(
+        float(np.prod(p[range(steps), list(path)]))
+        for path in itertools.product(range(K), repeat=steps)
+        if collapse(path, blank) == labels
+    )
+    return float(-np.log(total)) if total else float("inf")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_ctc_is_the_sum_over_all_paths(data: st.DataObject) -> None:
+    K, steps = data.draw(st.integers(2, 4)), data.draw(st.integers(0, 5))
+    blank = data.draw(st.integers(0, K - 1))
+    labels = data.draw(st.lists(st.sampled_from([k for k in range(K) if k != blank]), max_size=3))
+    logits = np.random.default_rng(data.draw(st.integers(0, 99))).normal(scale=2, size=(1, 6, K))
+    losses, gradient = Ctc(blank)(logits, [steps], [labels])
+    expected = by_all_paths(logits[0, :steps], labels, blank)
+    assert losses[0] == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert not np.any(gradient[:, steps:])
+    if np.isfinite(expected):
+        np.testing.assert_allclose(gradient[0, :steps].sum(axis=1), 0, atol=1e-12)
+    else:
+        assert not np.any(gradient)
+
+
+@pytest.mark.parametrize("labels,frames", [([1], 0), ([1, 1], 2), ([1, 2, 2], 3)])
+def test_ctc_too_short_for_its_labels_is_infinite_without_gradient(labels: list[int], frames: int) -> None:
+    logits = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
+    losses, gradient = Ctc()(logits, [frames, 4], [labels, [1]])
+    assert np.isposinf(losses[0]) and not np.any(gradient[0])
+    assert np.isfinite(losses[1]) and np.any(gradient[1])
+
+
+def test_ctc_of_a_long_and_certain_sequence_stays_finite() -> None:
+    labels = np.random.default_rng(0).integers(1, 5, 300)
+    logits = np.full((1, 2000, 5), -300.0, np.float32)
+    logits[0, :, 0] = 300
+    losses, gradient = Ctc()(logits, [2000], [labels])
+    assert np.isfinite(losses[0]) and losses[0] > 1e5
+    assert np.all(np.isfinite(gradient)) and np.abs(gradient).max() <= 1
+
+
+def test_ctc_refuses_labels_that_cannot_be() -> None:
+    logits = np.zeros((1, 3, 4))
+    for wrong in ([0], [4], [-1]):
+        with pytest.raises(TrainingError, match="not the blank"):
+            Ctc()(logits, [3], [wrong])
+    with pytest.raises(ShapeError):
+        Ctc()(logits, [3], [[1], [1]])
+    with pytest.raises(ShapeError):
+        Ctc()(logits, [4], [[1]])
+
+
+LENGTHS = [4, 2]
+X = np.random.default_rng(3).normal(scale=2, size=(2, 4, 3))
+Y = np.random.default_rng(4).normal(scale=2, size=(2, 4, 3))
+FRAMES = [[(b, t) for t in range(n)] for b, n in enumerate(LENGTHS)]
+
+
+def huber(e: Array) -> Array:
+    return np.where(np.abs(e) <= 1.5, e**2 / 2, 1.5 * (np.abs(e) - 0.75))
+
+
+@pytest.mark.parametrize(
+    "loss,formula",
+    [
+        (MeanSquaredError(), lambda v, y: ((v - y) ** 2).mean()),
+        (MeanAbsoluteError(), lambda v, y: np.abs(v - y).mean()),
+        (Huber(1.5), lambda v, y: huber(v - y).mean()),
+        (
+            BinaryCrossEntropy(),
+            lambda v, y: (-y * np.log(1 / (1 + np.exp(-v))) - (1 - y) * np.log(1 - 1 / (1 + np.exp(-v)))).sum(),
+        ),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_sum_over_the_frames_within_the_lengths(loss: Any, formula: Any) -> None:
+    y = 1 / (1 + np.exp(-Y)) if isinstance(loss, BinaryCrossEntropy) else Y
+    expected = [sum(formula(X[at], y[at]) for at in frames) for frames in FRAMES]
+    losses, gradient = loss(X, LENGTHS, y)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    assert not np.any(gradient[1, 2:]) and np.all(gradient[1, :2])
+
+
+def test_cross_entropy_ignores_negative_classes() -> None:
+    y = np.array([[2, -1, 0, 1], [1, 1, -1, -1]])
+    p = np.exp(X) / np.exp(X).sum(axis=2, keepdims=True)
+    losses, gradient = CrossEntropy()(X, LENGTHS, y)
+    assert losses[0] == pytest.approx(-np.log(p[0, 0, 2] * p[0, 2, 0] * p[0, 3, 1]))
+    assert losses[1] == pytest.approx(-np.log(p[1, 0, 1] * p[1, 1, 1]))
+    np.testing.assert_allclose(gradient[0, 0], p[0, 0] - [0, 0, 1])
+    assert not np.any(gradient[0, 1])
+
+
+def test_huge_logits_stay_finite() -> None:
+    x = np.array([[[1e4, -1e4]]], np.float32)
+    for loss, target in ((CrossEntropy(), np.array([[1]])), (BinaryCrossEntropy(), np.array([[[0.0, 1.0]]]))):
+        losses, gradient = loss(x, [1], target)
+        assert losses[0] == pytest.approx(2e4)
+        np.testing.assert_allclose(gradient[0, 0], [1, -1])
+
+
+def test_wrong_targets_are_named() -> None:
+    with pytest.raises(TrainingError, match="class 3 of 3"):
+        CrossEntropy()(X, LENGTHS, np.full((2, 4), 3))
+    with pytest.raises(ShapeError, match="one class per frame"):
+        CrossEntropy()(X, LENGTHS, np.zeros((2, 3), int))
+    with pytest.raises(ShapeError, match="must be alike"):
+        MeanSquaredError()(X, LENGTHS, Y[:, :3])

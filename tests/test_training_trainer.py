@@ -1,0 +1,231 @@
+"""The training loop: it learns, resumes to the same bits, keeps the best, and names what is wrong."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from ostinato.errors import TrainingError
+from ostinato.model import file
+from ostinato.model.specification import Ctc as CtcDecoder
+from ostinato.model.specification import (
+    Dense,
+    Frames,
+    Gru,
+    Layer,
+    Lstm,
+    OneHot,
+    Outputs,
+    Rnn,
+    SequenceClass,
+    Softmax,
+    Specification,
+    Tokens,
+)
+from ostinato.training import (
+    Adam,
+    Batch,
+    CrossEntropy,
+    Ctc,
+    MeanSquaredError,
+    TrainableNetwork,
+    WarmupCosine,
+    bucketed,
+    export,
+    fit,
+    pad,
+)
+from ostinato.training.checkpoint import Checkpoint
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+ECHO = Specification("echo", Frames(3), (Gru(3, 24), Dense(24, 3), Softmax(3)), Outputs())
+
+
+def echo(count: int) -> Callable[[int], Iterator[Batch]]:
+    """Say at each step what came two steps before."""
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        random = np.random.default_rng(epoch)
+        for _ in range(count):
+            lengths, y = random.integers(5, 13, 16), random.integers(0, 3, (16, 12))
+            targets = np.full_like(y, -1)
+            targets[:, 2:] = y[:, :-2]
+            yield Batch(np.eye(3, dtype=np.float32)[y], lengths, targets)
+
+    return batches
+
+
+def test_learns_an_echo_with_delay() -> None:
+    network = TrainableNetwork(ECHO)
+    optimiser = Adam(WarmupCosine(1e-2, total=250, warmup=20), clip_norm=5)
+    history = fit(network, echo(30), CrossEntropy(), optimiser, steps=250, console=quiet())
+    batch = next(echo(1)(10**6))
+    losses, _ = CrossEntropy()(network.forward(batch.inputs, batch.lengths), batch.lengths, batch.targets)
+    assert losses.mean() < 0.1  # guessing: 6.5 frames of log 3 = 7.1
+    assert history.steps == history.best_step == 250
+
+
+@pytest.mark.parametrize(
+    "layer", [Rnn(2, 16), Lstm(2, 16), Gru(2, 16, reset="before")], ids=lambda layer: str(layer.kind)
+)
+def test_learns_parity_of_bits(layer: Layer) -> None:
+    """One class per sequence, from its last frame: whether it holds an odd number of ones."""
+    specification = Specification(
+        "parity", Tokens(("0", "1")), (OneHot(2), layer, Dense(16, 2), Softmax(2)), SequenceClass(("even", "odd"))
+    )
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        random = np.random.default_rng(epoch)
+        for _ in range(100):
+            bits, lengths = random.integers(0, 2, (32, 6)), random.integers(1, 7, 32)
+            targets = np.full((32, 6), -1)
+            last = (np.arange(32), lengths - 1)
+            targets[last] = np.cumsum(bits, axis=1)[last] % 2
+            yield Batch(bits, lengths, targets)
+
+    network = TrainableNetwork(specification)
+    optimiser = Adam(WarmupCosine(2e-2, total=1000, warmup=20), clip_norm=1)
+    fit(network, batches, CrossEntropy(), optimiser, steps=1000, console=quiet())
+    bits = (np.arange(64)[:, None] >> np.arange(6)) & 1
+    assert np.array_equal(network.forward(bits, [6] * 64)[:, -1].argmax(axis=1), bits.sum(axis=1) % 2)
+
+
+def test_learns_unsegmented_labels_with_ctc() -> None:
+    """Each label is seen for 1 to 4 frames, with silence between; where is not told."""
+    specification = Specification(
+        "labels",
+        Frames(4),
+        (Gru(4, 12, direction="bidirectional"), Dense(24, 4), Softmax(4)),
+        CtcDecoder(("", "a", "b", "c")),
+    )
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        random = np.random.default_rng(epoch)
+        for _ in range(20):
+            labels = [random.integers(1, 4, random.integers(0, 4)) for _ in range(16)]
+            paths = [[0] if len(row) == 0 else np.ravel([(0, k) for k in row]) for row in labels]
+            spoken = [np.repeat(path, random.integers(1, 5, len(path))) for path in paths]
+            frames = [np.eye(4, dtype=np.float32)[path] + random.normal(0, 0.2, (len(path), 4)) for path in spoken]
+            yield Batch(*pad([f.astype(np.float32) for f in frames]), labels)
+
+    network = TrainableNetwork(specification)
+    fit(network, batches, Ctc(), Adam(WarmupCosine(2e-2, 300, 20), clip_norm=5), steps=300, console=quiet())
+    batch = next(batches(999))
+    paths = network.forward(batch.inputs, batch.lengths).argmax(axis=2)
+    for path, length, labels in zip(paths, batch.lengths, batch.targets, strict=True):
+        kept = [k for before, k in zip([0, *path[: length - 1]], path[:length], strict=True) if k not in (0, before)]
+        assert kept == list(labels)
+
+
+def test_resumed_is_as_if_never_paused(tmp_path: Path) -> None:
+    """In the middle of an epoch, dropout and all, to the same bits."""
+
+    def learn(steps: int, **settings: Any) -> tuple[TrainableNetwork, Any]:
+        specification = Specification("t", Frames(3), (Gru(3, 8), Gru(8, 8), Dense(8, 3), Softmax(3)), Outputs())
+        network = TrainableNetwork(specification, dropout=0.3)
+        optimiser = Adam(WarmupCosine(1e-2, total=40, warmup=5), weight_decay=0.01)
+        settings |= {"evaluate_every": 4, "seed": 5, "console": quiet()}
+        return network, fit(network, echo(7), CrossEntropy(), optimiser, steps=steps, **settings)
+
+    whole, straight = learn(24)
+    path = tmp_path / "run.safetensors"
+    learn(12, checkpoint=path)
+    resumed, history = learn(24, checkpoint=path, resume=True)
+    assert export(resumed).digest == export(whole).digest
+    assert history == straight
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_the_best_weights_are_kept() -> None:
+    network, seen = TrainableNetwork(ECHO), []
+
+    def evaluate(now: TrainableNetwork) -> Mapping[str, float]:
+        seen.append(export(now).digest)
+        return {"error": [3.0, 1.0, 2.0, 1.5][len(seen) - 1], "other": -len(seen)}
+
+    history = fit(
+        network, echo(9), CrossEntropy(), Adam(1e-2), steps=20, evaluate=evaluate, evaluate_every=5, console=quiet()
+    )
+    assert (history.best_step, history.best_score) == (10, 1.0)
+    assert export(network).digest == seen[1] != seen[3]
+    assert [entry["step"] for entry in history.evaluations] == [5, 10, 15, 20]
+
+
+def test_an_interrupt_keeps_the_best(tmp_path: Path) -> None:
+    network = TrainableNetwork(ECHO)
+    kept: list[str] = []
+
+    def evaluate(now: TrainableNetwork) -> Mapping[str, float]:
+        kept.append(export(now).digest)
+        return {"error": 1.0}
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        yield from echo(7)(epoch)
+        raise KeyboardInterrupt
+
+    history = fit(
+        network, batches, CrossEntropy(), Adam(1e-2), steps=99, evaluate=evaluate, evaluate_every=5, console=quiet()
+    )
+    assert history.interrupted and history.steps == 7
+    assert kept == [export(network).digest]
+
+
+def test_sequences_too_short_for_their_labels_are_left_out() -> None:
+    specification = Specification("t", Frames(2), (Gru(2, 4), Dense(4, 3), Softmax(3)), CtcDecoder(("", "a", "b")))
+    batch = Batch(np.ones((2, 3, 2), np.float32), np.array([3, 3]), [[1], [1, 1, 2]])
+    network = TrainableNetwork(specification)
+    history = fit(network, lambda epoch: [batch], Ctc(), Adam(1e-2), steps=4, console=quiet())
+    assert history.skipped == 4
+    assert np.isfinite(history.best_score)
+
+
+def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
+    def attempt(message: str, **changes: Any) -> None:
+        settings: dict[str, Any] = {"loss": CrossEntropy(), "batches": echo(3), "network": TrainableNetwork(ECHO)}
+        settings |= changes
+        with pytest.raises(TrainingError, match=message):
+            fit(optimiser=Adam(1e-2), steps=3, console=quiet(), **settings)
+
+    attempt("ends in no softmax", loss=MeanSquaredError())
+    attempt("epoch 0 has no batches", batches=lambda epoch: [])
+    bad = Batch(np.full((1, 2, 3), np.nan, np.float32), np.array([2]), np.zeros((1, 2), int))
+    attempt("not finite at step 0", batches=lambda epoch: [bad])
+    path = tmp_path / "c.safetensors"
+    path.write_bytes(b"\x80\x04pickle")
+    attempt("not a training checkpoint", checkpoint=path, resume=True)
+    Checkpoint({"parameters": {}, "best": {}}, {"network": "another", "seed": 0}).write(path)
+    attempt("another network", checkpoint=path, resume=True)
+
+
+def test_export_is_a_model_file(tmp_path: Path) -> None:
+    network = TrainableNetwork(ECHO, seed=4)
+    path = tmp_path / "echo.safetensors"
+    file.write(path, export(network))
+    assert file.read(path).digest == export(network).digest
+
+
+def test_buckets_hold_each_sequence_once_with_its_like() -> None:
+    lengths = np.random.default_rng(0).integers(10, 500, 203)
+    batches = bucketed(lengths, 16, np.random.default_rng(1))
+    assert sorted(np.concatenate(batches)) == list(range(203))
+    assert {len(batch) for batch in batches} == {16, 203 % 16}
+    padding = sum(lengths[batch].max() * len(batch) for batch in batches) / lengths.sum()
+    assert padding < 1.3
+    again = bucketed(lengths, 16, np.random.default_rng(1))
+    assert all(np.array_equal(a, b) for a, b in zip(batches, again, strict=True))
+    assert [int(i) for i in bucketed([1, 3, 2], 2)[0]] == [1, 2]
+
+
+def test_padding() -> None:
+    padded, lengths = pad([np.array([1, 2, 3]), np.array([4])], value=9)
+    assert padded.tolist() == [[1, 2, 3], [4, 9, 9]] and lengths.tolist() == [3, 1]
