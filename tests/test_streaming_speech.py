@@ -94,7 +94,7 @@ def test_a_bidirectional_stream_answers_at_each_end_of_speech_without_a_flush() 
 
 
 def test_an_utterance_is_computed_as_if_its_frames_had_been_pushed_alone() -> None:
-    """All that listening does to a bidirectional stream is to cut it: each piece has the outputs that it has alone."""
+    """All that listening does to a bidirectional stream is to cut it: each piece has the outputs it has alone."""
     which, samples = model("bidirectional"), sound()
     frame_ms = which.front_end.frame_ms
     frames = which.front_end.step(which.front_end.start(), samples)
