@@ -58,7 +58,7 @@ def inputs(net: TrainableNetwork, random: np.random.Generator) -> Array:
     front = net.specification.front_end
     if isinstance(front, Tokens):
         return random.integers(0, len(front.vocabulary), (len(LENGTHS), LENGTHS.max()))
-    return random.normal(size=(len(LENGTHS), LENGTHS.max(), front.size))
+    return random.normal(size=(len(LENGTHS), LENGTHS.max(), front.frame_size))
 
 
 def check(net: TrainableNetwork, loss: Any = None, targets: Any = None) -> None:
@@ -84,7 +84,7 @@ def check(net: TrainableNetwork, loss: Any = None, targets: Any = None) -> None:
             flat[i] = saved
             numeric[i] = (sides[0] - sides[1]) / 2e-5
         analytic = gradients[name].reshape(-1)
-        error = np.linalg.norm(analytic - numeric) / max(1e-3, np.linalg.norm(numeric))
+        error = np.linalg.norm(analytic - numeric) / max(1e-3, float(np.linalg.norm(numeric)))
         assert error < 1e-6, name
         assert np.any(analytic)
 

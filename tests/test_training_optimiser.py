@@ -14,7 +14,7 @@ from ostinato.training import Adam, WarmupCosine
 
 def test_two_steps_by_hand() -> None:
     """Kingma and Ba 2015, algorithm 1: m = 0.1 g, v = 0.001 g^2, so the corrected first step is exactly the rate."""
-    w: dict[str, np.ndarray[Any, Any]] = {"w": np.array([1.0])}
+    w = {"w": np.array([1.0])}
     adam = Adam(0.1)
     adam.step(w, {"w": np.array([2.0])})
     assert w["w"][0] == pytest.approx(1 - 0.1, abs=1e-8)
@@ -28,7 +28,7 @@ def test_two_steps_by_hand() -> None:
 def test_many_steps_with_decay_and_clipping_follow_the_formula(dtype: type) -> None:
     random = np.random.default_rng(0)
     start = {"W": random.normal(size=(3, 4)), "b": random.normal(size=4)}
-    w = {name: a.astype(dtype) for name, a in start.items()}
+    w: dict[str, np.ndarray[Any, Any]] = {name: a.astype(dtype) for name, a in start.items()}
     expected = {name: a.copy() for name, a in start.items()}
     m, v = ({name: np.zeros_like(a) for name, a in start.items()} for _ in range(2))
     schedule = WarmupCosine(0.05, total=20, warmup=5)
