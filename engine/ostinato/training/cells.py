@@ -222,8 +222,8 @@ def gru_before_backward(
 
 @compiled
 def lstm_forward(
-    sums: Array, RT: Array, Rb: Array, P: Array, sizes: Array, offsets: Array, reverse: bool, y: Array, previous:
-    Array, c: Array, c_previous: Array,
+    sums: Array, RT: Array, Rb: Array, P: Array, sizes: Array, offsets: Array, reverse: bool, y: Array,
+    previous: Array, c: Array, c_previous: Array,
 ) -> None:  # fmt: skip
     """LSTM (gates i o f c; ``P`` [3 H] peepholes i o f, zeros without). ``sums`` becomes i o f g; ``c`` [N, H] cells.
 

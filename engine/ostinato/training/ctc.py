@@ -34,10 +34,13 @@ def _log_add3(a: float, b: float, c: float) -> float:
 def _one(logits: Array, labels: Array, blank: int, gradient: Array) -> float:
     """-log p(labels | logits [T, K]), its gradient into ``gradient`` [T, K] (zero if the labels cannot be emitted).
 
-    With l' the labels with blanks around each, S = 2 L + 1 long: alpha_t(s) = y_t(l'_s) (alpha_{t-1}(s) +
-    alpha_{t-1}(s - 1) + [l'_s neither blank nor l'_{s-2}] alpha_{t-1}(s - 2)), beta_t(s) likewise from the end but
-    without y_t(l'_s), so that alpha_t(s) beta_t(s) / p is the probability of passing s at t; d(-log p) / d logit_t(k)
-    = y_t(k) - sum over s with l'_s = k of alpha_t(s) beta_t(s) / p    (equations 6 to 16).
+    With l' the labels with blanks around each, S = 2 L + 1 long (equations 6 to 16):
+
+        alpha_t(s) = y_t(l'_s) (alpha_{t-1}(s) + alpha_{t-1}(s-1) + [l'_s not blank, not l'_{s-2}] alpha_{t-1}(s-2))
+        d(-log p) / d logit_t(k) = y_t(k) - sum over s with l'_s = k of alpha_t(s) beta_t(s) / p
+
+    beta_t(s) is alpha's like from the end, but without y_t(l'_s): alpha_t(s) beta_t(s) / p is then the probability of
+    passing s at t.
     """
     T, K = logits.shape
     S = 2 * labels.shape[0] + 1
