@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ostinato.cli.files import bundled_recording, transcript_beside
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -49,8 +51,8 @@ def test_wrong_usage_exits_with_2_and_says_what(ostinato: Run, arguments: list[s
     ("arguments", "complaint"),
     [
         (["inspect", "no-such-model"], "there is no model 'no-such-model'"),
-        (["listen", "no-such-model", "--file", "{text}"], "no-such-model"),
-        (["compare", "no-such-model", "--file", "{text}"], "no-such-model"),
+        (["listen", "no-such-model", "--file", str(bundled_recording())], "no-such-model"),
+        (["compare", "no-such-model"], "no-such-model"),
         (["listen", "digits-uni", "--file", "{text}"], "notes.wav"),
         (["compare", "digits-uni", "--file", "{text}"], "notes.wav"),
         (["inspect", "{text}"], "notes.wav"),
@@ -91,8 +93,6 @@ def test_the_doctor_finds_a_machine_that_passes_the_tests_well(ostinato: Run) ->
 
 
 def test_evaluate_counts_errors_by_folder(ostinato: Run, tmp_path: Path) -> None:
-    from ostinato.cli.files import bundled_recording
-
     recording = bundled_recording()
     (tmp_path / "voice").mkdir()
     (tmp_path / "voice" / recording.name).write_bytes(recording.read_bytes())
@@ -100,6 +100,6 @@ def test_evaluate_counts_errors_by_folder(ostinato: Run, tmp_path: Path) -> None
     done = ostinato("evaluate", "digits-bi", "--data", tmp_path, "--json", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
-    spoken = len(recording.with_suffix(".txt").read_text().split())
+    spoken = len((transcript_beside(recording) or "").split())
     assert figures["all"]["symbols"] == figures["by_folder"]["voice"]["symbols"] == spoken
     assert 0 <= figures["all"]["error_rate"] <= 0.5

@@ -1,0 +1,175 @@
+"""`ostinato listen` as a process: files, text, a running server, and a microphone through PortAudio for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import virtual_microphone
+
+from ostinato.cli.display import level_db, meter
+from ostinato.cli.files import bundled_recording, transcript_beside
+from ostinato.model import Network, write
+from ostinato.model.specification import Dense, Gru, Labels, OneHot, Softmax, Specification, Tokens
+from ostinato.pipeline.score import error_rate
+from ostinato.server import spawn_server
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+LISTEN = [sys.executable, "-c", "from ostinato.cli import main; main()", "listen"]
+TRANSCRIPT = (transcript_beside(bundled_recording()) or "").split()
+
+
+def words(output: str) -> list[str]:
+    """The symbols in plain output: lines such as '    0.82 s  five  17 ms'."""
+    return [line.split()[2] for line in output.splitlines() if re.match(r" *\d+\.\d\d s  \w+", line)]
+
+
+@pytest.mark.parametrize("model", ["digits-uni", "digits-bi"])
+def test_a_file_is_heard_line_by_line(ostinato: Run, model: str) -> None:
+    done = ostinato("listen", model, "--file", bundled_recording(), "--fast")
+    assert done.returncode == 0, done.stderr
+    assert error_rate(TRANSCRIPT, words(done.stdout)) <= 0.3
+    assert "heard" in done.stderr
+
+
+def test_json_lines_carry_kind_time_and_text_and_seconds_ends_early(ostinato: Run) -> None:
+    done = ostinato("listen", "digits-uni", "--file", bundled_recording(), "--json", "--seconds", "3")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events and all(event["kind"] == "symbol" and 0 < event["time_ms"] <= 3000 for event in events)
+    assert all(event["latency_ms"] > 0 for event in events)
+
+
+def test_a_running_server_is_used_and_an_absent_one_is_named(ostinato: Run) -> None:
+    with spawn_server(["digits-uni"]) as server:
+        done = ostinato("listen", "digits-uni", "--file", bundled_recording(), "--fast", "--connect", server.endpoint)
+        assert done.returncode == 0, done.stderr
+        assert words(done.stdout)
+        lost = ostinato("listen", "digits-bi", "--file", bundled_recording(), "--connect", server.endpoint)
+        assert lost.returncode == 1 and "no model 'digits-bi'" in lost.stderr
+        endpoint = server.endpoint
+    gone = ostinato("listen", "digits-uni", "--file", bundled_recording(), "--connect", endpoint)
+    assert gone.returncode == 1
+    assert "Traceback" not in gone.stderr and endpoint in gone.stderr
+
+
+def test_text_comes_from_standard_input(ostinato: Run, tmp_path: Path) -> None:
+    vocabulary = tuple("abcdefghijklmnopqrstuvwxyz ")
+    specification = Specification(
+        "mood", Tokens(vocabulary, unknown=26), (OneHot(27), Gru(27, 8), Dense(8, 2), Softmax(2)), Labels(("a", "b"))
+    )
+    write(tmp_path / "mood.safetensors", Network.random(specification))
+    done = ostinato("listen", "mood", "--text", "--models", tmp_path, stdin=None, input="hello\nthere\n")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len("hello\nthere\n")
+    audio = ostinato("listen", "mood", "--file", bundled_recording(), "--models", tmp_path)
+    assert audio.returncode == 1 and "--text" in audio.stderr
+
+
+def test_ctrl_c_ends_with_what_was_left(tmp_path: Path) -> None:
+    samples, rate = soundfile.read(bundled_recording(), dtype="float32")
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.tile(samples, 5), rate)
+    with subprocess.Popen(
+        [*LISTEN, "digits-uni", "--file", str(long)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _rest, complaints = process.communicate(timeout=30)
+    assert words(first)
+    assert process.returncode == 0, complaints
+    assert "heard" in complaints and "Traceback" not in complaints
+
+
+NO_PORTAUDIO = "raise OSError('PortAudio library not found')"
+NO_MICROPHONE = """
+class PortAudioError(Exception): pass
+class default: device = (-1, -1)
+def query_devices(): return []
+def get_portaudio_version(): return 0, "a stand-in"
+"""
+
+
+@pytest.mark.parametrize(("sounddevice", "cure"), [(NO_PORTAUDIO, "libportaudio2"), (NO_MICROPHONE, "plug one in")])
+def test_without_portaudio_or_microphone_the_cure_is_named(
+    ostinato: Run, tmp_path: Path, sounddevice: str, cure: str
+) -> None:
+    (tmp_path / "sounddevice.py").write_text(sounddevice)
+    bare = os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "160"}
+    done = ostinato("listen", "digits-uni", env=bare)
+    assert done.returncode == 1, done.stdout
+    assert cure in done.stderr and "Traceback" not in done.stderr
+    examined = ostinato("doctor", "--only", "audio", env=bare)
+    assert examined.returncode == 0 and "!" in examined.stdout
+    heard = ostinato("listen", "digits-uni", "--file", bundled_recording(), "--fast", env=bare)
+    assert heard.returncode == 0 and words(heard.stdout), "files need neither"
+
+
+def test_the_level_meter() -> None:
+    assert level_db(np.zeros(10, np.int16)) == level_db(np.zeros(0, np.float32)) == -np.inf
+    assert level_db(np.full(10, 0.1, np.float32)) == pytest.approx(-20, abs=1e-3)
+    assert level_db(np.full(10, -32768, np.int16)) == 0
+    assert meter(-np.inf).plain.count("█") == 0 and meter(0.0).plain.count("█") == 16
+    assert meter(-30.0).plain.count("█") == 8
+
+
+@pytest.mark.skipif(bool(virtual_microphone.missing()), reason=f"needs {virtual_microphone.missing()}")
+@pytest.mark.xdist_group("microphone")
+def test_digits_appear_while_a_recording_is_played_into_a_microphone(tmp_path: Path) -> None:
+    """The whole way: PulseAudio, ALSA, PortAudio, sounddevice, ZeroMQ, and back onto standard output."""
+    shown: list[tuple[float, str]] = []
+    with (
+        virtual_microphone.VirtualMicrophone(tmp_path) as microphone,
+        subprocess.Popen(
+            [*LISTEN, "digits-uni"],
+            env=microphone.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        lines = process.stdout
+
+        def read() -> None:
+            for line in lines:
+                shown.append((time.monotonic(), line))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            wait_for(lambda: microphone.being_recorded() or process.poll() is not None)
+            player = microphone.play(bundled_recording())
+            player.wait(30)
+            ended = time.monotonic()
+            wait_for(lambda: len(shown) >= len(TRANSCRIPT) - 2 or process.poll() is not None)
+        finally:
+            process.send_signal(signal.SIGINT)
+            reader.join(30)
+        assert process.stderr is not None
+        complaints = process.stderr.read()
+        assert process.wait(30) == 0, complaints
+    heard = words("".join(line for _, line in shown))
+    assert shown[0][0] < ended, "nothing was shown before the recording had been played"
+    assert error_rate(TRANSCRIPT, heard) <= 0.5, heard
+    assert "microphone" in complaints and "heard" in complaints
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
