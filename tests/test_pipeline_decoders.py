@@ -71,7 +71,7 @@ def test_outputs_are_copies() -> None:
     before = rows.copy()
     rows[:] = 0
     assert [event.kind for event in events] == ["output", "output"]
-    assert np.array_equal([event.values for event in events], before)
+    assert np.array_equal(np.array([event.values for event in events]), before)
     assert [event.time_ms for event in events] == [25.0, 35.0]
 
 
@@ -147,7 +147,7 @@ def test_end_of_speech(pattern: str, ends: list[tuple[int, float]]) -> None:
 
 def test_the_threshold_itself_is_speech() -> None:
     settings = EndOfSpeech(threshold=0.1, min_speech_ms=10, silence_ms=10)  # 0.1 is not a float32
-    assert len(run(settings, np.float32([[0.1], [0.0999]]))) == 1
+    assert len(run(settings, [[0.1], [0.0999]])) == 1
 
 
 @pytest.mark.parametrize(

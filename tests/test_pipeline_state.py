@@ -62,7 +62,8 @@ def test_empty_arrays() -> None:
 
 
 def damaged(**changes: Any) -> dict[str, Any]:
-    return wire(pack(state(Inner(1)))) | changes
+    fields: dict[str, Any] = wire(pack(state(Inner(1))))
+    return fields | changes
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,14 @@ def words(**changes: object) -> Tokens:
 
 
 def ids(front: Tokens, *pushes: str) -> list[int]:
-    state, got = front.start(), []
+    state = front.start()
+    got: list[int] = []
     for push in pushes:
         frames = front.step(state, front.check(push))
         assert frames.dtype == np.float32 and frames.shape == (len(frames), 1)
         got += frames[:, 0].astype(int).tolist()
-    return got + front.flush(state)[:, 0].astype(int).tolist()
+    got += front.flush(state)[:, 0].astype(int).tolist()
+    return got
 
 
 def test_characters() -> None:
@@ -152,8 +154,8 @@ def test_frames_pass() -> None:
         ([[0.0] * 3], DtypeError),
         (np.zeros((2, 4), np.float32), ShapeError),
         (np.zeros((1, 2, 3), np.float32), ShapeError),
-        (np.float32([[0, np.nan, 0]]), NotFiniteError),
-        (np.float32([[0, np.inf, 0]]), NotFiniteError),
+        (np.array([[0, np.nan, 0]], np.float32), NotFiniteError),
+        (np.array([[0, np.inf, 0]], np.float32), NotFiniteError),
     ],
 )
 def test_bad_frames_are_refused(data: object, error: type[InputError]) -> None:

@@ -4,7 +4,7 @@ Band-limited interpolation with a Kaiser-windowed sinc (Smith, *Digital Audio Re
 / up of the input, and weighs the samples around it by the filter taken there. The table of filter phases is exact
 where it is small; for odd pairs of rates it has 256 phases for each sample of the slower rate, interpolated linearly,
 so that no pair of rates needs more than 256 KB. Why not scipy.signal.upfirdn: it is exact only (a filter for 44,101
-Hz has 16,000 phases), takes three times as long here because its sums run one after the other, and importing
+Hz has 16,000 phases), takes ten times as long because its sums run one after the other, and importing
 scipy.signal costs half a second.
 
 The stop band begins at the slower rate's Nyquist frequency, 80 dB down; the pass band ends at 0.895 of it.
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import InputError
+from ostinato.kernels import warm_up
 from ostinato.kernels.audio import resample
 from ostinato.kernels.simd import LANES
 from ostinato.pipeline import state as snapshots
@@ -98,6 +99,7 @@ def check_rate(rate: object) -> int:
 @functools.lru_cache(maxsize=64)
 def resampler(source: int, target: int) -> Resampler:
     """The resampler from ``source`` Hz to ``target`` Hz."""
+    warm_up()
     common = math.gcd(source, target)
     up, down = target // common, source // common
     ratio = max(1.0, down / up)
