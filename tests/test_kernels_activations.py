@@ -1,0 +1,147 @@
+"""Our own activations against float64 and mpmath, over the whole range of float32."""
+
+from __future__ import annotations
+
+import itertools
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+import pytest
+import reference
+
+from ostinato.kernels import activations, arrays
+from ostinato.model.specification import Activation
+
+Floats = npt.NDArray[np.float32]
+LARGEST = np.float32(np.finfo(np.float32).max)
+ODD = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1e-39, -1e-39, LARGEST, -LARGEST], np.float32)
+
+
+def everywhere(step: int = 9973) -> Floats:
+    """float32 bit patterns, evenly spread: all exponents, both signs, NaNs too; and the odd ones."""
+    patterns = np.arange(0, 1 << 32, step, dtype=np.uint64).astype(np.uint32)
+    return np.concatenate([patterns.view(np.float32), ODD])
+
+
+def ulps(found: Floats, exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Distance in units in the last place of the exact value; 0 where both are the same infinity or NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = exact.astype(np.float32)
+        same = (found == rounded) | (np.isnan(found) & np.isnan(rounded))
+        distance: npt.NDArray[np.float64] = np.abs(found.astype(np.float64) - exact) / np.abs(np.spacing(rounded))
+    return np.where(same, 0.0, distance)
+
+
+@pytest.mark.parametrize("name", activations.NAMES)
+def test_values_over_all_floats(name: str) -> None:
+    for alpha, beta in [(None, None)] if name in ("tanh", "sigmoid") else [(None, None), (0.75, -0.5)]:
+        x = everywhere()
+        found = arrays.activate(name, x, alpha, beta)
+        with np.errstate(all="ignore"):
+            want = reference.activate(Activation(name, alpha, beta), x.astype(np.float64))  # type: ignore[arg-type]
+            narrow = want.astype(np.float32)
+            error = np.abs(found - want) / np.maximum(1, np.abs(want))
+        infinite = np.isinf(narrow) | np.isnan(narrow)
+        infinite |= np.abs(np.nan_to_num(want)) >= LARGEST  # rounding decides
+        assert np.nanmax(np.where(infinite, 0, error)) <= 3e-7
+        strange = np.isnan(x) | np.isinf(x)
+        np.testing.assert_array_equal(found[strange], narrow[strange])
+
+
+@pytest.mark.parametrize("name", activations.NAMES)
+def test_nan_stays_nan(name: str) -> None:
+    assert np.isnan(arrays.activate(name, [np.nan] * 17)).all()
+
+
+def test_bounded_activations_stay_within_bounds() -> None:
+    x = everywhere()
+    x = x[~np.isnan(x)]
+    assert np.abs(arrays.activate("tanh", x)).max() == 1
+    assert arrays.activate("sigmoid", x).min() == 0
+    assert arrays.activate("sigmoid", x).max() == 1
+    assert np.abs(arrays.activate("softsign", x)).max() == 1
+
+
+def test_tanh_is_odd_and_exact_near_zero() -> None:
+    x = everywhere()
+    x = x[~np.isnan(x)]
+    np.testing.assert_array_equal(arrays.activate("tanh", -x), -arrays.activate("tanh", x))
+    small = x[np.abs(x) < 1e-4]
+    assert ulps(arrays.activate("tanh", small), np.tanh(small.astype(np.float64))).max() <= 2
+
+
+def test_exp_over_all_floats() -> None:
+    x = everywhere()
+    with np.errstate(all="ignore"):
+        assert ulps(arrays.exp(x), np.exp(x.astype(np.float64))).max() <= 2
+
+
+def test_log_over_all_floats() -> None:
+    x = everywhere()
+    with np.errstate(all="ignore"):
+        exact = np.log(x.astype(np.float64))
+    assert ulps(arrays.log(x), exact).max() <= 2
+    assert arrays.log([0.0]) == -np.inf
+    assert np.isnan(arrays.log([-1e-45, -1.0, -np.inf])).all()
+
+
+def test_log_and_exp_where_cancellation_would_show() -> None:
+    """Around 1 and 0, against arithmetic of 40 digits."""
+    one = np.float32(1)
+    near = np.array([one + k * np.spacing(one) for k in range(-40, 40)], np.float32)
+    with mpmath.workdps(40):
+        logarithms = np.array([float(mpmath.log(float(v))) for v in near])
+        powers = np.array([float(mpmath.exp(float(v) - 1)) for v in near])
+    assert ulps(arrays.log(near), logarithms).max() <= 2
+    assert ulps(arrays.exp(near - one), powers).max() <= 2
+
+
+def test_tanh_against_forty_digits() -> None:
+    x = np.geomspace(1e-6, 12, 400).astype(np.float32)
+    with mpmath.workdps(40):
+        exact = np.array([float(mpmath.tanh(float(v))) for v in x])
+    assert np.abs(arrays.activate("tanh", x) / exact - 1).max() <= 4e-7
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 100])
+def test_a_value_does_not_depend_on_its_place(length: int) -> None:
+    x = np.random.default_rng(length).standard_normal(length).astype(np.float32)
+    for function in (arrays.exp, lambda v: arrays.log(np.abs(v)), lambda v: arrays.activate("softplus", v)):
+        alone = np.array([function(v) for v in x], np.float32)
+        np.testing.assert_array_equal(function(x).view(np.uint32), alone.view(np.uint32))
+
+
+def test_shapes_are_kept_and_the_input_too() -> None:
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    before = x.copy()
+    assert arrays.exp(x).shape == (2, 3, 4)
+    np.testing.assert_array_equal(x, before)
+    assert arrays.log(np.float32(1)).shape == ()
+
+
+def test_an_unknown_activation_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="unknown activation 'gelu'"):
+        arrays.activate("gelu", [1.0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "inputs", "outputs"), [*itertools.product((1, 2, 3, 5, 67), (1, 40, 257), (1, 16, 25, 80))]
+)
+def test_multiply(rows: int, inputs: int, outputs: int) -> None:
+    rng = np.random.default_rng(rows * inputs * outputs)
+    matrix, bias = rng.standard_normal((inputs, outputs)), rng.standard_normal(outputs)
+    x = rng.standard_normal((rows, inputs)).astype(np.float32)
+    packed = arrays.pack_matrix(matrix, bias)
+    found = arrays.multiply(packed, x)
+    exact = x.astype(np.float64) @ matrix.astype(np.float32) + bias.astype(np.float32)
+    np.testing.assert_allclose(found, exact, atol=2e-6 * inputs, rtol=0)
+    for r in range(rows):
+        np.testing.assert_array_equal(arrays.multiply(packed, x[r : r + 1])[0], found[r])
+
+
+def test_multiply_refuses_rows_that_do_not_fit() -> None:
+    packed = arrays.pack_matrix(np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"is not \[n, 3\]"):
+        arrays.multiply(packed, np.ones((5, 4), np.float32))
+    assert arrays.multiply(packed, np.ones((0, 3), np.float32)).shape == (0, 2)
