@@ -241,6 +241,11 @@ def test_writing_refuses_what_reading_would(tmp_path: Path) -> None:
     with pytest.raises((BadModelFileError, TypeError)):
         model.write(tmp_path / "odd.safetensors", Network.random(odd))
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BadModelFileError, match="cannot be written"):
+        model.write(tmp_path / "no folder" / "it.safetensors", network)
+    (tmp_path / "taken.safetensors").mkdir()
+    with pytest.raises(BadModelFileError, match="cannot be written"):
+        model.write(tmp_path / "taken.safetensors", network)
 
 
 def test_a_failed_write_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -329,3 +329,23 @@ def test_an_idle_stream_costs_a_few_kilobytes(specification: Specification) -> N
         assert tracemalloc.get_traced_memory()[0] / len(streams) < 4000
     finally:
         tracemalloc.stop()
+
+
+PLAIN: list[Specification] = [
+    Specification("no layers", Frames(3), (), Outputs()),
+    Specification("no state", Frames(3), (Dense(3, 2), Softmax(2)), Outputs()),
+    Specification("softmax alone", Frames(3), (Softmax(3),), Outputs()),
+]
+
+
+@pytest.mark.parametrize("specification", PLAIN, ids=lambda s: s.name)
+def test_models_without_state_or_layers_stream_too(specification: Specification) -> None:
+    model = make(specification)
+    data = signal(specification, 9, 1)
+    with model.stream() as stream:
+        events = stream.push(data[:4])
+        with model.restore(stream.snapshot()) as restored:
+            events += restored.push(data[4:]) + restored.flush()
+    assert bits(events) == bits(whole(model, data)) and len(events) == 9
+    if specification.name == "no layers":
+        assert b"".join(e.values.tobytes() for e in events if e.values is not None) == data.tobytes()

@@ -79,7 +79,10 @@ def write(path: str | os.PathLike[str], network: Network) -> None:
     if Specification.from_json(text) != network.specification:
         raise BadModelFileError(f"{path}: the specification does not survive JSON: its fields are of wrong types")
     # In the target's folder, so that the rename stays within one file system and is atomic.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise BadModelFileError(f"{path}: cannot be written: {error.strerror or error}") from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -92,8 +95,10 @@ def write(path: str | os.PathLike[str], network: Network) -> None:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)  # mkstemp makes private files
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError | SafetensorError):
+            raise BadModelFileError(f"{path}: cannot be written: {error}") from error
         raise
 
 

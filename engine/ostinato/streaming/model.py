@@ -45,6 +45,10 @@ class Model:
         self.direction = specification.direction
         self.front_end: Any = make_front_end(specification.front_end, network.weights)
         self.decoder: Any = self.decoder_for(None)
+        self.runner = Runner(network.program)
+        """What computes."""
+        self.states = StatePool(network.program, max_streams)
+        """The recurrent states of the open streams."""
 
     @property
     def delay(self) -> Delay:
@@ -61,16 +65,6 @@ class Model:
         """Input units (samples at the model's own rate, frames, tokens) in 1 ms. A token counts as 1 ms."""
         settings = self.network.specification.front_end
         return settings.sample_rate / 1000 if isinstance(settings, LogMel) else 1 / settings.frame_ms
-
-    @cached_property
-    def runner(self) -> Runner:
-        """What computes; made when first asked for."""
-        return Runner(self.network.program)
-
-    @cached_property
-    def states(self) -> StatePool:
-        """The recurrent states of the open streams."""
-        return StatePool(self.network.program, self.max_streams)
 
     @cached_property
     def speech_energy(self) -> SpeechEnergy:

@@ -20,7 +20,7 @@ class StatePool:
         self.rows = program.new_states(capacity)
         self._unused = 0
         self._released: list[int] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close a stream in the middle of `acquire`
 
     def acquire(self) -> int:
         """A slot of one's own. Raises CapacityError when all are taken."""

@@ -88,7 +88,7 @@ class Stream:
         self._decoder_state: Any = self._decoder.start()
         self._queue = FrameQueue(model.front_end.frame_size)
         self._runs: list[UtteranceRun] = []
-        self._slot = model.states.acquire() if self.causal else -1
+        self._slot = model.states.acquire()  # a bidirectional stream takes its place too, and leaves the row alone
         self.closed = False
 
     # --- what everybody uses ----------------------------------------------------------------------------------------
@@ -178,8 +178,7 @@ class Stream:
         if not self.closed:
             self.closed = True
             self._runs.clear()
-            if self.causal:
-                self.model.states.release(self._slot)
+            self.model.states.release(self._slot)
 
     def __enter__(self) -> Self:
         return self
