@@ -21,7 +21,7 @@ from ostinato_client import Client, Stream
 
 CHUNK_MS = 20.0
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-REPEATS = 5
+REPEATS = 9
 SHOWN = ("symbol", "label", "class")
 TIMEOUT_S = 30.0
 
