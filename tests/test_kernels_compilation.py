@@ -1,0 +1,253 @@
+"""How kernels are compiled: for which targets, into what instructions, where they are kept, what is said about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numba.core.codegen import get_host_cpu_features
+from numba.core.runtime import _nrt_python, rtsys
+from test_kernels_cells import random_weights
+
+from ostinato.kernels import _jit, cells, product, warm_up
+from ostinato.kernels.program import bind
+from ostinato.model.compile import compile_network
+from ostinato.model.specification import Dense, Frames, Gru, Lstm, Outputs, Rnn, Softmax, Specification
+
+TESTS = Path(__file__).parent
+HASWELL = (
+    "+64bit,+avx,+avx2,+bmi,+bmi2,+cmov,+cx16,+cx8,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,+popcnt,+sse,+sse2"
+    ",+sse3,+sse4.1,+sse4.2,+ssse3"
+)
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+GOLDEN = "6f07682d90e9edb8561162c8749f21304c9bc4946c26656d2baa857eed796b01"
+
+
+def python(*arguments: str, timeout: float = 110, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=True,
+    )
+
+
+# --- bits and instructions ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["host", "avx2", "generic"])
+def test_the_bits_do_not_depend_on_the_processor(target: str) -> None:
+    """The digest is written here: it was the same on every machine and target tried."""
+    forced = {
+        "host": {},
+        "avx2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": HASWELL},
+        "generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+    }[target]
+    host = get_host_cpu_features().split(",")
+    if target != "host" and not X86:
+        pytest.skip("targets of x86-64")
+    if target == "avx2" and not {"+avx2", "+fma"} <= set(host):
+        pytest.skip("this processor has no AVX2")
+    found = python(str(TESTS / "golden_bits.py"), **forced)
+    assert found.stdout.strip() == GOLDEN
+
+
+def assembly(symbol: str) -> str:
+    """A routine's machine code for this host, compiled anew."""
+    routine = next(routine for routine, name in _jit._routines if name == symbol)
+    dispatcher = numba.njit(nogil=True, **_jit._OPTIONS)(routine._pyfunc)
+    dispatcher.compile(routine._sig.args)
+    (text,) = dispatcher.inspect_asm().values()
+    return str(text)
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        f"{product.__name__}.{'_rows_wide' if product.WIDE else '_rows_narrow'}",
+        f"{product.__name__}._one_row",
+        f"{cells.__name__}.gru_after",
+        f"{cells.__name__}.lstm_peepholes",
+    ],
+)
+def test_vector_code_is_vector_code(symbol: str) -> None:
+    if not X86 or "+fma" not in get_host_cpu_features().split(","):
+        pytest.skip("no fused multiply-add on this processor")
+    warm_up()
+    fused = re.findall(r"\tvfn?m(?:add|sub)\d+([ps])s\t(.*)", assembly(symbol))
+    assert fused
+    register = "%zmm" if product.WIDE else "%ymm"
+    assert all(kind == "p" and register in operands for kind, operands in fused)
+
+
+def test_the_widest_tile_keeps_its_sums_in_registers() -> None:
+    """No sum is stored and loaded again between two multiply-adds."""
+    if not product.WIDE:
+        pytest.skip("no AVX-512 on this processor")
+    text = assembly(f"{product.__name__}._rows_wide")
+    loops = [block for block in re.split(r"\n(?=\.LBB)", text) if block.count("vfmadd") == 16]
+    assert loops, "the loop of the 4 x 4 tile"
+    for loop in loops:
+        assert not re.search(r"vmov\w+\t%zmm\d+, .*\(", loop)
+
+
+# --- what a step costs besides arithmetic ---------------------------------------------------------------------------
+
+
+def everything() -> Any:
+    """A bound call of a program with all kinds of operations."""
+    layers = (
+        Gru(9, 33),
+        Gru(33, 20, reset="before"),
+        Lstm(20, 20, peepholes=True),
+        Rnn(20, 8),
+        Dense(8, 5),
+        Softmax(5),
+    )
+    specification = Specification("x", Frames(9), layers, Outputs())
+    made = compile_network(specification, random_weights(specification, 0))
+    sizes = np.array([6, 6, 2], np.int64)
+    return bind(made, made.new_states(6), np.arange(6), sizes, made.new_rows(14))
+
+
+def test_a_step_allocates_nothing() -> None:
+    call = everything()
+    call()
+    enabled = _nrt_python.memsys_stats_enabled()
+    _nrt_python.memsys_enable_stats()
+    try:
+        before = rtsys.get_allocation_stats()
+        tracemalloc.start()
+        call()
+        tracemalloc.reset_peak()
+        start = tracemalloc.get_traced_memory()[0]
+        for _ in range(100):
+            call()
+        peak = tracemalloc.get_traced_memory()[1]
+        assert rtsys.get_allocation_stats() == before
+        assert peak - start < 512, "nothing that grows with frames, streams or sizes"
+    finally:
+        tracemalloc.stop()
+        if not enabled:
+            _nrt_python.memsys_disable_stats()
+
+
+def test_a_step_releases_the_gil() -> None:
+    """Another thread runs while one computes. Threads here switch only where one lets go."""
+    specification = Specification("x", Frames(64), (Gru(64, 256),), Outputs())
+    made = compile_network(specification, random_weights(specification, 0))
+    call = bind(made, made.new_states(1), np.zeros(1, np.int64), np.ones(20_000, np.int64), made.new_rows(20_000))
+    running = finished = False
+
+    def compute() -> None:
+        nonlocal running, finished
+        running = True
+        call()
+        finished = True
+
+    seen = 0
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        thread = threading.Thread(target=compute)
+        thread.start()
+        while not finished:
+            seen += running
+            time.sleep(0)
+        thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert seen > 1
+
+
+# --- the cache ------------------------------------------------------------------------------------------------------
+
+WARM_UP = "from ostinato.kernels import warm_up; warm_up()"
+COUNT = (
+    "import ostinato.kernels._jit as j; j.warm_up(); "
+    "print(sum(r.cache_hits for r, _ in j._routines) + sum(sum(k.stats.cache_hits.values()) for k, _ in j._kernels), "
+    "len(j._routines) + len(j._kernels))"
+)
+
+
+def test_the_first_start_tells_how_far_it_is_and_the_next_only_loads(tmp_path: Path) -> None:
+    first = python("-c", COUNT, XDG_CACHE_HOME=str(tmp_path))
+    hits, count = map(int, first.stdout.split())
+    assert hits == 0
+    assert re.search(rf"compiling for this CPU, only this once: \d+ of {count} functions", first.stderr)
+    assert f"compiled {count} functions in" in first.stderr
+    (directory,) = (tmp_path / "ostinato").iterdir()
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert directory.parent.stat().st_mode & 0o777 == 0o700
+
+    second = python("-c", COUNT, XDG_CACHE_HOME=str(tmp_path))
+    assert second.stdout.split() == [str(count), str(count)]
+    assert second.stderr == ""
+
+
+def test_importing_compiles_nothing(tmp_path: Path) -> None:
+    imported = "import ostinato.kernels.program, ostinato.model.compile, ostinato.kernels.arrays as a; "
+    found = python("-c", imported + "print(a._apply.signatures)", XDG_CACHE_HOME=str(tmp_path))
+    assert found.stdout.strip() == "[]"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+def test_a_directory_that_others_can_write_is_refused(
+    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert _jit._cache_directory() is not None
+    assert capsys.readouterr().err == ""
+    (tmp_path / "ostinato").chmod(mode)
+    assert _jit._cache_directory() is None
+    said = capsys.readouterr().err
+    assert str(tmp_path / "ostinato") in said
+    assert "Cure" in said
+
+
+def test_a_link_instead_of_a_directory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "ostinato").symlink_to(tmp_path / "elsewhere")
+    assert _jit._cache_directory() is None
+    assert "not a directory of ours" in capsys.readouterr().err
+
+
+def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert _jit._cache_directory() is None
+
+
+def test_changed_sources_get_another_directory_and_old_ones_ar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = []
+    for number in range(_jit._KEPT_CACHES + 2):
+        monkeypatch.setattr(_jit, "_digest", lambda number=number: f"{number:016d}")
+        directory = _jit._cache_directory()
+        assert directory is not None
+        (directory / "kernel.nbc").write_text("")
+        os.utime(directory, (number, number))
+        found.append(directory)
+    kept = sorted((tmp_path / "ostinato").iterdir())
+    assert found[-1] in kept
+    assert len(kept) == _jit._KEPT_CACHES

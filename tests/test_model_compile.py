@@ -1,0 +1,51 @@
+"""How a specification is laid out as a program."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_kernels_cells import random_weights
+
+from ostinato.model.compile import compile_network
+from ostinato.model.specification import Dense, Frames, Gru, Lstm, OneHot, Outputs, Softmax, Specification, Tokens
+
+
+def test_regions_and_states_are_whole_vectors_and_hold_everything() -> None:
+    layers = (Gru(19, 25), Lstm(25, 7, direction="bidirectional"), Dense(14, 3), Softmax(3))
+    specification = Specification("x", Frames(19), layers, Outputs())
+    program = compile_network(specification, random_weights(specification, 0))
+    assert program.row_size % 16 == program.state_size % 16 == 0
+    assert program.input.size == 19
+    assert program.output.size == 3
+    assert program.state_size == 32 + 2 * (16 + 16)
+    assert program.backward == (False, False, True, False, False)
+    assert program.weights.ctypes.data % 64 == 0
+    assert program.new_rows(3).ctypes.data % 64 == program.new_states(3).ctypes.data % 64 == 0
+
+
+def test_a_program_cannot_be_changed() -> None:
+    specification = Specification("x", Frames(3), (Dense(3, 2),), Outputs())
+    weights = random_weights(specification, 0)
+    program = compile_network(specification, weights)
+    for array in (program.weights, program.operations):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    before = program.weights.copy()
+    weights["layers.0.W"][:] = 7
+    np.testing.assert_array_equal(program.weights, before)
+
+
+def test_one_hot_costs_no_operation_and_no_region() -> None:
+    front = Tokens(tuple(map(str, range(1000))))
+    specification = Specification("x", front, (OneHot(1000), Gru(1000, 16)), Outputs())
+    program = compile_network(specification, random_weights(specification, 0))
+    assert len(program.backward) == 1
+    assert program.row_size < 100
+
+
+def test_a_missing_weight_is_named() -> None:
+    specification = Specification("x", Frames(3), (Gru(3, 2),), Outputs())
+    weights = random_weights(specification, 0)
+    del weights["layers.0.forward.Rb"]
+    with pytest.raises(KeyError, match=r"layers\.0\.forward\.Rb"):
+        compile_network(specification, weights)
