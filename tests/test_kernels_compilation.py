@@ -236,9 +236,7 @@ def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path, monkeypatch: p
     assert _jit._cache_directory() is None
 
 
-def test_changed_sources_get_another_directory_and_old_ones_ar(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_old_caches_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = []
     for number in range(_jit._KEPT_CACHES + 2):
