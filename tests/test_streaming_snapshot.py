@@ -152,6 +152,7 @@ FORGED: list[Any] = [
     *("", "outputs", b"", bytes(64), [], {}, [1, 2]),
     {"shape": [1 << 40, 2], "data": b""},
     {"shape": [2, 2], "data": bytes(16)},
+    {"shape": [0, (1 << 63) - 1], "data": b""},
 ]
 
 

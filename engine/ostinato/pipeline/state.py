@@ -119,7 +119,10 @@ def _unpack_array(spec: ArraySpec, raw: Any, where: str) -> npt.NDArray[Any]:
     dtype = np.dtype(spec.dtype)
     if not isinstance(data, bytes) or len(data) != math.prod(shape) * dtype.itemsize:
         raise SnapshotError(f"{where} does not hold as many values as its shape says: the snapshot is damaged")
-    array = np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        array = np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    except ValueError as error:  # nothing by too much, such as [0, 2^63 - 1]
+        raise SnapshotError(f"{where} has a shape that no array has: the snapshot is damaged") from error
     if not np.isfinite(array).all():
         raise SnapshotError(f"{where} holds values that are not finite: the snapshot is damaged")
     return array
