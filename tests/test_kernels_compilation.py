@@ -197,6 +197,14 @@ def test_the_first_start_tells_how_far_it_is_and_the_next_only_loads(tmp_path: P
     assert second.stdout.split() == [str(count), str(count)]
     assert second.stderr == ""
 
+    files = sorted(directory.iterdir())
+    for damaged in (next(f for f in files if f.suffix == ".nbi"), [f for f in files if f.suffix == ".nbc"][-1]):
+        damaged.write_bytes(damaged.read_bytes()[:30])
+    third = python("-c", COUNT, XDG_CACHE_HOME=str(tmp_path))
+    assert third.stdout.split() == [str(count - 2), str(count)]
+    fourth = python("-c", COUNT, XDG_CACHE_HOME=str(tmp_path))
+    assert fourth.stdout.split() == [str(count), str(count)]
+
 
 def test_importing_compiles_nothing(tmp_path: Path) -> None:
     imported = "import ostinato.kernels.program, ostinato.model.compile, ostinato.kernels.arrays as a; "

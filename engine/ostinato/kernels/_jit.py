@@ -14,6 +14,7 @@ Numba itself keys by CPU.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -175,6 +176,24 @@ class _Cache(FunctionCache):
 
         self._impl_class = Located
         super().__init__(function)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # a damaged file, whatever it makes of unpickling, is no file: compile and write it again
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(OSError):  # a full disk only costs the next start's time
+            self.flush_if_damaged()
+            super().save_overload(sig, data)
+
+    def flush_if_damaged(self) -> None:
+        """Start the index anew if it cannot be read."""
+        try:
+            self._cache_file._load_index()
+        except Exception:
+            self.flush()
 
 
 def _digest() -> str:
