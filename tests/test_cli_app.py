@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from ostinato.cli.files import bundled_recording, transcript_beside
+from ostinato.cli.selftest import promises_kept
+from ostinato.events import Event
+from ostinato.model.specification import Frames
+from ostinato.streaming import Model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -90,6 +98,35 @@ def test_the_doctor_finds_a_machine_that_passes_the_tests_well(ostinato: Run) ->
     done = ostinato("doctor")
     assert done.returncode == 0, done.stdout
     assert "the same bits" in done.stdout and "loopback come back" in done.stdout
+
+
+@dataclasses.dataclass
+class Careless:
+    """A model whose streams break a promise: the length of a piece, or the company, shows in the outputs."""
+
+    fault: str
+    direction: str = "unidirectional"
+    network: Any = dataclasses.field(
+        default_factory=lambda: SimpleNamespace(specification=SimpleNamespace(front_end=Frames(2)))
+    )
+
+    def stream(self, decoder: str) -> Any:
+        def push(data: Any) -> list[Event]:
+            values = np.array([len(data) if self.fault == "pieces" else 1], np.float32)
+            return [Event("output", 0, 0.0, values=values)] if self.fault == "pieces" else []
+
+        end = [] if self.fault in ("pieces", "silence") else [Event("output", 0, 0.0, values=np.ones(1, np.float32))]
+        return SimpleNamespace(push=push, flush=lambda: end, accept=lambda data: None, close=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"), [("pieces", "in pieces"), ("silence", "no output"), ("company", "among 5")]
+)
+def test_the_self_test_notices_broken_promises(monkeypatch: pytest.MonkeyPatch, fault: str, complaint: str) -> None:
+    blurred = [Event("output", 0, 0.0, values=np.full(1, 2, np.float32))]
+    monkeypatch.setattr("ostinato.cli.selftest.advance", lambda streams: [blurred for _ in streams])
+    found = promises_kept(cast(Model, Careless(fault)))
+    assert found is not None and complaint in found
 
 
 def test_evaluate_counts_errors_by_folder(ostinato: Run, tmp_path: Path) -> None:

@@ -152,20 +152,20 @@ def table(result: dict[str, Any]) -> Table:
         f"one thread; this processor does at most {found['fma_gmacs']:.0f} GMAC/s and reads "
         f"{found['l1_gbs']:.0f} / {found['l2_gbs']:.0f} / {found['l3_gbs']:.0f} GB/s from L1 / L2 / L3"
     )
-    shown = Table(title="Microseconds a call", caption=caption)
-    for heading in ("cell", "B", "frames", "ours", "ONNX Runtime", "times faster", "GMAC/s", "of the limit"):
-        shown.add_column(heading, justify="left" if heading == "cell" else "right")
+    shown = Table(title="Microseconds a call", caption=caption, box=None, pad_edge=False)
+    for heading in ("cell", "B", "frames", "ours", "ONNX RT", "faster", "GMAC/s", "limit"):
+        shown.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=True)
     for row in result["rows"]:
         stack = f" x {row['layers']}" if row["layers"] > 1 else ""
-        way = "" if row["direction"] == "forward" else f" {row['direction']}"
+        way = " bi" if row["direction"] == "bidirectional" else ""
         peer = row["peers"].get("onnxruntime")
         shown.add_row(
             f"{row['cell']} {row['input']} → {row['hidden']}{stack}{way}",
             str(row["batch"]),
             str(row["frames"]),
             f"{row['ours_us']:.2f}",
-            "not installed" if peer is None else f"{peer:.2f}",
-            "" if peer is None else f"{peer / row['ours_us']:.2f}",
+            "–" if peer is None else f"{peer:.2f}",
+            "" if peer is None else f"{peer / row['ours_us']:.2f} x",
             f"{row['gmacs']:.1f}",
             f"{row['share_of_limit']:.0%}",
         )
