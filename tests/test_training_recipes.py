@@ -174,16 +174,6 @@ def test_labels_and_transcripts() -> None:
     assert words.digits_of("Zero oh well nine") == [0, 0, 9]
 
 
-@given(st.lists(st.integers(0, 3), max_size=8), st.lists(st.integers(0, 3), max_size=8))
-@settings(deadline=None)
-def test_edit_distance_is_a_distance(a: list[int], b: list[int]) -> None:
-    distance = words.edit_distance(a, b)
-    assert distance == words.edit_distance(b, a)
-    assert (distance == 0) == (a == b)
-    assert abs(len(a) - len(b)) <= distance <= max(len(a), len(b))
-    assert words.edit_distance([1, *a], [1, *b]) == distance
-
-
 def test_stacking_is_the_front_ends() -> None:
     samples = tone(0.7) + np.random.default_rng(0).normal(0, 0.01, int(0.7 * 16000)).astype(np.float32)
     settings_ = dataclasses.replace(compose.FRONT_END, normalise=False)

@@ -214,7 +214,7 @@ def digits(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the training set is kept.", file_okay=False)
     ] = Path("data/digits"),
-    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 8000,
+    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 9000,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     real: Annotated[
         list[Path] | None,

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ostinato.model.network import Network
+from ostinato.pipeline.score import edit_distance
 from ostinato.streaming import Model
 from ostinato.training.recipes.real import SELECTION, Item
-from ostinato.training.recipes.words import DIGITS, SYMBOLS, edit_distance
+from ostinato.training.recipes.words import DIGITS, SYMBOLS
 
 Progress = Callable[[str, int, int], None]
 

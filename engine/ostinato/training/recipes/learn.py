@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ostinato.model.specification import Ctc, Dense, Gru, Layer, Softmax, Specification
+from ostinato.pipeline.score import edit_distance
 from ostinato.training.batching import Batch, bucketed, pad
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes.compose import FRONT_END, Example
-from ostinato.training.recipes.words import SYMBOLS, edit_distance, labels
+from ostinato.training.recipes.words import SYMBOLS, labels
 
 Array: TypeAlias = NDArray[np.float32]
 Rng: TypeAlias = np.random.Generator

@@ -57,13 +57,3 @@ def digits_of(text: str) -> list[int]:
     """The digits of a transcript; ``oh`` counts as zero, other words are left out."""
     names = {name: digit for digit, name in enumerate(DIGITS)} | {OH: 0}
     return [names[word] for word in text.lower().split() if word in names]
-
-
-def edit_distance(wanted: Sequence[object], got: Sequence[object]) -> int:
-    """Fewest substitutions, insertions and deletions that turn one sequence into the other (Levenshtein 1966)."""
-    row = list(range(len(got) + 1))
-    for i, a in enumerate(wanted, 1):
-        diagonal, row[0] = row[0], i
-        for j, b in enumerate(got, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
-    return row[-1]
