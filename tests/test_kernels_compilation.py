@@ -238,10 +238,21 @@ def test_a_link_instead_of_a_directory_is_refused(
     assert "not a directory of ours" in capsys.readouterr().err
 
 
-def test_without_a_place_for_it_there_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_place_for_it_there_is_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert _jit._cache_directory() is None
+    assert "XDG_CACHE_HOME" in capsys.readouterr().err
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "expanduser", _homeless)
+    assert _jit._cache_directory() is None
+    assert "home" in capsys.readouterr().err
+
+
+def _homeless(_path: Path) -> Path:
+    raise RuntimeError("Could not determine home directory.")
 
 
 def test_old_caches_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

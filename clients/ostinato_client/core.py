@@ -113,10 +113,13 @@ class Core:
 
     def open(self, request: wire.Open) -> Steps[StreamCore]:
         """Open a stream."""
+        frames = wire.encode_open(request)
+        for frame in frames:
+            wire.decode_request(frame)  # the server's answer to a wrong field names no stream: it would end them all
         stream = StreamCore(request, self._send)
         self.streams[stream.id] = stream
         try:
-            for frame in wire.encode_open(request):
+            for frame in frames:
                 self._send(stream, frame)
             while stream.opened is None:
                 yield stream

@@ -103,5 +103,5 @@ def late(endpoint: str, seconds: float, what: str, alive: bool, call: Call) -> O
             f"the server at {endpoint} is alive, but did not {what} in {seconds:g} s: allow more time with timeout="
         )
     return ConnectionLostError(
-        f"no server at {endpoint} did {what} in {seconds:g} s: is it running, and is that its address?"
+        f"no server answers at {endpoint}: it did not {what} in {seconds:g} s; is it running, at that address?"
     )

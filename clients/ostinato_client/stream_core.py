@@ -215,8 +215,8 @@ class StreamCore(Call):
             raise DtypeError(f"push takes a NumPy array or a str, not {type(data).__name__}")
         if str(data.dtype) not in wire.DTYPES:
             raise DtypeError(f"push takes no arrays of {data.dtype}: use int16 or float32")
-        if data.ndim == 0:
-            raise ShapeError("push takes an array of at least one dimension")
+        if not 1 <= data.ndim <= 4:
+            raise ShapeError(f"push takes an array of one to four dimensions, not {data.ndim}")
         row_bytes = data[:1].nbytes if len(data) else 1
         if row_bytes > _PAYLOAD_BYTES:
             raise TooLargeError(f"one frame of {row_bytes} bytes does not fit a message of {_PAYLOAD_BYTES}")

@@ -51,7 +51,9 @@ class Transport:
             socket.connect(self.core.endpoint)
         except zmq.ZMQError as error:
             self.close()
-            raise ConnectionLostError(f"cannot connect to {self.core.endpoint!r}: {error}") from error
+            raise ConnectionLostError(
+                f"cannot connect to {self.core.endpoint!r}, which is no address: write it as tcp://127.0.0.1:7077"
+            ) from error
         self._heard = self._beat = time.monotonic()
         self._message: float | None = None
         self.generation += 1

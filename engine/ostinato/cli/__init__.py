@@ -21,3 +21,9 @@ def main() -> None:
         # What read our output has gone (`ostinato ... | head`): nothing is left to say, nor a way to say it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        # A user's file that cannot be read or written: no permission, no room, another thing than a file.
+        if error.filename is None:
+            raise
+        complain(f"{error.filename}: {error.strerror}: check the path, its permissions and the room on the disk")
+        sys.exit(1)

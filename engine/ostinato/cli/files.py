@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -33,7 +34,7 @@ def read_audio(path: Path) -> tuple[npt.NDArray[np.float32], int]:
     with FileSource(path) as source:
         samples = source.read()
         if not len(samples):
-            raise InputError(f"{str(path)!r} is empty")
+            raise InputError(f"{str(path)!r} is empty: record something into it, or name another file")
         return samples, source.sample_rate
 
 
@@ -49,6 +50,8 @@ def check_writable(path: Path | None) -> None:
     """Refuse, as wrong usage, a file that could not be written, before time is spent on what goes into it."""
     if path is not None and not path.resolve().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {path.resolve().parent} to write {path.name} into")
+    if path is not None and not os.access(path if path.exists() else path.resolve().parent, os.W_OK):
+        raise typer.BadParameter(f"{path} cannot be written: check its permissions, or name another file")
 
 
 def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) -> None:

@@ -54,7 +54,9 @@ def listen(
     Raises OstinatoError for what is wrong with model, file, microphone or server.
     """
     if wanted.file is not None:
-        FileSource(wanted.file).close()  # what is wrong with it is said before a server is started
+        with FileSource(wanted.file) as source:  # what is wrong with it is said before a server is started
+            if not source.seconds:
+                raise InputError(f"{str(wanted.file)!r} is empty: there is nothing to listen to")
     with serving([model], connect, folder) as (endpoint, (name,)), Client(endpoint, timeout=TIMEOUT_S) as client:
         info = next((one for one in client.models() if one.name == name), None)
         if info is None:

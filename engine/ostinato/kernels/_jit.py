@@ -206,9 +206,9 @@ def _digest() -> str:
 
 def _cache_directory() -> Path | None:
     """A directory that only we can write, or None; if it looks dangerous, a line on stderr says so."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ostinato"
-    directory = base / f"kernels-{_digest()}"
     try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ostinato"
+        directory = base / f"kernels-{_digest()}"
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory.mkdir(mode=0o700, exist_ok=True)
         for place in (base, directory):
@@ -221,10 +221,14 @@ def _cache_directory() -> Path | None:
                 )
                 return None
         if not os.access(directory, os.W_OK):
-            return None
+            raise PermissionError(f"no permission to write {directory}")
         os.utime(directory)
         _forget_old(base)
-    except (OSError, RuntimeError):  # read-only disk, no home: then each process compiles
+    except (OSError, RuntimeError) as error:  # read-only disk, no home: then each process compiles
+        sys.stderr.write(
+            f"ostinato: compiled kernels cannot be kept ({error}), so every start compiles. "
+            f"Cure: set XDG_CACHE_HOME to a folder that you can write.\n"
+        )
         return None
     return directory
 
