@@ -198,12 +198,15 @@ def kernels(
 def load(
     streams: Annotated[int, typer.Option(min=1, help="Streams at once.")] = 200,
     seconds: Annotated[float, typer.Option(min=1, help="How long each one speaks.")] = 20.0,
+    model: Annotated[
+        str, typer.Option(help="A name, a path, or random weights such as gru-2x160: 2 GRU layers of 160 units.")
+    ] = "digits-uni",
     json: Json = None,
 ) -> None:
     """Time a server under many streams of speech, paced in real time."""
     from ostinato.cli.bench import load
 
-    load(streams, seconds, json)
+    load(streams, seconds, model, json)
 
 
 @train.command()

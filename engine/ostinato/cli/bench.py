@@ -22,12 +22,14 @@ def kernels(json: Path | None, quick: bool) -> None:
     write_json(json, found)
 
 
-def load(streams: int, seconds: float, json: Path | None) -> None:
-    """A server under ``streams`` streams of speech for ``seconds`` seconds."""
+def load(streams: int, seconds: float, model: str, json: Path | None) -> None:
+    """A server of ``model`` under ``streams`` streams of speech for ``seconds`` seconds."""
     from ostinato_bench.load import run, table
 
     check_writable(json)
     with err.status("[dim]starting a server and its clients[/]") as status:
-        found = run(streams, seconds, progress=lambda share: status.update(f"[dim]{share:.0%} of the load[/]"))
+        found = run(
+            streams, seconds, model=model, progress=lambda share: status.update(f"[dim]{share:.0%} of the load[/]")
+        )
     out.print(table(found))
     write_json(json, found)
