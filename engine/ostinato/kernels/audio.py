@@ -1,4 +1,4 @@
-"""Audio kernels: resampling, windows of samples, mel bands, levels. Every sum has a fixed order, so the bits depend
+"""Audio kernels: resampling, windows of samples, mel bands. Every sum has a fixed order, so the bits depend
 neither on how audio is cut nor on what else is in the batch, nor on the width of the host's vectors.
 """
 
@@ -113,25 +113,3 @@ def mel_bands(spectra, first, offset, weights, floor, mean, scale, out):  # type
             value = load(row + i)
             value = log(where_less(value, least, least, value)) - load(address(mean) + i)
             store(row + i, value * load(address(scale) + i))
-
-
-@kernel("int64(float32[::1], int64, float64, float64[::1], float64[::1])")
-def levels(samples, size, damping, carry, out):  # type: ignore[no-untyped-def]
-    """Mean squares of high-passed samples over blocks of ``size``; returns how many blocks were completed.
-
-    The high-pass is y[n] = x[n] - x[n - 1] + damping * y[n - 1]. ``carry`` [4]: x and y of the last sample, the sum
-    of squares of the block that is not complete, and how many samples it has. ``out`` has room for all blocks.
-    """
-    x, y, square, filled = carry[0], carry[1], carry[2], carry[3]
-    blocks = 0
-    for n in range(samples.shape[0]):
-        y = samples[n] - x + damping * y
-        x = np.float64(samples[n])
-        square += y * y
-        filled += 1.0
-        if filled == size:
-            out[blocks] = square / size
-            blocks += 1
-            square = filled = 0.0
-    carry[0], carry[1], carry[2], carry[3] = x, y, square, filled
-    return blocks
