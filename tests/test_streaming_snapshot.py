@@ -8,11 +8,9 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from random_models import bits, network, signal
 
-from ostinato.errors import CapacityError, SnapshotError
+from ostinato.errors import CapacityError, SnapshotError, UtteranceTooLongError
 from ostinato.model.specification import (
     Ctc,
     Dense,
@@ -156,24 +154,31 @@ FORGED: list[Any] = [
 ]
 
 
-@settings(deadline=None, max_examples=300)
-@given(data=st.data(), model=st.sampled_from(MODELS), forged=st.sampled_from(FORGED))
-def test_a_forged_snapshot_is_refused_or_harmless(data: st.DataObject, model: Model, forged: Any) -> None:
-    """Any part replaced by anything, and signed again: SnapshotError, or a stream that works."""
-    parts = copy.deepcopy(snapshots.decode(busy(model).snapshot()))
-    *path, last = data.draw(st.sampled_from(leaves(parts)[1:]))
-    place: Any = parts
-    for key in path:
-        place = place[key]
-    if data.draw(st.booleans()):
-        place[last] = forged
-    else:
-        del place[last]
-    body = msgpack.packb(parts)
+MISSING = object()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name)
+def test_a_forged_snapshot_is_refused_or_harmless(model: Model) -> None:
+    """Each part replaced by anything, or left out, and signed again: SnapshotError, or a stream that works."""
+    whole = snapshots.decode(busy(model).snapshot())
     header = snapshots.encode([])[:5]
-    try:
-        stream = model.restore(header + snapshots._checksum(body) + body)
-    except SnapshotError:
-        return
-    with stream:
-        rest(stream)
+    for *path, last in leaves(whole)[1:]:
+        for forged in (*FORGED, MISSING):
+            parts = copy.deepcopy(whole)
+            place: Any = parts
+            for key in path:
+                place = place[key]
+            if forged is MISSING:
+                del place[last]
+            else:
+                place[last] = forged
+            body = msgpack.packb(parts)
+            try:
+                stream = model.restore(header + snapshots._checksum(body) + body)
+            except SnapshotError:
+                continue
+            with stream:
+                try:
+                    rest(stream)
+                except UtteranceTooLongError:  # which a bound of half a second, honest or forged, is there for
+                    assert last == "max_utterance_s"

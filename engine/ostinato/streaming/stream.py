@@ -308,6 +308,7 @@ class Stream:
     ) -> None:
         counters = ("units_in", "frames_in", "frames_out", "utterance", "utterance_units", "start_frame")
         expect(min(getattr(record, name) for name in counters) >= 0, "a counter is negative")
+        expect(record.utterance_units <= record.units_in, "the utterance is longer than all input")
         self.units_in, self.frames_in, self.frames_out = record.units_in, record.frames_in, record.frames_out
         self.utterance, self._utterance_units = record.utterance, record.utterance_units
         self._base_ms, self._start_frame = record.base_ms, record.start_frame
