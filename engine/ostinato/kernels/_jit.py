@@ -94,7 +94,7 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
         if _ready:
             return
         directory = _cache_directory()
-        progress = _Progress(len(_routines) + len(_kernels), report)
+        progress = _Progress(len(_routines) + len(_kernels), report, kept=directory is not None)
         for routine_, symbol in _routines:  # in order of definition: before their callers
             if directory is not None:
                 routine_._cache = _Cache(routine_._pyfunc, directory)
@@ -114,8 +114,9 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
 class _Progress:
     """Counts compiled functions and, if it takes long, says so."""
 
-    def __init__(self, count: int, report: Callable[[str], None] | None) -> None:
+    def __init__(self, count: int, report: Callable[[str], None] | None, *, kept: bool) -> None:
         self.count, self.done = count, 0
+        self.once = ", only this once" if kept else ""
         self.started = time.monotonic()
         self.said_at = 0.0
         self.terminal = report is None and sys.stderr.isatty()
@@ -127,7 +128,7 @@ class _Progress:
         now = time.monotonic()
         if now - self.started > _PATIENCE and now - self.said_at > self.pause:
             self.said_at = now
-            self.report(f"ostinato: compiling for this CPU, only this once: {self.done} of {self.count} functions")
+            self.report(f"ostinato: compiling for this CPU{self.once}: {self.done} of {self.count} functions")
 
     def finish(self) -> None:
         if self.said_at:
@@ -223,20 +224,21 @@ def _cache_directory() -> Path | None:
         if not os.access(directory, os.W_OK):
             raise PermissionError(f"no permission to write {directory}")
         os.utime(directory)
-        _forget_old(base)
     except (OSError, RuntimeError) as error:  # read-only disk, no home: then each process compiles
         sys.stderr.write(
             f"ostinato: compiled kernels cannot be kept ({error}), so every start compiles. "
             f"Cure: set XDG_CACHE_HOME to a folder that you can write.\n"
         )
         return None
+    _forget_old(base)
     return directory
 
 
 def _forget_old(base: Path) -> None:
     """Keep the caches used last, so that upgrades do not fill the disk."""
-    caches = sorted(base.glob("kernels-*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in caches[_KEPT_CACHES:]:
-        for file in old.iterdir():
-            file.unlink()
-        old.rmdir()
+    with contextlib.suppress(OSError):  # another process is at it too
+        caches = sorted(base.glob("kernels-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in caches[_KEPT_CACHES:]:
+            for file in old.iterdir():
+                file.unlink()
+            old.rmdir()
