@@ -17,6 +17,14 @@ def digits(output: Path, data: Path, steps: int, resume: bool, real: list[Path],
     for missing in synthesisers()[1]:
         note(f"{missing.name} is not installed, so its voices will be missing: {missing.install}")
     with err.status("[dim]preparing[/]") as status:
-        written = train(options, lambda what, done, total: status.update(f"[dim]{what}: {done} of {total}[/]"))
+
+        def report(what: str, done: int, total: int) -> None:
+            status.update(f"[dim]{what}: {done} of {total}[/]")
+            if done < total:
+                status.start()
+            else:
+                status.stop()  # learning, which may come next, has a display of its own
+
+        written = train(options, report)
     for path in written:
         note(f"written: {path}")
