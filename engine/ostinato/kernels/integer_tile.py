@@ -62,12 +62,16 @@ def _call(b: Any, name: str, result: Any, *arguments: Any) -> Any:
     return b.call(cgutils.get_or_insert_function(b.module, kind, name), arguments)
 
 
-def _quads(name: str, lanes: int) -> Instructions:
-    """VNNI: four products into an int32 at once."""
+def _quads(name: str, lanes: int, operand: Any = I32) -> Instructions:
+    """VNNI, or dot products of NEON: four products into an int32 at once.
+
+    The bytes of inputs are at most `HIGHEST`, so it is no matter whether an instruction takes them as signed.
+    """
 
     def dot(b: Any, sums: Any, x: list[Any], w: list[Any]) -> Any:
+        kind = _vector(operand, lanes * 32 // operand.width)
         for each, weights in zip(x, w, strict=True):
-            sums = _call(b, name, sums.type, sums, each, weights)
+            sums = _call(b, name, sums.type, sums, b.bitcast(each, kind), b.bitcast(weights, kind))
         return sums
 
     return Instructions(lanes, dot)
@@ -122,6 +126,8 @@ def instructions_of(features: list[str]) -> Instructions:
         return _quads("llvm.x86.avx512.vpdpbusd.256", 8)
     if "+avx2" in features:
         return _pairs("llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd", 8)
+    if "+dotprod" in features:
+        return _quads("llvm.aarch64.neon.sdot.v4i32.v16i8", 4, I8)
     return _plain(4)
 
 

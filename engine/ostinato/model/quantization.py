@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,32 +30,42 @@ from ostinato.model.specification import (
 Float32 = npt.NDArray[np.float32]
 
 KEPT = 4096
-"""Values of one matrix's inputs that are kept of each utterance, drawn at random."""
+"""Values of one matrix's inputs that are kept of each utterance."""
 
 
 def quantize(network: Network, utterances: Iterable[Float32]) -> Network:
     """The network with int8 weights and inputs in its recurrent layers, and in dense ones below its last.
 
-    ``utterances``: frames [T, frame_size] each, or token ids [T, 1]; what the front end makes of typical input. The
+    ``utterances``: frames [T, frame_size] each, or token ids [T, 1]: what the front end makes of typical input. The
     scales of all inputs are chosen by what flows through the float32 network then. The last layer, small as a rule,
     stays float32, and so does the W of a layer that token ids come to. Raises BadModelFileError if the network is
     int8 already or has nothing that can be, InputError if there are no frames.
     """
-    old = network.specification
-    if old.precision == "int8":
-        raise BadModelFileError(f"{old.name} is int8 already: quantize the float32 model that it was made from")
-    specification = dataclasses.replace(old, layers=tuple(_layers(old)))
-    if specification.precision == "float32":
-        raise BadModelFileError(f"{old.name} has no layer to quantize: no recurrent one, no dense one below the last")
-    scales = _input_scales(network, utterances)
+    return quantize_for(network, observe(network, utterances))
+
+
+def quantize_for(network: Network, observed: Mapping[str, Float32]) -> Network:
+    """`quantize` for inputs such as those that `observe` saw."""
+    specification = quantized(network.specification)
     shapes = weight_shapes(specification)
     weights: dict[str, npt.NDArray[Any]] = {}
     for name, array in network.weights.items():
         weights[name] = array
         if is_int8(name, shapes):
             weights[name], weights[f"{name}_scale"] = to_integers(array)
-            weights[f"{name}_input_scale"] = np.array([scales[name]], np.float32)
+            weights[f"{name}_input_scale"] = np.array([input_scale(observed[name])], np.float32)
     return Network(specification, weights)
+
+
+def quantized(specification: Specification) -> Specification:
+    """The specification of a network that `quantize` makes. Raises BadModelFileError, see there."""
+    name = specification.name
+    if specification.precision == "int8":
+        raise BadModelFileError(f"{name} is int8 already: quantize the float32 model that it was made from")
+    made = dataclasses.replace(specification, name=f"{name}-int8", layers=tuple(_layers(specification)))
+    if made.precision == "float32":
+        raise BadModelFileError(f"{name} has no layer to quantize: no recurrent one, no dense one below the last")
+    return made
 
 
 def _layers(specification: Specification) -> Iterator[Layer]:
@@ -71,22 +81,31 @@ def _layers(specification: Specification) -> Iterator[Layer]:
             yield layer
 
 
-def _input_scales(network: Network, utterances: Iterable[Float32]) -> dict[str, float]:
-    """For each matrix, by name, the scale of its inputs."""
-    program = network.program
-    places = list(_places(network.specification, program))
+def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float32]:
+    """For each matrix of a float32 network, by name, values that are multiplied by it when ``utterances`` run.
+
+    At most `KEPT` of each utterance, drawn at random. Raises InputError if there are no frames.
+    """
+    places = list(_places(network.specification, network.program))
     seen: dict[str, list[Float32]] = {name: [] for name, _ in places}
     generator = np.random.default_rng(0)
-    for frames in utterances:
-        if not len(frames):
+    frames = 0
+    for utterance in utterances:
+        if not len(utterance):
             continue
-        rows = _run(program, frames)
+        frames += len(utterance)
+        rows = _rows(network.program, utterance)
         for name, place in places:
             values = rows[:, place].ravel()
             seen[name].append(values if values.size <= KEPT else generator.choice(values, KEPT))
-    if not places or not seen[places[0][0]]:
+    if not frames:
         raise InputError("there are no frames to calibrate on: give recordings that are longer than one frame")
-    return {name: input_scale(np.concatenate(values)) for name, values in seen.items()}
+    return {name: np.concatenate(values) for name, values in seen.items()}
+
+
+def run(network: Network, frames: Float32) -> Float32:
+    """Outputs [T, output_size] of an utterance: ``frames`` [T, frame_size], or token ids [T, 1]."""
+    return _rows(network.program, frames)[:, network.program.output.slice].copy()
 
 
 def _places(specification: Specification, program: Program) -> Iterator[tuple[str, slice]]:
@@ -109,8 +128,8 @@ def _slice(operation: npt.NDArray[np.int64], first: int) -> slice:
     return slice(int(operation[first]), int(operation[first] + operation[first + 1]))
 
 
-def _run(program: Program, frames: Float32) -> Float32:
-    """The rows that an utterance leaves."""
+def _rows(program: Program, frames: Float32) -> Float32:
+    """An utterance, alone from its start: what is in the rows of its frames then."""
     rows, state = program.new_rows(len(frames)), program.new_states(1)
     rows[:, program.input.offset : program.input.offset + frames.shape[1]] = frames
     advance(program, state, np.zeros(1, np.int64), np.ones(len(frames), np.int64), rows, Workspace())
