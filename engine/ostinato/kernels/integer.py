@@ -79,21 +79,29 @@ def _one_row(
         v += 1
 
 
-@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def _four_vectors(
-    x: int, rows: int, x_step: int, K: int, weights: int, step: int, scale: int, start: int,
-    initial: int, initial_step: int, out: int, out_step: int,
-) -> None:  # fmt: skip
-    """Four vectors of outputs of several rows, AVX-512."""
-    r = 0
-    while r + 4 <= rows:
-        _t4_4(x + r * x_step, x_step, K, weights, step, scale, start, initial + r * initial_step, initial_step, out + r * out_step, out_step)
-        r += 4
-    if r + 2 <= rows:
-        _t2_4(x + r * x_step, x_step, K, weights, step, scale, start, initial + r * initial_step, initial_step, out + r * out_step, out_step)
-        r += 2
-    if r < rows:
-        _t1_4(x + r * x_step, 0, K, weights, step, scale, start, initial + r * initial_step, 0, out + r * out_step, 0)
+if _WIDE:  # elsewhere it would only take time to compile
+
+    @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+    def _four_vectors(
+        x: int, rows: int, x_step: int, K: int, weights: int, step: int, scale: int, start: int,
+        initial: int, initial_step: int, out: int, out_step: int,
+    ) -> None:  # fmt: skip
+        """Four vectors of outputs of several rows, AVX-512."""
+        left = rows
+        while left >= 4:
+            _t4_4(x, x_step, K, weights, step, scale, start, initial, initial_step, out, out_step)
+            x += 4 * x_step
+            initial += 4 * initial_step
+            out += 4 * out_step
+            left -= 4
+        if left >= 2:
+            _t2_4(x, x_step, K, weights, step, scale, start, initial, initial_step, out, out_step)
+            x += 2 * x_step
+            initial += 2 * initial_step
+            out += 2 * out_step
+            left -= 2
+        if left > 0:
+            _t1_4(x, 0, K, weights, step, scale, start, initial, 0, out, 0)
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
@@ -102,15 +110,21 @@ def _one_vector(
     initial: int, initial_step: int, out: int, out_step: int,
 ) -> None:  # fmt: skip
     """One vector of outputs of several rows."""
-    r = 0
-    while _WIDE and r + 4 <= rows:
-        _t4(x + r * x_step, x_step, K, weights, 0, scale, start, initial + r * initial_step, initial_step, out + r * out_step, out_step)
-        r += 4
-    while r + 2 <= rows:
-        _t2(x + r * x_step, x_step, K, weights, 0, scale, start, initial + r * initial_step, initial_step, out + r * out_step, out_step)
-        r += 2
-    if r < rows:
-        _t1(x + r * x_step, 0, K, weights, 0, scale, start, initial + r * initial_step, 0, out + r * out_step, 0)
+    left = rows
+    while _WIDE and left >= 4:
+        _t4(x, x_step, K, weights, 0, scale, start, initial, initial_step, out, out_step)
+        x += 4 * x_step
+        initial += 4 * initial_step
+        out += 4 * out_step
+        left -= 4
+    while left >= 2:
+        _t2(x, x_step, K, weights, 0, scale, start, initial, initial_step, out, out_step)
+        x += 2 * x_step
+        initial += 2 * initial_step
+        out += 2 * out_step
+        left -= 2
+    if left > 0:
+        _t1(x, 0, K, weights, 0, scale, start, initial, 0, out, 0)
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
