@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.kernels import arrays
-from ostinato.model.specification import Dense, Embedding, Gru, Lstm, OneHot, Recurrent, Rnn, Specification, directions
+from ostinato.model.specification import (
+    Dense,
+    Embedding,
+    Gru,
+    Lstm,
+    OneHot,
+    Recurrent,
+    Rnn,
+    Specification,
+    directions,
+)
 
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, npt.NDArray[Any]]

@@ -177,7 +177,8 @@ def quantize(
     calibrate: Annotated[
         Path,
         typer.Option(
-            metavar="DATA", exists=True,
+            metavar="DATA",
+            exists=True,
             help="Typical input: a recording, a folder of them, or frames as a .npy. Text for models that read text.",
         ),
     ],

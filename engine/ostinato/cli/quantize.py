@@ -44,8 +44,9 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
         observed = observe(model.network, utterances)
         made = quantize_for(model.network, observed)
         frames = sum(map(len, utterances))
-        about = f"from {model.name} ({model.network.digest[:16]}), calibrated on {frames} frames of {len(paths)} files"
-        card = made.specification.card | {"int8": f"Made by `ostinato quantize` {about}."}
+        source = f"{model.name} ({model.network.digest[:16]})"
+        about = f"Made by `ostinato quantize` from {source}, calibrated on {frames} frames of {len(paths)} files."
+        card = made.specification.card | {"int8": about}
         made = Network(dataclasses.replace(made.specification, card=card), made.weights)
         write(output, made)
         status.update("[dim]comparing[/]")
@@ -89,13 +90,14 @@ def _frames(model: Model, path: Path) -> Float32:
             raise InputError(f"{path}: no array can be read from it ({error}): save it with numpy.save") from error
         if array.ndim != 2 or array.shape[1] != width or array.dtype.kind not in "fiu":
             raise InputError(
-                f"{path}: holds {array.dtype} {list(array.shape)}, not numbers [frames, {width}] as {model.name} takes"
+                f"{path}: holds {array.dtype} {list(array.shape)}, {model.name} takes numbers [frames, {width}]"
             )
-        frames = array.astype(np.float32)
+        frames: Float32 = array.astype(np.float32)
         if not np.isfinite(frames).all():
             raise InputError(f"{path}: has NaN or infinite values: leave those frames out")
         return frames
-    rate, content = None, None
+    content: Any
+    rate = None
     if path.suffix.lower() == ".txt":
         content = path.read_text(encoding="utf-8")
     else:

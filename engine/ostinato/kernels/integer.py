@@ -1,12 +1,13 @@
 """The product in int8: rows are rounded to bytes, multiplied by int8 weights, and the exact sums become float32.
 
 An input x becomes the integer nearest to x / s (half to even), at most 63 in magnitude, where s is the matrix's input
-scale; the byte is that plus 64. An output is float32(sum of integers times weights) * scale + initial, rounded once.
-Seven bits of input rather than eight leave two more to four weights that meet in an int16 (`integer_tile`).
+scale; the byte is that plus 64. An output is float32(sum of integers times weights) * scale + initial, fused. Seven
+bits of input rather than eight leave one more to the weights, of which four have to fit an int16 (`integer_tile`): on
+balance as precise as eight bits and pairs of weights, and a third faster without VNNI.
 
-A packed matrix lies in the buffer of float32 weights, bit for bit: 1 / s in 16 values of which the first counts, then
-for each output its scale (input scale times weight scale) and, as int32, what takes the 64 of the bytes back (-64 times
-the sum of its weights), then the weights as `integer_tile` says.
+A packed matrix lies in the buffer of float32 weights, bit for bit: 1 / s in 16 values of which the first counts; all
+outputs' scales (input scale times weight scale); as int32, what takes the 64 of the bytes back (-64 times the sum of
+an output's weights); the weights as `integer_tile` says.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ import numpy.typing as npt
 
 from ostinato.kernels._jit import part, routine
 from ostinato.kernels.integer_tile import GROUP, HOST, make_integer_tile
-from ostinato.kernels.simd import BYTES, LANES, ROUNDER, fma, load, load_float, load_int, splat, store_bytes, where_less
+from ostinato.kernels.simd import (
+    BYTES,
+    LANES,
+    ROUNDER,
+    fma,
+    load,
+    load_float,
+    load_int,
+    splat,
+    store_bytes,
+    where_less,
+)
 
 MAGNITUDE = 63
 """The greatest integer that an input becomes."""
@@ -141,8 +153,8 @@ def product(
     out_step: int,
     scratch: int,
 ) -> None:
-    """`ostinato.kernels.product.product` with a matrix that `pack` packed. ``scratch``: room for `BLOCK` rows of K bytes, K a whole
-    number of vectors."""
+    """`ostinato.kernels.product.product` with a matrix that `pack` packed. ``scratch``: room for `BLOCK` rows of K
+    bytes, each rounded up to whole vectors."""
     scale = matrix + BYTES
     start = scale + vectors * BYTES
     weights = start + vectors * BYTES

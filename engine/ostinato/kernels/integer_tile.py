@@ -1,10 +1,12 @@
 """The register tile for int8: R rows times P vectors of 16 outputs, exact int32 sums, one multiply-add to float32.
 
-Inputs are unsigned bytes of at most 127. Weights are signed bytes, packed as [vector of 16][inputs / 4][16 outputs][4]:
-`GROUP` inputs lie in two neighbouring such quads, and an instruction that multiplies bytes sums them by pairs. A host
-without VNNI gets the pairs as int16, and adds those of both quads before it widens them. That saturates or wraps
-nowhere, because the four weights that meet in one int16 have magnitudes of at most `LIMIT` together (`groups_of`):
-127 * 258 < 2**15. So all hosts compute the same integers, whichever instructions they have.
+Inputs are unsigned bytes of at most 127. Weights are signed bytes, packed as
+[vector of 16][inputs / 4][16 outputs][4]: four inputs make a quad, and a tile takes two quads at a time.
+
+VNNI sums a quad's products in int32. A host without it gets them as int16, two by two, and adds those of both quads
+before it widens them. That saturates or wraps nowhere, because the four weights that meet in one int16 have
+magnitudes of at most `LIMIT` together (`groups_of`): 127 * 258 < 2**15. So all hosts compute the same integers,
+whichever instructions they have.
 """
 
 from __future__ import annotations

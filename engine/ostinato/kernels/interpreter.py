@@ -114,9 +114,7 @@ def _recur(op: int, call: int, table: int, rows: int, R: int, vectors: int, sums
     hidden = field(op, OUTPUT_SIZE)
     step = apart(field(op, VECTORS)) * BYTES
     if field(op, R_INT8):
-        integer.product(
-            table, 0, rows, hidden, R, vectors, sums, step, sums, step, field(call, BYTES_ASIDE)
-        )
+        integer.product(table, 0, rows, hidden, R, vectors, sums, step, sums, step, field(call, BYTES_ASIDE))
     else:
         product(table, 0, rows, hidden, R, vectors, sums, step, sums, step)
 

@@ -1,8 +1,8 @@
 """Matrices in int8: how they are made of float32 ones, and what makes one valid.
 
-A value is an integer times a scale: one scale for each row of a matrix, one for all of its inputs. The kernels need the
-weights of each of `groups_of` to have magnitudes of at most LIMIT together, so scales are chosen for groups, not
-for single weights.
+A value is an integer times a scale: one scale for each row of a matrix, one for all of its inputs. The kernels need
+each group of four weights (`groups_of`) to have magnitudes of at most LIMIT together, so scales are chosen for
+groups, not for single weights.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def check_integers(name: str, weights: npt.NDArray[Any], scale: Float32, inputs:
     if (sums > LIMIT).any():
         row = int(np.argmax((sums > LIMIT).any(axis=1)))
         raise BadModelFileError(
-            f"weight {name}: four weights of row {row} that are added in 16 bits have magnitudes of {sums[row].max():g} "
-            f"together, over the limit of {LIMIT}, so hosts could differ: quantize the model with `ostinato quantize`"
+            f"weight {name}: four weights of row {row} that are added in 16 bits have magnitudes of "
+            f"{sums[row].max():g} together, over the limit of {LIMIT}, so hosts could differ: make the file with "
+            f"`ostinato quantize`"
         )

@@ -74,9 +74,9 @@ def _layers(specification: Specification) -> Iterator[Layer]:
     last = max((n for n, layer in enumerate(layers) if isinstance(layer, Rnn | Gru | Lstm | Dense)), default=0)
     for number, layer in enumerate(layers):
         above_one_hot = number > 0 and isinstance(layers[number - 1], OneHot)
-        dense = isinstance(layer, Dense) and number != last and not above_one_hot
-        if isinstance(layer, Rnn | Gru | Lstm) or dense:
-            yield dataclasses.replace(layer, precision="int8")  # type: ignore[type-var]  # Softmax has none
+        dense_pays = number != last and not above_one_hot
+        if isinstance(layer, Rnn | Gru | Lstm) or (isinstance(layer, Dense) and dense_pays):
+            yield dataclasses.replace(layer, precision="int8")
         else:
             yield layer
 

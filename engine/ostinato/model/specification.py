@@ -19,6 +19,7 @@ VERSION = 1
 
 Direction = Literal["forward", "backward", "bidirectional"]
 Precision = Literal["float32", "int8"]
+"""Of a layer's matrices: int8 ones are integers, with what a unit of them is worth as float32 beside them."""
 ActivationName = Literal[
     "identity", "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh",
     "hard-sigmoid", "elu", "softsign", "softplus",
@@ -106,11 +107,6 @@ class Frames:
 # --- layers ---------------------------------------------------------------------------------------------------------
 
 
-def _precision() -> Precision:
-    """Field ``precision``: int8 means matrices of integers, with what they are multiplied by as float32."""
-    return dataclasses.field(default="float32", metadata={LATER: True})
-
-
 @dataclass(frozen=True)
 class Rnn:
     """h<t> = f(W x<t> + R h<t-1> + Wb + Rb). ONNX RNN."""
@@ -120,7 +116,7 @@ class Rnn:
     kind: Literal["rnn"] = "rnn"
     direction: Direction = "forward"
     activation: Activation = Activation("tanh")
-    precision: Precision = _precision()
+    precision: Precision = dataclasses.field(default="float32", metadata=LATER)
 
     gates = 1
 
@@ -136,7 +132,7 @@ class Gru:
     kind: Literal["gru"] = "gru"
     direction: Direction = "forward"
     reset: Literal["after", "before"] = "after"
-    precision: Precision = _precision()
+    precision: Precision = dataclasses.field(default="float32", metadata=LATER)
 
     gates = 3
 
@@ -150,7 +146,7 @@ class Lstm:
     kind: Literal["lstm"] = "lstm"
     direction: Direction = "forward"
     peepholes: bool = False
-    precision: Precision = _precision()
+    precision: Precision = dataclasses.field(default="float32", metadata=LATER)
 
     gates = 4
 
@@ -163,7 +159,7 @@ class Dense:
     output: int
     kind: Literal["dense"] = "dense"
     activation: Activation = Activation("identity")
-    precision: Precision = _precision()
+    precision: Precision = dataclasses.field(default="float32", metadata=LATER)
 
 
 @dataclass(frozen=True)
