@@ -56,17 +56,16 @@ def compile_network(specification: Specification, weights: Weights) -> Program:
         source = Region(below.offset, vocabulary) if tokens else below
         if isinstance(layer, Rnn | Gru | Lstm):
             for number, direction in enumerate(directions(layer)):
-                start = f"{name}.{direction}."
-                part = {key.removeprefix(start): each for key, each in weights.items() if key.startswith(start)}
                 target = Region(out.offset + number * layer.hidden, layer.hidden)
-                _recurrent(builder, layer, direction == "backward", tokens, source, target, part)
+                _recurrent(
+                    builder, layer, direction == "backward", tokens, source, target, weights, f"{name}.{direction}"
+                )
         elif isinstance(layer, Dense):
             wide = padded(layer.output)
-            part = {key.removeprefix(f"{name}."): each for key, each in weights.items()}
             builder.add(
-                i.DENSE, source, out, tokens=tokens, W=builder.matrix(part, "W", lambda gates: gates[0], 1),
-                bias=builder.values(_widened(part["b"], wide)), vectors=wide // LANES, activation=layer.activation,
-                W_int8="W_scale" in part,
+                i.DENSE, source, out, tokens=tokens, W=builder.matrix(weights, f"{name}.W", _interleaved, 1),
+                bias=builder.values(_widened(weights[f"{name}.b"], wide)), vectors=wide // LANES,
+                activation=layer.activation, W_int8=f"{name}.W_scale" in weights,
             )  # fmt: skip
         elif isinstance(layer, Embedding):
             table = np.zeros((layer.size, padded(layer.output)), np.float32)
@@ -87,10 +86,11 @@ def _recurrent(
     source: Region,
     target: Region,
     weights: Weights,
+    name: str,
 ) -> None:
-    """One direction of a recurrent layer."""
-    hidden, gates = layer.hidden, layer.gates
-    Wb, Rb = _gates(weights["Wb"], gates), _gates(weights["Rb"], gates)
+    """One direction of a recurrent layer, whose weights' names begin with ``name``."""
+    hidden, gates, W, R = layer.hidden, layer.gates, f"{name}.W", f"{name}.R"
+    Wb, Rb = _gates(weights[f"{name}.Wb"], gates), _gates(weights[f"{name}.Rb"], gates)
     bias, recurrent_bias, second = [w + r for w, r in zip(Wb, Rb, strict=True)], -1, -1
     activation, cell, peepholes = Activation("identity"), -1, -1
     first = slice(gates)  # of the gates, those that R multiplies at first
@@ -101,24 +101,24 @@ def _recurrent(
         order = _interleaved
     elif isinstance(layer, Gru):
         kind = i.GRU_BEFORE
-        first, second = slice(2), builder.matrix(weights, "R", _interleaved, gates, slice(2, 3))
+        first, second = slice(2), builder.matrix(weights, R, _interleaved, gates, slice(2, 3))
         order = _candidate_last
     elif isinstance(layer, Lstm):
         kind = i.LSTM
         cell = builder.state(hidden)
         order = _interleaved
-        if "P" in weights:
-            peepholes = builder.values(_interleaved(_gates(weights["P"], 3)))
+        if layer.peepholes:
+            peepholes = builder.values(_interleaved(_gates(weights[f"{name}.P"], 3)))
     else:
         kind = i.RNN
         activation = layer.activation
         order = _interleaved
     builder.add(
         kind, source, target, backward=backward, tokens=tokens, vectors=gates * padded(hidden) // LANES,
-        state_h=builder.state(hidden), state_c=cell, W=builder.matrix(weights, "W", order, gates),
-        bias=builder.values(order(bias)), R=builder.matrix(weights, "R", _interleaved, gates, first),
+        state_h=builder.state(hidden), state_c=cell, W=builder.matrix(weights, W, order, gates),
+        bias=builder.values(order(bias)), R=builder.matrix(weights, R, _interleaved, gates, first),
         recurrent_bias=recurrent_bias, R2=second, peepholes=peepholes, activation=activation,
-        W_int8="W_scale" in weights, R_int8="R_scale" in weights,
+        W_int8=f"{W}_scale" in weights, R_int8=f"{R}_scale" in weights,
     )  # fmt: skip
 
 
