@@ -138,9 +138,10 @@ class LogMel:
         samples = np.concatenate(pieces)
         counts, starts = self._cut(states, pieces, samples)
         frames = self._features(samples, starts)
-        # Copies: a frame that waits for its tick must not keep the whole batch alive.
+        if frames.shape[1] > self.bank.bands:
+            frames = frames[:, : self.bank.bands]
         ends = itertools.accumulate(counts)
-        parts = [frames[end - count : end, : self.bank.bands].copy() for end, count in zip(ends, counts, strict=True)]
+        parts = [frames[end - count : end] for end, count in zip(ends, counts, strict=True)]
         if self.settings.stack == self.settings.stride == 1:
             return parts
         return [self._stack(state, part) for state, part in zip(states, parts, strict=True)]
@@ -172,17 +173,21 @@ class LogMel:
 
     def _cut(self, states: Sequence[LogMelState], pieces: Sequence[F32], samples: F32) -> tuple[list[int], I64]:
         """How many windows each stream has now, and where all windows begin; each state's tail moves on."""
+        window, hop = self.window, self.hop
         counts: list[int] = []
         first: list[int] = []  # where window 0 of the batch would begin, counted back from this stream's first
         at = total = 0
-        for state, tail, new in zip(states, pieces[::2], pieces[1::2], strict=True):
-            length = len(tail) + len(new)
-            count = max(0, (length - self.window) // self.hop + 1)
-            drop = count * self.hop
-            state.tail = samples[at + min(drop, length) : at + length].copy()
-            state.skip += max(0, drop - length)
+        lengths = map(len, pieces)
+        for state, kept, new in zip(states, lengths, lengths, strict=True):
+            length = kept + new
+            count = (length - window) // hop + 1 if length >= window else 0
+            drop = count * hop
+            if drop > length:  # a hop is longer than a window
+                state.skip += drop - length
+                drop = length
+            state.tail = samples[at + drop : at + length].copy()
             counts.append(count)
-            first.append(at - total * self.hop)
+            first.append(at - total * hop)
             total += count
             at += length
         return counts, np.repeat(first, counts) + np.arange(total) * self.hop

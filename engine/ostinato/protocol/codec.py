@@ -8,7 +8,6 @@ crashed (CVE-2026-57585).
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -19,13 +18,10 @@ from ostinato.errors import BadMessageError, TooLargeError, VersionError
 from ostinato.events import Event, Kind
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, finite
+from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
 
 KINDS: tuple[Kind, ...] = ("output", "label", "symbol", "class", "end-of-speech")
 """Kinds of event; the wire has their index."""
-DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64")
-"""What an array may be declared as. Which of them a stream takes, its front end says."""
-MAX_DIMENSIONS = 4
-_NATIVE = {np.dtype(name).newbyteorder("<"): name for name in DTYPES}
 _MAX_PARTS = 1024
 _HEAD = 2
 _M = TypeVar("_M")
@@ -141,37 +137,11 @@ def _open(f: Fields) -> m.Open:
     )
 
 
-def _encode_push(push: m.Push) -> dict[str, Any]:
-    raw: dict[str, Any] = {"stream": push.stream, "seq": push.seq}
-    if isinstance(push.data, str):
-        return raw | {"data": push.data}
-    little = push.data.astype(push.data.dtype.newbyteorder("<"), copy=False)
-    if little.dtype not in _NATIVE:
-        raise BadMessageError(f"arrays of {push.data.dtype} cannot be sent: convert it to int16 or float32")
-    return raw | {"data": little.tobytes(), "dtype": _NATIVE[little.dtype], "shape": list(little.shape)}
-
-
-def _push(f: Fields) -> m.Push:
-    stream, seq = _stream(f), _seq(f)
-    if f.is_text("data"):
-        return m.Push(stream, seq, f.text("data", m.MAX_MESSAGE_BYTES))
-    data, dtype = f.binary("data", 0, m.MAX_MESSAGE_BYTES), np.dtype(f.choice("dtype", DTYPES))
-    shape = f.array("shape", MAX_DIMENSIONS)
-    if not shape or not all(type(n) is int and 0 <= n <= m.MAX_MESSAGE_BYTES for n in shape):
-        raise BadMessageError(
-            f"{f.where}: field 'shape' is not 1 to {MAX_DIMENSIONS} sizes up to {m.MAX_MESSAGE_BYTES}"
-        )
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise BadMessageError(f"{f.where}: field 'data' has not as many bytes as 'dtype' and 'shape' say")
-    values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
-    values.flags.writeable = False
-    return m.Push(stream, seq, values)
-
-
 _REQUESTS: dict[int, tuple[str, Callable[[Fields], m.Request]]] = {
     m.ListModels.TYPE: ("MODELS", lambda f: m.ListModels()),
     m.Open.TYPE: ("OPEN", _open),
-    m.Push.TYPE: ("PUSH", _push),
+    m.Push.TYPE: ("PUSH", decode_push),
+    m.Pushes.TYPE: ("PUSHES", decode_pushes),
     m.Flush.TYPE: ("FLUSH", lambda f: m.Flush(_stream(f), _seq(f))),
     m.Mark.TYPE: ("MARK", lambda f: m.Mark(_stream(f), _seq(f), _token(f))),
     m.TakeSnapshot.TYPE: ("SNAPSHOT", lambda f: m.TakeSnapshot(_stream(f), _seq(f))),
@@ -271,7 +241,9 @@ _REPLIES: dict[int, tuple[str, Callable[[Fields], m.Reply]]] = {
 def encode(message: m.Request | m.Reply) -> bytes:
     """The bytes of a message. Raises TooLargeError over MAX_MESSAGE_BYTES."""
     if isinstance(message, m.Push):
-        body = _encode_push(message)
+        body = encode_push(message)
+    elif isinstance(message, m.Pushes):
+        body = encode_pushes(message)
     elif isinstance(message, m.Results):
         body = {"results": [_encode_result(result) for result in message.results]}
     elif isinstance(message, m.Opened):
@@ -297,15 +269,20 @@ def _plain(message: Any) -> dict[str, Any]:
 
 def decode_request(frame: bytes) -> m.Request:
     """A client's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
-    return _decode(frame, _REQUESTS)
+    name, build, raw = _unpacked(frame, _REQUESTS)
+    if build is decode_push and type(raw) is dict and (push := usual_push(raw)) is not None:
+        return push
+    return _built(name, build, raw)
 
 
 def decode_reply(frame: bytes) -> m.Reply:
     """A server's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
-    return _decode(frame, _REPLIES)
+    return _built(*_unpacked(frame, _REPLIES))
 
 
-def _decode(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) -> _M:
+def _unpacked(
+    frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]
+) -> tuple[str, Callable[[Fields], _M], object]:
     if len(frame) > m.MAX_MESSAGE_BYTES:
         raise TooLargeError(
             f"a message of {len(frame)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}: send smaller pieces"
@@ -321,6 +298,10 @@ def _decode(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) 
         raw = msgpack.unpackb(frame[_HEAD:], raw=False, strict_map_key=True)
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadMessageError(f"{name}: what follows the version is not one whole msgpack value") from None
+    return name, build, raw
+
+
+def _built(name: str, build: Callable[[Fields], _M], raw: object) -> _M:
     fields = Fields(raw, name)
     message = build(fields)
     fields.finish()
