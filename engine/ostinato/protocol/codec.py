@@ -8,6 +8,7 @@ crashed (CVE-2026-57585).
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ KINDS: tuple[Kind, ...] = ("output", "label", "symbol", "class", "end-of-speech"
 """Kinds of event; the wire has their index."""
 _MAX_PARTS = 1024
 _HEAD = 2
+_RESULT = struct.Struct(">10s16s5sQ7sQ11sQ11sQ14sd6sB8sQ12sd14sd13sd7s").pack
+"""A result's fields before its events, integers and numbers in eight bytes each: many times quicker than by name."""
 _M = TypeVar("_M")
 
 
@@ -58,21 +61,18 @@ def _decode_event(raw: object, where: str, utterance: int, utterance_ms: float) 
     return Event(KINDS[kind], frame, float(time_ms), text, index, float(probability), values, utterance, utterance_ms)
 
 
-def _encode_result(result: m.Result) -> dict[str, Any]:
-    return {
-        "stream": result.stream,
-        "seq": result.seq,
-        "first": result.first,
-        "processed": result.processed,
-        "utterance": result.utterance,
-        "utterance_ms": result.utterance_ms,
-        "final": result.final,
-        "frames": result.frames,
-        "waiting_ms": result.waiting_ms,
-        "computing_ms": result.computing_ms,
-        "buffered_ms": result.buffered_ms,
-        "events": [_encode_event(event) for event in result.events],
-    }
+def _pack_result(result: m.Result) -> bytes:
+    events: bytes = msgpack.packb([_encode_event(event) for event in result.events]) if result.events else b"\x90"
+    return (
+        _RESULT(
+            b"\x8c\xa6stream\xc4\x10", result.stream, b"\xa3seq\xcf", result.seq, b"\xa5first\xcf", result.first,
+            b"\xa9processed\xcf", result.processed, b"\xa9utterance\xcf", result.utterance,
+            b"\xacutterance_ms\xcb", result.utterance_ms, b"\xa5final", 0xC3 if result.final else 0xC2,
+            b"\xa6frames\xcf", result.frames, b"\xaawaiting_ms\xcb", result.waiting_ms,
+            b"\xaccomputing_ms\xcb", result.computing_ms, b"\xabbuffered_ms\xcb", result.buffered_ms, b"\xa6events",
+        )
+        + events
+    )  # fmt: skip
 
 
 def _decode_result(raw: object, where: str) -> m.Result:
@@ -245,7 +245,7 @@ def encode(message: m.Request | m.Reply) -> bytes:
     elif isinstance(message, m.Pushes):
         body = encode_pushes(message)
     elif isinstance(message, m.Results):
-        body = {"results": [_encode_result(result) for result in message.results]}
+        return _checked(_results_frame([_pack_result(result) for result in message.results]))
     elif isinstance(message, m.Opened):
         body = _plain(message) | {"model": _encode_info(message.model)}
     elif isinstance(message, m.ModelList):
@@ -254,7 +254,10 @@ def encode(message: m.Request | m.Reply) -> bytes:
         body = _plain(dataclasses.replace(message, message=message.message[:4096]))
     else:
         body = _plain(message)
-    frame: bytes = bytes((message.TYPE, m.VERSION)) + msgpack.packb(body)
+    return _checked(bytes((message.TYPE, m.VERSION)) + msgpack.packb(body))
+
+
+def _checked(frame: bytes) -> bytes:
     if len(frame) > m.MAX_MESSAGE_BYTES:
         raise TooLargeError(f"a message of {len(frame)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}")
     return frame
@@ -269,20 +272,15 @@ def _plain(message: Any) -> dict[str, Any]:
 
 def decode_request(frame: bytes) -> m.Request:
     """A client's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
-    name, build, raw = _unpacked(frame, _REQUESTS)
-    if build is decode_push and type(raw) is dict and (push := usual_push(raw)) is not None:
-        return push
-    return _built(name, build, raw)
+    return usual_push(frame) or _decode(frame, _REQUESTS)
 
 
 def decode_reply(frame: bytes) -> m.Reply:
     """A server's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
-    return _built(*_unpacked(frame, _REPLIES))
+    return _decode(frame, _REPLIES)
 
 
-def _unpacked(
-    frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]
-) -> tuple[str, Callable[[Fields], _M], object]:
+def _decode(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) -> _M:
     if len(frame) > m.MAX_MESSAGE_BYTES:
         raise TooLargeError(
             f"a message of {len(frame)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}: send smaller pieces"
@@ -295,13 +293,9 @@ def _unpacked(
         raise BadMessageError(f"message type 0x{frame[0]:02x} is unknown")
     name, build = table[frame[0]]
     try:
-        raw = msgpack.unpackb(frame[_HEAD:], raw=False, strict_map_key=True)
+        raw = msgpack.unpackb(memoryview(frame)[_HEAD:], raw=False, strict_map_key=True)
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadMessageError(f"{name}: what follows the version is not one whole msgpack value") from None
-    return name, build, raw
-
-
-def _built(name: str, build: Callable[[Fields], _M], raw: object) -> _M:
     fields = Fields(raw, name)
     message = build(fields)
     fields.finish()
@@ -340,7 +334,7 @@ def _results_frame(packed: list[bytes]) -> bytes:
 
 
 def _cut(result: m.Result, room: int) -> list[bytes]:
-    packed: bytes = msgpack.packb(_encode_result(result))
+    packed = _pack_result(result)
     if len(packed) <= room:
         return [packed]
     if len(result.events) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from itertools import accumulate
 from typing import Any
 
@@ -17,6 +18,11 @@ DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint6
 MAX_DIMENSIONS = 4
 _WIRE = {name: np.dtype(name).newbyteorder("<") for name in DTYPES}
 _NAMES = {dtype: name for name, dtype in _WIRE.items()}
+# The pieces of the usual PUSH, see docs/protocol.md: an example.
+_HEAD = bytes((m.Push.TYPE, m.VERSION, 0x85)) + b"\xa6stream\xc4\x10"
+_SEQ, _DATA, _TAIL = b"\xa3seq", b"\xa4data", b"\xa5dtype\xa5int16\xa5shape\x91"
+_ID, _INT16 = slice(len(_HEAD), len(_HEAD) + m.STREAM_ID_BYTES), np.dtype(np.int16)
+_WIDTHS = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
 
 
 def encode_push(push: m.Push) -> dict[str, Any]:
@@ -44,25 +50,41 @@ def decode_push(f: Fields) -> m.Push:
     return m.Push(stream, seq, _array(data, dtype).reshape(shape))
 
 
-def usual_push(raw: dict[Any, Any]) -> m.Push | None:
-    """What `decode_push` makes of a right PUSH of audio, which is nearly every one, in a fifth of the time; of all
-    others nothing, for it to look at."""
+def usual_push(frame: bytes) -> m.Push | None:
+    """What `decode_push` makes of a right PUSH of audio as our own encoder writes it, which is nearly every message,
+    in a fifth of the time and without a copy; of all others nothing, for the strict way to look at."""
+    if not frame.startswith(_HEAD) or sys.byteorder != "little":
+        return None
     try:
-        stream, seq, data, name, shape = raw["stream"], raw["seq"], raw["data"], raw["dtype"], raw["shape"]
-        (count,) = shape
-        dtype = _WIRE[name]
-    except (KeyError, TypeError, ValueError):
+        at, seq = _integer(frame, _ID.stop + len(_SEQ))
+        size = at + len(_DATA)
+        if frame[size] == 0xC5:
+            first, length = size + 3, frame[size + 1] << 8 | frame[size + 2]
+        else:
+            first, length = size + 2, frame[size + 1]
+        end = first + length
+        last, count = _integer(frame, end + len(_TAIL))
+    except IndexError:
         return None
     right = (
-        len(raw) == 5
-        and type(stream) is type(data) is bytes
-        and type(seq) is type(count) is int
-        and type(shape) is list
-        and len(stream) == m.STREAM_ID_BYTES
+        frame.startswith(_SEQ, _ID.stop)
+        and frame.startswith(_DATA, at)
+        and frame.startswith(_TAIL, end)
+        and frame[size] in (0xC4, 0xC5)
+        and last == len(frame) <= m.MAX_MESSAGE_BYTES
         and 1 <= seq <= MAX_INTEGER
-        and count * dtype.itemsize == len(data)
+        and 2 * count == length
     )
-    return m.Push(stream, seq, np.frombuffer(data, dtype)) if right and dtype.isnative else None
+    return m.Push(frame[_ID], seq, np.frombuffer(frame, _INT16, count, first)) if right else None
+
+
+def _integer(frame: bytes, at: int) -> tuple[int, int]:
+    """Where the integer from ``at`` on ends, and the integer; -1 for what is none from 0 up. Raises IndexError."""
+    kind = frame[at]
+    if kind < 0x80:
+        return at + 1, kind
+    end = at + 1 + _WIDTHS.get(kind, 0)
+    return end, int.from_bytes(frame[at + 1 : end], "big") if end > at + 1 else -1
 
 
 def encode_pushes(message: m.Pushes) -> dict[str, Any]:
@@ -91,9 +113,9 @@ def decode_pushes(f: Fields) -> m.Pushes:
     size = f.integer("size", 1, m.MAX_MESSAGE_BYTES) if "size" in f else None
     if not len(streams) == width * len(seqs) == width * len(units):
         raise BadMessageError(f"{f.where}: fields 'streams' (16 bytes each), 'seqs' and 'units' differ in length")
-    if not all(type(n) is int and 1 <= n <= MAX_INTEGER for n in seqs):
+    if seqs and (set(map(type, seqs)) != {int} or min(seqs) < 1 or max(seqs) > MAX_INTEGER):
         raise BadMessageError(f"{f.where}: field 'seqs' has elements that are not integers from 1 to {MAX_INTEGER}")
-    if not all(type(n) is int and 0 <= n <= m.MAX_MESSAGE_BYTES for n in units):
+    if units and (set(map(type, units)) != {int} or min(units) < 0 or max(units) > m.MAX_MESSAGE_BYTES):
         raise BadMessageError(f"{f.where}: field 'units' has elements that are not sizes up to {m.MAX_MESSAGE_BYTES}")
     if sum(units) * (size or 1) * _WIRE[dtype].itemsize != len(data):
         raise BadMessageError(f"{f.where}: field 'data' has not as many bytes as 'dtype', 'units' and 'size' say")
