@@ -75,11 +75,14 @@ def inspect(model: ModelArgument, folder: ModelsFolder = None) -> None:
 def serve(
     folder: ModelsFolder = None,
     bind: Annotated[str, typer.Option(metavar="ENDPOINT", help="Where to listen; loopback only.")] = LOOPBACK,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the streams; they take the ports after this one.")
+    ] = 1,
 ) -> None:
     """Serve models over ZeroMQ until interrupted."""
     from ostinato.server import serve
 
-    serve(bind, folders=[folder] if folder else [])
+    serve(bind, folders=[folder] if folder else [], workers=workers)
 
 
 @app.command()
