@@ -24,8 +24,8 @@ from ostinato_bench.load import Plan
 
 PATIENCE_S = 10.0
 """How long the last results are waited for."""
-GRAIN_MS = 1
-"""How finely chunks are sent: those due within it go together."""
+GRAIN_MS = 4
+"""How finely chunks are sent: those due within it go together, when the last of them is due, as a gateway would do."""
 INDEX_BYTES = 4
 """The end of a stream's id is its number among ours, so that results tell whose they are at once."""
 
@@ -155,16 +155,18 @@ class Load:
         total, sent = len(self.sent_ns), 0
         start = time.monotonic_ns()
         step = chunk_ns / self.streams
-        told = start
+        told = turn = start
         while sent < total:
-            now = time.monotonic_ns()
+            if (now := time.monotonic_ns()) < turn:
+                self.receive(1 + (turn - now) // 1_000_000)
+                continue
+            turn = now + GRAIN_MS * 1_000_000
             due = min(total, int((now - start) / step) + 1)
             while sent < due:
                 end = min(due, (sent // self.streams + 1) * self.streams)  # of one chunk of all streams
                 self._push(sent, end)
                 self.late_ns += (self.sent_ns[sent:end] - start - (np.arange(sent, end) * step)).astype(int).tolist()
                 sent = end
-            self.receive(GRAIN_MS)
             if now - told > 500_000_000:
                 told = now
                 say(progress=sent / total)
