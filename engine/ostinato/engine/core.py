@@ -24,7 +24,7 @@ from ostinato.errors import (
     UnknownStreamError,
 )
 from ostinato.streaming import Model, Stream
-from ostinato.streaming.stream import Options
+from ostinato.streaming.options import Options
 
 MIN_CREDIT = 16
 """Units that may wait however long each of them lasts."""

@@ -39,8 +39,7 @@ class Runs:
 
     def add(self, session: Session, run: UtteranceRun) -> None:
         """Take an utterance on."""
-        size = 4 * len(run.frames) * session.served.model.network.program.row_size
-        self._line.append(Job(session, run, size))
+        self._line.append(Job(session, run, run.needed_bytes))
 
     def slice(self) -> list[tuple[Job, Exception | None]]:
         """Compute for about ``slice_ms``: one utterance, or several if they end meanwhile.

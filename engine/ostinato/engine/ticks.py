@@ -161,7 +161,7 @@ class Ticks:
         ends = item.kind == "flush" and another is None
         if ends:
             session.leave(item)
-        answered = Item(item.kind, item.sequence, item.arrived_ns, events=run.events, frames=len(run.frames))
+        answered = Item(item.kind, item.sequence, item.arrived_ns, events=run.events, frames=run.count)
         answered.started_ns, answered.computing_ns = job.started_ns, job.computing_ns
         result = session.answer(answered, "flush" if ends else "push", run.utterance, run.utterance_ms)
         result.final = True

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ostinato.kernels import activations
 from ostinato.kernels import interpreter as i
 from ostinato.kernels.product import pack
-from ostinato.kernels.program import Program, Region, padded
+from ostinato.kernels.program import Program, Region, early_operations, padded
 from ostinato.kernels.simd import LANES
 from ostinato.model.specification import (
     Activation,
@@ -86,7 +86,11 @@ def _recurrent(
     target: Region,
     weights: dict[str, Floats],
 ) -> None:
-    """One direction of a recurrent layer."""
+    """One direction of a recurrent layer.
+
+    What it can project while frames arrive although it must run later (it runs backward, or reads layers that do) is
+    an operation of its own, so that less is left when the utterance ends. The sums, and so the bits, are the same.
+    """
     hidden, gates = layer.hidden, layer.gates
     W, R = _gates(weights["W"], gates), _gates(weights["R"], gates)
     Wb, Rb = _gates(weights["Wb"], gates), _gates(weights["Rb"], gates)
@@ -111,9 +115,24 @@ def _recurrent(
         kind = i.RNN
         activation = layer.activation
         order = _interleaved
+    vectors = gates * padded(hidden) // LANES
+    matrix, start = order(W), builder.values(order(bias))
+    early = source.size if tokens else builder.early(source)
+    if early and (backward or early < source.size):
+        sums = builder.region(LANES * vectors)
+        for first, size in ((0, early), (early, source.size - early)):
+            if size:
+                part = builder.matrix(matrix[:, first : first + size])
+                builder.add(
+                    i.DENSE, Region(source.offset + first, size), sums, tokens=tokens, vectors=vectors, W=part,
+                    bias=-1 if first else start,
+                )  # fmt: skip
+        source, tokens, projection, start = sums, False, -1, -1
+    else:
+        projection = builder.matrix(matrix)
     builder.add(
-        kind, source, target, backward=backward, tokens=tokens, vectors=gates * padded(hidden) // LANES,
-        state_h=builder.state(hidden), state_c=cell, W=builder.matrix(order(W)), bias=builder.values(order(bias)),
+        kind, source, target, backward=backward, tokens=tokens, vectors=vectors,
+        state_h=builder.state(hidden), state_c=cell, W=projection, bias=start,
         R=builder.matrix(_interleaved(R)), recurrent_bias=recurrent_bias, R2=second, peepholes=peepholes,
         activation=activation,
     )  # fmt: skip
@@ -173,6 +192,12 @@ class _Builder:
         """Place of a matrix [outputs, inputs] in the weight buffer, packed."""
         return self.values(pack(array))
 
+    def early(self, source: Region) -> int:
+        """How many values at the start of a region are known as soon as their frame is."""
+        late = [op for op, early in zip(self.operations, early_operations(self.operations), strict=True) if not early]
+        starts = [op[i.OUTPUT] - source.offset for op in late if op[i.OUTPUT] + op[i.OUTPUT_SIZE] > source.offset]
+        return max(0, min([source.size, *starts]))
+
     def add(
         self, kind: int, source: Region, target: Region, *, backward: bool = False, tokens: bool = False,
         vectors: int = 0, state_h: int = -1, state_c: int = -1, W: int = -1, bias: int = -1, R: int = -1,
@@ -192,9 +217,11 @@ class _Builder:
         self.operations.append(record)
 
     def program(self, inputs: Region, output: Region) -> Program:
-        """What was built."""
+        """What was built. Operations that can run while frames arrive come first."""
+        early = early_operations(self.operations)
+        order = sorted(range(len(early)), key=lambda index: not early[index])
         return Program(
-            operations=np.array(self.operations, np.int64).reshape(-1, i.FIELDS),
+            operations=np.array([self.operations[index] for index in order], np.int64).reshape(-1, i.FIELDS),
             weights=np.concatenate(self.buffers) if self.buffers else np.zeros(0, np.float32),
             row_size=self.row_size,
             state_size=self.state_size,
