@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -186,7 +186,8 @@ class UtteranceRun:
 
 
 def placed(events: list[Event], utterance: int, utterance_ms: float) -> list[Event]:
-    """The events, saying which utterance of the stream they belong to and where it starts."""
-    if not utterance and not utterance_ms:
-        return events
-    return [replace(event, utterance=utterance, utterance_ms=utterance_ms) for event in events]
+    """The events, as a decoder has just made them, now saying which utterance of the stream they belong to and where
+    it starts."""
+    for event in events:
+        event.utterance, event.utterance_ms = utterance, utterance_ms
+    return events
