@@ -23,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its results depend on the CPU
 
@@ -72,6 +72,15 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return decorate
+
+
+def entry(kernel: Any) -> Callable[..., Any]:
+    """A warm kernel without Numba's search for the types of its arguments, which takes longer than a small step.
+
+    It must be called with exactly the kernel's types.
+    """
+    (compiled,) = kernel.overloads.values()
+    return cast(Callable[..., Any], compiled.entry_point)
 
 
 def ready() -> bool:

@@ -20,13 +20,20 @@ _FORCED: str | None = vars(config)["CPU_FEATURES"]
 _FEATURES = (get_host_cpu_features() if _FORCED is None else _FORCED).split(",")
 WIDE = "+avx512f" in _FEATURES  # 32 registers of 16 floats; otherwise a vector is several registers, 16 in all
 
-# One row: enough panels for the additions not to wait for each other. Several: as many sums as registers allow.
+# One row: enough panels for the additions not to wait for each other. Several: as many sums as registers allow, less
+# those for weights and inputs: on AVX2 six rows of one vector are 12 sums, 2 weights and 1 input, 15 registers of 16.
 _t1 = make_tile(1, 1)
 _t1_2, _t1_3, _t1_4 = make_tile(1, 2), make_tile(1, 3), make_tile(1, 4)
 _t1_8, _t1_12 = make_tile(1, 4, 2), make_tile(1, 4, 3)
 _t2_4, _t3_4, _t4_4 = make_tile(2, 4), make_tile(3, 4), make_tile(4, 4)
 _t4_1, _t4_2, _t4_3 = make_tile(4, 1), make_tile(4, 2), make_tile(4, 3)
-_t3_2 = make_tile(3, 2)
+_t2_1, _t2_2, _t3_1, _t5_1, _t6_1 = (
+    make_tile(2, 1),
+    make_tile(2, 2),
+    make_tile(3, 1),
+    make_tile(5, 1),
+    make_tile(6, 1),
+)
 
 
 def vectors_of(outputs: int) -> int:
@@ -105,37 +112,50 @@ def _rows_wide(
         _t1_4(table, offset, K, weights, step, 0, initial, 0, out, 0)
 
 
-@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def _rows_narrow(
-    table: int, offset: int, rows: int, K: int, weights: int, initial: int, initial_step: int, out: int, out_step: int
+    table: int,
+    offset: int,
+    rows: int,
+    K: int,
+    weights: int,
+    vectors: int,
+    initial: int,
+    initial_step: int,
+    out: int,
+    out_step: int,
 ) -> None:
-    """A full panel for several rows, sixteen shorter registers."""
-    step = PANEL * BYTES
+    """A panel of ``vectors`` for two rows or more, sixteen shorter registers.
+
+    Six rows at a time, the last seven to ten in halves, because fewer rows use fewer sums.
+    """
+    step = vectors * BYTES
     left = rows
-    while left >= 3:
-        _t3_2(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        _t3_2(
-            table,
-            offset,
-            K,
-            weights + 2 * BYTES,
-            step,
-            0,
-            initial + 2 * BYTES,
-            initial_step,
-            out + 2 * BYTES,
-            out_step,
-        )
-        table += 24
-        initial += 3 * initial_step
-        out += 3 * out_step
-        left -= 3
     while left > 0:
-        _t1_4(table, offset, K, weights, step, 0, initial, 0, out, 0)
-        table += 8
-        initial += initial_step
-        out += out_step
-        left -= 1
+        R = 6 if left > 10 or left == 6 else left if left < 6 else (left + 1) // 2
+        at = 0
+        while at < step:
+            w = weights + at
+            start = initial + at
+            end = out + at
+            at += BYTES
+            if R == 6:
+                _t6_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+            elif R == 5:
+                _t5_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+            elif R == 4:
+                _t4_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+            elif R == 3:
+                _t3_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+            elif at < step:
+                _t2_2(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+                at += BYTES
+            else:
+                _t2_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+        table += 8 * R
+        initial += R * initial_step
+        out += R * out_step
+        left -= R
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
@@ -151,9 +171,9 @@ def _rows_last(
     out: int,
     out_step: int,
 ) -> None:
-    """The last, narrower panel for several rows."""
+    """The last, narrower panel for several rows, AVX-512."""
     left = rows
-    while WIDE and left >= 4:
+    while left >= 4:
         if vectors == 1:
             _t4_1(table, offset, K, weights, BYTES, 0, initial, initial_step, out, out_step)
         elif vectors == 2:
@@ -194,14 +214,16 @@ def product(
     if rows == 1:
         _one_row(table, offset, K, weights, vectors, initial, out)
         return
-    panels = vectors // PANEL
-    for p in range(panels):
-        at = p * PANEL * BYTES
-        if WIDE:
+    for first in range(0, vectors, PANEL):
+        at = first * BYTES
+        width = min(PANEL, vectors - first)
+        if not WIDE:
+            _rows_narrow(
+                table, offset, rows, K, weights + K * at, width, initial + at, initial_step, out + at, out_step
+            )
+        elif width == PANEL:
             _rows_wide(table, offset, rows, K, weights + K * at, initial + at, initial_step, out + at, out_step)
         else:
-            _rows_narrow(table, offset, rows, K, weights + K * at, initial + at, initial_step, out + at, out_step)
-    last = vectors - panels * PANEL
-    if last > 0:
-        at = panels * PANEL * BYTES
-        _rows_last(table, offset, rows, K, weights + K * at, last, initial + at, initial_step, out + at, out_step)
+            _rows_last(
+                table, offset, rows, K, weights + K * at, width, initial + at, initial_step, out + at, out_step
+            )

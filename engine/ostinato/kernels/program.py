@@ -33,6 +33,11 @@ def padded(size: int) -> int:
     return -(-size // LANES) * LANES
 
 
+def apart(vectors: int) -> int:
+    """How many vectors from one row of so many to the next, so that rows do not share cache sets."""
+    return int(i.apart.py_func(vectors))
+
+
 class Region(NamedTuple):
     """Consecutive values of a row or a state row."""
 
@@ -77,7 +82,7 @@ class Program:
     early: int = field(init=False)
     passes: tuple[Pass, ...] = field(init=False)
     gate_size: int = field(init=False)
-    """Values of the largest gate sums of a row: what a workspace must hold."""
+    """Values from one row of gate sums to the next, of the largest operation: what a workspace must hold."""
 
     def __post_init__(self) -> None:
         _jit.warm_up()
@@ -93,7 +98,12 @@ class Program:
         early = [*early_operations(operations), False]
         set_(self, "early", early.index(False))
         set_(self, "passes", _passes(operations, self.early))
-        set_(self, "gate_size", max([0, *(LANES * operations[:, i.VECTORS]).tolist()]))
+        set_(
+            self,
+            "gate_size",
+            max([0, *(LANES * i.apart.py_func(vectors) for vectors in operations[:, i.VECTORS].tolist())]),
+        )
+
 
     def new_states(self, count: int) -> Floats:
         """State rows of ``count`` streams that have not begun: zeros [count, state_size]."""
@@ -274,7 +284,7 @@ def bind(program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: 
     workspace._call[i.LAST] = len(program.backward)
     i.point(workspace._call, state, slots, batch_sizes, rows)
     keep = (program, state, slots, batch_sizes, rows, workspace)
-    entry, address = i.run, workspace._address
+    entry, address = _jit.entry(i.run), workspace._address
 
     def advance_bound() -> None:
         if entry(address):
