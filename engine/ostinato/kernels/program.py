@@ -104,7 +104,6 @@ class Program:
             max([0, *(LANES * i.apart.py_func(vectors) for vectors in operations[:, i.VECTORS].tolist())]),
         )
 
-
     def new_states(self, count: int) -> Floats:
         """State rows of ``count`` streams that have not begun: zeros [count, state_size]."""
         return zeros(count, self.state_size)
