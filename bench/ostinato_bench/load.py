@@ -151,7 +151,7 @@ def _served(model: str) -> Iterator[tuple[Spawned, str]]:
 
 
 def _specification(cell: str, layers: int, hidden: int) -> Specification:
-    front_end = LogMel()
+    front_end = LogMel(mels=80)
     sizes = [front_end.frame_size, *[hidden] * layers]
     stack = [_CELLS[cell](input=below, hidden=hidden) for below in sizes[:-1]]
     symbols = ("", *"0123456789")

@@ -54,7 +54,12 @@ class Dialogue:
             self._refuse(peer, fault, getattr(request, "stream", None), getattr(request, "seq", None))
 
     def _do(self, peer: Peer, request: wire.Request, arrived_ns: int) -> None:
-        if isinstance(request, wire.Push | wire.Flush | wire.Mark | wire.TakeSnapshot | wire.Reset):
+        if isinstance(request, wire.Push):
+            self._input(peer, request, arrived_ns)
+        elif isinstance(request, wire.Pushes):
+            for push in request.pushes:
+                self._input(peer, push, arrived_ns)
+        elif isinstance(request, wire.Flush | wire.Mark | wire.TakeSnapshot | wire.Reset):
             self._input(peer, request, arrived_ns)
         elif isinstance(request, wire.Open):
             self._open(peer, request)

@@ -186,19 +186,20 @@ class Server:
         now = time.monotonic()
         for _ in range(TURN_MESSAGES):
             try:
-                head = router.recv(zmq.DONTWAIT, copy=False)
+                identity = router.recv(zmq.DONTWAIT)
             except zmq.Again:
                 return False
-            body = router.recv(zmq.DONTWAIT, copy=False)
-            identity = head.bytes
             peer = peers.get(identity)
             if peer is None:
-                peer = self._meet(identity, int(head.get(zmq.SRCFD)), now)
+                body = router.recv(zmq.DONTWAIT, copy=False)
+                peer, frame = self._meet(identity, int(body.get(zmq.SRCFD)), now), body.bytes
+            else:
+                frame = router.recv(zmq.DONTWAIT)
             peer.heard = now
-            if body.more:
+            if router.get(zmq.RCVMORE):
                 self._skip_rest(peer)
             else:
-                take(peer, body.bytes, time.monotonic_ns())
+                take(peer, frame, time.monotonic_ns())
         return True
 
     def _skip_rest(self, peer: Peer) -> None:

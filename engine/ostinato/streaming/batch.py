@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ostinato.errors import OstinatoError, StreamError
 from ostinato.events import Event
 from ostinato.streaming.options import BoundedWait
@@ -35,6 +37,8 @@ def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError
         frames = front_end.step_many([stream._front for stream, _, _ in batch], [each for _, each, _ in batch])
         for (stream, _, units), made in zip(batch, frames, strict=True):
             stream._received(units, made)
+            if not stream.causal:
+                stream._queue.own()  # these may wait; those of causal streams are computed next, by `advance`
     return errors
 
 
@@ -50,61 +54,86 @@ def advance(streams: Sequence[Stream], max_frames: int | None = None) -> list[li
             while not run.step():
                 pass
             events[i] += run.events
-    left = [stream.ready if max_frames is None else min(stream.ready, max_frames) for stream in streams]
-    while batch := _next_frames(streams, left):
-        _advance_frames(streams, batch, events)
-    while blocks := _next_blocks(streams, left):
-        for wait, members in blocks.items():
-            _advance_blocks(streams, wait, members, events)
+    todo = [(i, stream, ready) for i, stream in enumerate(streams) if (ready := stream.ready)]
+    if max_frames is not None:
+        todo = [(i, stream, min(ready, max_frames)) for i, stream, ready in todo]
+    if streams and streams[0].causal:
+        _advance_frames(todo, events)
+        return events
+    _advance_frames([each for each in todo if each[1].wait is None], events)
+    _advance_blocks([each for each in todo if each[1].wait is not None], events)
     return events
 
 
-def _next_frames(streams: Sequence[Stream], left: list[int]) -> list[tuple[int, Float32]]:
-    """Frames of those streams that need not wait for a block, as many as go into one call of the kernel."""
-    batch: list[tuple[int, Float32]] = []
-    room = MAX_ROWS
-    for i, stream in enumerate(streams):
-        if stream.wait is None and (count := min(left[i], room)):
-            batch.append((i, stream._queue.take(count)))
-            left[i] -= count
-            room -= count
-    return batch
+Todo = list[tuple[int, "Stream", int]]
+"""Streams by their place among ``events``, and how many frames of each are to be computed."""
 
 
-def _advance_frames(streams: Sequence[Stream], batch: list[tuple[int, Float32]], events: list[list[Event]]) -> None:
+def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
+    """Of causal streams: compute and decode so many frames; of whole utterances: compute them early."""
+    while todo:
+        batch: list[tuple[int, Stream, Float32]] = []
+        later: Todo = []
+        room = MAX_ROWS
+        for i, stream, most in todo:
+            if count := min(stream._queue.count, most, room):
+                batch.append((i, stream, stream._queue.take(count)))
+                room -= count
+            if stream._queue.count:
+                if most > count:
+                    later.append((i, stream, most - count))
+                else:
+                    stream._queue.own()
+        streams, frames = [stream for _, stream, _ in batch], [each for _, _, each in batch]
+        model = streams[0].model
+        run = model.runner.run if streams[0].causal else model.runner.run_early
+        outputs = run(model.states.rows, [stream._slot for stream in streams], frames)
+        if streams[0].causal:
+            for (i, _, _), each in zip(batch, _decode(streams, frames, outputs), strict=True):
+                events[i] += each
+        else:
+            for stream, rows in zip(streams, _parts(outputs, frames), strict=True):
+                stream._rows.append(rows)
+        todo = later
+
+
+def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
+    """Of streams with bounded wait: compute and decode so many frames, a block at least, equal blocks together."""
+    while todo:
+        equal: dict[BoundedWait, list[tuple[int, Stream]]] = defaultdict(list)
+        for i, stream, _ in todo:
+            if stream.wait:
+                equal[stream.wait].append((i, stream))
+        for wait, members in equal.items():
+            size = max(1, MAX_ROWS // wait.frames)
+            for first in range(0, len(members), size):
+                streams = [stream for _, stream in members[first : first + size]]
+                frames = [stream._queue.peek(wait.frames) for stream in streams]
+                model = streams[0].model
+                slots = [stream._slot for stream in streams]
+                outputs = model.runner.run_blocks(model.states.rows, slots, frames, wait.block)
+                frames = [stream._queue.take(wait.block) for stream in streams]
+                decoded = _decode(streams, frames, outputs)
+                for (i, _), each in zip(members[first : first + size], decoded, strict=True):
+                    events[i] += each
+        todo = [(i, s, most - s.wait.block) for i, s, most in todo if s.wait and most > s.wait.block]
+
+
+def _decode(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
+    """The events of each stream's frames; ``outputs`` has those of the first stream, then of the second, …."""
     model = streams[0].model
-    slots = [streams[i]._slot for i, _ in batch]
-    frames = [each for _, each in batch]
-    if streams[0].causal:
-        for (i, each), out in zip(batch, model.runner.run(model.states.rows, slots, frames), strict=True):
-            events[i] += streams[i]._decode(each, out)
-    else:
-        for (i, _), rows in zip(batch, model.runner.run_early(model.states.rows, slots, frames), strict=True):
-            streams[i]._rows.append(rows)
+    if all(stream._decoder is model.decoder for stream in streams):
+        states, counts = [stream._decoder_state for stream in streams], [len(each) for each in frames]
+        decoded: list[list[Event]] = model.decoder.step_many(states, outputs, counts)
+    else:  # each has its own part of the outputs, and maybe its own decoder
+        parts = _parts(outputs, frames)
+        decoded = [s._decoder.step(s._decoder_state, part) for s, part in zip(streams, parts, strict=True)]
+    return [s._decoded(each, events) for s, each, events in zip(streams, frames, decoded, strict=True)]
 
 
-def _next_blocks(streams: Sequence[Stream], left: list[int]) -> dict[BoundedWait, list[int]]:
-    """The streams of which a block is ready, by its size: each such batch is a rectangle."""
-    groups: dict[BoundedWait, list[int]] = defaultdict(list)
-    for i, stream in enumerate(streams):
-        if stream.wait and left[i] > 0 and stream.ready:
-            groups[stream.wait].append(i)
-            left[i] -= stream.wait.block
-    return groups
-
-
-def _advance_blocks(
-    streams: Sequence[Stream], wait: BoundedWait, members: list[int], events: list[list[Event]]
-) -> None:
-    model = streams[0].model
-    size = max(1, MAX_ROWS // wait.frames)
-    for first in range(0, len(members), size):
-        part = members[first : first + size]
-        frames = [streams[i]._queue.peek(wait.frames) for i in part]
-        slots = [streams[i]._slot for i in part]
-        outputs = model.runner.run_blocks(model.states.rows, slots, frames, wait.block)
-        for i, out in zip(part, outputs, strict=True):
-            events[i] += streams[i]._decode(streams[i]._queue.take(wait.block), out)
+def _parts(outputs: Float32, frames: Sequence[Float32]) -> list[Float32]:
+    """Each stream's part of the rows of all."""
+    return np.split(outputs, np.cumsum([len(each) for each in frames])[:-1])
 
 
 def _one_model(streams: Sequence[Stream]) -> None:

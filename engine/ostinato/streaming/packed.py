@@ -25,36 +25,34 @@ class Runner:
         self._workspace = Workspace()
         self._lock = threading.Lock()
 
-    def run(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> list[Float32]:
+    def run(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> Float32:
         """Advance the streams in ``slots`` of ``states`` by their ``frames`` ([n, size] each, n >= 1).
 
-        Returns the outputs, [n, output_size] each. The frames of all together should be at most MAX_ROWS.
+        Returns the outputs of the first stream's frames, then of the second's, …: [sum of n, output_size]. The
+        frames of all together should be at most MAX_ROWS.
         """
         return self._packed(states, slots, frames, len(self.program.backward), self.program.output)
 
-    def run_early(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> list[Float32]:
-        """`run` of the operations that need no later frame. Returns whole rows, [n, row_size] each."""
+    def run_early(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> Float32:
+        """`run` of the operations that need no later frame. Returns whole rows, [sum of n, row_size]."""
         return self._packed(states, slots, frames, self.program.early, Region(0, self.program.row_size))
 
     def _packed(
         self, states: Float32, slots: Sequence[int], frames: Sequence[Float32], last: int, region: Region
-    ) -> list[Float32]:
+    ) -> Float32:
         slots_sorted, batch_sizes, index = (
-            _single(slots[0], len(frames[0])) if len(frames) == 1 else _pack(slots, frames)
+            _single(slots[0], len(frames[0])) if len(frames) == 1 else _pack(slots, [len(each) for each in frames])
         )
         with self._lock:
             rows = self._filled(index, frames[0] if len(frames) == 1 else np.concatenate(frames))
             advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, self._workspace)
-            outputs = rows[index, region.slice].copy()
-        return np.split(outputs, np.cumsum([len(each) for each in frames])[:-1]) if len(frames) > 1 else [outputs]
+            return rows[index, region.slice].copy()
 
-    def run_blocks(
-        self, states: Float32, slots: Sequence[int], frames: Sequence[Float32], keep: int
-    ) -> list[Float32]:
+    def run_blocks(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32], keep: int) -> Float32:
         """Advance the streams by a block of ``keep`` frames each, the rest of their ``frames`` being right context.
 
         All have the same number of frames, [n, size]. Forward directions go through the context from a copy of the
-        state, backward ones start from zeros at its end. Returns the outputs of the blocks, [keep, output_size] each.
+        state, backward ones start from zeros at its end. Returns the outputs as `run` does, ``keep`` of each stream.
         """
         count, length = len(frames), len(frames[0])
         # Frame t of stream b is row t * count + b.
@@ -70,8 +68,8 @@ class Runner:
                     self._slice(each, states[chosen], all_, sizes, rows)
                 elif each.context and keep < length:
                     self._slice(each, states[chosen], all_, sizes[keep:], rows[border:])
-            outputs: Float32 = rows[:border, self.program.output.slice].reshape(keep, count, -1).transpose(1, 0, 2)
-            return list(outputs.copy())
+            outputs: Float32 = rows[index, self.program.output.slice].reshape(count, length, -1)[:, :keep]
+            return outputs.reshape(count * keep, -1)
 
     def run_slice(self, each: Pass, state: Float32, rows: Float32) -> None:
         """Run one pass over consecutive frames of one stream: ``state`` [1, state_size], ``rows`` [n, row_size]."""
@@ -95,14 +93,14 @@ def _single(slot: int, count: int) -> tuple[Int64, Int64, slice]:
     return np.array([slot], np.int64), np.ones(count, np.int64), slice(count)
 
 
-def _pack(slots: Sequence[int], frames: Sequence[Float32]) -> tuple[Int64, Int64, Int64]:
+def _pack(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64]:
     """The slots, longest stream first; how many streams have a frame at step t; and the row of each stream's each
     frame."""
-    lengths = np.array([len(each) for each in frames], np.int64)
+    lengths = np.array(counts, np.int64)
     order = np.argsort(-lengths, kind="stable")
     batch_sizes = np.searchsorted(-lengths[order], -np.arange(lengths.max())).astype(np.int64)
-    first = np.concatenate(([0], np.cumsum(batch_sizes)))
+    first = np.cumsum(batch_sizes) - batch_sizes
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    index = np.concatenate([first[:n] + p for n, p in zip(lengths, place, strict=True)])
-    return np.array(slots, np.int64)[order], batch_sizes, index
+    steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.array(slots, np.int64)[order], batch_sizes, first[steps] + np.repeat(place, lengths)

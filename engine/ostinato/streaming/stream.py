@@ -322,15 +322,15 @@ class Stream:
     def _units_per_ms(self) -> float:
         return self.options.sample_rate / 1000 if self.options.sample_rate else self.model.units_per_ms
 
-    def _decode(self, frames: Float32, outputs: Float32) -> list[Event]:
-        events = self._decoder.step(self._decoder_state, outputs)
+    def _decoded(self, frames: Float32, events: list[Event]) -> list[Event]:
+        """All events of ``frames``, of which the decoder has found ``events``."""
         if self._speech and self.causal:
             # By frame, so that the order does not depend on how the input was cut.
             events = list(heapq.merge(events, self._speech.step(frames), key=lambda event: event.frame))
         self.frames_out += len(frames)
         if self.wait:
             self._computed += len(frames)
-        return placed(events, self.utterance, self.utterance_ms)
+        return placed(events, self.utterance, self.utterance_ms) if events else events
 
     def _restore(
         self, record: snapshots.StreamRecord, front: Any, decoder: Any, speech: Any, runs: list[Any]
