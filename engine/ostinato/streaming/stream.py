@@ -203,6 +203,11 @@ class Stream:
         return count
 
     @property
+    def ended(self) -> bool:
+        """Whether a finished utterance waits to be computed, which comes first: see `next_run`."""
+        return bool(self._runs)
+
+    @property
     def early_bytes(self) -> int:
         """Memory that was taken to compute a bidirectional stream's utterance early."""
         return self._rows.nbytes
