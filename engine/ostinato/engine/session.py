@@ -29,7 +29,7 @@ class Result:
     stream was opened, ``first`` the number of the first of ``events`` among all since then. ``final``: utterance
     number ``utterance``, which starts at ``utterance_ms`` of the stream's input, has ended. ``frames`` were computed
     for this result. In ms: ``waiting_ms`` from the message's arrival to its computing, ``computing_ms``, and
-    ``buffered_ms``, how long the first input of a bidirectional model's utterance was held.
+    ``buffered_ms``, how long the first input of an utterance was held that was answered at its end.
     """
 
     key: Hashable

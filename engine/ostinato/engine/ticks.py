@@ -194,7 +194,7 @@ class Ticks:
         answered.started_ns, answered.computing_ns = job.started_ns, job.computing_ns
         result = session.answer(answered, "flush" if ends else "push", run.utterance, run.utterance_ms)
         result.final = True
-        if session.utterance_ns:
+        if session.utterance_ns and session.stream.wait is None:
             result.buffered_ms = (job.started_ns - session.utterance_ns) / 1e6
         session.utterance_ns = 0 if ends else item.arrived_ns
         results.append(result)

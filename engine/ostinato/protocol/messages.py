@@ -166,8 +166,8 @@ class ModelInfo:
     """A model as the wire describes it.
 
     ``delay_frames`` and ``delay_ms`` None mean the utterance; in `Opened` they are the stream's. ``sample_rate`` (Hz)
-    is there for ``unit`` "sample", ``frame_size`` for "frame". ``decoder`` is the kind of decoder, ``separator`` joins
-    CTC symbols to a text, ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of them).
+    is there for ``unit`` "sample", ``frame_size`` for "frame". ``decoder`` is the kind of decoder, ``separator``
+    joins CTC symbols to a text, ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of them).
     """
 
     name: str
