@@ -37,6 +37,16 @@ Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file.", dir_okay=False)
 ]
 
+BlockMs = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS", help="Bounded wait: a bidirectional model answers so much at a time, while speech goes on."
+    ),
+]
+LookaheadMs = Annotated[
+    float | None, typer.Option(metavar="MS", help="With --block-ms: how far it looks ahead beyond the block.")
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -105,6 +115,8 @@ def listen(
         float | None, typer.Option(metavar="S", min=0.1, help="Stop after so many seconds of input.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, instead of text.")] = False,
+    block_ms: BlockMs = None,
+    lookahead_ms: LookaheadMs = None,
 ) -> None:
     """Show what a model recognises, as it comes, from the microphone, a file or standard input."""
     from ostinato.cli import listen as command
@@ -121,7 +133,14 @@ def listen(
     if connect and folder:
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
     command.listen(
-        model, command.Wanted(file=file, fast=fast, text=text, device=device), connect, folder, seconds, json
+        model,
+        command.Wanted(file=file, fast=fast, text=text, device=device),
+        connect,
+        folder,
+        seconds,
+        json,
+        block_ms,
+        lookahead_ms,
     )
 
 
