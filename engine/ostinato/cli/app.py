@@ -163,13 +163,55 @@ def compare(
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture, a PNG.", dir_okay=False)] = None,
     connect: Connect = None,
     folder: ModelsFolder = None,
+    block_ms: Annotated[
+        float,
+        typer.Option(metavar="MS", min=1.0, help="Bounded wait: bidirectional models answer so much at a time."),
+    ] = 120.0,
+    lookahead_ms: Annotated[
+        float, typer.Option(metavar="MS", min=0.0, help="How far they look ahead beyond each block.")
+    ] = 300.0,
+    sweep_ms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MS,MS,...", help="Look-aheads for errors against delay.", show_default="0 to 900 in nine steps"
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Recordings for errors against delay, with a .txt of the same name beside each.",
+            show_default="those bundled, or FILE",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
 ) -> None:
-    """Compare models on one recording, spoken in real time: what each says, and how long one waits for it."""
-    from ostinato.cli.compare import compare
+    """Compare models on one recording, spoken in real time: what each says, and how long one waits for it.
+
+    Bidirectional models are shown with bounded wait, then whole; what waiting buys is their errors against delay.
+    """
+    from ostinato.cli.compare import Wanted, compare
+    from ostinato_bench.comparison import Wait
 
     if connect and folder:
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
-    compare(models, file, transcript, json, plot, connect, folder)
+    if connect and (data or sweep_ms):
+        raise typer.BadParameter("errors against delay are computed here, not by a server: leave --connect out")
+    wait = Wait(block_ms, lookahead_ms)
+    compare(Wanted(models or (), file, transcript, wait, data, _numbers(sweep_ms)), json, plot, connect, folder)
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    try:
+        numbers = None if text is None else [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [-1.0]
+    if numbers is not None and not all(0 <= number < float("inf") for number in numbers):
+        raise typer.BadParameter(
+            "give milliseconds with commas between them, such as 0,100,300", param_hint="--sweep-ms"
+        )
+    return numbers
 
 
 @app.command()
