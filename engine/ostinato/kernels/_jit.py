@@ -33,6 +33,7 @@ import numba
 from numba.core import sigutils, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.ccallback import CFunc
+from numba.core.runtime.nrt import rtsys
 
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "boundscheck": False}
 _KEPT_CACHES = 3
@@ -188,8 +189,10 @@ class _Cache(FunctionCache):
         super().__init__(function)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled, without Numba's refreshing of all it knows of types, which takes longer than loading."""
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)  # compiled code may allocate
+            return self._load_overload(sig, target_context)
         except Exception:  # a damaged file, whatever it makes of unpickling, is no file: compile and write it again
             return None
 
