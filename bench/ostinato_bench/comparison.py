@@ -24,7 +24,8 @@ class Wait:
         return f"{self.block_ms:g} + {self.lookahead_ms:g} ms"
 
 
-def _wait_as_dict(wait: Wait | None) -> dict[str, float | None]:
+def wait_as_dict(wait: Wait | None) -> dict[str, float | None]:
+    """Its entries in JSON; both are null without bounded wait."""
     return {
         "block_ms": None if wait is None else wait.block_ms,
         "lookahead_ms": None if wait is None else wait.lookahead_ms,
@@ -91,7 +92,7 @@ class ModelRun:
             "state_bytes": self.state_bytes,
             "error_rate": None if self.error_rate is None else round(self.error_rate, 4),
             "text": self.text,
-            **_wait_as_dict(self.wait),
+            **wait_as_dict(self.wait),
         }
 
 
@@ -113,7 +114,7 @@ class LengthRow:
             "seconds": self.seconds,
             "final_ms": _rounded(self.final_ms),
             "repeats": self.repeats,
-            **_wait_as_dict(self.wait),
+            **wait_as_dict(self.wait),
         }
 
 
@@ -139,7 +140,7 @@ class DelayRow:
         return {
             "name": self.name,
             "direction": self.direction,
-            **_wait_as_dict(self.wait),
+            **wait_as_dict(self.wait),
             "delay_ms": self.delay_ms,
             "error_rate": round(self.error_rate, 4),
             "errors": self.errors,

@@ -225,11 +225,17 @@ def evaluate(
     ],
     folder: ModelsFolder = None,
     json: Json = None,
+    block_ms: BlockMs = None,
+    lookahead_ms: LookaheadMs = None,
 ) -> None:
     """Count a model's errors on transcribed recordings, by folder (one per voice, say) and in all."""
     from ostinato.cli.evaluate import evaluate
+    from ostinato_bench.comparison import Wait
 
-    evaluate(model, data, folder, json)
+    if block_ms is None and lookahead_ms is not None:
+        raise typer.BadParameter("--lookahead-ms needs --block-ms")
+    wait = None if block_ms is None else Wait(block_ms, lookahead_ms or 0.0)
+    evaluate(model, data, folder, json, wait)
 
 
 @app.command()

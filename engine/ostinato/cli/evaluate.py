@@ -12,11 +12,13 @@ from ostinato.cli.files import check_writable, read_audio, transcribed, write_js
 from ostinato.errors import InputError
 from ostinato.pipeline.score import edit_distance
 from ostinato.streaming import load
+from ostinato_bench.comparison import Wait, wait_as_dict
 from ostinato_bench.tradeoff import heard, transcribes
 
 
-def evaluate(name: str, data: Path, folder: Path | None, json: Path | None) -> None:
-    """Count substitutions, insertions and deletions of symbols, by the recordings' folders and in all."""
+def evaluate(name: str, data: Path, folder: Path | None, json: Path | None, wait: Wait | None) -> None:
+    """Count substitutions, insertions and deletions of symbols, by the recordings' folders and in all; with bounded
+    ``wait``, if that is given."""
     check_writable(json)
     model = load(name, folders=[] if folder is None else [folder])
     if not transcribes(model):
@@ -31,7 +33,7 @@ def evaluate(name: str, data: Path, folder: Path | None, json: Path | None) -> N
             count = counts[path.parent.relative_to(data).as_posix()]
             count[0] += 1
             count[1] += len(text.split())
-            count[2] += edit_distance(text.split(), heard(model, *read_audio(path)))
+            count[2] += edit_distance(text.split(), heard(model, *read_audio(path), wait))
     everything = [sum(column) for column in zip(*counts.values(), strict=True)]
     listing = table(
         "folder", "recordings", "symbols", "errors", "rate", right=("recordings", "symbols", "errors", "rate")
@@ -43,7 +45,7 @@ def evaluate(name: str, data: Path, folder: Path | None, json: Path | None) -> N
     out.print(listing)
     if missing:
         err.print(f"[dim]{missing} recordings without a .txt beside them were left out[/]")
-    write_json(json, {"model": model.name, "all": _figures(everything), "by_folder": rows})
+    write_json(json, {"model": model.name, **wait_as_dict(wait), "all": _figures(everything), "by_folder": rows})
 
 
 def _figures(count: list[int]) -> dict[str, float]:
