@@ -32,6 +32,7 @@ from ostinato.protocol.messages import (
     Marked,
     ModelInfo,
     ModelList,
+    Moved,
     Open,
     Opened,
     Ping,
@@ -58,8 +59,8 @@ __all__ = [
     "Assembler", "units", "Array", "Direction", "Unit",
     "Request", "Input", "ListModels", "Open", "Push", "Pushes", "Flush", "Mark", "TakeSnapshot", "Reset", "Close",
     "Ping",
-    "Reply", "ModelInfo", "ModelList", "Opened", "Result", "Results", "Marked", "Snapshot", "ResetDone", "Closed",
-    "Reason", "Pong", "Draining", "Goodbye", "Error",
+    "Reply", "ModelInfo", "ModelList", "Opened", "Moved", "Result", "Results", "Marked", "Snapshot", "ResetDone",
+    "Closed", "Reason", "Pong", "Draining", "Goodbye", "Error",
     "VERSION", "MAX_MESSAGE_BYTES", "BACKSTOP_BYTES", "MAX_SNAPSHOT_BYTES", "PART_BYTES", "STREAM_ID_BYTES",
     "MAX_TOKEN_BYTES", "MAX_SYMBOLS", "MAX_PUSHES", "DTYPES",
 ]  # fmt: skip

@@ -225,6 +225,7 @@ def _error(f: Fields) -> m.Error:
 _REPLIES: dict[int, tuple[str, Callable[[Fields], m.Reply]]] = {
     m.ModelList.TYPE: ("MODELS", _models),
     m.Opened.TYPE: ("OPENED", _opened),
+    m.Moved.TYPE: ("MOVED", lambda f: m.Moved(_stream(f), f.text("endpoint", 256, least=1))),
     m.Results.TYPE: ("RESULTS", _results),
     m.Marked.TYPE: ("MARKED", lambda f: m.Marked(_stream(f), _seq(f), _token(f))),
     m.Snapshot.TYPE: ("SNAPSHOT", _snapshot),

@@ -211,6 +211,16 @@ class Opened:
     TYPE: ClassVar[int] = 0x82
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The stream is not opened here: send the same OPEN to ``endpoint``."""
+
+    stream: bytes
+    endpoint: str
+
+    TYPE: ClassVar[int] = 0x8A
+
+
 @dataclass(slots=True)
 class Result:
     """What has become of a stream's input.
@@ -330,5 +340,5 @@ class Error:
 
 
 Reply: TypeAlias = (
-    ModelList | Opened | Results | Marked | Snapshot | ResetDone | Closed | Pong | Draining | Goodbye | Error
+    ModelList | Opened | Moved | Results | Marked | Snapshot | ResetDone | Closed | Pong | Draining | Goodbye | Error
 )
