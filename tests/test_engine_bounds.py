@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -233,6 +235,26 @@ def test_utterances_are_computed_early_as_far_as_memory_goes() -> None:
                     e[:6] + e[8:] for e in bits(events(results))
                 ]
             )
+
+
+def test_what_a_closed_stream_leaves_behind_is_freed_at_once() -> None:
+    """Not when Python next looks for cycles: it may be the memory of many utterances."""
+    engine = Engine(models("frames-bi"), Limits(slice_ms=0.0001))
+    engine.open("s", "frames-bi")
+    engine.push("s", 1, frames(300))
+    engine.flush("s", 2)
+    while not (job := next(iter(engine._ticks._runs._active), None)):
+        engine.tick()
+    engine.tick()
+    run_of = weakref.ref(job.run)
+    del job
+    gc.disable()
+    try:
+        engine.close("s")
+        run(engine)
+        assert run_of() is None
+    finally:
+        gc.enable()
 
 
 def test_blocks_of_a_stream_are_answered_while_its_utterance_goes_on() -> None:

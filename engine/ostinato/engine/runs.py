@@ -79,7 +79,9 @@ class Runs:
         while now < end and (job := self._first()):
             job.started_ns = job.started_ns or now
             done, error = job.session.closed, None
-            if not done:
+            if done:
+                job.run.drop()
+            else:
                 try:
                     done = job.run.step(job.rows)
                 except Exception as fault:

@@ -43,8 +43,8 @@ class UtteranceRun:
     do not depend on how `step` divides them."""
 
     __slots__ = (
-        "_computing", "_decoder", "_decoder_state", "_frames", "_max_rows", "_model", "_rows", "_state", "_wait",
-        "count", "ends", "events", "utterance", "utterance_ms",
+        "__weakref__", "_computing", "_decoder", "_decoder_state", "_frames", "_max_rows", "_model", "_rows", "_state",
+        "_wait", "count", "ends", "events", "utterance", "utterance_ms",
     )  # fmt: skip
 
     def __init__(
@@ -75,12 +75,19 @@ class UtteranceRun:
         self._frames = frames  # after those of the rows, [n, frame_size]
         self._wait = wait
         self._max_rows = 0
-        self._computing = self._compute()
+        self._computing: Iterator[bool] | None = None
 
     def step(self, max_rows: int = 1 << 30) -> bool:
         """Compute at most ``max_rows`` frames of one pass. True when all is done and ``events`` are complete."""
         self._max_rows = max_rows
+        if self._computing is None:
+            self._computing = self._compute()
         return next(self._computing, True)
+
+    def drop(self) -> None:
+        """Give its memory back: it will not be computed any further."""
+        self._computing = iter(())
+        self._rows = RowStore(self._model.network.program)
 
     @property
     def held_bytes(self) -> int:
