@@ -122,6 +122,11 @@ class Workspace:
         call[i.CAPACITY] = rows
 
     @property
+    def address(self) -> int:
+        """Where the latest call is described, for compiled code that makes it again: `interpreter.run` takes it."""
+        return self._address
+
+    @property
     def nbytes(self) -> int:
         """Memory held."""
         return self._gates.nbytes + self._aside.nbytes + self._tables.nbytes + self._call.nbytes
