@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.errors import InputError
 from ostinato.model import Network
 from ostinato.model.specification import (
     Direction,
@@ -26,8 +27,11 @@ from ostinato.model.specification import (
 
 Kind = Literal["rnn", "gru", "lstm"]
 Precision = Literal["float32", "int8"]
+Word = TypeVar("Word", bound=str)
 
-_KINDS: dict[Kind, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
+KINDS: dict[Kind, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
+DIRECTIONS: tuple[Direction, ...] = ("forward", "bidirectional")
+PRECISIONS: tuple[Precision, ...] = ("float32",)
 UTTERANCE = 500
 """Frames of an utterance: what a bidirectional network is measured on."""
 
@@ -51,7 +55,7 @@ class Cell:
         made: list[Recurrent] = []
         for _ in range(self.layers):
             below = output_size(made[-1]) if made else self.input
-            made.append(_KINDS[self.cell](below, self.hidden, direction=self.direction))
+            made.append(KINDS[self.cell](below, self.hidden, direction=self.direction))
         return tuple(made)
 
     def network(self) -> Network:
@@ -110,10 +114,6 @@ _SIZES: tuple[_Size, ...] = (
     ("rnn", 40, 16, 1), ("rnn", 40, 128, 1), ("rnn", 40, 512, 1),
 )  # fmt: skip
 _CROWDS: tuple[_Size, ...] = (("gru", 40, 128, 1), ("gru", 80, 256, 2), ("lstm", 80, 256, 2))
-_INT8: tuple[_Size, ...] = (
-    ("gru", 40, 128, 1), ("gru", 40, 256, 1), ("gru", 40, 512, 1), ("gru", 80, 256, 2), ("gru", 80, 512, 2),
-    ("lstm", 40, 128, 1), ("lstm", 40, 256, 1), ("lstm", 40, 512, 1), ("lstm", 80, 256, 2),
-)  # fmt: skip
 _UTTERANCES: tuple[_Size, ...] = (
     ("gru", 40, 64, 1), ("gru", 40, 128, 1), ("gru", 80, 256, 2), ("lstm", 80, 256, 2),
 )  # fmt: skip
@@ -123,17 +123,12 @@ def _steps(sizes: Sequence[_Size], batches: Sequence[int]) -> tuple[Cell, ...]:
     return tuple(Cell(*size, batch=batch) for size in sizes for batch in batches)
 
 
-def _in_int8(cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    return tuple(replace(cell, precision="int8") for cell in cells)
-
-
 _WHOLE = tuple(Cell(*size, direction="bidirectional", frames=UTTERANCE) for size in _UTTERANCES)
 
 CELLS = (
     *_steps(_SIZES, (1, 8, 32, 128)),
     *_steps(_CROWDS, (256,)),
     *_WHOLE,
-    *_in_int8((*_steps(_INT8, (1, 8, 32, 128)), *_WHOLE[1:])),
 )
 """What is measured unless something else is asked for."""
 
@@ -144,33 +139,38 @@ _FEW: tuple[_Size, ...] = (
 QUICK = (
     *_steps(_FEW, (1, 32)),
     *_WHOLE[1:3],
-    *_in_int8(_steps((("gru", 80, 256, 2), ("lstm", 80, 256, 2)), (1, 32))),
 )
 """A selection for a first impression."""
 
 
 def grid(
-    kinds: Sequence[Kind] = (),
-    inputs: Sequence[int] = (),
-    hidden: Sequence[int] = (),
-    layers: Sequence[int] = (),
-    way: Sequence[Direction] = (),
-    batches: Sequence[int] = (),
-    precisions: Sequence[Precision] = (),
+    kinds: Sequence[str] | None = None,
+    inputs: Sequence[int] | None = None,
+    hidden: Sequence[int] | None = None,
+    layers: Sequence[int] | None = None,
+    ways: Sequence[str] | None = None,
+    batches: Sequence[int] | None = None,
+    precisions: Sequence[str] | None = None,
 ) -> tuple[Cell, ...]:
-    """All combinations; what is empty is GRU, 40 inputs, 128 units, one layer, forward, one stream, float32.
+    """All combinations; what is not given is GRU, 40 inputs, 128 units, one layer, forward, one stream, float32.
 
-    Bidirectional networks run over an utterance of 500 frames.
+    Bidirectional networks run over an utterance of 500 frames. Raises InputError for a word that is unknown.
     """
-    return tuple(
-        Cell(*choice, frames=UTTERANCE if choice[4] == "bidirectional" else 1)
-        for choice in product(
-            kinds or ("gru",),
-            inputs or (40,),
-            hidden or (128,),
-            layers or (1,),
-            way or ("forward",),
-            batches or (1,),
-            precisions or ("float32",),
-        )
+    choices = product(
+        [one_of(tuple(KINDS), kind) for kind in kinds or ("gru",)],
+        inputs or (40,),
+        hidden or (128,),
+        layers or (1,),
+        [one_of(DIRECTIONS, way) for way in ways or ("forward",)],
+        batches or (1,),
+        [one_of(PRECISIONS, precision) for precision in precisions or ("float32",)],
     )
+    return tuple(Cell(*choice, frames=UTTERANCE if choice[4] == "bidirectional" else 1) for choice in choices)
+
+
+def one_of(known: Sequence[Word], word: str) -> Word:
+    """The word, if it is known. Raises InputError naming those that are."""
+    for each in known:
+        if each == word:
+            return each
+    raise InputError(f"{word!r} is none of {', '.join(known)}: use one of these")

@@ -64,6 +64,9 @@ def run(
         rows.append(_measure(cell, seconds, wanted))
     if progress:
         progress(len(cells), len(cells), "done")
+    found = {
+        name: max(value, again) for (name, value), again in zip(found.items(), limits.measure().values(), strict=True)
+    }
     described = machine.describe()
     versions = {name: described.pop(name) for name in (*machine.VERSIONS, "python") if name in described}
     return {
@@ -76,7 +79,7 @@ def run(
     }
 
 
-class _Ours:
+class Ours:
     """A network's kernels with memory of their own, over the given frames of ``batch`` streams."""
 
     def __init__(self, network: Network, frames: npt.NDArray[np.float32]) -> None:
@@ -106,7 +109,7 @@ def _advance_often(call: int, times: int) -> None:
 def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, Any]:
     """One row."""
     network, frames = cell.network(), cell.input_frames()
-    ours = _Ours(network, frames)
+    ours = Ours(network, frames)
     others = peers.callers(network, frames, cell.precision, wanted)
     if cell.frames > 1 and (os.cpu_count() or 1) >= _THREADS:
         more = peers.callers(network, frames, cell.precision, {"onnxruntime"} & set(wanted), _THREADS)

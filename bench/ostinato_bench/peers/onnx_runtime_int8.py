@@ -1,7 +1,7 @@
 """LSTM networks in ONNX Runtime's int8: com.microsoft DynamicQuantizeLSTM.
 
-Weights have 7 bits and a scale per output; ONNX Runtime quantizes inputs and hidden states itself as they come. With 8
-bits its 16-bit sums would saturate on processors without VNNI (outputs 15 % off), and it advises 7 there.
+Weights have 7 bits and a scale per output; ONNX Runtime quantizes inputs and hidden states itself as they come. With
+8 bits its 16-bit sums would saturate on processors without VNNI (outputs 15 % off), and it advises 7 there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ostinato.model.specification import Lstm
 from ostinato_bench.peers import onnx_runtime
 
 _LARGEST = 63  # 7 bits and a sign would be 127
+
 
 def caller(network: Network, frames: npt.NDArray[np.float32], threads: int = 1) -> Callable[[], Any] | None:
     """As `onnx_runtime.caller`; None also if there are layers other than LSTMs, which the operator is only for."""
@@ -52,7 +53,7 @@ def quantized(model: bytes) -> bytes:
 
 
 def _per_output(weights: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Weights [directions, outputs, inputs] as int8 [directions, inputs, outputs] and scales [directions, outputs]."""
+    """Weights [directions, outputs, inputs] as int8 [directions, inputs, outputs]; scales [directions, outputs]."""
     scales = np.maximum(np.abs(weights).max(2), 1e-12) / _LARGEST
     turned = np.rint(weights / scales[:, :, None]).transpose(0, 2, 1)
     return np.ascontiguousarray(turned, np.int8), scales.astype(np.float32)

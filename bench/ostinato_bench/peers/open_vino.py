@@ -13,8 +13,8 @@ from ostinato_bench.peers import onnx_runtime
 
 
 def caller(network: Network, frames: npt.NDArray[np.float32], threads: int = 1) -> Callable[[], Any] | None:
-    """As `onnx_runtime.caller`, with inputs and outputs bound once, which is some ten times cheaper for small networks
-    than giving them with each call. None if openvino or onnx is not installed."""
+    """As `onnx_runtime.caller`, with inputs and outputs bound once, which is some ten times cheaper for small
+    networks than giving them with each call. None if openvino or onnx is not installed."""
     model = onnx_runtime.build(network.specification, network.weights, frames.shape[0], frames.shape[1])
     try:
         import openvino
