@@ -23,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its results depend on the CPU
 
@@ -33,6 +33,7 @@ import numba
 from numba.core import sigutils, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.ccallback import CFunc
+from numba.core.runtime import rtsys
 
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "boundscheck": False}
 _KEPT_CACHES = 3
@@ -72,6 +73,15 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return decorate
+
+
+def entry(kernel: Any) -> Callable[..., Any]:
+    """A warm kernel without Numba's search for the types of its arguments, which takes longer than a small step.
+
+    It must be called with exactly the kernel's types.
+    """
+    (compiled,) = kernel.overloads.values()
+    return cast(Callable[..., Any], compiled.entry_point)
 
 
 def ready() -> bool:
@@ -179,8 +189,10 @@ class _Cache(FunctionCache):
         super().__init__(function)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled, without Numba's refreshing of all it knows of types, which takes longer than loading."""
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)  # compiled code may allocate
+            return self._load_overload(sig, target_context)
         except Exception:  # a damaged file, whatever it makes of unpickling, is no file: compile and write it again
             return None
 

@@ -112,33 +112,6 @@ def _rows_wide(
         _t1_4(table, offset, K, weights, step, 0, initial, 0, out, 0)
 
 
-@part
-def _strip_narrow(
-    table: int, offset: int, rows: int, K: int, weights: int, step: int, initial: int, initial_step: int, out: int,
-    out_step: int,
-) -> None:  # fmt: skip
-    """One vector for several rows: six at a time, the last seven to ten in halves, as fewer rows use fewer sums."""
-    left = rows
-    while left > 0:
-        R = 6 if left > 10 or left == 6 else left if left < 6 else (left + 1) // 2
-        if R == 6:
-            _t6_1(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        elif R == 5:
-            _t5_1(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        elif R == 4:
-            _t4_1(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        elif R == 3:
-            _t3_1(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        elif R == 2:
-            _t2_1(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        else:
-            _t1(table, offset, K, weights, step, 0, initial, 0, out, 0)
-        table += 8 * R
-        initial += R * initial_step
-        out += R * out_step
-        left -= R
-
-
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def _rows_narrow(
     table: int,
@@ -152,21 +125,37 @@ def _rows_narrow(
     out: int,
     out_step: int,
 ) -> None:
-    """A panel of ``vectors`` for several rows, sixteen shorter registers: vector by vector."""
+    """A panel of ``vectors`` for two rows or more, sixteen shorter registers.
+
+    Six rows at a time, the last seven to ten in halves, because fewer rows use fewer sums.
+    """
     step = vectors * BYTES
-    left = vectors
-    while rows == 2 and left >= 2:
-        _t2_2(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        weights += 2 * BYTES
-        initial += 2 * BYTES
-        out += 2 * BYTES
-        left -= 2
+    left = rows
     while left > 0:
-        _strip_narrow(table, offset, rows, K, weights, step, initial, initial_step, out, out_step)
-        weights += BYTES
-        initial += BYTES
-        out += BYTES
-        left -= 1
+        R = 6 if left > 10 or left == 6 else left if left < 6 else (left + 1) // 2
+        at = 0
+        while at < step:
+            w = weights + at
+            start = initial + at
+            end = out + at
+            at += BYTES
+            if R == 6:
+                _t6_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+            elif R == 5:
+                _t5_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+            elif R == 4:
+                _t4_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+            elif R == 3:
+                _t3_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+            elif at < step:
+                _t2_2(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+                at += BYTES
+            else:
+                _t2_1(table, offset, K, w, step, 0, start, initial_step, end, out_step)
+        table += 8 * R
+        initial += R * initial_step
+        out += R * out_step
+        left -= R
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")

@@ -32,6 +32,11 @@ def padded(size: int) -> int:
     return -(-size // LANES) * LANES
 
 
+def apart(vectors: int) -> int:
+    """How many vectors from one row of so many to the next, so that rows do not share cache sets."""
+    return int(i.apart.py_func(vectors))
+
+
 class Region(NamedTuple):
     """Consecutive values of a row or a state row."""
 
@@ -62,7 +67,7 @@ class Program:
     output: Region
     backward: tuple[bool, ...] = field(init=False)
     gate_size: int = field(init=False)
-    """Values of the largest gate sums of a row: what a workspace must hold."""
+    """Values from one row of gate sums to the next, of the largest operation: what a workspace must hold."""
 
     def __post_init__(self) -> None:
         _jit.warm_up()
@@ -75,7 +80,11 @@ class Program:
         set_(self, "operations", operations)
         set_(self, "weights", weights)
         set_(self, "backward", tuple(bool(flag) for flag in operations[:, i.BACKWARD]))
-        set_(self, "gate_size", max([0, *(LANES * operations[:, i.VECTORS]).tolist()]))
+        set_(
+            self,
+            "gate_size",
+            max([0, *(LANES * i.apart.py_func(vectors) for vectors in operations[:, i.VECTORS].tolist())]),
+        )
 
     def new_states(self, count: int) -> Floats:
         """State rows of ``count`` streams that have not begun: zeros [count, state_size]."""
@@ -217,7 +226,7 @@ def bind(program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: 
     workspace._call[i.LAST] = len(program.backward)
     i.point(workspace._call, state, slots, batch_sizes, rows)
     keep = (program, state, slots, batch_sizes, rows, workspace)
-    entry, address = i.run, workspace._address
+    entry, address = _jit.entry(i.run), workspace._address
 
     def advance_bound() -> None:
         if entry(address):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ostinato.kernels import activations
 from ostinato.kernels import interpreter as i
 from ostinato.kernels.product import pack
-from ostinato.kernels.program import Program, Region, padded
+from ostinato.kernels.program import Program, Region, apart, padded
 from ostinato.kernels.simd import LANES
 from ostinato.model.specification import (
     Activation,
@@ -196,8 +196,8 @@ class _Builder:
         return Program(
             operations=np.array(self.operations, np.int64).reshape(-1, i.FIELDS),
             weights=np.concatenate(self.buffers) if self.buffers else np.zeros(0, np.float32),
-            row_size=self.row_size,
-            state_size=self.state_size,
+            row_size=LANES * apart(self.row_size // LANES),
+            state_size=LANES * apart(self.state_size // LANES),
             input=inputs,
             output=output,
         )
