@@ -1,7 +1,7 @@
 """Writes the tables of a document anew from the JSON files of measurements: `make report`.
 
-A table stands between ``<!-- table VIEW FILE -->`` and ``<!-- end -->``, FILE relative to the document; VIEW is one of
-`VIEWS`. Everything else is left as it is.
+A table stands between ``<!-- table VIEW FILE -->`` and ``<!-- end -->``, FILE relative to the document; VIEW is one
+of `VIEWS`. Everything else is left as it is.
 """
 
 from __future__ import annotations

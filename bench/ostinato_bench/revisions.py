@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ostinato.errors import InputError
-from ostinato_bench.cells import Cell
+from ostinato_bench.cells import Cell, Kind
 from ostinato_bench.tables import us
 
 PROCESSES, ROUNDS, SECONDS = 3, 5, 0.06
@@ -36,12 +36,12 @@ SMALLEST = 0.02
 _START_S, _ANSWER_S = 180.0, 30.0
 _SOURCES = ("engine", "clients")
 
-_NETWORKS = (
+_NETWORKS: tuple[tuple[Kind, int, int, int], ...] = (
     ("gru", 40, 16, 1), ("gru", 40, 64, 1), ("gru", 40, 128, 1), ("gru", 80, 256, 2), ("lstm", 40, 128, 1),
     ("lstm", 80, 256, 2), ("rnn", 40, 128, 1),
 )  # fmt: skip
 CELLS = (
-    *(Cell(kind, size, hidden, layers, batch=batch) for kind, size, hidden, layers in _NETWORKS for batch in (1, 8, 64)),
+    *(Cell(*network, batch=batch) for network in _NETWORKS for batch in (1, 8, 64)),
     Cell("gru", 40, 128, 1, "bidirectional", frames=500),
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        """ "faster" or "slower" if no process of one commit is as fast as any of the other's; else ""."""
+        """'faster' or 'slower' if all processes of one commit are faster than all of the other's; else ''."""
         low, high = self.spread
         if high < 1 and self.ratio < 1 - SMALLEST:
             return "faster"
@@ -81,20 +81,18 @@ def compare(
     processes: int = PROCESSES,
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
-    base_cache: Path | None = None,
+    cache: Path | None = None,
     report: Callable[[str], None] = lambda doing: None,
 ) -> list[Compared]:
     """Time ``cells`` on the commit ``base`` and on the sources in ``root``, a working tree of git.
 
-    Everything made is removed afterwards but ``base_cache``, where the base's kernels may stay compiled. Raises
-    InputError for a commit that does not exist or cannot be measured.
+    Everything made is removed afterwards; a ``cache`` given stays, with the kernels of both. Raises InputError for a
+    commit that does not exist or cannot be measured.
     """
     with tempfile.TemporaryDirectory(prefix="ostinato-compare-") as folder, ExitStack() as stack:
         tree = Path(folder) / "base"
         _check_out(base, root, tree)
-        caches = {tree: base_cache or Path(folder) / "base-cache", root: Path(folder) / "cache"}
-        if base_cache:
-            caches[root] = base_cache
+        caches = {tree: cache or Path(folder) / "base-cache", root: cache or Path(folder) / "cache"}
         workers: dict[Path, list[_Worker]] = {tree: [], root: []}
         for number in range(processes):  # the first of each compiles, the others load
             for sources, already in workers.items():
@@ -184,20 +182,19 @@ def table(found: Sequence[Compared], base: str) -> Table:
     """For the terminal."""
     made = Table(
         title=f"Microseconds a call: {base}, and this tree", title_justify="left", title_style="bold", box=None,
-        pad_edge=False,
+        pad_edge=False, collapse_padding=True,
     )  # fmt: skip
-    for heading in ("network", base, "now", "now / base", "spread", ""):
+    for heading in ("network", "B", "base", "now", "ratio", "from", "to", ""):
         made.add_column(heading, justify="left" if heading in ("network", "") else "right", no_wrap=True)
     colours = {"faster": "green", "slower": "red", "": "dim"}
     for row in found:
-        low, high = row.spread
         verdict = row.verdict
         made.add_row(
-            str(row.cell).removesuffix(", float32"),
+            row.cell.name,
+            str(row.cell.batch),
             us(statistics.median(row.base)),
             us(statistics.median(row.ours)),
-            f"{row.ratio:.3f}",
-            f"{low:.2f} … {high:.2f}",
+            *(f"{ratio:.2f}" for ratio in (row.ratio, *row.spread)),
             f"[{colours[verdict]}]{verdict or 'within the noise'}[/]",
         )
     return made
