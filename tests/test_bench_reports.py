@@ -95,10 +95,8 @@ def test_each_view_has_its_figures() -> None:
 
 def test_a_document_gets_its_tables(tmp_path: Path) -> None:
     (tmp_path / "found.json").write_text(json.dumps(result()))
-    document = "\n".join(
-        ["Before", "<!-- table limits found.json -->", "old", "<!-- end -->", "between"]
-        + ["<!-- table source found.json -->", "<!-- end -->", "after"]
-    )
+    begins = ("<!-- table limits found.json -->", "<!-- table source found.json -->")
+    document = f"Before\n{begins[0]}\nold\n<!-- end -->\nbetween\n{begins[1]}\n<!-- end -->\nafter\n"
     renewed = renew(document, tmp_path)
     assert "old" not in renewed
     assert "50 GMAC/s" in renewed
@@ -115,12 +113,17 @@ def test_the_document_has_the_figures_of_its_files() -> None:
     assert renew(text, document.parent) == text, "docs/performance.md is older than its files: make report"
 
 
-@pytest.mark.parametrize("kinds", [("gru", "lstm", "rnn"), ("gru",), ()])
+@pytest.mark.parametrize("kinds", [("gru", "lstm", "rnn"), ("gru",)])
 def test_the_picture(tmp_path: Path, kinds: tuple[str, ...]) -> None:
     found = result()
     found["rows"] = [each for each in found["rows"] if each["cell"] in kinds]
     draw(found, tmp_path / "kernels.png")
     assert (tmp_path / "kernels.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to draw"):
+        draw(result() | {"rows": [row(Cell("gru", 40, 64))]}, tmp_path / "kernels.png")
 
 
 # --- two commits ----------------------------------------------------------------------------------------------------

@@ -12,22 +12,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels import interpreter
 from ostinato.kernels.program import Workspace, advance, bind
 from ostinato.model import Network
 from ostinato.streaming import Model
-from ostinato_bench import limits, machine, peers
+from ostinato_bench import bare, limits, machine, peers
 from ostinato_bench.cells import CELLS, Cell
 from ostinato_bench.timing import Spread, Timed, alternate
 
 Progress = Callable[[int, int, str], None]
 SECONDS = 1.2
 """For a row, shared by all that is timed for it."""
-_STEPS = 100  # of a loop without Python
+_CROWD = 32  # streams from which on a product should reach the arithmetic's limit
 _THREADS = 2  # that ONNX Runtime gets besides for utterances: both of a small machine's cores
 _CHUNK = 10  # frames a push of an utterance
 
@@ -47,6 +45,8 @@ def run(
     - "ours_us": all frames in one call of the kernels from Python. Bidirectional: from the last frame to the complete
       result, through `Stream`; "whole_us" is then the whole utterance in one call of the kernels.
     - "step_us" (one stream): the kernels called by compiled code, without Python's share.
+    - "product_gmacs" (many streams): the product with the first layer's R alone, in compiled code; "product_share" of
+      "arithmetic_gmacs".
     - "float32_us" (int8): the same network of ours in float32.
     - "gmacs": 10^9 multiply-accumulates a second, of ours_us, or of whole_us where there is one; "share_of_limit" of
       "limit_gmacs", which "arithmetic_gmacs" and "read_gbs" allow: the processor's arithmetic, and the bandwidth at
@@ -88,22 +88,14 @@ class Ours:
         rows, states = program.new_rows(steps * batch), program.new_states(batch)
         rows[:, program.input.slice] = frames.reshape(-1, size)
         arrays = (program, states, np.arange(batch, dtype=np.int64), np.full(steps, batch, np.int64), rows)
-        self._workspace = Workspace()
-        advance(*arrays, self._workspace)
+        workspace = Workspace()
+        advance(*arrays, workspace)
         self.outputs = rows[:, program.output.slice].reshape(steps, batch, -1).copy()
         """From zero states, [steps, batch, output]."""
         self.call = bind(*arrays)
         """From Python, at its cheapest."""
-
-    def loop(self) -> None:
-        """`_STEPS` calls in compiled code."""
-        _advance_often(self._workspace.address, _STEPS)
-
-
-@numba.njit(nogil=True)
-def _advance_often(call: int, times: int) -> None:
-    for _ in range(times):
-        interpreter.run(call)
+        self.bare = bare.steps(workspace)
+        """`bare.CALLS` times, from compiled code."""
 
 
 def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, Any]:
@@ -123,10 +115,13 @@ def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, A
         timed["whole_us"] = timed["ours_us"]
         timed["ours_us"] = _after_the_last_frame(network, frames)
     elif cell.batch == cell.frames == 1:
-        timed["step_us"] = Timed(ours.loop)
+        timed["step_us"] = Timed(ours.bare)
+    product, amount = bare.products(cell)
+    if cell.batch >= _CROWD and cell.precision == "float32":
+        timed["product"] = Timed(product)
     spent = alternate(timed, seconds)
     if "step_us" in spent:
-        spent["step_us"] = spent["step_us"].divided(_STEPS)
+        spent["step_us"] = spent["step_us"].divided(bare.CALLS)
 
     gmacs, gbs = arithmetic.rate(spent["arithmetic"].median), reading.rate(spent["reading"].median)
     work_us = spent.get("whole_us", spent["ours_us"]).median
@@ -136,6 +131,9 @@ def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, A
     for name in ("ours_us", "whole_us", "step_us", "float32_us"):
         if name in spent:
             row |= {name: round(spent[name].median, 3), name.replace("_us", "_quartiles_us"): _quartiles(spent[name])}
+    if "product" in spent:
+        row["product_gmacs"] = round(bare.CALLS * amount / spent["product"].median / 1e3, 1)
+        row["product_share"] = round(row["product_gmacs"] / gmacs, 3)
     return row | {
         "peers": {name: round(spent[name].median, 3) for name in others},
         "peers_quartiles_us": {name: _quartiles(spent[name]) for name in others},

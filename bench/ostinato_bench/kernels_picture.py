@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ostinato.errors import InputError
 from ostinato_bench.picture import COLOURS, FAINT, INK, SOFT
 from ostinato_bench.tables import Row, network_of
 
@@ -22,7 +23,8 @@ _STYLE: dict[Any, Any] = {
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Write the picture of a result of `kernels.run` to ``path`` as a PNG, with a panel for all that it has."""
+    """Write the picture of a result of `kernels.run` to ``path`` as a PNG, with a panel for all that it has. Raises
+    InputError if there is nothing to draw: a single network."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -40,6 +42,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
         panels.append(partial(_int8, rows=small))
     if whole := [row for row in rows if row["direction"] == "bidirectional"]:
         panels.append(partial(_utterances, rows=whole))
+    if not panels:
+        raise InputError("there is nothing to draw: measure several hidden sizes, int8 or bidirectional networks")
     lines = -(-len(panels) // 2)
     height = 0.75 + 3.3 * lines
     with plt.rc_context(_STYLE):

@@ -31,9 +31,9 @@ def legend(result: dict[str, Any]) -> str:
     """What a reader of `terminal` wants to know."""
     found = result["limits"]
     return (
-        "One thread, medians; ± half the distance of the quartiles; bare: without the Python call; under peers how many "
-        "times faster we are (bound: ONNX Runtime with IOBinding; 2 threads: ONNX Runtime's); limit: our share of what "
-        f"the processor allows. A core does at most {found['fma_gmacs']:.0f} GMAC/s in float32 and reads "
+        "One thread, medians; ± half the distance of the quartiles; bare: without the Python call; under peers how "
+        "many times faster we are (bound: ONNX Runtime with IOBinding; 2 threads: ONNX Runtime's); limit: our share "
+        f"of the possible. A core does at most {found['fma_gmacs']:.0f} GMAC/s in float32 and reads "
         f"{found['l1_gbs']:.0f} / {found['l2_gbs']:.0f} / {found['l3_gbs']:.0f} GB/s from L1 / L2 / L3."
     )
 
