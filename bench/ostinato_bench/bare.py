@@ -14,8 +14,9 @@ from ostinato.kernels.program import Workspace, apart, padded, zeros
 from ostinato.kernels.simd import LANES, address
 from ostinato_bench.cells import Cell
 
-CALLS = 100
+STEPS = 100
 """Of a loop."""
+_ENOUGH = 1 << 22  # multiply-accumulates of a loop of products, at least
 
 
 @numba.njit(nogil=True)
@@ -42,13 +43,13 @@ def _multiply(table: Any, K: int, weights: Any, vectors: int, bias: Any, out: An
 
 
 def steps(workspace: Workspace) -> Callable[[], None]:
-    """A function that makes the workspace's latest call `CALLS` times."""
-    return lambda: _advance(workspace.address, CALLS)
+    """A function that makes the workspace's latest call `STEPS` times."""
+    return lambda: _advance(workspace.address, STEPS)
 
 
 def products(cell: Cell) -> tuple[Callable[[], None], int]:
-    """A function that multiplies a hidden state of each of the cell's streams by the first layer's R, `CALLS` times,
-    and the multiply-accumulates of one of these products."""
+    """A function that multiplies a hidden state of each of the cell's streams by the first layer's R, several times,
+    and how many multiply-accumulates that is."""
     layer = cell.stack[0]
     outputs = layer.gates * padded(layer.hidden)
     rng = np.random.default_rng(2)
@@ -56,9 +57,11 @@ def products(cell: Cell) -> tuple[Callable[[], None], int]:
     rows, out = (zeros(cell.batch, LANES * apart(vectors_of(size))) for size in (layer.hidden, outputs))
     rows[:] = rng.uniform(-1, 1, rows.shape)
     table = rows.ctypes.data + rows.strides[0] * np.arange(cell.batch, dtype=np.int64)
-    arrays = (table, layer.hidden, weights, vectors_of(outputs), zeros(outputs), out, CALLS)
+    amount = cell.batch * outputs * layer.hidden
+    times = -(-_ENOUGH // amount)
+    arrays = (table, layer.hidden, weights, vectors_of(outputs), zeros(outputs), out, times)
 
     def multiply(_keeps_alive: object = rows) -> None:
         _multiply(*arrays)
 
-    return multiply, cell.batch * outputs * layer.hidden
+    return multiply, times * amount

@@ -95,7 +95,7 @@ class Ours:
         self.call = bind(*arrays)
         """From Python, at its cheapest."""
         self.bare = bare.steps(workspace)
-        """`bare.CALLS` times, from compiled code."""
+        """`bare.STEPS` times, from compiled code."""
 
 
 def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, A
         timed["product"] = Timed(product)
     spent = alternate(timed, seconds)
     if "step_us" in spent:
-        spent["step_us"] = spent["step_us"].divided(bare.CALLS)
+        spent["step_us"] = spent["step_us"].divided(bare.STEPS)
 
     gmacs, gbs = arithmetic.rate(spent["arithmetic"].median), reading.rate(spent["reading"].median)
     work_us = spent.get("whole_us", spent["ours_us"]).median
@@ -132,7 +132,7 @@ def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, A
         if name in spent:
             row |= {name: round(spent[name].median, 3), name.replace("_us", "_quartiles_us"): _quartiles(spent[name])}
     if "product" in spent:
-        row["product_gmacs"] = round(bare.CALLS * amount / spent["product"].median / 1e3, 1)
+        row["product_gmacs"] = round(amount / spent["product"].median / 1e3, 1)
         row["product_share"] = round(row["product_gmacs"] / gmacs, 3)
     return row | {
         "peers": {name: round(spent[name].median, 3) for name in others},
