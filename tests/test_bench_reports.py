@@ -62,7 +62,12 @@ def result() -> dict[str, Any]:
         "rows": rows,
         "limits": {"fma_gmacs": 50.0, "l1_gbs": 200.0, "l2_gbs": 100.0, "l3_gbs": 70.0},
         "missing": {},
-        "machine": {"processor": "a processor", "cores": 2, "caches": {"l1": 32 << 10, "l2": 1 << 20, "l3": 8 << 20}},
+        "machine": {
+            "processor": "a processor",
+            "instructions": ["avx2"],
+            "cores": 2,
+            "caches": {"l1": 32 << 10, "l2": 1 << 20, "l3": 8 << 20},
+        },
         "versions": {"numpy": "2"},
         "date": "2026-11-25T03:00:00+00:00",
     }
@@ -89,7 +94,7 @@ def test_each_view_has_its_figures() -> None:
     assert "2.00 µs, 3.5 × float32, **4.5 ×**, 50%" in VIEWS["int8"](result())
     assert "| 4,800, **4.0 ×** | 3,000, **2.5 ×** |" in VIEWS["bidirectional"](result())
     assert "| reading L2 (1 MB) | 100 GB/s |" in VIEWS["limits"](result())
-    assert VIEWS["source"](result()) == "2026-11-25, a processor, 2 cores; numpy 2."
+    assert VIEWS["source"](result()) == "2026-11-25, a processor (avx2), 2 cores; numpy 2."
     assert VIEWS["int8"](result() | {"rows": []}) == "Not measured."
 
 

@@ -73,7 +73,7 @@ def run(
         "rows": rows,
         "limits": found,
         "missing": {name: why for name, why in peers.missing().items() if name in wanted},
-        "machine": described | {"caches": limits.levels()},
+        "machine": described | {"instructions": limits.instructions(), "caches": limits.levels()},
         "versions": versions,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }

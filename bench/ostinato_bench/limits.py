@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding
 import numba
 
 from ostinato.kernels import warm_up
@@ -26,6 +27,7 @@ _CHAINS = 12 if WIDE else 5
 AVX-512, five vectors are ten of the sixteen; with it, twelve are twelve of 32."""
 _ROUNDS = 5000
 _READ_ONCE = 256 << 10  # bytes that a probe reads at least
+_FEATURES = llvmlite.binding.get_host_cpu_features()
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
@@ -117,6 +119,11 @@ def levels() -> dict[str, int]:
         except (OSError, ValueError):
             continue
     return found
+
+
+def instructions() -> list[str]:
+    """Which of the vector instructions that matter this processor has."""
+    return [name for name in ("neon", "avx2", "fma", "avx512f", "avxvnni", "avx512vnni") if _FEATURES.get(name)]
 
 
 def measure(seconds: float = 1.0) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 Row = dict[str, Any]
+_LARGE = 128  # hidden units from which on products should reach the processor's peak
 _SHORT = {
     "onnxruntime": "ONNX RT", "onnxruntime-bound": "bound", "openvino": "OpenVINO", "pytorch": "PyTorch",
     "onnxruntime-int8": "ONNX RT int8", "pytorch-int8": "PyTorch int8", "onnxruntime-2-threads": "2 threads",
@@ -81,6 +82,24 @@ def int8(result: dict[str, Any]) -> str:
     return _by_batch([row for row in result["rows"] if _is_step(row, "int8")], "onnxruntime-int8")
 
 
+def products(result: dict[str, Any]) -> str:
+    """The product with R alone, and the whole step: GMAC/s and shares of what arithmetic allows, by network."""
+    rows = [row for row in result["rows"] if "product_gmacs" in row]
+    lines = [
+        [
+            network_of(row),
+            str(row["batch"]),
+            f"{row['product_gmacs']:.1f}",
+            f"{row['product_share']:.0%}",
+            f"{row['gmacs']:.1f}",
+            f"{row['gmacs'] / row['arithmetic_gmacs']:.0%}",
+        ]
+        for row in rows
+        if row["hidden"] >= _LARGE
+    ]
+    return markdown(["network", "B", "product, GMAC/s", "of the peak", "step, GMAC/s", "of the peak"], lines)
+
+
 def bidirectional(result: dict[str, Any]) -> str:
     """From the last frame of an utterance to its complete result."""
     return _detailed([row for row in result["rows"] if row["direction"] == "bidirectional"])
@@ -100,7 +119,8 @@ def source(result: dict[str, Any]) -> str:
     """Where and when a result was measured, and with what."""
     machine = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    return f"{result['date'][:10]}, {machine['processor']}, {machine['cores']} cores; {versions}."
+    processor = f"{machine['processor']} ({', '.join(machine['instructions'])})"
+    return f"{result['date'][:10]}, {processor}, {machine['cores']} cores; {versions}."
 
 
 def markdown(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
