@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from ostinato.errors import ConnectionLostError, UnknownModelError
 from ostinato.model import Network, Specification, resolve, write
 from ostinato.model.specification import Ctc, Dense, Gru, Layer, LogMel, Lstm, Rnn, Softmax
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DEFAULT_MODEL = "digits-uni"
-_RANDOM = re.compile(r"(?:random:)?(rnn|gru|lstm)-(?:(\d{1,2})x)?(\d{1,4})")
+_RANDOM = re.compile(r"(?:random:)?(rnn|gru|lstm)-(?:(\d{1,2})x)?(\d{1,4})(-int8)?")
 _CELLS: dict[str, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
 
 
@@ -59,7 +61,8 @@ def run(
 ) -> dict[str, Any]:
     """Serve ``model``; open ``idle`` streams that say one chunk each; then let ``streams`` speak for ``seconds``.
 
-    ``model`` is a name or a path, or like ``gru-2x160``: log-mel 40 and a random network of 2 GRU layers of 160.
+    ``model`` is a name or a path, or like ``gru-2x160``: log-mel 40 and a random network of 2 GRU layers of 160;
+    ``gru-2x160-int8`` the same in int8.
     ``progress`` is told the share done, from 0 to 1. Of the figures, ``latency_ms`` is from the sending of a chunk to
     its result, ``late_ms`` how far the client was behind its own plan, ``idle_mb`` what the idle streams cost. Raises
     UnknownModelError, ConnectionLostError.
@@ -145,9 +148,20 @@ def _served(model: str) -> Iterator[tuple[Spawned, str]]:
             if (match := _RANDOM.fullmatch(model)) is None:
                 raise
             path = Path(folder) / f"{match[0].removeprefix('random:')}.safetensors"
-            write(path, Network.random(_specification(match[1], int(match[2] or 1), int(match[3]))))
+            network = Network.random(_specification(match[1], int(match[2] or 1), int(match[3])))
+            write(path, _quantized(network) if match[4] else network)
         with spawn_server([path]) as server:
             yield server, served_name(path)
+
+
+def _quantized(network: Network) -> Network:
+    """The network in int8, calibrated on noise."""
+    from ostinato.model.quantization import quantize
+    from ostinato.pipeline import front_end
+
+    front = front_end(network.specification.front_end, network.weights)
+    noise = np.random.default_rng(0).normal(scale=0.1, size=32000).astype(np.float32)
+    return quantize(network, [front.step(front.start(), front.check(noise))])
 
 
 def _specification(cell: str, layers: int, hidden: int) -> Specification:

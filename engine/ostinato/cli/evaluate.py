@@ -45,7 +45,7 @@ def evaluate(name: str, data: Path, folder: Path | None, json: Path | None) -> N
             count = counts[path.parent.relative_to(data).as_posix()]
             count[0] += 1
             count[1] += len(text.split())
-            count[2] += edit_distance(text.split(), _heard(model, path))
+            count[2] += edit_distance(text.split(), heard(model, path))
     everything = [sum(column) for column in zip(*counts.values(), strict=True)]
     listing = table(
         "folder", "recordings", "symbols", "errors", "rate", right=("recordings", "symbols", "errors", "rate")
@@ -60,7 +60,8 @@ def evaluate(name: str, data: Path, folder: Path | None, json: Path | None) -> N
     write_json(json, {"model": model.name, "all": _figures(everything), "by_folder": rows})
 
 
-def _heard(model: Model, path: Path) -> list[str]:
+def heard(model: Model, path: Path) -> list[str]:
+    """The symbols that the model hears in a recording."""
     samples, rate = read_audio(path)
     with model.stream(sample_rate=rate, max_utterance_s=max(60.0, np.ceil(len(samples) / rate) + 1)) as stream:
         events = [*stream.push(samples), *stream.flush()]
