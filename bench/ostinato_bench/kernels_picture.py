@@ -36,8 +36,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     for kind in ("gru", "lstm", "rnn"):
         if swept := _sweep(steps, kind):
             panels += [partial(_faster, rows=swept, kind=kind), partial(_share, rows=swept, kind=kind)]
-            if kind == "gru":
-                panels.append(partial(_roofline, rows=swept, limits=result["limits"]))
+    if swept := _sweep(steps, "gru"):
+        panels.append(partial(_roofline, rows=swept, limits=result["limits"]))
     if small := [row for row in steps if "float32_us" in row]:
         panels.append(partial(_int8, rows=small))
     if whole := [row for row in rows if row["direction"] == "bidirectional"]:
