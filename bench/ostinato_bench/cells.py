@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal, TypeVar
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ostinato.errors import InputError
 from ostinato.model import Network
+from ostinato.model.quantization import quantize
 from ostinato.model.specification import (
     Direction,
     Frames,
@@ -31,7 +32,7 @@ Word = TypeVar("Word", bound=str)
 
 KINDS: dict[Kind, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
 DIRECTIONS: tuple[Direction, ...] = ("forward", "bidirectional")
-PRECISIONS: tuple[Precision, ...] = ("float32",)
+PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 UTTERANCE = 500
 """Frames of an utterance: what a bidirectional network is measured on."""
 
@@ -68,6 +69,10 @@ class Cell:
             for name, array in Network.random(specification).weights.items()
         }
         return Network(specification, weights)
+
+    def in_int8(self, network: Network) -> Network:
+        """The network with int8 weights and inputs, calibrated on random frames."""
+        return quantize(network, [np.random.default_rng(3).uniform(-1, 1, (200, self.input)).astype(np.float32)])
 
     def input_frames(self) -> npt.NDArray[np.float32]:
         """Random input [frames, batch, input] in [-1, 1]."""
@@ -114,6 +119,10 @@ _SIZES: tuple[_Size, ...] = (
     ("rnn", 40, 16, 1), ("rnn", 40, 128, 1), ("rnn", 40, 512, 1),
 )  # fmt: skip
 _CROWDS: tuple[_Size, ...] = (("gru", 40, 128, 1), ("gru", 80, 256, 2), ("lstm", 80, 256, 2))
+_INT8: tuple[_Size, ...] = (
+    ("gru", 40, 128, 1), ("gru", 40, 256, 1), ("gru", 40, 512, 1), ("gru", 80, 256, 2), ("gru", 80, 512, 2),
+    ("lstm", 40, 128, 1), ("lstm", 40, 256, 1), ("lstm", 40, 512, 1), ("lstm", 80, 256, 2),
+)  # fmt: skip
 _UTTERANCES: tuple[_Size, ...] = (
     ("gru", 40, 64, 1), ("gru", 40, 128, 1), ("gru", 80, 256, 2), ("lstm", 80, 256, 2),
 )  # fmt: skip
@@ -123,12 +132,17 @@ def _steps(sizes: Sequence[_Size], batches: Sequence[int]) -> tuple[Cell, ...]:
     return tuple(Cell(*size, batch=batch) for size in sizes for batch in batches)
 
 
+def _in_int8(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    return tuple(replace(cell, precision="int8") for cell in cells)
+
+
 _WHOLE = tuple(Cell(*size, direction="bidirectional", frames=UTTERANCE) for size in _UTTERANCES)
 
 CELLS = (
     *_steps(_SIZES, (1, 8, 32, 128)),
     *_steps(_CROWDS, (256,)),
     *_WHOLE,
+    *_in_int8((*_steps(_INT8, (1, 8, 32, 128)), *_WHOLE[1:])),
 )
 """What is measured unless something else is asked for."""
 
@@ -139,6 +153,7 @@ _FEW: tuple[_Size, ...] = (
 QUICK = (
     *_steps(_FEW, (1, 32)),
     *_WHOLE[1:3],
+    *_in_int8((*_steps((("gru", 80, 256, 2), ("lstm", 80, 256, 2)), (1, 32)), _WHOLE[2])),
 )
 """A selection for a first impression."""
 

@@ -19,7 +19,7 @@ from ostinato.kernels.program import Workspace, advance, bind
 from ostinato.model import Network
 from ostinato.streaming import Model
 from ostinato_bench import bare, limits, machine, peers
-from ostinato_bench.cells import CELLS, Cell
+from ostinato_bench.cells import CELLS, PRECISIONS, Cell
 from ostinato_bench.timing import Spread, Timed, alternate
 
 Progress = Callable[[int, int, str], None]
@@ -101,19 +101,23 @@ class Ours:
 def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, Any]:
     """One row."""
     network, frames = cell.network(), cell.input_frames()
-    ours = Ours(network, frames)
-    others = peers.callers(network, frames, cell.precision, wanted)
-    if cell.frames > 1 and (os.cpu_count() or 1) >= _THREADS:
-        more = peers.callers(network, frames, cell.precision, {"onnxruntime"} & set(wanted), _THREADS)
-        others |= {f"{name}-{_THREADS}-threads": call for name, call in more.items()}
-    peers.check(others, ours.outputs, cell.precision)
+    reference = ours = Ours(network, frames)
+    others = _others(network, frames, cell, wanted, reference.outputs)
+    if cell.precision == "int8":
+        network = cell.in_int8(network)
+        ours = Ours(network, frames)
+        peers.check({"our int8": lambda: ours.outputs}, reference.outputs, "int8")
 
-    arithmetic, reading = limits.arithmetic(), limits.reading(limits.read_again(cell))
+    arithmetic, reading = limits.arithmetic(cell.precision), limits.reading(limits.read_again(cell))
     timed = {name: Timed(call) for name, call in others.items()}
     timed |= {"ours_us": Timed(ours.call), "arithmetic": Timed(arithmetic.call), "reading": Timed(reading.call)}
+    if cell.precision == "int8":
+        timed["float32_us"] = Timed(reference.call)
     if cell.direction == "bidirectional":
         timed["whole_us"] = timed["ours_us"]
         timed["ours_us"] = _after_the_last_frame(network, frames)
+        if cell.precision == "int8":
+            timed["float32_us"] = _after_the_last_frame(cell.network(), frames)
     elif cell.batch == cell.frames == 1:
         timed["step_us"] = Timed(ours.bare)
     product, amount = bare.products(cell)
@@ -144,6 +148,27 @@ def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, A
         "read_gbs": round(gbs, 1),
         "weights_in": limits.level_of(limits.read_again(cell)),
     }
+
+
+def _others(
+    network: Network,
+    frames: npt.NDArray[np.float32],
+    cell: Cell,
+    wanted: Collection[str],
+    outputs: npt.NDArray[np.float32],
+) -> dict[str, peers.Call]:
+    """The peers' calls, checked: those of the cell's precision, ONNX Runtime's float32 always, for utterances also on
+    more threads."""
+    found: dict[str, peers.Call] = {}
+    for precision in PRECISIONS[: 1 + PRECISIONS.index(cell.precision)]:
+        who = wanted if precision == cell.precision else {"onnxruntime"} & set(wanted)
+        calls = peers.callers(network, frames, precision, who)
+        if precision == "float32" and cell.frames > 1 and (os.cpu_count() or 1) >= _THREADS:
+            more = peers.callers(network, frames, precision, {"onnxruntime"} & set(wanted), _THREADS)
+            calls |= {f"{name}-{_THREADS}-threads": call for name, call in more.items()}
+        peers.check(calls, outputs, precision)
+        found |= calls
+    return found
 
 
 def _after_the_last_frame(network: Network, frames: npt.NDArray[np.float32]) -> Timed:

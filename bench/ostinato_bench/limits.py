@@ -6,8 +6,6 @@ probes are therefore timed in turns with what they are the limit of.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,9 @@ from ostinato.kernels import warm_up
 from ostinato.kernels.product import WIDE
 from ostinato.kernels.program import zeros
 from ostinato.kernels.simd import BYTES, LANES, address, fma, load, splat, store
-from ostinato_bench.cells import Cell
+from ostinato_bench import limit_int8
+from ostinato_bench.cells import Cell, Precision
+from ostinato_bench.probe import Probe
 from ostinato_bench.timing import Timed, alternate
 
 _CHAINS = 12 if WIDE else 5
@@ -78,22 +78,13 @@ def _read(data: Any, times: int, out: Any) -> None:
     store(address(out), ((a + b) + (c + d)) + ((e + f) + (g + h)))
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A limit to be timed: a call of it does ``amount`` thousands of operations or bytes, so that amount /
-    microseconds is 10^9 a second."""
-
-    call: Callable[[], None]
-    amount: float
-
-    def rate(self, us: float) -> float:
-        """10^9 multiply-accumulates, or bytes, a second."""
-        return self.amount / us
+def arithmetic(precision: Precision) -> Probe:
+    """Multiply-accumulates in registers."""
+    return _float32() if precision == "float32" else limit_int8.arithmetic()
 
 
 @cache
-def arithmetic() -> Probe:
-    """Multiply-accumulates of float32 in registers."""
+def _float32() -> Probe:
     warm_up()
     out = zeros(LANES)
     run = _multiply_add_wide if WIDE else _multiply_add_narrow
@@ -127,10 +118,11 @@ def instructions() -> list[str]:
 
 
 def measure(seconds: float = 1.0) -> dict[str, float]:
-    """{"fma_gmacs", "l1_gbs", "l2_gbs", "l3_gbs"} of one core: the upper quartiles over some rounds."""
+    """{"fma_gmacs", "int8_gmacs", "l1_gbs", "l2_gbs", "l3_gbs"} of one core: upper quartiles over some rounds."""
     size = levels()
     probes = {
-        "fma_gmacs": arithmetic(),
+        "fma_gmacs": arithmetic("float32"),
+        "int8_gmacs": arithmetic("int8"),
         "l1_gbs": reading(size["l1"] // 2),
         "l2_gbs": reading(size["l2"] // 2),
         "l3_gbs": reading(min(8 * size["l2"], size["l3"] // 4)),
