@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from ostinato.errors import InputError
 from ostinato.model import Network
-from ostinato.model.quantization import quantize
 from ostinato.model.specification import (
     Direction,
     Frames,
@@ -72,6 +71,8 @@ class Cell:
 
     def in_int8(self, network: Network) -> Network:
         """The network with int8 weights and inputs, calibrated on random frames."""
+        from ostinato.model.quantization import quantize  # here, because older commits that are compared lack it
+
         return quantize(network, [np.random.default_rng(3).uniform(-1, 1, (200, self.input)).astype(np.float32)])
 
     def input_frames(self) -> npt.NDArray[np.float32]:

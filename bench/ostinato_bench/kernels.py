@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.program import Workspace, advance, bind
 from ostinato.model import Network
 from ostinato.streaming import Model
 from ostinato_bench import bare, limits, machine, peers
 from ostinato_bench.cells import CELLS, PRECISIONS, Cell
+from ostinato_bench.ours import Ours
 from ostinato_bench.timing import Spread, Timed, alternate
 
 Progress = Callable[[int, int, str], None]
@@ -79,25 +79,6 @@ def run(
     }
 
 
-class Ours:
-    """A network's kernels with memory of their own, over the given frames of ``batch`` streams."""
-
-    def __init__(self, network: Network, frames: npt.NDArray[np.float32]) -> None:
-        steps, batch, size = frames.shape
-        program = network.program
-        rows, states = program.new_rows(steps * batch), program.new_states(batch)
-        rows[:, program.input.slice] = frames.reshape(-1, size)
-        arrays = (program, states, np.arange(batch, dtype=np.int64), np.full(steps, batch, np.int64), rows)
-        workspace = Workspace()
-        advance(*arrays, workspace)
-        self.outputs = rows[:, program.output.slice].reshape(steps, batch, -1).copy()
-        """From zero states, [steps, batch, output]."""
-        self.call = bind(*arrays)
-        """From Python, at its cheapest."""
-        self.bare = bare.steps(workspace)
-        """`bare.STEPS` times, from compiled code."""
-
-
 def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, Any]:
     """One row."""
     network, frames = cell.network(), cell.input_frames()
@@ -119,7 +100,7 @@ def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, A
         if cell.precision == "int8":
             timed["float32_us"] = _after_the_last_frame(cell.network(), frames)
     elif cell.batch == cell.frames == 1:
-        timed["step_us"] = Timed(ours.bare)
+        timed["step_us"] = Timed(bare.steps(ours.workspace))
     product, amount = bare.products(cell)
     if cell.batch >= _CROWD and cell.precision == "float32":
         timed["product"] = Timed(product)

@@ -14,7 +14,7 @@ from typing import Any
 import ostinato
 from ostinato.kernels import warm_up
 from ostinato_bench.cells import Cell
-from ostinato_bench.kernels import Ours
+from ostinato_bench.ours import Ours
 from ostinato_bench.timing import Timed, alternate
 
 

@@ -184,6 +184,31 @@ def first_lanes(b: Any, n: Any, then: Any, otherwise: Any) -> Any:
     return b.select(b.icmp_signed("<", ir.Constant(INTS, list(range(LANES))), limit), then, otherwise)
 
 
+@_define(types.void, types.int64, types.int64, types.int64)
+def transpose(b: Any, table: Any, offset: Any, out: Any) -> None:
+    """16 rows of 16 float32, at the addresses at ``table`` plus ``offset``, to 16 columns from ``out`` on.
+
+    First within quarters of four lanes, which all hosts' registers hold whole, then quarters among each other.
+    """
+
+    def merged(rows: list[Any], far: int, lanes: int) -> list[Any]:
+        """Of rows r and r + far the even, then the odd runs of ``lanes`` lanes, in turns one of r, one of r + far."""
+        runs = [[lane + other for other in (0, LANES) for lane in range(first, first + lanes)]
+                for first in range(0, LANES, lanes)]  # fmt: skip
+        made = list(rows)
+        for r in (r for r in range(LANES) if not r & far):
+            for part, target in ((0, r), (1, r + far)):
+                mask = ir.Constant(INTS, [lane for run in runs[part::2] for lane in run])
+                made[target] = b.shuffle_vector(rows[r], rows[r + far], mask)
+        return made
+
+    rows = [emit_load(b, b.add(emit_load(b, b.add(table, I64(8 * r)), I64), offset), FLOATS) for r in range(LANES)]
+    for distance in (1, 2, 4, 8):
+        rows = merged(rows, distance, distance)
+    for r, row in enumerate(rows):
+        emit_store(b, row, b.add(out, I64(r * BYTES)))
+
+
 def _fold(b: Any, x: Any, combine: Callable[[Any, Any], Any]) -> Any:
     """Lane 0 of: upper half with lower half, halving until one is left. The order is fixed, hence the bits."""
     half = LANES // 2

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ostinato.errors import DtypeError, NotFiniteError, ShapeError
 from ostinato.kernels import warm_up
-from ostinato.kernels.audio import mel_bands, windows
 from ostinato.kernels.simd import LANES
+from ostinato.kernels.spectrum import log_mel, work_size
 from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.frames import kind_of
@@ -22,10 +22,9 @@ from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, ResamplerState, check
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 
+_BEYOND = np.zeros(LANES, np.float32)  # the kernel reads whole vectors
 MAX_SAMPLE = 8.0
 """Float samples beyond this are refused: they are surely in another scale."""
-BLOCK = 64
-"""Frames transformed at a time: as many as stay in the second-level cache (measured: twice as fast as 512)."""
 
 
 @dataclass(slots=True)
@@ -57,10 +56,7 @@ class LogMel:
 
     def __init__(self, settings: specification.LogMel, weights: Mapping[str, F32]) -> None:
         """``weights``: ``front_end.mean`` and ``front_end.scale`` [mels], if the settings ask for normalisation."""
-        import scipy.fft  # here, because it costs 0.1 s that a server of token models need not spend
-
         warm_up()
-        self._rfft = scipy.fft.rfft
         self.settings = settings
         self.bank = bank = filter_bank(settings)
         self.window, self.hop = len(bank.window), bank.hop
@@ -135,7 +131,7 @@ class LogMel:
             pieces += (state.tail, samples)
         if not pieces:
             return []
-        samples = np.concatenate(pieces)
+        samples = np.concatenate([*pieces, _BEYOND])
         counts, starts = self._cut(states, pieces, samples)
         frames = self._features(samples, starts)
         # Copies: a frame that waits for its tick must not keep the whole batch alive.
@@ -191,12 +187,12 @@ class LogMel:
         """Normalised log-mel values of the windows at ``starts``, [n, mels padded to whole vectors]."""
         bank = self.bank
         out = np.empty((len(starts), len(self._mean)), np.float32)
-        for block in range(0, len(starts), BLOCK):
-            part, rows = starts[block : block + BLOCK], out[block : block + BLOCK]
-            frames = np.empty((len(part), bank.fft_size), np.float32)
-            windows(samples, part, bank.gain, bank.remove_mean, bank.preemphasis, bank.window, frames)
-            spectra = self._rfft(frames)
-            mel_bands(spectra, bank.first, bank.offset, bank.weights, bank.floor, self._mean, self._scale, rows)
+        work = np.empty(work_size(self.window, bank.fft_size, len(self._mean)), np.float32)
+        log_mel(
+            samples, starts, bank.gain, bank.remove_mean, bank.preemphasis, bank.window, bank.plan.places,
+            bank.plan.passes, bank.plan.roots, bank.first, bank.offset, bank.weights, bank.floor, self._mean,
+            self._scale, work, out,
+        )  # fmt: skip
         return out
 
     def _stack(self, state: LogMelState, rows: F32) -> F32:

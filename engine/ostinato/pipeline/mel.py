@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError
-from ostinato.kernels.simd import LANES
+from ostinato.kernels.spectrum import Plan
 from ostinato.model import specification
 
 F32 = npt.NDArray[np.float32]
@@ -25,7 +25,7 @@ class FilterBank:
     Samples in [-1, 1] times ``gain``, less the window's mean if ``remove_mean``, pre-emphasised, times ``window``,
     padded with zeros to ``fft_size``; the power spectrum's sum in each mel band, at least ``floor``; its natural
     logarithm. Band m weighs the bins from ``first[m]`` on by ``weights[offset[m] : offset[m + 1]]``; all others do
-    not belong to it.
+    not belong to it. ``plan`` is how windows are transformed.
     """
 
     hop: int
@@ -38,6 +38,7 @@ class FilterBank:
     first: I64
     offset: I64
     weights: F32
+    plan: Plan
 
     @property
     def bands(self) -> int:
@@ -49,8 +50,7 @@ class FilterBank:
         turns = np.exp(-2j * np.pi * np.arange(self.fft_size // 2 + 1) / self.fft_size)
         power = (self.gain * rms) ** 2 * np.sum(self.window**2) * np.abs(1 - self.preemphasis * turns) ** 2
         runs = zip(self.first, self.offset[:-1], self.offset[1:], strict=True)
-        padded = np.append(power, np.zeros(LANES))
-        sums = [self.weights[start:end] @ padded[first : first + end - start] for first, start, end in runs]
+        sums = [self.weights[start:end] @ power[first : first + end - start] for first, start, end in runs]
         return np.log(np.maximum(sums, self.floor))
 
 
@@ -69,7 +69,7 @@ def filter_bank(settings: specification.LogMel) -> FilterBank:
         shape, matrix = hann_window(window), slaney_bands(settings, fft_size)
         style = (1.0, False, 0.0, 1e-10)
     first, offset, weights = _sparse(matrix)
-    return FilterBank(hop, fft_size, *style, shape.astype(np.float32), first, offset, weights)
+    return FilterBank(hop, fft_size, *style, shape.astype(np.float32), first, offset, weights, Plan(fft_size))
 
 
 def povey_window(size: int) -> F64:
@@ -123,14 +123,12 @@ def _triangles(edges: F64, bins: F64) -> F64:
 
 def _sparse(matrix: F64) -> tuple[I64, I64, F32]:
     """The first column of each row that is not zero, where its weights begin in the third array, and the weights of
-    all rows one after the other, each run padded with zeros to whole vectors."""
+    all rows one after the other."""
     first, offset, weights = [], [0], []
     for row in matrix:
         columns = np.flatnonzero(row)
         start, size = (columns[0], columns[-1] + 1 - columns[0]) if len(columns) else (0, 0)
-        run = np.zeros(-(-size // LANES) * LANES, np.float32)
-        run[:size] = row[start : start + size]
         first.append(start)
-        offset.append(offset[-1] + len(run))
-        weights.append(run)
-    return np.array(first, np.int64), np.array(offset, np.int64), np.concatenate(weights)
+        offset.append(offset[-1] + size)
+        weights.append(row[start : start + size])
+    return np.array(first, np.int64), np.array(offset, np.int64), np.concatenate(weights).astype(np.float32)
