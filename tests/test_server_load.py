@@ -21,6 +21,11 @@ def test_a_small_load() -> None:
     assert table(found).row_count == 9
 
 
+def test_a_load_of_random_int8_weights() -> None:
+    found = run(2, 1.0, model="gru-2x16-int8", idle=1, connections=1)
+    assert (found["sent"], found["lost"]) == (50, 0)
+
+
 def test_an_unknown_model() -> None:
     with pytest.raises(UnknownModelError):
         run(1, 0.1, model="nobody")
