@@ -41,7 +41,6 @@ def _multiply_add_wide(times: int, out: Any) -> None:
         a, b, c, d = fma(x, y, a), fma(x, y, b), fma(x, y, c), fma(x, y, d)
         e, f, g, h = fma(x, y, e), fma(x, y, f), fma(x, y, g), fma(x, y, h)
         i, j, k, m = fma(x, y, i), fma(x, y, j), fma(x, y, k), fma(x, y, m)
-        x = y - x  # not constant, and off the sums' way
     store(address(out), (((a + b) + (c + d)) + ((e + f) + (g + h))) + ((i + j) + (k + m)))
 
 
