@@ -200,4 +200,4 @@ def test_another_loop_is_refused():
         run(client.ping())
         with pytest.raises(RuntimeError, match="event loop"):
             run(client.ping())
-        client._transport.close()
+        client._links.close()

@@ -14,8 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,12 +25,17 @@ from ostinato.errors import ConnectionLostError, UnknownModelError
 from ostinato.model import Network, Specification, resolve, write
 from ostinato.model.specification import Ctc, Dense, Gru, Layer, LogMel, Lstm, Rnn, Softmax
 from ostinato.server import Spawned, served_name, spawn_server
+from ostinato_bench.load_search import SEARCH_S, find
+from ostinato_bench.load_watch import Watch
 from ostinato_bench.machine import describe
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 DEFAULT_MODEL = "digits-uni"
+ENDING_MODEL, ENDING_S = "digits-bi", 30.0
+MANY = 300
+"""From so many streams on, the server has as many workers as there are cores."""
 _RANDOM = re.compile(r"(?:random:)?(rnn|gru|lstm)-(?:(\d{1,2})x)?(\d{1,4})(-int8)?")
 _CELLS: dict[str, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
 
@@ -48,6 +52,8 @@ class Plan:
     connections: int
     chunk_ms: float = 40.0
     sample_rate: int = 16000
+    record: str = ""
+    """A .npy file to write: when each chunk was sent, and how long its result took, ns (-1: lost), [2, chunks]."""
 
 
 def run(
@@ -55,62 +61,162 @@ def run(
     seconds: float = 20.0,
     *,
     model: str = DEFAULT_MODEL,
+    workers: int | None = None,
+    endings: int = 0,
+    search: bool = False,
     progress: Callable[[float], None] | None = None,
     idle: int = 1000,
-    connections: int = 8,
+    connections: int = 2,
 ) -> dict[str, Any]:
     """Serve ``model``; open ``idle`` streams that say one chunk each; then let ``streams`` speak for ``seconds``.
 
-    ``model`` is a name or a path, or like ``gru-2x160``: log-mel 40 and a random network of 2 GRU layers of 160;
+    ``model`` is a name or a path, or like ``gru-2x160``: log-mel 80 and a random network of 2 GRU layers of 160;
     ``gru-2x160-int8`` the same in int8.
-    ``progress`` is told the share done, from 0 to 1. Of the figures, ``latency_ms`` is from the sending of a chunk to
-    its result, ``late_ms`` how far the client was behind its own plan, ``idle_mb`` what the idle streams cost. Raises
+    ``workers``: processes of the server, None: as many as cores if there is work for them. ``endings``: so many
+    utterances of 30 s of a bidirectional model end at once, in the middle. ``search``: look first for the most
+    streams that hold, and let so many speak. ``progress`` is told the share done, from 0 to 1.
+
+    Of the figures, ``latency_ms`` is from the sending of a chunk to its result, ``late_ms`` how far the client was
+    behind its own plan, ``idle_mb`` what the idle streams cost, ``rss_over_time_mb`` pairs of seconds and MB. Raises
     UnknownModelError, ConnectionLostError.
     """
-    with _served(model) as (server, name):
-        plan = Plan(server.endpoint, name, streams, seconds, idle, connections)
-        watch = _Watch(server.process.pid)
-        client = subprocess.Popen(
-            [sys.executable, "-m", "ostinato_bench.load_client", json.dumps(dataclasses.asdict(plan))],
-            stdout=subprocess.PIPE,
-            stdin=subprocess.PIPE,
-            text=True,
-        )
-        # What hangs is ended, which ends the reading below.
-        impatience = threading.Timer(seconds + 60.0, client.kill)
-        impatience.start()
-        found: dict[str, Any] = {}
-        try:
-            assert client.stdout is not None and client.stdin is not None
-            for line in client.stdout:
-                said = json.loads(line)
-                if "progress" in said:
-                    if progress is not None:
-                        progress(said["progress"])
-                elif "phase" in said:
-                    watch.phase(said["phase"])
-                    client.stdin.write("\n")  # it waits until this has been looked at
-                    client.stdin.flush()
-                else:
-                    found = said
-        finally:
-            impatience.cancel()
-            client.kill()
-            client.wait()
-            for pipe in (client.stdin, client.stdout):
-                if pipe is not None:
-                    pipe.close()
-    if not found:
-        raise ConnectionLostError("the load was not finished: the client or the server ended before")
-    if error := found.pop("error", None):
-        raise ConnectionLostError(f"the server refused a stream or a chunk: {error}")
-    return {"streams": streams} | found | watch.figures(idle) | {
+    if workers is None:
+        workers = os.cpu_count() or 1 if search or streams >= MANY else 1
+    names = [model, ENDING_MODEL] if endings and model != ENDING_MODEL else [model]
+    with _served(names, workers) as (server, paths):
+        plan = Plan(server.endpoint, served_name(paths[0]), streams, seconds, idle, connections)
+        extra: dict[str, Any] = {}
+        if search:
+            extra["search"] = most = find(lambda n: _measure(server, _short(plan, n)), streams)
+            plan = dataclasses.replace(plan, streams=max(1, most["most"]))
+        if endings:
+            with _Endings(server, served_name(paths[-1]), endings) as ends:
+                found = _measure(server, plan, progress, ends)
+                extra["endings"] = ends.figures
+        else:
+            found = _measure(server, plan, progress)
+    return {"streams": plan.streams} | found | {
         "seconds": seconds,
         "model": model,
         "chunk_ms": plan.chunk_ms,
         "connections": connections,
+        "workers": workers,
         "machine": describe(),
-    }  # fmt: skip
+    } | extra  # fmt: skip
+
+
+def _short(plan: Plan, streams: int) -> Plan:
+    return dataclasses.replace(plan, streams=streams, seconds=min(plan.seconds, SEARCH_S), idle=0)
+
+
+def _measure(
+    server: Spawned, plan: Plan, progress: Callable[[float], None] | None = None, endings: _Endings | None = None
+) -> dict[str, Any]:
+    """Let a client do what the plan says; its figures and those of the server."""
+    watch = Watch(server.process.pid, plan.seconds)
+    if endings is not None:
+        plan = dataclasses.replace(plan, record=endings.record)
+    client = subprocess.Popen(
+        [sys.executable, "-m", "ostinato_bench.load_client", json.dumps(dataclasses.asdict(plan))],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+    # What hangs is ended, which ends the reading below.
+    impatience = threading.Timer(plan.seconds + 60.0, client.kill)
+    impatience.start()
+    found: dict[str, Any] = {}
+    try:
+        assert client.stdout is not None and client.stdin is not None
+        for line in client.stdout:
+            said = json.loads(line)
+            if "progress" in said:
+                if progress is not None:
+                    progress(said["progress"])
+                if endings is not None and said["progress"] >= 0.5:
+                    endings.end()
+            elif "phase" in said:
+                watch.phase(said["phase"])
+                client.stdin.write("\n")  # it waits until this has been looked at
+                client.stdin.flush()
+            else:
+                found = said
+    finally:
+        impatience.cancel()
+        watch.close()
+        client.kill()
+        client.wait()
+        for pipe in (client.stdin, client.stdout):
+            if pipe is not None:
+                pipe.close()
+    if not found:
+        raise ConnectionLostError("the load was not finished: the client or the server ended before")
+    if error := found.pop("error", None):
+        raise ConnectionLostError(f"the server refused a stream or a chunk: {error}")
+    if endings is not None:
+        endings.judge()
+    return found | watch.figures(plan.idle)
+
+
+class _Endings:
+    """The process that ends utterances, and what that did to the chunks of others."""
+
+    def __init__(self, server: Spawned, model: str, count: int) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self.record = str(Path(self._folder.name) / "chunks.npy")
+        self.figures: dict[str, Any] = {"utterances": count, "seconds": ENDING_S, "model": model}
+        self._ended = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ostinato_bench.load_endings", server.endpoint, model, str(count), str(ENDING_S)],
+            stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+        self._impatience = threading.Timer(300.0, self._process.kill)
+        self._impatience.start()
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline():
+            self.__exit__()
+            raise ConnectionLostError("the utterances could not be sent: what is above says why")
+
+    def end(self) -> None:
+        """End all utterances, unless they have ended."""
+        if not self._ended:
+            self._ended = True
+            assert self._process.stdin is not None
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+
+    def judge(self) -> None:
+        """Compare the chunks that were sent while the utterances ended with those before."""
+        self.end()
+        assert self._process.stdout is not None
+        said = json.loads(self._process.stdout.readline())
+        sent, took = np.load(self.record)
+        meanwhile = (sent >= said["begin_ns"]) & (sent <= said["end_ns"])
+        before = sent < said["begin_ns"]
+        self.figures |= {
+            "results_ms": {"first": min(said["took_ms"]), "last": max(said["took_ms"])},
+            "chunks_meanwhile": int(meanwhile.sum()),
+            "p99_before_ms": _p99(took[before & (took >= 0)]),
+            "p99_meanwhile_ms": _p99(took[meanwhile & (took >= 0)]),
+        }
+
+    def __enter__(self) -> _Endings:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._impatience.cancel()
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._folder.cleanup()
+
+
+def _p99(values_ns: Any) -> float | None:
+    return round(float(np.percentile(values_ns, 99)) / 1e6, 3) if len(values_ns) else None
 
 
 def table(result: dict[str, Any]) -> Table:
@@ -127,11 +233,19 @@ def table(result: dict[str, Any]) -> Table:
         ("client behind its plan", ", ".join(f"{key} {value:.1f} ms" for key, value in late.items())),
         ("server's share of a core", _share(result["server_core_share"])),
         ("client's share of a core", _share(result["client_core_share"])),
-        ("memory of the server", f"{result['rss_mb']} MB"),
+        ("memory of the server", f"{result['rss_mb']} MB in {result['workers']} worker(s)"),
         (f"{result['idle_streams']} idle streams alone", f"{result['idle_mb']} MB"),
     )
     for row in rows:
         made.add_row(*row)
+    if search := result.get("search"):
+        made.add_row(f"most streams with p99 < {search['bound_ms']:g} ms", str(search["most"]))
+    if ends := result.get("endings"):
+        made.add_row(
+            f"{ends['utterances']} utterances of {ends['seconds']:g} s end at once",
+            f"p99 {ends['p99_before_ms']} ms before, {ends['p99_meanwhile_ms']} ms until all are answered, "
+            f"after {ends['results_ms']['last']:.0f} ms",
+        )
     return made
 
 
@@ -140,18 +254,23 @@ def _share(value: float | None) -> str:
 
 
 @contextmanager
-def _served(model: str) -> Iterator[tuple[Spawned, str]]:
+def _served(models: Sequence[str], workers: int) -> Iterator[tuple[Spawned, list[Path]]]:
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = resolve(model)
-        except UnknownModelError:
-            if (match := _RANDOM.fullmatch(model)) is None:
-                raise
-            path = Path(folder) / f"{match[0].removeprefix('random:')}.safetensors"
-            network = Network.random(_specification(match[1], int(match[2] or 1), int(match[3])))
-            write(path, _quantized(network) if match[4] else network)
-        with spawn_server([path]) as server:
-            yield server, served_name(path)
+        paths = [_model_file(model, Path(folder)) for model in models]
+        with spawn_server(paths, workers=workers) as server:
+            yield server, paths
+
+
+def _model_file(model: str, folder: Path) -> Path:
+    try:
+        return resolve(model)
+    except UnknownModelError:
+        if (match := _RANDOM.fullmatch(model)) is None:
+            raise
+        path = folder / f"{match[0].removeprefix('random:')}.safetensors"
+        network = Network.random(_specification(match[1], int(match[2] or 1), int(match[3])))
+        write(path, _quantized(network) if match[4] else network)
+        return path
 
 
 def _quantized(network: Network) -> Network:
@@ -165,7 +284,7 @@ def _quantized(network: Network) -> Network:
 
 
 def _specification(cell: str, layers: int, hidden: int) -> Specification:
-    front_end = LogMel()
+    front_end = LogMel(mels=80)
     sizes = [front_end.frame_size, *[hidden] * layers]
     stack = [_CELLS[cell](input=below, hidden=hidden) for below in sizes[:-1]]
     symbols = ("", *"0123456789")
@@ -173,37 +292,3 @@ def _specification(cell: str, layers: int, hidden: int) -> Specification:
     return Specification(
         f"{cell}-{layers}x{hidden}", front_end, cast(tuple[Layer, ...], (*stack, *head)), Ctc(symbols)
     )
-
-
-class _Watch:
-    """The server's memory and processor time, from /proc where there is one, at the phases of the load."""
-
-    def __init__(self, pid: int) -> None:
-        self._folder = Path(f"/proc/{pid}")
-        self._marks: dict[str, tuple[float, float | None, float | None]] = {}
-
-    def phase(self, name: str) -> None:
-        """Look now."""
-        self._marks[name] = (time.monotonic(), self._cpu_s(), self._rss_mb())
-
-    def figures(self, idle: int) -> dict[str, Any]:
-        """What became of it."""
-        (start, cpu_start, _), (end, cpu_end, rss) = self._marks["start"], self._marks["end"]
-        share = None if cpu_start is None or cpu_end is None else round((cpu_end - cpu_start) / (end - start), 3)
-        before, after = self._marks["before idle"][2], self._marks["idle"][2]
-        more = None if before is None or after is None else round(after - before, 1)
-        return {"rss_mb": rss, "server_core_share": share, "idle_streams": idle, "idle_mb": more}
-
-    def _cpu_s(self) -> float | None:
-        try:
-            fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return None
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def _rss_mb(self) -> float | None:
-        try:
-            text = (self._folder / "status").read_text()
-        except OSError:
-            return None
-        return next(round(int(line.split()[1]) / 1024, 1) for line in text.splitlines() if line.startswith("VmRSS"))

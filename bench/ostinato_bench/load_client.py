@@ -1,21 +1,22 @@
 """The client of `load`: one process that speaks for all streams, each paced in real time, over a few connections.
 
-It writes PUSH messages from a template and reads of RESULTS only what it needs, so that the machine's time goes to
-the server: docs/protocol.md allows that. Lines of JSON on standard output say how far it is and what it found.
+Chunks that are due together go together, in one PUSHES for each connection, whose parts were made beforehand; of
+RESULTS it reads only what it needs. So the machine's time goes to the server: docs/protocol.md allows all that. Lines
+of JSON on standard output say how far it is and what it found.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import struct
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
 import numpy as np
+import numpy.typing as npt
 import zmq
 
 from ostinato import protocol as wire
@@ -23,18 +24,32 @@ from ostinato_bench.load import Plan
 
 PATIENCE_S = 10.0
 """How long the last results are waited for."""
-GRAIN_MS = 1
-"""How finely chunks are sent: those due within it go together."""
+GRAIN_MS = 4
+"""How finely chunks are sent: those due within it go together when the last one is due, as at a gateway."""
+INDEX_BYTES = 4
+"""The end of a stream's id is its number among ours, so that results tell whose they are at once."""
+
+_PLAIN = len(wire.encode(wire.Results((wire.Result(bytes(16), 0, 0, 0),)))) - len(wire.encode(wire.Results(())))
+"""Bytes of a result without events, as our server writes it; what looks otherwise is read as any MessagePack."""
+_SEQ_AT = len(b"\x8c\xa6stream\xc4\x10") + wire.STREAM_ID_BYTES + len(b"\xa3seq\xcf")
+_RESULT = np.dtype(
+    {
+        "names": ["index", "key", "seq", "events"],
+        "formats": [">u4", "S5", ">i8", "u1"],
+        "offsets": [_SEQ_AT - 5 - INDEX_BYTES, _SEQ_AT - 5, _SEQ_AT, _PLAIN - 1],
+        "itemsize": _PLAIN,
+    }
+)
+_LIST = b"\x81\xa7results"
 
 
-@dataclass(slots=True, eq=False)
-class Speaker:
-    """A stream: where its messages start, and when each of its chunks was sent (ns)."""
+@dataclass(eq=False)
+class Line:
+    """A connection, and the numbers and ids of its streams, ascending."""
 
     socket: zmq.Socket[bytes]
-    head: bytes
-    sent: list[int]
-    answered: int = 0
+    streams: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    ids: bytes = b""
 
 
 class Load:
@@ -43,49 +58,78 @@ class Load:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.context = zmq.Context()
-        self.sockets = [self._connect() for _ in range(max(1, min(plan.connections, plan.streams)))]
         self.poller = zmq.Poller()
-        for socket in self.sockets:
-            self.poller.register(socket, zmq.POLLIN)
-        self.speakers: dict[bytes, Speaker] = {}
-        self.latency_ns: list[int] = []
+        self.lines: dict[str, list[Line]] = {plan.endpoint: [self._connect(plan.endpoint)]}
+        self.samples = int(plan.sample_rate * plan.chunk_ms / 1000)
+        most = (wire.MAX_MESSAGE_BYTES - 512) // (2 * self.samples + wire.STREAM_ID_BYTES + 5 + 5)
+        self.together = max(1, min(wire.MAX_PUSHES, most))
+        sound = np.random.default_rng(0).normal(size=(64 + self.together) * self.samples) * 2000
+        self.sound = sound.astype("<i2").tobytes()
         self.late_ns: list[int] = []
-        samples = int(plan.sample_rate * plan.chunk_ms / 1000)
-        sound = (np.random.default_rng(0).normal(size=64 * samples) * 2000).astype("<i2")
-        self.tails = [
-            b"\xa4data" + msgpack.packb(piece.tobytes()) + b"\xa5dtype\xa5int16\xa5shape" + msgpack.packb([samples])
-            for piece in np.split(sound, 64)
-        ]
+        self._reset(0, 0)
 
-    def _connect(self) -> zmq.Socket[bytes]:
+    def _reset(self, streams: int, chunks: int) -> None:
+        """Nothing is sent yet. Chunk k of stream i is number k * streams + i of all."""
+        self.streams = streams
+        self.sent_ns = np.zeros(streams * chunks, np.int64)
+        self.took_ns = np.full(streams * chunks, -1, np.int64)
+        self.answered = np.zeros(streams, np.int64)
+        self.received = 0
+
+    def _connect(self, endpoint: str) -> Line:
         socket = self.context.socket(zmq.DEALER)
         socket.linger = 0
         socket.sndhwm = socket.rcvhwm = 100_000
-        socket.connect(self.plan.endpoint)
-        return socket
+        socket.connect(endpoint)
+        self.poller.register(socket, zmq.POLLIN)
+        return Line(socket)
 
     # --- streams ----------------------------------------------------------------------------------------------------
 
-    def open(self, count: int) -> list[bytes]:
-        """Open so many streams, spread over the connections; their ids."""
-        streams = [os.urandom(wire.STREAM_ID_BYTES) for _ in range(count)]
-        for i, stream in enumerate(streams):
-            socket = self.sockets[i % len(self.sockets)]
-            socket.send(wire.encode(wire.Open(stream, self.plan.model, sample_rate=self.plan.sample_rate)))
-            head = (
-                bytes((wire.Push.TYPE, wire.VERSION, 0x85)) + b"\xa6stream" + msgpack.packb(stream) + b"\xa3seq\xce"
-            )
-            self.speakers[stream] = Speaker(socket, head, [])
-        self._answers(count, wire.Opened)
-        return streams
+    def open(self, count: int, chunks: int) -> None:
+        """Open so many streams, where the server says, spread over the connections there."""
+        ids = [os.urandom(wire.STREAM_ID_BYTES - INDEX_BYTES) + i.to_bytes(INDEX_BYTES, "big") for i in range(count)]
+        moved: dict[bytes, str] = {}
+        front = self.lines[self.plan.endpoint]
+        if count:  # the first one tells whether there are workers
+            front[0].socket.send(self._open(ids[0]))
+            self._answers(1, (wire.Opened, wire.Moved), moved)
+        if moved:
+            for each in ids[1:]:
+                front[0].socket.send(self._open(each))
+            self._answers(count - 1, (wire.Moved,), moved)
+        by_endpoint: dict[str, list[int]] = {}
+        for i, each in enumerate(ids):
+            by_endpoint.setdefault(moved.get(each, self.plan.endpoint), []).append(i)
+        self._reset(count, chunks)
+        for endpoint, numbers in by_endpoint.items():
+            lines = self.lines.setdefault(endpoint, [])
+            while len(lines) < max(1, min(self.plan.connections // len(by_endpoint), len(numbers))):
+                lines.append(self._connect(endpoint))
+            for k, line in enumerate(lines):
+                line.streams = np.array(numbers[k :: len(lines)], np.int64)
+                line.ids = b"".join(ids[i] for i in line.streams)
+                for i in line.streams:
+                    if i or moved:
+                        line.socket.send(self._open(ids[i]))
+        self._answers(count - (not moved and count > 0), (wire.Opened,), moved)
 
-    def close(self, streams: list[bytes]) -> None:
-        """Close streams."""
-        for stream in streams:
-            self.speakers.pop(stream).socket.send(wire.encode(wire.Close(stream)))
-        self._answers(len(streams), wire.Closed)
+    def _open(self, stream: bytes) -> bytes:
+        return wire.encode(wire.Open(stream, self.plan.model, sample_rate=self.plan.sample_rate))
 
-    def _answers(self, count: int, kind: type[Any]) -> None:
+    def _lines(self) -> list[Line]:
+        return [line for lines in self.lines.values() for line in lines if len(line.streams)]
+
+    def close(self) -> None:
+        """Close all streams."""
+        for line in self._lines():
+            for start in range(0, len(line.ids), wire.STREAM_ID_BYTES):
+                line.socket.send(wire.encode(wire.Close(line.ids[start : start + wire.STREAM_ID_BYTES])))
+        self._answers(self.streams, (wire.Closed,), {})
+        for line in self._lines():
+            line.streams, line.ids = line.streams[:0], b""
+
+    def _answers(self, count: int, kinds: tuple[type[Any], ...], moved: dict[bytes, str]) -> None:
         end = time.monotonic() + PATIENCE_S + count / 100
         while count:
             if time.monotonic() > end:
@@ -94,51 +138,72 @@ class Load:
                 reply = wire.decode_reply(socket.recv())
                 if isinstance(reply, wire.Error):
                     raise RuntimeError(reply.message)
-                count -= isinstance(reply, kind)
+                if isinstance(reply, wire.Moved):
+                    moved[reply.stream] = reply.endpoint
+                count -= isinstance(reply, kinds)
 
     def say_once(self) -> None:
         """Send one chunk in every stream, and wait for all results."""
-        for speaker in self.speakers.values():
-            self._push(speaker, 0)
-            self.receive(0)
-        self._settle(len(self.speakers))
-        self.latency_ns.clear()
+        if self.streams:
+            self._push(0, self.streams)
+        self._settle(self.streams)
 
     # --- the load ---------------------------------------------------------------------------------------------------
 
     def speak(self) -> int:
         """Send every stream's chunks in real time, starts staggered over a chunk; how many were sent."""
-        speakers = list(self.speakers.values())
         chunk_ns = int(self.plan.chunk_ms * 1e6)
-        chunks = int(self.plan.seconds * 1000 / self.plan.chunk_ms)
-        total, sent = chunks * len(speakers), 0
+        total, sent = len(self.sent_ns), 0
         start = time.monotonic_ns()
-        step = chunk_ns / len(speakers)
-        told = start
+        step = chunk_ns / self.streams
+        told = turn = start
         while sent < total:
-            now = time.monotonic_ns()
-            while sent < total and (due := start + int(sent * step)) <= now:
-                chunk, i = divmod(sent, len(speakers))
-                self.late_ns.append(self._push(speakers[i], chunk + 7 * i) - due)
-                sent += 1
-            self.receive(GRAIN_MS)
+            if (now := time.monotonic_ns()) < turn:
+                self.receive(1 + (turn - now) // 1_000_000)
+                continue
+            turn = now + GRAIN_MS * 1_000_000
+            due = min(total, int((now - start) / step) + 1)
+            while sent < due:
+                end = min(due, (sent // self.streams + 1) * self.streams)  # of one chunk of all streams
+                self._push(sent, end)
+                self.late_ns += (self.sent_ns[sent:end] - start - (np.arange(sent, end) * step)).astype(int).tolist()
+                sent = end
             if now - told > 500_000_000:
                 told = now
                 say(progress=sent / total)
         self._settle(total)
         return total
 
-    def _push(self, speaker: Speaker, piece: int) -> int:
-        """Send the stream's next chunk; when that was (ns)."""
-        message = speaker.head + struct.pack(">I", len(speaker.sent) + 1) + self.tails[piece % len(self.tails)]
-        now = time.monotonic_ns()
-        speaker.sent.append(now)
-        speaker.socket.send(message)
-        return now
+    def _push(self, first: int, last: int) -> None:
+        """Send the chunks of those numbers, all the same chunk of their streams."""
+        chunk, start = divmod(first, self.streams)
+        end = start + last - first
+        for line in self._lines():
+            low, high = np.searchsorted(line.streams, (start, end)).tolist()
+            for at in range(low, high, self.together):
+                until = min(at + self.together, high)
+                now = time.monotonic_ns()
+                self.sent_ns[chunk * self.streams + line.streams[at:until]] = now
+                line.socket.send(self._pushes(line.ids[16 * at : 16 * until], until - at, chunk))
+
+    def _pushes(self, ids: bytes, count: int, chunk: int) -> bytes:
+        """A PUSHES of the streams' next chunks, the same as `wire.encode` would make of them."""
+        start = 2 * self.samples * (chunk % 64)
+        packed = msgpack.Packer()
+        return b"".join(
+            (
+                bytes((wire.Pushes.TYPE, wire.VERSION, 0x85)),
+                b"\xa7streams", msgpack.packb(ids),
+                b"\xa4seqs", packed.pack_array_header(count), msgpack.packb(chunk + 1) * count,
+                b"\xa5units", packed.pack_array_header(count), msgpack.packb(self.samples) * count,
+                b"\xa4data", msgpack.packb(self.sound[start : start + 2 * self.samples * count]),
+                b"\xa5dtype\xa5int16",
+            )
+        )  # fmt: skip
 
     def _settle(self, total: int) -> None:
         end = time.monotonic() + PATIENCE_S
-        while len(self.latency_ns) < total and time.monotonic() < end:
+        while self.received < total and time.monotonic() < end:
             self.receive(100)
 
     def receive(self, wait_ms: int) -> None:
@@ -155,11 +220,30 @@ class Load:
                     if isinstance(reply, wire.Error):
                         raise RuntimeError(reply.message)
                     continue
-                for result in msgpack.unpackb(frame[2:])["results"]:
-                    speaker = self.speakers[result["stream"]]
-                    while speaker.answered < result["seq"]:
-                        self.latency_ns.append(now - speaker.sent[speaker.answered])
-                        speaker.answered += 1
+                self._results(*_read(frame), now)
+
+    def _results(self, index: npt.NDArray[np.int64], seq: npt.NDArray[np.int64], now: int) -> None:
+        """Streams ``index`` have answered their inputs up to ``seq``."""
+        for lag in range(int((seq - self.answered[index]).max(initial=0))):
+            late = seq - lag > self.answered[index]
+            number = (seq[late] - lag - 1) * self.streams + index[late]
+            fresh = number[self.took_ns[number] < 0]
+            self.took_ns[fresh] = now - self.sent_ns[fresh]
+            self.received += len(np.unique(fresh))
+        np.maximum.at(self.answered, index, seq)
+
+
+def _read(frame: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The streams' numbers and the ``seq`` of the results in a RESULTS."""
+    start = 2 + len(_LIST)
+    start += 1 if frame[start] & 0xF0 == 0x90 else 3
+    if (len(frame) - start) % _PLAIN == 0:
+        rows = np.frombuffer(frame, _RESULT, offset=start)
+        if (rows["key"] == b"\xa3seq\xcf").all() and (rows["events"] == 0x90).all():
+            return rows["index"].astype(np.int64), rows["seq"].astype(np.int64)
+    results = msgpack.unpackb(memoryview(frame)[2:])["results"]
+    index = [int.from_bytes(result["stream"][-INDEX_BYTES:], "big") for result in results]
+    return np.array(index, np.int64), np.array([result["seq"] for result in results], np.int64)
 
 
 def say(**words: object) -> None:
@@ -173,11 +257,12 @@ def phase(name: str) -> None:
     sys.stdin.readline()
 
 
-def percentiles(values_ns: list[int]) -> dict[str, float]:
+def percentiles(values_ns: npt.ArrayLike) -> dict[str, float]:
     """p50, p90, p99 and the maximum, in ms."""
-    if not values_ns:
+    values = np.asarray(values_ns)
+    if not values.size:
         return dict.fromkeys(("p50", "p90", "p99", "max"), 0.0)
-    found = np.percentile(np.array(values_ns), (50, 90, 99, 100)) / 1e6
+    found = np.percentile(values, (50, 90, 99, 100)) / 1e6
     return dict(zip(("p50", "p90", "p99", "max"), (round(float(each), 3) for each in found), strict=True))
 
 
@@ -187,23 +272,25 @@ def main() -> None:
     load = Load(plan)
     try:
         phase("before idle")
-        idle = load.open(plan.idle)
+        load.open(plan.idle, 1)
         load.say_once()
         phase("idle")
-        load.close(idle)
-        streams = load.open(plan.streams)
+        load.close()
+        load.open(plan.streams, int(plan.seconds * 1000 / plan.chunk_ms))
         phase("start")
         begin, cpu = time.monotonic(), time.process_time()
         sent = load.speak()
         share = (time.process_time() - cpu) / (time.monotonic() - begin)
         phase("end")
-        received = len(load.latency_ns)
-        load.close(streams)
+        took = load.took_ns[load.took_ns >= 0]
+        if plan.record:
+            np.save(plan.record, np.stack((load.sent_ns, load.took_ns)))
+        load.close()
         say(
             sent=sent,
-            received=received,
-            lost=sent - received,
-            latency_ms=percentiles(load.latency_ns),
+            received=len(took),
+            lost=sent - len(took),
+            latency_ms=percentiles(took),
             late_ms=percentiles(load.late_ns),
             client_core_share=round(share, 3),
         )

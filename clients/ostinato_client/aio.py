@@ -6,7 +6,7 @@
             results = await stream.results(wait=1.0)
 
 ZeroMQ's descriptors are edge-triggered and a send may swallow the edge of a message that came meanwhile, which is how
-zmq.asyncio misses wake-ups (pyzmq#1203). So `Transport.service` runs until there is nothing left to do, after sending
+zmq.asyncio misses wake-ups (pyzmq#1203). So `Links.service` runs until there is nothing left to do, after sending
 too, and a timer runs it besides.
 """
 
@@ -19,11 +19,11 @@ from typing import TypeVar
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
-from ostinato_client.core import Core
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, StreamView, late, request
+from ostinato_client.links import Links
 from ostinato_client.results import Result
 from ostinato_client.stream_core import Call, Steps, StreamCore
-from ostinato_client.transport import POLL_S, Transport
+from ostinato_client.transport import POLL_S
 
 T = TypeVar("T")
 
@@ -33,8 +33,7 @@ class AsyncClient:
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 5.0) -> None:
         self.timeout = timeout
-        self._core = Core(endpoint)
-        self._transport = Transport(self._core, silence_s=timeout)
+        self._links = Links(endpoint, silence_s=timeout)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: tuple[int, list[int]] = (0, [])
         self._timer: asyncio.TimerHandle | None = None
@@ -44,12 +43,12 @@ class AsyncClient:
 
     async def models(self, *, timeout: float | None = None) -> list[wire.ModelInfo]:
         """The models that the server has."""
-        return await self._run(self._core.models(), timeout, "list its models")
+        return await self._run(self._links.first.models(), timeout, "list its models")
 
     async def ping(self, *, timeout: float | None = None) -> float:
         """Seconds of a round trip to the server's loop."""
         start = time.monotonic()
-        await self._run(self._core.ping(), timeout, "answer a ping")
+        await self._run(self._links.first.ping(), timeout, "answer a ping")
         return time.monotonic() - start
 
     async def open(
@@ -66,27 +65,27 @@ class AsyncClient:
     ) -> AsyncStream:
         """Open a stream of a model, or resume one from a snapshot. See `Client.open`."""
         opening = request(model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, snapshot)
-        return AsyncStream(self, await self._run(self._core.open(opening), timeout, f"open a stream of {model!r}"))
+        return AsyncStream(self, await self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))
 
     @property
     def draining_s(self) -> float | None:
         """Seconds that the server gave open streams when it announced its end; None if it has not."""
-        return self._core.draining_s
+        return self._links.draining_s
 
     async def close(self) -> None:
         """Close all streams and the connection. May be called again."""
         if self._closed:
             return
         with contextlib.suppress(OstinatoError):
-            await self._run(self._core.close_all(), min(CLOSING_S, self.timeout), "close its streams")
+            await self._run(self._links.close_all(), min(CLOSING_S, self.timeout), "close its streams")
         self._closed = True
-        self._core.fail(ConnectionLostError("the client is closed"))
+        self._links.fail(ConnectionLostError("the client is closed"))
         self._wake()
         for handle in (self._timer, self._soon):
             if handle is not None:
                 handle.cancel()
         self._watch([])
-        self._transport.close()
+        self._links.close()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -109,7 +108,7 @@ class AsyncClient:
                 while True:
                     self._service_soon()
                     if (rest := deadline - time.monotonic()) <= 0:
-                        error = late(self._core.endpoint, seconds, what, self._transport.alive, waits_for)
+                        error = late(waits_for, seconds, what, self._links.alive(waits_for))
                         waits_for = steps.throw(error)
                     await self._changed(waits_for, rest)
                     waits_for = next(steps)
@@ -146,7 +145,7 @@ class AsyncClient:
             self._service()
 
     def _service_soon(self) -> None:
-        if self._core.pending and self._soon is None and self._loop is not None and not self._closed:
+        if self._links.pending and self._soon is None and self._loop is not None and not self._closed:
             self._soon = self._loop.call_soon(self._service)
 
     def _service(self) -> None:
@@ -155,9 +154,9 @@ class AsyncClient:
             self._soon = None
         if self._closed:
             return
-        again = self._transport.service()
-        if self._watched[0] != self._transport.generation:
-            self._watch(self._transport.descriptors)
+        again = self._links.service()
+        if self._watched[0] != self._links.generation:
+            self._watch(self._links.descriptors)
         self._wake()
         if again and self._loop is not None:
             self._soon = self._loop.call_soon(self._service)
@@ -168,14 +167,13 @@ class AsyncClient:
                 self._loop.remove_reader(descriptor)
             for descriptor in descriptors:
                 self._loop.add_reader(descriptor, self._service)
-        self._watched = (self._transport.generation, descriptors)
+        self._watched = (self._links.generation, descriptors)
 
     def _wake(self) -> None:
-        for call in self._core.touched:
+        for call in self._links.take_touched():
             for waiter in self._waiters.get(call, ()):
                 if not waiter.done():
                     waiter.set_result(None)
-        self._core.touched.clear()
 
 
 class AsyncStream(StreamView):
@@ -209,7 +207,7 @@ class AsyncStream(StreamView):
         """Another stream that goes on from this one's state."""
         opening = self._core.forked(await self.snapshot(timeout=timeout))
         return AsyncStream(
-            self._client, await self._client._run(self._client._core.open(opening), timeout, "fork the stream")
+            self._client, await self._client._run(self._client._links.open(opening), timeout, "fork the stream")
         )
 
     async def reset(self, *, timeout: float | None = None) -> None:
@@ -219,7 +217,7 @@ class AsyncStream(StreamView):
     async def close(self, *, timeout: float | None = None) -> None:
         """Close it; what waits is dropped. See `Stream.close`."""
         with contextlib.suppress(ConnectionLostError):
-            await self._client._run(self._client._core.close(self._core), timeout, "close the stream")
+            await self._client._run(self._client._links.close_stream(self._core), timeout, "close the stream")
 
     async def __aenter__(self) -> AsyncStream:
         return self

@@ -20,11 +20,11 @@ import zmq
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
-from ostinato_client.core import Core
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, StreamView, late, request
+from ostinato_client.links import Links
 from ostinato_client.results import Result
 from ostinato_client.stream_core import Steps, StreamCore
-from ostinato_client.transport import POLL_S, Transport
+from ostinato_client.transport import POLL_S
 
 T = TypeVar("T")
 
@@ -38,8 +38,7 @@ class Client:
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 5.0) -> None:
         self.timeout = timeout
-        self._core = Core(endpoint)
-        self._transport = Transport(self._core, silence_s=timeout)
+        self._links = Links(endpoint, silence_s=timeout)
         self._changed = threading.Condition()
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
@@ -50,12 +49,12 @@ class Client:
 
     def models(self, *, timeout: float | None = None) -> list[wire.ModelInfo]:
         """The models that the server has."""
-        return self._run(self._core.models(), timeout, "list its models")
+        return self._run(self._links.first.models(), timeout, "list its models")
 
     def ping(self, *, timeout: float | None = None) -> float:
         """Seconds of a round trip to the server's loop."""
         start = time.monotonic()
-        self._run(self._core.ping(), timeout, "answer a ping")
+        self._run(self._links.first.ping(), timeout, "answer a ping")
         return time.monotonic() - start
 
     def open(
@@ -77,18 +76,18 @@ class Client:
         utterance after so much silence, ``max_utterance_s`` bounds it.
         """
         opening = request(model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, snapshot)
-        return Stream(self, self._run(self._core.open(opening), timeout, f"open a stream of {model!r}"))
+        return Stream(self, self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))
 
     @property
     def draining_s(self) -> float | None:
         """Seconds that the server gave open streams when it announced its end; None if it has not."""
-        return self._core.draining_s
+        return self._links.draining_s
 
     def close(self) -> None:
         """Close all streams and the connection. May be called again."""
         if not self._closed:
             with contextlib.suppress(OstinatoError):
-                self._run(self._core.close_all(), min(CLOSING_S, self.timeout), "close its streams")
+                self._run(self._links.close_all(), min(CLOSING_S, self.timeout), "close its streams")
             self._closed = True
             self._wake()
         if self._thread is not threading.current_thread():
@@ -116,7 +115,7 @@ class Client:
                 while True:
                     self._wake_to_send()
                     if (rest := deadline - time.monotonic()) <= 0:
-                        error = late(self._core.endpoint, seconds, what, self._transport.alive, waits_for)
+                        error = late(waits_for, seconds, what, self._links.alive(waits_for))
                         waits_for = steps.throw(error)
                     self._changed.wait(rest)
                     waits_for = next(steps)
@@ -127,7 +126,7 @@ class Client:
                 self._wake_to_send()
 
     def _wake_to_send(self) -> None:
-        if self._core.pending:
+        if self._links.pending:
             self._wake()
 
     def _wake(self) -> None:
@@ -140,11 +139,10 @@ class Client:
         try:
             while not self._closed:
                 with self._changed:
-                    again = self._transport.service()
-                    if self._core.touched:
-                        self._core.touched.clear()
+                    again = self._links.service()
+                    if self._links.take_touched():
                         self._changed.notify_all()
-                    sockets = self._transport.sockets
+                    sockets = self._links.sockets
                 if not again:
                     zmq.zmq_poll([*sockets, (self._ear.fileno(), zmq.POLLIN)], int(POLL_S * 1000))
                     with contextlib.suppress(BlockingIOError):
@@ -155,8 +153,8 @@ class Client:
         finally:
             with self._changed:
                 self._closed = True
-                self._core.fail(ConnectionLostError(why))
-                self._transport.close()
+                self._links.fail(ConnectionLostError(why))
+                self._links.close()
                 self._changed.notify_all()
 
 
@@ -197,7 +195,7 @@ class Stream(StreamView):
     def fork(self, *, timeout: float | None = None) -> Stream:
         """Another stream that goes on from this one's state."""
         opening = self._core.forked(self.snapshot(timeout=timeout))
-        return Stream(self._client, self._client._run(self._client._core.open(opening), timeout, "fork the stream"))
+        return Stream(self._client, self._client._run(self._client._links.open(opening), timeout, "fork the stream"))
 
     def reset(self, *, timeout: float | None = None) -> None:
         """Drop the utterance; the state is as just opened."""
@@ -206,7 +204,7 @@ class Stream(StreamView):
     def close(self, *, timeout: float | None = None) -> None:
         """Close it; what waits is dropped. May be called again, and does not mind a server that is gone."""
         with contextlib.suppress(ConnectionLostError):
-            self._client._run(self._client._core.close(self._core), timeout, "close the stream")
+            self._client._run(self._client._links.close_stream(self._core), timeout, "close the stream")
 
     def __enter__(self) -> Stream:
         return self

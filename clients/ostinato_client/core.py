@@ -17,8 +17,8 @@ from ostinato_client.stream_core import Call, Steps, StreamCore
 class Listing(Call):
     """A MODELS request on its way."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint)
         self.models: list[wire.ModelInfo] = []
         self.done = False
 
@@ -26,8 +26,8 @@ class Listing(Call):
 class PingCall(Call):
     """A PING on its way. ``token`` counts up, so that a later answer answers earlier ones as well."""
 
-    def __init__(self, token: int) -> None:
-        super().__init__()
+    def __init__(self, endpoint: str, token: int) -> None:
+        super().__init__(endpoint)
         self.token = token
         self.done = False
 
@@ -75,7 +75,7 @@ class Core:
 
     def _ping(self) -> PingCall:
         self._token += 1
-        call = PingCall(self._token)
+        call = PingCall(self.endpoint, self._token)
         self._pings.append(call)
         self._send(call, wire.encode(wire.Ping(self._token.to_bytes(8, "big"))))
         return call
@@ -101,7 +101,7 @@ class Core:
 
     def models(self) -> Steps[list[wire.ModelInfo]]:
         """The models that the server has."""
-        call = Listing()
+        call = Listing(self.endpoint)
         self._listings.append(call)
         self._send(call, wire.encode(wire.ListModels()))
         yield from self._until_done(call)
@@ -112,16 +112,16 @@ class Core:
         yield from self._until_done(self._ping())
 
     def open(self, request: wire.Open) -> Steps[StreamCore]:
-        """Open a stream."""
+        """Open a stream; if it comes back ``moved``, it is to be opened elsewhere."""
         frames = wire.encode_open(request)
         for frame in frames:
             wire.decode_request(frame)  # the server's answer to a wrong field names no stream: it would end them all
-        stream = StreamCore(request, self._send)
+        stream = StreamCore(request, self.endpoint, self._send)
         self.streams[stream.id] = stream
         try:
             for frame in frames:
                 self._send(stream, frame)
-            while stream.opened is None:
+            while stream.opened is None and stream.moved is None:
                 yield stream
                 stream.raise_error()
         except BaseException:
@@ -202,10 +202,13 @@ class Core:
     def _on_stream(
         self,
         stream: StreamCore,
-        reply: wire.Opened | wire.Marked | wire.ResetDone | wire.Snapshot | wire.Closed,
+        reply: wire.Opened | wire.Moved | wire.Marked | wire.ResetDone | wire.Snapshot | wire.Closed,
     ) -> None:
         if isinstance(reply, wire.Opened):
             stream.opened = reply
+        elif isinstance(reply, wire.Moved):
+            stream.moved, stream.gone = reply.endpoint, True
+            self.streams.pop(stream.id, None)
         elif isinstance(reply, wire.Closed):
             stream.on_closed(reply.reason)
             self.streams.pop(stream.id, None)

@@ -88,8 +88,9 @@ def request(
     )
 
 
-def late(endpoint: str, seconds: float, what: str, alive: bool, call: Call) -> OstinatoError:
-    """The error for a call whose time is over."""
+def late(call: Call, seconds: float, what: str, alive: bool) -> OstinatoError:
+    """The error for a call whose time is over; its server is ``alive``, or has not been heard."""
+    endpoint = call.endpoint
     if isinstance(call, StreamCore) and call.opened is not None and what == "take input":
         if call.unread >= MAX_UNREAD:
             return CreditError(f"{call.unread} results are unread: read results() between pushes")

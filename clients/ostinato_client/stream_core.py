@@ -41,7 +41,9 @@ _TERMINAL = (SequenceError, CreditError, UnknownStreamError, StreamClosedError, 
 class Call:
     """Something that the server owes an answer to."""
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        """Of the server that owes it."""
         self.sent = False
         self.error: OstinatoError | None = None
 
@@ -53,11 +55,13 @@ Steps: TypeAlias = Generator[Call, None, T]
 class StreamCore(Call):
     """State of one stream. ``send`` queues a frame of this stream."""
 
-    def __init__(self, request: wire.Open, send: Callable[[StreamCore, bytes], None]) -> None:
-        super().__init__()
+    def __init__(self, request: wire.Open, endpoint: str, send: Callable[[StreamCore, bytes], None]) -> None:
+        super().__init__(endpoint)
         self.request = request
         self.id = request.stream
         self.opened: wire.Opened | None = None
+        self.moved: str | None = None
+        """Where it is to be opened instead."""
         self.gone = False
         self.clock = ChunkClock()
         self._send = send

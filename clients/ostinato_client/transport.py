@@ -28,12 +28,12 @@ class Transport:
     ``silence_s``: a server that owes an answer and has not been heard for so long is taken for dead.
     """
 
-    def __init__(self, core: Core, silence_s: float) -> None:
+    def __init__(self, core: Core, context: zmq.Context[zmq.Socket[bytes]], silence_s: float) -> None:
         self.core = core
         self.silence_s = silence_s
         self.generation = 0
         """Rises when the socket is another."""
-        self._context = zmq.Context()
+        self._context = context
         self._closed = False
         self._connect()
 
@@ -68,7 +68,6 @@ class Transport:
         if not self._closed:
             self._closed = True
             self._disconnect()
-            self._context.term()
 
     @property
     def sockets(self) -> list[tuple[zmq.Socket[bytes], int]]:

@@ -75,11 +75,14 @@ def inspect(model: ModelArgument, folder: ModelsFolder = None) -> None:
 def serve(
     folder: ModelsFolder = None,
     bind: Annotated[str, typer.Option(metavar="ENDPOINT", help="Where to listen; loopback only.")] = LOOPBACK,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the streams; they take the ports after this one.")
+    ] = 1,
 ) -> None:
     """Serve models over ZeroMQ until interrupted."""
     from ostinato.server import serve
 
-    serve(bind, folders=[folder] if folder else [])
+    serve(bind, folders=[folder] if folder else [], workers=workers)
 
 
 @app.command()
@@ -247,12 +250,27 @@ def load(
     model: Annotated[
         str, typer.Option(help="A name, a path, or random weights such as gru-2x160: 2 GRU layers of 160 units.")
     ] = "digits-uni",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Processes of the server.", show_default="the cores, from 300 streams on"),
+    ] = None,
+    endings: Annotated[
+        int, typer.Option(metavar="N", min=0, help="So many bidirectional utterances of 30 s end at once, midway.")
+    ] = 0,
+    find: Annotated[
+        bool, typer.Option("--find", help="First search for the most streams whose p99 stays below 50 ms.")
+    ] = False,
     json: Json = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --find: draw latency against streams.", dir_okay=False)
+    ] = None,
 ) -> None:
     """Time a server under many streams of speech, paced in real time."""
     from ostinato.cli.bench import load
 
-    load(streams, seconds, model, json)
+    if plot is not None and not find:
+        raise typer.BadParameter("--plot needs --find: it draws what the search has tried")
+    load(streams, seconds, model, workers, endings, find, json, plot)
 
 
 @train.command()

@@ -60,14 +60,34 @@ class _Steps:
             self._bar.stop()
 
 
-def load(streams: int, seconds: float, model: str, json: Path | None) -> None:
+def load(
+    streams: int,
+    seconds: float,
+    model: str,
+    workers: int | None,
+    endings: int,
+    search: bool,
+    json: Path | None,
+    plot: Path | None,
+) -> None:
     """A server of ``model`` under ``streams`` streams of speech for ``seconds`` seconds."""
     from ostinato_bench.load import run, table
+    from ostinato_bench.load_search import draw
 
     check_writable(json)
+    check_writable(plot)
     with err.status("[dim]starting a server and its clients[/]") as status:
         found = run(
-            streams, seconds, model=model, progress=lambda share: status.update(f"[dim]{share:.0%} of the load[/]")
+            streams,
+            seconds,
+            model=model,
+            workers=workers,
+            endings=endings,
+            search=search,
+            progress=lambda share: status.update(f"[dim]{share:.0%} of the load[/]"),
         )
     out.print(table(found))
     write_json(json, found)
+    if plot is not None:
+        draw(found, plot)
+        note(f"picture: {plot}")

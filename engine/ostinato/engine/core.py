@@ -165,7 +165,7 @@ class Engine:
 
     def push(self, key: Hashable, sequence: int, data: Any, arrived_ns: int | None = None) -> Result | None:
         """Input: an array or a text, as the model's front end takes it. What it refuses is answered in a tick."""
-        session = self._find(key)
+        session = self._sessions.get(key) or self._find(key)
         if sequence != session.expected:
             return self._out_of_turn(session, sequence)
         try:

@@ -90,19 +90,21 @@ class Ticks:
     def _settle(self, session: Session, results: list[Result]) -> None:
         """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
         item, stream = session.queue[0], session.stream
+        causal = session.served.causal
         if item.error is not None:
             session.leave(item, taken=False)
             results.append(session.state("error", item.error))
-        elif session.served.causal and stream.waiting:
+        elif causal and stream.waiting:
             session.served.enter(session)
             return
-        elif run := stream.next_run():
+        elif not causal and (run := stream.next_run()):
             self._runs.add(session, run)
             return
         else:
             session.leave(item)
             results.append(session.answer(item, "push", stream.utterance, stream.utterance_ms))
-        self._go_on(session, results)
+        if session.queue:
+            self._go_on(session, results)
 
     def _go_on(self, session: Session, results: list[Result]) -> None:
         if self._next(session, results) is not None:

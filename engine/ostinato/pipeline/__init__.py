@@ -55,7 +55,9 @@ class FrontEnd(Protocol[S]):
         ...
 
     def step_many(self, states: Sequence[S], data: Sequence[Any]) -> list[F32]:
-        """`step` for many streams, each its own data, computed together where that pays. The same bits."""
+        """`step` for many streams, each its own data, computed together where that pays. The same bits.
+
+        The arrays may be views of one: copy what is kept."""
         ...
 
     def flush(self, state: S) -> F32:
@@ -77,6 +79,10 @@ class Decoder(Protocol[S]):
 
     def step(self, state: S, outputs: F32) -> list[Event]:
         """The events that the frames of ``outputs`` [n, output_size] decide."""
+        ...
+
+    def step_many(self, states: Sequence[S], outputs: F32, counts: Sequence[int]) -> list[list[Event]]:
+        """`step` for many streams: stream i has the next ``counts[i]`` rows of ``outputs``. The same events."""
         ...
 
     def flush(self, state: S) -> list[Event]:

@@ -12,9 +12,10 @@ where frame_ms is the time between model frames and latency_ms what a frame cove
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from itertools import accumulate
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +76,18 @@ class _Decoder(Generic[D]):
     def time_ms(self, frame: int) -> float:
         """Where frame number ``frame`` ends in the audio, in ms (for tokens: how many were consumed)."""
         return (frame + 1) * self.frame_ms + self.latency_ms
+
+    def step(self, state: Any, outputs: F32) -> list[Event]:
+        """The events that the rows of ``outputs`` [n, size] decide."""
+        raise NotImplementedError
+
+    def step_many(self, states: Sequence[Any], outputs: F32, counts: Sequence[int]) -> list[list[Event]]:
+        """`step` for many streams: stream i has the next ``counts[i]`` rows of ``outputs``."""
+        ends = accumulate(counts)
+        return [
+            self.step(state, outputs[end - count : end])
+            for state, count, end in zip(states, counts, ends, strict=True)
+        ]
 
 
 class Outputs(_Decoder[specification.Outputs]):
@@ -138,19 +151,28 @@ class Ctc(_Decoder[specification.Ctc]):
 
     def step(self, state: CtcState, outputs: F32) -> list[Event]:
         """The symbols that the rows of ``outputs`` [n, symbols] decide."""
-        if not len(outputs):
-            return []
-        first, state.frames = state.frames, state.frames + len(outputs)
-        path = outputs.argmax(axis=1)
-        new = np.concatenate(([state.previous], path[:-1])) != path
-        state.previous = int(path[-1])
-        new &= path != self.settings.blank
-        events = []
-        for t in np.flatnonzero(new).tolist():
-            k = int(path[t])
-            at = first + t
-            events.append(Event("symbol", at, self.time_ms(at), self.settings.symbols[k], k, float(outputs[t, k])))
-        return events
+        return self.step_many([state], outputs, [len(outputs)])[0]
+
+    def step_many(self, states: Sequence[CtcState], outputs: F32, counts: Sequence[int]) -> list[list[Event]]:
+        """`step` for many streams: the best paths of all together; most frames decide nothing."""
+        blank, symbols = self.settings.blank, self.settings.symbols
+        path = outputs.argmax(axis=1).tolist() if len(outputs) else []
+        decided: list[list[Event]] = []
+        start = 0
+        for state, count in zip(states, counts, strict=True):
+            events: list[Event] = []
+            decided.append(events)
+            previous, first = state.previous, state.frames - start
+            for row in range(start, start + count):
+                k = path[row]
+                if k != previous and k != blank:
+                    at = first + row
+                    events.append(Event("symbol", at, self.time_ms(at), symbols[k], k, float(outputs[row, k])))
+                previous = k
+            state.previous = previous
+            state.frames += count
+            start += count
+        return decided
 
     def flush(self, state: CtcState) -> list[Event]:
         """Nothing: no symbol is ever held back."""

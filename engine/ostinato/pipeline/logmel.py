@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, ResamplerState, check
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
+Samples: TypeAlias = F32 | npt.NDArray[np.int16]
 
 _BEYOND = np.zeros(LANES, np.float32)  # the kernel reads whole vectors
 MAX_SAMPLE = 8.0
@@ -82,8 +83,8 @@ class LogMel:
         inner = None if rate == own else resampler(rate, own).start()
         return LogMelState(rate, np.empty(0, np.float32), np.empty((0, self.bank.bands), np.float32), resampler=inner)
 
-    def check(self, data: object) -> F32:
-        """``data`` as float32 samples in [-1, 1].
+    def check(self, data: object) -> Samples:
+        """``data`` as contiguous samples, int16 or float32 in [-1, 1].
 
         Raises DtypeError for anything but int16 and float32 arrays, ShapeError if it is not mono, NotFiniteError for
         NaN or infinities, DtypeError for float samples far beyond [-1, 1].
@@ -98,7 +99,7 @@ class LogMel:
                 f"audio must be mono, of shape [n], not {list(data.shape)}: send one channel, or their mean"
             )
         if data.dtype == np.int16:
-            return np.multiply(data, np.float32(2**-15))
+            return np.ascontiguousarray(data)
         peak = max(data.max(), -data.min()) if len(data) else 0.0
         if not peak <= MAX_SAMPLE:
             if not np.isfinite(data).all():
@@ -109,19 +110,19 @@ class LogMel:
             )
         return np.ascontiguousarray(data)
 
-    def units(self, data: F32) -> int:
+    def units(self, data: Samples) -> int:
         """How many samples checked data holds."""
         return len(data)
 
-    def step(self, state: LogMelState, data: F32) -> F32:
+    def step(self, state: LogMelState, data: Samples) -> F32:
         """The frames that checked samples complete, float32 [n, frame_size]."""
         return self.step_many([state], [data])[0]
 
-    def step_many(self, states: Sequence[LogMelState], data: Sequence[F32]) -> list[F32]:
+    def step_many(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> list[F32]:
         """`step` for many streams: their windows are transformed as one batch."""
         own = self.settings.sample_rate
         pieces: list[F32] = []
-        for state, samples in zip(states, data, strict=True):
+        for state, samples in zip(states, _floats(data), strict=True):
             if state.resampler is not None:
                 samples = resampler(state.sample_rate, own).step(state.resampler, samples)
             if state.skip:
@@ -134,9 +135,9 @@ class LogMel:
         samples = np.concatenate([*pieces, _BEYOND])
         counts, starts = self._cut(states, pieces, samples)
         frames = self._features(samples, starts)
-        # Copies: a frame that waits for its tick must not keep the whole batch alive.
-        ends = itertools.accumulate(counts)
-        parts = [frames[end - count : end, : self.bank.bands].copy() for end, count in zip(ends, counts, strict=True)]
+        if frames.shape[1] > self.bank.bands:
+            frames = frames[:, : self.bank.bands]
+        parts = _split(frames, counts)
         if self.settings.stack == self.settings.stride == 1:
             return parts
         return [self._stack(state, part) for state, part in zip(states, parts, strict=True)]
@@ -168,17 +169,21 @@ class LogMel:
 
     def _cut(self, states: Sequence[LogMelState], pieces: Sequence[F32], samples: F32) -> tuple[list[int], I64]:
         """How many windows each stream has now, and where all windows begin; each state's tail moves on."""
+        window, hop = self.window, self.hop
         counts: list[int] = []
         first: list[int] = []  # where window 0 of the batch would begin, counted back from this stream's first
         at = total = 0
-        for state, tail, new in zip(states, pieces[::2], pieces[1::2], strict=True):
-            length = len(tail) + len(new)
-            count = max(0, (length - self.window) // self.hop + 1)
-            drop = count * self.hop
-            state.tail = samples[at + min(drop, length) : at + length].copy()
-            state.skip += max(0, drop - length)
+        lengths = map(len, pieces)
+        for state, kept, new in zip(states, lengths, lengths, strict=True):
+            length = kept + new
+            count = (length - window) // hop + 1 if length >= window else 0
+            drop = count * hop
+            if drop > length:  # a hop is longer than a window
+                state.skip += drop - length
+                drop = length
+            state.tail = samples[at + drop : at + length].copy()
             counts.append(count)
-            first.append(at - total * self.hop)
+            first.append(at - total * hop)
             total += count
             at += length
         return counts, np.repeat(first, counts) + np.arange(total) * self.hop
@@ -209,3 +214,24 @@ class LogMel:
 
     def _ms(self, samples: int) -> float:
         return samples / self.settings.sample_rate * 1000
+
+
+def _floats(data: Sequence[Samples]) -> Sequence[F32]:
+    """All samples as float32 in [-1, 1]; int16 ones are converted in one go."""
+    integers = [samples for samples in data if samples.itemsize == 2]
+    if not integers:
+        return cast(Sequence[F32], data)
+    floats = np.multiply(np.concatenate(integers), np.float32(2**-15))
+    if len(integers) == len(data):
+        return _split(floats, map(len, integers))
+    pieces = iter(_split(floats, map(len, integers)))
+    return [next(pieces) if samples.itemsize == 2 else cast(F32, samples) for samples in data]
+
+
+def _split(rows: F32, counts: Iterable[int]) -> list[F32]:
+    """The first so many rows, the next so many, …: views."""
+    parts, end = [], 0
+    for count in counts:
+        start, end = end, end + count
+        parts.append(rows[start:end])
+    return parts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ostinato.protocol.codec import (
-    DTYPES,
     decode_reply,
     decode_request,
     encode,
@@ -13,6 +12,7 @@ from ostinato.protocol.codec import (
 from ostinato.protocol.messages import (
     BACKSTOP_BYTES,
     MAX_MESSAGE_BYTES,
+    MAX_PUSHES,
     MAX_SNAPSHOT_BYTES,
     MAX_SYMBOLS,
     MAX_TOKEN_BYTES,
@@ -32,11 +32,13 @@ from ostinato.protocol.messages import (
     Marked,
     ModelInfo,
     ModelList,
+    Moved,
     Open,
     Opened,
     Ping,
     Pong,
     Push,
+    Pushes,
     Reason,
     Reply,
     Request,
@@ -50,13 +52,15 @@ from ostinato.protocol.messages import (
     units,
 )
 from ostinato.protocol.parts import PART_BYTES, Assembler, encode_open, encode_snapshot
+from ostinato.protocol.pushes import DTYPES
 
 __all__ = [
     "encode", "decode_request", "decode_reply", "encode_results", "encode_models", "encode_open", "encode_snapshot",
     "Assembler", "units", "Array", "Direction", "Unit",
-    "Request", "Input", "ListModels", "Open", "Push", "Flush", "Mark", "TakeSnapshot", "Reset", "Close", "Ping",
-    "Reply", "ModelInfo", "ModelList", "Opened", "Result", "Results", "Marked", "Snapshot", "ResetDone", "Closed",
-    "Reason", "Pong", "Draining", "Goodbye", "Error",
+    "Request", "Input", "ListModels", "Open", "Push", "Pushes", "Flush", "Mark", "TakeSnapshot", "Reset", "Close",
+    "Ping",
+    "Reply", "ModelInfo", "ModelList", "Opened", "Moved", "Result", "Results", "Marked", "Snapshot", "ResetDone",
+    "Closed", "Reason", "Pong", "Draining", "Goodbye", "Error",
     "VERSION", "MAX_MESSAGE_BYTES", "BACKSTOP_BYTES", "MAX_SNAPSHOT_BYTES", "PART_BYTES", "STREAM_ID_BYTES",
-    "MAX_TOKEN_BYTES", "MAX_SYMBOLS", "DTYPES",
+    "MAX_TOKEN_BYTES", "MAX_SYMBOLS", "MAX_PUSHES", "DTYPES",
 ]  # fmt: skip

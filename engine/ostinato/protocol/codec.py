@@ -8,7 +8,7 @@ crashed (CVE-2026-57585).
 from __future__ import annotations
 
 import dataclasses
-import math
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -19,15 +19,14 @@ from ostinato.errors import BadMessageError, TooLargeError, VersionError
 from ostinato.events import Event, Kind
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, finite
+from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
 
 KINDS: tuple[Kind, ...] = ("output", "label", "symbol", "class", "end-of-speech")
 """Kinds of event; the wire has their index."""
-DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64")
-"""What an array may be declared as. Which of them a stream takes, its front end says."""
-MAX_DIMENSIONS = 4
-_NATIVE = {np.dtype(name).newbyteorder("<"): name for name in DTYPES}
 _MAX_PARTS = 1024
 _HEAD = 2
+_RESULT = struct.Struct(">10s16s5sQ7sQ11sQ11sQ14sd6sB8sQ12sd14sd13sd7s").pack
+"""A result's fields before its events, integers and numbers in eight bytes each: many times quicker than by name."""
 _M = TypeVar("_M")
 
 
@@ -62,21 +61,18 @@ def _decode_event(raw: object, where: str, utterance: int, utterance_ms: float) 
     return Event(KINDS[kind], frame, float(time_ms), text, index, float(probability), values, utterance, utterance_ms)
 
 
-def _encode_result(result: m.Result) -> dict[str, Any]:
-    return {
-        "stream": result.stream,
-        "seq": result.seq,
-        "first": result.first,
-        "processed": result.processed,
-        "utterance": result.utterance,
-        "utterance_ms": result.utterance_ms,
-        "final": result.final,
-        "frames": result.frames,
-        "waiting_ms": result.waiting_ms,
-        "computing_ms": result.computing_ms,
-        "buffered_ms": result.buffered_ms,
-        "events": [_encode_event(event) for event in result.events],
-    }
+def _pack_result(result: m.Result) -> bytes:
+    events: bytes = msgpack.packb([_encode_event(event) for event in result.events]) if result.events else b"\x90"
+    return (
+        _RESULT(
+            b"\x8c\xa6stream\xc4\x10", result.stream, b"\xa3seq\xcf", result.seq, b"\xa5first\xcf", result.first,
+            b"\xa9processed\xcf", result.processed, b"\xa9utterance\xcf", result.utterance,
+            b"\xacutterance_ms\xcb", result.utterance_ms, b"\xa5final", 0xC3 if result.final else 0xC2,
+            b"\xa6frames\xcf", result.frames, b"\xaawaiting_ms\xcb", result.waiting_ms,
+            b"\xaccomputing_ms\xcb", result.computing_ms, b"\xabbuffered_ms\xcb", result.buffered_ms, b"\xa6events",
+        )
+        + events
+    )  # fmt: skip
 
 
 def _decode_result(raw: object, where: str) -> m.Result:
@@ -141,37 +137,11 @@ def _open(f: Fields) -> m.Open:
     )
 
 
-def _encode_push(push: m.Push) -> dict[str, Any]:
-    raw: dict[str, Any] = {"stream": push.stream, "seq": push.seq}
-    if isinstance(push.data, str):
-        return raw | {"data": push.data}
-    little = push.data.astype(push.data.dtype.newbyteorder("<"), copy=False)
-    if little.dtype not in _NATIVE:
-        raise BadMessageError(f"arrays of {push.data.dtype} cannot be sent: convert it to int16 or float32")
-    return raw | {"data": little.tobytes(), "dtype": _NATIVE[little.dtype], "shape": list(little.shape)}
-
-
-def _push(f: Fields) -> m.Push:
-    stream, seq = _stream(f), _seq(f)
-    if f.is_text("data"):
-        return m.Push(stream, seq, f.text("data", m.MAX_MESSAGE_BYTES))
-    data, dtype = f.binary("data", 0, m.MAX_MESSAGE_BYTES), np.dtype(f.choice("dtype", DTYPES))
-    shape = f.array("shape", MAX_DIMENSIONS)
-    if not shape or not all(type(n) is int and 0 <= n <= m.MAX_MESSAGE_BYTES for n in shape):
-        raise BadMessageError(
-            f"{f.where}: field 'shape' is not 1 to {MAX_DIMENSIONS} sizes up to {m.MAX_MESSAGE_BYTES}"
-        )
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise BadMessageError(f"{f.where}: field 'data' has not as many bytes as 'dtype' and 'shape' say")
-    values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
-    values.flags.writeable = False
-    return m.Push(stream, seq, values)
-
-
 _REQUESTS: dict[int, tuple[str, Callable[[Fields], m.Request]]] = {
     m.ListModels.TYPE: ("MODELS", lambda f: m.ListModels()),
     m.Open.TYPE: ("OPEN", _open),
-    m.Push.TYPE: ("PUSH", _push),
+    m.Push.TYPE: ("PUSH", decode_push),
+    m.Pushes.TYPE: ("PUSHES", decode_pushes),
     m.Flush.TYPE: ("FLUSH", lambda f: m.Flush(_stream(f), _seq(f))),
     m.Mark.TYPE: ("MARK", lambda f: m.Mark(_stream(f), _seq(f), _token(f))),
     m.TakeSnapshot.TYPE: ("SNAPSHOT", lambda f: m.TakeSnapshot(_stream(f), _seq(f))),
@@ -253,6 +223,7 @@ def _error(f: Fields) -> m.Error:
 _REPLIES: dict[int, tuple[str, Callable[[Fields], m.Reply]]] = {
     m.ModelList.TYPE: ("MODELS", _models),
     m.Opened.TYPE: ("OPENED", _opened),
+    m.Moved.TYPE: ("MOVED", lambda f: m.Moved(_stream(f), f.text("endpoint", 256, least=1))),
     m.Results.TYPE: ("RESULTS", _results),
     m.Marked.TYPE: ("MARKED", lambda f: m.Marked(_stream(f), _seq(f), _token(f))),
     m.Snapshot.TYPE: ("SNAPSHOT", _snapshot),
@@ -271,9 +242,11 @@ _REPLIES: dict[int, tuple[str, Callable[[Fields], m.Reply]]] = {
 def encode(message: m.Request | m.Reply) -> bytes:
     """The bytes of a message. Raises TooLargeError over MAX_MESSAGE_BYTES."""
     if isinstance(message, m.Push):
-        body = _encode_push(message)
+        body = encode_push(message)
+    elif isinstance(message, m.Pushes):
+        body = encode_pushes(message)
     elif isinstance(message, m.Results):
-        body = {"results": [_encode_result(result) for result in message.results]}
+        return _checked(_results_frame([_pack_result(result) for result in message.results]))
     elif isinstance(message, m.Opened):
         body = _plain(message) | {"model": _encode_info(message.model)}
     elif isinstance(message, m.ModelList):
@@ -282,7 +255,10 @@ def encode(message: m.Request | m.Reply) -> bytes:
         body = _plain(dataclasses.replace(message, message=message.message[:4096]))
     else:
         body = _plain(message)
-    frame: bytes = bytes((message.TYPE, m.VERSION)) + msgpack.packb(body)
+    return _checked(bytes((message.TYPE, m.VERSION)) + msgpack.packb(body))
+
+
+def _checked(frame: bytes) -> bytes:
     if len(frame) > m.MAX_MESSAGE_BYTES:
         raise TooLargeError(f"a message of {len(frame)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}")
     return frame
@@ -297,7 +273,7 @@ def _plain(message: Any) -> dict[str, Any]:
 
 def decode_request(frame: bytes) -> m.Request:
     """A client's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
-    return _decode(frame, _REQUESTS)
+    return usual_push(frame) or _decode(frame, _REQUESTS)
 
 
 def decode_reply(frame: bytes) -> m.Reply:
@@ -318,7 +294,7 @@ def _decode(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) 
         raise BadMessageError(f"message type 0x{frame[0]:02x} is unknown")
     name, build = table[frame[0]]
     try:
-        raw = msgpack.unpackb(frame[_HEAD:], raw=False, strict_map_key=True)
+        raw = msgpack.unpackb(memoryview(frame)[_HEAD:], raw=False, strict_map_key=True)
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadMessageError(f"{name}: what follows the version is not one whole msgpack value") from None
     fields = Fields(raw, name)
@@ -359,7 +335,7 @@ def _results_frame(packed: list[bytes]) -> bytes:
 
 
 def _cut(result: m.Result, room: int) -> list[bytes]:
-    packed: bytes = msgpack.packb(_encode_result(result))
+    packed = _pack_result(result)
     if len(packed) <= room:
         return [packed]
     if len(result.events) < 2:

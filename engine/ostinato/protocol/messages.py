@@ -20,6 +20,8 @@ MAX_SNAPSHOT_BYTES = 8 * 2**20
 STREAM_ID_BYTES = 16
 MAX_TOKEN_BYTES = 64
 MAX_SYMBOLS = 1024
+MAX_PUSHES = 1024
+"""Chunks in one PUSHES."""
 
 Direction = Literal["unidirectional", "bidirectional"]
 Unit = Literal["sample", "character", "frame"]
@@ -64,7 +66,7 @@ class Open:
     TYPE: ClassVar[int] = 0x02
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, like Result: that costs a microsecond, and these come by the ten thousand
 class Push:
     """Input ``seq`` of a stream: an array (read-only when decoded; dtype and shape are the sender's) or a text."""
 
@@ -78,6 +80,16 @@ class Push:
     def units(self) -> int:
         """Samples, frames or characters."""
         return units(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushes:
+    """Several `Push` in one message, of audio or of frames, all of one dtype and frame size: for clients that speak
+    for many streams. Each is done and answered as if it had come alone, in their order."""
+
+    pushes: tuple[Push, ...]
+
+    TYPE: ClassVar[int] = 0x0A
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +151,7 @@ class Ping:
     TYPE: ClassVar[int] = 0x09
 
 
-Request: TypeAlias = ListModels | Open | Push | Flush | Mark | TakeSnapshot | Reset | Close | Ping
+Request: TypeAlias = ListModels | Open | Push | Pushes | Flush | Mark | TakeSnapshot | Reset | Close | Ping
 Input: TypeAlias = Push | Flush | Mark | TakeSnapshot | Reset
 """The messages that carry a ``seq``."""
 
@@ -198,6 +210,16 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """The stream is not opened here: send the same OPEN to ``endpoint``."""
+
+    stream: bytes
+    endpoint: str
+
+    TYPE: ClassVar[int] = 0x8A
+
+
+@dataclass(slots=True)
 class Result:
     """What has become of a stream's input.
 
@@ -316,5 +338,5 @@ class Error:
 
 
 Reply: TypeAlias = (
-    ModelList | Opened | Results | Marked | Snapshot | ResetDone | Closed | Pong | Draining | Goodbye | Error
+    ModelList | Opened | Moved | Results | Marked | Snapshot | ResetDone | Closed | Pong | Draining | Goodbye | Error
 )

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="only this model, by name or path")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     parser.add_argument("--drain", type=float, default=Settings().drain_s, help="seconds that open streams may go on")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the streams")
     arguments = parser.parse_args()
     try:
         serve(
@@ -26,6 +27,7 @@ def main() -> None:
             folders=arguments.models,
             settings=Settings(drain_s=arguments.drain),
             parent=sys.stdin.fileno() if arguments.with_parent else None,
+            workers=arguments.workers,
         )
     except OstinatoError as error:
         sys.exit(f"ostinato: {error}")

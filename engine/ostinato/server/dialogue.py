@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from ostinato import protocol as wire
@@ -27,13 +27,17 @@ RETRY_MS = 1000
 
 
 class Dialogue:
-    """Between peers and the engine. ``touched`` are the peers that have something to be sent."""
+    """Between peers and the engine. ``touched`` are the peers that have something to be sent.
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    ``place``: streams are opened elsewhere, at the endpoint that it returns; what it raises is answered.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, place: Callable[[], str] | None = None) -> None:
         self.draining = False
         self.touched: set[Peer] = set()
         self._engine = engine
         self._settings = settings
+        self._place = place
         self._resuming: set[Peer] = set()
         self._infos = {name: describe(name, model) for name, model in engine.models.items()}
 
@@ -54,7 +58,12 @@ class Dialogue:
             self._refuse(peer, fault, getattr(request, "stream", None), getattr(request, "seq", None))
 
     def _do(self, peer: Peer, request: wire.Request, arrived_ns: int) -> None:
-        if isinstance(request, wire.Push | wire.Flush | wire.Mark | wire.TakeSnapshot | wire.Reset):
+        if isinstance(request, wire.Push):
+            self._input(peer, request, arrived_ns)
+        elif isinstance(request, wire.Pushes):
+            for push in request.pushes:
+                self._input(peer, push, arrived_ns)
+        elif isinstance(request, wire.Flush | wire.Mark | wire.TakeSnapshot | wire.Reset):
             self._input(peer, request, arrived_ns)
         elif isinstance(request, wire.Open):
             self._open(peer, request)
@@ -92,6 +101,10 @@ class Dialogue:
                 raise DrainingError(
                     "the server is shutting down and opens no more streams: use another, or try later"
                 )
+            if self._place is not None:
+                if request.part == 0:  # the others of a snapshot go the way of the first
+                    self._send(peer, wire.Moved(request.stream, self._place()))
+                return
             if request.stream in peer.streams:
                 raise StreamInUseError("a stream of that id is open already: choose 16 other random bytes")
             snapshot = self._whole(peer, request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -43,12 +44,14 @@ def serve(
     settings: Settings | None = None,
     limits: Limits | None = None,
     parent: int | None = None,
+    workers: int = 1,
 ) -> None:
     """Serve until SIGTERM or SIGINT, which drains; a second one ends at once.
 
     ``models`` by name or path, None: all that are bundled or in ``folders``. When all are loaded and have done a
     first step, a line on standard output says so: ``ready ENDPOINT MODEL,MODEL start-up N ms``. ``parent``: the
-    descriptor of a pipe; its end ends the server. Raises AddressError, UnknownModelError, BadModelFileError.
+    descriptor of a pipe; its end ends the server. ``workers``: processes that share the streams (see
+    `ostinato.server.workers`). Raises AddressError, UnknownModelError, BadModelFileError.
     """
     check_address(bind)
     level = logging.INFO if parent is None else logging.WARNING  # a private server shares its parent's terminal
@@ -58,15 +61,26 @@ def serve(
     from ostinato.server.loading import load_models, warm_up
     from ostinato.server.server import Server
 
-    limits = limits or Limits()
+    settings, limits = settings or Settings(), limits or Limits()
     loaded = load_models(models, folders, limits.max_streams)
     for model in loaded.values():
         warm_up(model)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: later collections need not look through it, and workers share its pages
+
+    def ready(endpoint: str) -> None:
+        print(f"ready {endpoint} {','.join(loaded)} start-up {_age_ms():.0f} ms", flush=True)
+
+    if workers != 1:
+        from ostinato.server.workers import Supervisor
+
+        Supervisor(loaded, bind, workers, settings, limits, parent).run(ready)
+        return
     server = Server(loaded, bind, settings=settings, limits=limits)
     if parent is not None:
         server.stop_with(parent)
-    with _drained_by_signals(server.stop):
-        print(f"ready {server.endpoint} {','.join(loaded)} start-up {_age_ms():.0f} ms", flush=True)
+    with drained_by_signals(server.stop):
+        ready(server.endpoint)
         server.run()
 
 
@@ -95,7 +109,7 @@ class Spawned(NamedTuple):
 
 
 def spawn_server(
-    models: Sequence[Name] | None = None, folders: Iterable[Name] = (), *, timeout: float = 120.0
+    models: Sequence[Name] | None = None, folders: Iterable[Name] = (), *, workers: int = 1, timeout: float = 120.0
 ) -> Spawned:
     """A server of these models on a free port of loopback, once it is ready. `served_name` says what it calls them.
 
@@ -107,7 +121,17 @@ def spawn_server(
     for model in models or ():
         arguments += ["--model", str(resolve(model, folders).absolute())]
     process = subprocess.Popen(
-        [sys.executable, "-m", "ostinato.server", "--bind", "tcp://127.0.0.1:*", "--with-parent", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "ostinato.server",
+            "--bind",
+            "tcp://127.0.0.1:*",
+            "--with-parent",
+            *arguments,
+            "--workers",
+            str(workers),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -129,7 +153,7 @@ def spawn_server(
 
 
 @contextlib.contextmanager
-def _drained_by_signals(stop: Stop) -> Iterator[None]:
+def drained_by_signals(stop: Stop) -> Iterator[None]:
     """SIGTERM and SIGINT ask the server to drain. Only the main thread may say so; elsewhere nothing happens."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -8,7 +8,7 @@ import os
 import socket as sockets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Self
 
 import zmq
@@ -39,7 +39,8 @@ FINISH_S = 2.0
 class Server:
     """Serves models at an address; in the calling thread (`run`) or one of its own (`start`, or ``with``).
 
-    ``bind`` must be loopback or ipc; port ``*`` takes a free one, and `endpoint` has it. Raises AddressError.
+    ``bind`` must be loopback or ipc; port ``*`` takes a free one, and `endpoint` has it. ``place`` tells where
+    streams are opened instead of here, ``report`` is told now and then how many are open. Raises AddressError.
     """
 
     def __init__(
@@ -49,10 +50,13 @@ class Server:
         *,
         settings: Settings | None = None,
         limits: Limits | None = None,
+        place: Callable[[], str] | None = None,
+        report: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.settings = settings or Settings()
         self._engine = Engine(models, limits)
-        self._dialogue = Dialogue(self._engine, self.settings)
+        self._dialogue = Dialogue(self._engine, self.settings, place)
+        self._report = report
         self._peers: dict[bytes, Peer] = {}
         self._by_fd: dict[int, Peer] = {}
         self._late: set[Peer] = set()
@@ -155,6 +159,7 @@ class Server:
                 care = now + CARE_S
                 self._monitored()
                 self._forget_idle(now)
+                self._report(engine.streams)
             if self._end == "drain":
                 if not deadline:
                     deadline = now + self.settings.drain_s
@@ -186,19 +191,20 @@ class Server:
         now = time.monotonic()
         for _ in range(TURN_MESSAGES):
             try:
-                head = router.recv(zmq.DONTWAIT, copy=False)
+                identity = router.recv(zmq.DONTWAIT)
             except zmq.Again:
                 return False
-            body = router.recv(zmq.DONTWAIT, copy=False)
-            identity = head.bytes
             peer = peers.get(identity)
             if peer is None:
-                peer = self._meet(identity, int(head.get(zmq.SRCFD)), now)
+                body = router.recv(zmq.DONTWAIT, copy=False)
+                peer, frame = self._meet(identity, int(body.get(zmq.SRCFD)), now), body.bytes
+            else:
+                frame = router.recv(zmq.DONTWAIT)
             peer.heard = now
-            if body.more:
+            if router.get(zmq.RCVMORE):
                 self._skip_rest(peer)
             else:
-                take(peer, body.bytes, time.monotonic_ns())
+                take(peer, frame, time.monotonic_ns())
         return True
 
     def _skip_rest(self, peer: Peer) -> None:

@@ -20,13 +20,16 @@ class FrameQueue:
         """Frames that wait."""
 
     def append(self, frames: Float32) -> None:
-        """Add ``frames`` [n, size]. They are not copied: the caller gives them away."""
+        """Add ``frames`` [n, size]. They are not copied: the caller gives them away, or calls `own` in time."""
         if len(frames):
             self._parts.append(frames)
             self.count += len(frames)
 
     def take(self, count: int) -> Float32:
         """Remove the oldest ``count`` frames, or all if there are fewer: [min(count, self.count), size]."""
+        if count >= self.count and len(self._parts) == 1:  # as nearly always
+            self.count = 0
+            return self._parts.pop()
         wanted = min(count, self.count)
         self.count -= wanted
         taken: list[Float32] = []
@@ -44,6 +47,10 @@ class FrameQueue:
         if len(taken) == 1:
             return taken[0]
         return np.concatenate(taken) if taken else np.empty((0, self._size), np.float32)
+
+    def own(self) -> None:
+        """Keep nothing alive but the frames that wait: copy those that are views of a larger array."""
+        self._parts = [part if part.base is None else part.copy() for part in self._parts]
 
     def all(self) -> Float32:
         """All that wait, [count, size]; they stay."""

@@ -25,14 +25,15 @@ class Runner:
         self._workspace = Workspace()
         self._lock = threading.Lock()
 
-    def run(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> list[Float32]:
+    def run(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> Float32:
         """Advance the streams in ``slots`` of ``states`` by their ``frames`` ([n, size] each, n >= 1).
 
-        Returns the outputs, [n, output_size] each. The frames of all together should be at most MAX_ROWS.
+        Returns the outputs of the first stream's frames, then of the second's, …: [sum of n, output_size]. The
+        frames of all together should be at most MAX_ROWS.
         """
         size, region, output = frames[0].shape[1], self.program.input, self.program.output
         slots_sorted, batch_sizes, index = (
-            _single(slots[0], len(frames[0])) if len(frames) == 1 else _pack(slots, frames)
+            _single(slots[0], len(frames[0])) if len(frames) == 1 else _pack(slots, [len(each) for each in frames])
         )
         total = int(batch_sizes.sum())
         with self._lock:
@@ -43,8 +44,7 @@ class Runner:
                 frames[0] if len(frames) == 1 else np.concatenate(frames)
             )
             advance(self.program, states, slots_sorted, batch_sizes, rows, self._workspace)
-            outputs = rows[index, output.offset : output.offset + output.size].copy()
-        return np.split(outputs, np.cumsum([len(each) for each in frames])[:-1]) if len(frames) > 1 else [outputs]
+            return rows[index, output.offset : output.offset + output.size].copy()
 
     def run_operation(self, operation: int, state: Float32, rows: Float32) -> None:
         """Run one operation over consecutive frames of one stream: ``state`` [1, state_size], ``rows`` [n,
@@ -58,14 +58,14 @@ def _single(slot: int, count: int) -> tuple[Int64, Int64, slice]:
     return np.array([slot], np.int64), np.ones(count, np.int64), slice(count)
 
 
-def _pack(slots: Sequence[int], frames: Sequence[Float32]) -> tuple[Int64, Int64, Int64]:
+def _pack(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64]:
     """The slots, longest stream first; how many streams have a frame at step t; and the row of each stream's each
     frame."""
-    lengths = np.array([len(each) for each in frames], np.int64)
+    lengths = np.array(counts, np.int64)
     order = np.argsort(-lengths, kind="stable")
     batch_sizes = np.searchsorted(-lengths[order], -np.arange(lengths.max())).astype(np.int64)
-    first = np.concatenate(([0], np.cumsum(batch_sizes)))
+    first = np.cumsum(batch_sizes) - batch_sizes
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    index = np.concatenate([first[:n] + p for n, p in zip(lengths, place, strict=True)])
-    return np.array(slots, np.int64)[order], batch_sizes, index
+    steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.array(slots, np.int64)[order], batch_sizes, first[steps] + np.repeat(place, lengths)

@@ -295,13 +295,13 @@ class Stream:
     def _units_per_ms(self) -> float:
         return self.options.sample_rate / 1000 if self.options.sample_rate else self.model.units_per_ms
 
-    def _decode(self, frames: Float32, outputs: Float32) -> list[Event]:
-        events = self._decoder.step(self._decoder_state, outputs)
+    def _decoded(self, frames: Float32, events: list[Event]) -> list[Event]:
+        """All events of ``frames``, of which the decoder has found ``events``."""
         if self._speech:
             # By frame, so that the order does not depend on how the input was cut.
             events = list(heapq.merge(events, self._speech.step(frames), key=lambda event: event.frame))
         self.frames_out += len(frames)
-        return placed(events, self.utterance, self.utterance_ms)
+        return placed(events, self.utterance, self.utterance_ms) if events else events
 
     def _restore(
         self, record: snapshots.StreamRecord, front: Any, decoder: Any, speech: Any, runs: list[Any]
@@ -349,6 +349,8 @@ def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError
         frames = front_end.step_many([stream._front for stream, _, _ in batch], [each for _, each, _ in batch])
         for (stream, _, units), made in zip(batch, frames, strict=True):
             stream._received(units, made)
+            if not stream.causal:
+                stream._queue.own()  # these wait; those of causal streams are computed next, by `advance`
     return errors
 
 
@@ -365,21 +367,38 @@ def advance(streams: Sequence[Stream], max_frames: int | None = None) -> list[li
             while not run.step():
                 pass
             events[i] += run.events
-    while True:
-        batch: list[tuple[int, Float32]] = []
-        room = MAX_ROWS
-        for i, stream in enumerate(streams):
-            if count := min(stream.waiting, left[i], room):
-                batch.append((i, stream._queue.take(count)))
-                left[i] -= count
+    todo = [(i, stream, left[i]) for i, stream in enumerate(streams) if left[i] and stream.waiting]
+    while todo:
+        batch: list[tuple[int, Stream, Float32]] = []
+        later, room = [], MAX_ROWS
+        for i, stream, most in todo:
+            if count := min(stream._queue.count, most, room):
+                batch.append((i, stream, stream._queue.take(count)))
                 room -= count
-        if not batch:
-            return events
-        model = streams[0].model
-        slots = [streams[i]._slot for i, _ in batch]
-        outputs = model.runner.run(model.states.rows, slots, [frames for _, frames in batch])
-        for (i, frames), out in zip(batch, outputs, strict=True):
-            events[i] += streams[i]._decode(frames, out)
+            if stream._queue.count:
+                if most > count:
+                    later.append((i, stream, most - count))
+                else:
+                    stream._queue.own()
+        for (i, _, _), each in zip(batch, _run(batch), strict=True):
+            events[i] += each
+        todo = later
+    return events
+
+
+def _run(batch: Sequence[tuple[int, Stream, Float32]]) -> list[list[Event]]:
+    """Compute and decode these frames of causal streams of one model; the events of each."""
+    model = batch[0][1].model
+    streams = [stream for _, stream, _ in batch]
+    frames = [each for _, _, each in batch]
+    outputs = model.runner.run(model.states.rows, [stream._slot for stream in streams], frames)
+    if all(stream._decoder is model.decoder for stream in streams):
+        states, counts = [stream._decoder_state for stream in streams], [len(each) for each in frames]
+        decoded: list[list[Event]] = model.decoder.step_many(states, outputs, counts)
+    else:  # each has its own part of the outputs, and maybe its own decoder
+        parts = np.split(outputs, np.cumsum([len(each) for each in frames])[:-1])
+        decoded = [s._decoder.step(s._decoder_state, part) for s, part in zip(streams, parts, strict=True)]
+    return [stream._decoded(each, events) for (_, stream, each), events in zip(batch, decoded, strict=True)]
 
 
 def _one_model(streams: Sequence[Stream]) -> None:
