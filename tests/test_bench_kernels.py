@@ -138,7 +138,7 @@ def test_quartiles() -> None:
 
 def test_limits_are_measured() -> None:
     found = limits.measure(seconds=0.05)
-    assert set(found) >= {"fma_gmacs", "l1_gbs", "l2_gbs", "l3_gbs"}
+    assert set(found) >= {"fma_gmacs", "int8_gmacs", "l1_gbs", "l2_gbs", "l3_gbs"}
     assert min(found.values()) > 0
     sizes = limits.levels()
     assert sizes["l1"] < sizes["l2"] < sizes["l3"]
@@ -169,14 +169,15 @@ def test_a_small_run() -> None:
         Cell("gru", 4, 16),
         Cell("lstm", 4, 16, batch=3),
         Cell("rnn", 4, 16, 2, "bidirectional", frames=12),
+        Cell("lstm", 8, 32, precision="int8"),
     ]
     said: list[tuple[int, int, str]] = []
     found = run(cells, seconds=0.05, progress=lambda *news: said.append(news), wanted=["onnxruntime"])
-    assert said[0][:2] == (0, 3)
-    assert said[-1][:2] == (3, 3)
+    assert said[0][:2] == (0, 4)
+    assert said[-1][:2] == (4, 4)
     assert set(found) == {"rows", "limits", "missing", "machine", "versions", "date"}
     json.dumps(found)
-    one, several, whole = found["rows"]
+    one, several, whole, small = found["rows"]
     keys = {"cell", "input", "hidden", "layers", "direction", "batch", "precision", "ours_us", "peers", "gmacs"}
     for row, cell in zip(found["rows"], cells, strict=True):
         assert keys | {"share_of_limit", "frames", "ours_quartiles_us", "weights_in"} <= set(row)
@@ -189,6 +190,8 @@ def test_a_small_run() -> None:
     assert one["step_us"] > 0
     assert "step_us" not in several
     assert whole["whole_us"] > 0
+    assert small["float32_us"] > 0
+    assert "onnxruntime" in small["peers"]  # its float32
     assert ("onnxruntime-2-threads" in whole["peers"]) == ((found["machine"]["cores"] or 1) > 1)
 
 

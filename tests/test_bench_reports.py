@@ -60,7 +60,7 @@ def result() -> dict[str, Any]:
     )
     return {
         "rows": rows,
-        "limits": {"fma_gmacs": 50.0, "l1_gbs": 200.0, "l2_gbs": 100.0, "l3_gbs": 70.0},
+        "limits": {"fma_gmacs": 50.0, "int8_gmacs": 120.0, "l1_gbs": 200.0, "l2_gbs": 100.0, "l3_gbs": 70.0},
         "missing": {},
         "machine": {
             "processor": "a processor",

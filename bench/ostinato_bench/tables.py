@@ -34,7 +34,8 @@ def legend(result: dict[str, Any]) -> str:
     return (
         "One thread, medians; ± half the distance of the quartiles; bare: without the Python call; under peers how "
         "many times faster we are (bound: ONNX Runtime with IOBinding; 2 threads: ONNX Runtime's); limit: our share "
-        f"of the possible. A core does at most {found['fma_gmacs']:.0f} GMAC/s in float32 and reads "
+        f"of the possible. A core does at most {found['fma_gmacs']:.0f} GMAC/s in float32, "
+        f"{found['int8_gmacs']:.0f} in int8, and reads "
         f"{found['l1_gbs']:.0f} / {found['l2_gbs']:.0f} / {found['l3_gbs']:.0f} GB/s from L1 / L2 / L3."
     )
 
