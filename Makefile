@@ -6,10 +6,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format bench-compare report clean
 
 help: ## list these commands
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
 demo: $(VENV)/.usable ## compare the two bundled models on the bundled recording, in numbers and in a picture
 	@mkdir -p demo
@@ -33,6 +33,12 @@ lint: $(VENV)/.developing ## style, format, types, storeys
 format: $(VENV)/.developing ## rewrite in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-compare: $(VENV)/.developing ## time the kernels of BASE=commit against this tree's, in some two minutes
+	@$(BIN)/python -m ostinato_bench.revisions $(if $(BASE),$(BASE),HEAD)
+
+report: $(VENV)/.developing ## write the tables of docs/performance.md anew from docs/measurements
+	@$(BIN)/python -m ostinato_bench.report docs/performance.md
 
 clean: ## forget what was installed, built and measured
 	rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

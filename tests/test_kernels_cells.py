@@ -31,7 +31,7 @@ from ostinato.model.specification import (
     output_size,
     weight_shapes,
 )
-from ostinato_bench import onnx_peer
+from ostinato_bench.peers import onnx_runtime
 
 Floats = npt.NDArray[np.float32]
 TOLERANCE = 1e-5
@@ -72,7 +72,7 @@ def whole(program: Program, frames: Floats) -> Floats:
 
 
 def in_onnx_runtime(specification: Specification, weights: dict[str, Floats], frames: Floats) -> Floats:
-    model = onnx_peer.build(specification, weights, len(frames), 1)
+    model = onnx_runtime.build(specification, weights, len(frames), 1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

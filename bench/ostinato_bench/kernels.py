@@ -1,172 +1,167 @@
-"""How fast the kernels are: against ONNX Runtime in the same run, and against what this processor can do at most.
+"""How fast the kernels are: against other engines in the same run, and against what this processor can do at most.
 
-All on one thread, a Python call included. Ours and the peer's calls alternate, so that noise meets both; figures are
-medians over rounds, and what matters is their ratio.
+All on one thread, a Python call included. Ours, the peers' and the limits' calls alternate, so that noise meets all;
+figures are medians over rounds, and what matters is their ratio.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
-from rich.table import Table
+import numpy.typing as npt
 
-from ostinato.kernels.program import bind
 from ostinato.model import Network
-from ostinato.model.specification import Direction, Frames, Gru, Lstm, Outputs, Rnn, Specification, output_size
-from ostinato_bench import limits, machine, onnx_peer
+from ostinato.streaming import Model
+from ostinato_bench import bare, limits, machine, peers
+from ostinato_bench.cells import CELLS, PRECISIONS, Cell
+from ostinato_bench.ours import Ours
+from ostinato_bench.timing import Spread, Timed, alternate
 
 Progress = Callable[[int, int, str], None]
-_ROUNDS = 5
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A stack of recurrent layers, advanced by ``frames`` frames of ``batch`` streams in one call."""
-
-    cell: Literal["rnn", "gru", "lstm"]
-    input: int
-    hidden: int
-    layers: int = 1
-    direction: Direction = "forward"
-    batch: int = 1
-    frames: int = 1
-
-    @property
-    def specification(self) -> Specification:
-        """The network: the layers and nothing else."""
-        kind = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}[self.cell]
-        layers: list[Rnn | Gru | Lstm] = []
-        for _ in range(self.layers):
-            below = output_size(layers[-1]) if layers else self.input
-            layers.append(kind(below, self.hidden, direction=self.direction))
-        return Specification(str(self), Frames(self.input), tuple(layers), Outputs())
-
-    @property
-    def weights(self) -> int:
-        """Number of weights in its matrices: the multiply-accumulates of one frame."""
-        return sum(
-            layer.gates
-            * layer.hidden
-            * (layer.input + layer.hidden)
-            * (2 if self.direction == "bidirectional" else 1)
-            for layer in self.specification.layers
-            if isinstance(layer, Rnn | Gru | Lstm)
-        )
-
-    def __str__(self) -> str:
-        stack = f" x {self.layers}" if self.layers > 1 else ""
-        way = "" if self.direction == "forward" else " bi"
-        utterance = f", {self.frames} frames" if self.frames > 1 else ""
-        return f"{self.cell} {self.input} -> {self.hidden}{stack}{way}, B = {self.batch}{utterance}"
-
-
-def _cells() -> tuple[Cell, ...]:
-    sizes: tuple[tuple[Literal["rnn", "gru", "lstm"], int, int, int], ...] = (
-        ("gru", 40, 16, 1), ("gru", 40, 64, 1), ("gru", 40, 128, 1), ("gru", 80, 256, 2), ("gru", 80, 512, 2),
-        ("lstm", 40, 25, 1), ("lstm", 40, 128, 1), ("lstm", 80, 256, 2), ("rnn", 40, 128, 1),
-    )  # fmt: skip
-    step = [Cell(*size, batch=batch) for size in sizes for batch in (1, 8, 32, 128)]
-    whole = [
-        Cell("gru", 40, 128, 1, "bidirectional", 1, 500),
-        Cell("gru", 80, 256, 2, "bidirectional", 1, 500),
-        Cell("lstm", 80, 256, 2, "bidirectional", 1, 500),
-    ]
-    return (*step, *whole)
-
-
-CELLS = _cells()
-"""What is measured unless something else is asked for."""
+SECONDS = 1.2
+"""For a row, shared by all that is timed for it."""
+_CROWD = 32  # streams from which on a product should reach the arithmetic's limit
+_THREADS = 2  # that ONNX Runtime gets besides for utterances: both of a small machine's cores
+_CHUNK = 10  # frames a push of an utterance
 
 
 def run(
-    cells: Sequence[Cell] | None = None, seconds: float = 1.0, progress: Progress | None = None
+    cells: Sequence[Cell] = CELLS,
+    seconds: float = SECONDS,
+    progress: Progress | None = None,
+    wanted: Collection[str] = peers.NAMES,
 ) -> dict[str, Any]:
-    """Measure ``cells`` for about ``seconds`` each; ``progress(done, count, what)`` is told before each.
+    """Measure ``cells`` for about ``seconds`` each, beside the ``wanted`` peers as far as they are installed;
+    ``progress(done, count, what)`` is told before each.
 
-    Returns {"rows": [...], "limits": {...}, "machine": {...}, "versions": {...}}; times in microseconds a call,
-    "gmacs" in 10^9 multiply-accumulates a second, "share_of_limit" of what the processor's arithmetic and the
-    bandwidth of the cache that holds the weights allow.
+    Returns {"rows": [...], "limits": {...}, "missing": {peer: why}, "machine": {...}, "versions": {...}, "date": …}.
+    In a row times are microseconds a call, medians, their quartiles beside them:
+
+    - "ours_us": all frames in one call of the kernels from Python. Bidirectional: from the last frame to the complete
+      result, through `Stream`; "whole_us" is then the whole utterance in one call of the kernels.
+    - "step_us" (one stream): the kernels called by compiled code, without Python's share.
+    - "product_gmacs" (many streams): the product with the first layer's R alone, in compiled code; "product_share" of
+      "arithmetic_gmacs".
+    - "float32_us" (int8): the same network of ours in float32.
+    - "gmacs": 10^9 multiply-accumulates a second, of ours_us, or of whole_us where there is one; "share_of_limit" of
+      "limit_gmacs", which "arithmetic_gmacs" and "read_gbs" allow: the processor's arithmetic, and the bandwidth at
+      which so many weights can be read, from "weights_in". Both are timed in turns with ours.
+
+    Raises RuntimeError if a peer does not compute what we do.
     """
-    wanted = CELLS if cells is None else tuple(cells)
     if progress:
-        progress(0, len(wanted), "the processor's limits")
+        progress(0, len(cells), "the processor's limits")
     found = limits.measure()
     rows = []
-    for done, cell in enumerate(wanted):
+    for done, cell in enumerate(cells):
         if progress:
-            progress(done, len(wanted), str(cell))
-        rows.append(_measure(cell, seconds, found))
+            progress(done, len(cells), str(cell))
+        rows.append(_measure(cell, seconds, wanted))
     if progress:
-        progress(len(wanted), len(wanted), "done")
+        progress(len(cells), len(cells), "done")
+    found = {
+        name: max(value, again) for (name, value), again in zip(found.items(), limits.measure().values(), strict=True)
+    }
     described = machine.describe()
     versions = {name: described.pop(name) for name in (*machine.VERSIONS, "python") if name in described}
-    return {"rows": rows, "limits": found, "machine": described, "versions": versions}
+    return {
+        "rows": rows,
+        "limits": found,
+        "missing": {name: why for name, why in peers.missing().items() if name in wanted},
+        "machine": described | {"instructions": limits.instructions(), "caches": limits.levels()},
+        "versions": versions,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
-def _measure(cell: Cell, seconds: float, found: dict[str, float]) -> dict[str, Any]:
-    network = Network.random(cell.specification, seed=0)
-    frames = np.random.default_rng(0).uniform(-1, 1, (cell.frames * cell.batch, cell.input)).astype(np.float32)
-    program = network.program
-    rows, states = program.new_rows(len(frames)), program.new_states(cell.batch)
-    rows[:, program.input.slice] = frames
-    sizes = np.full(cell.frames, cell.batch, np.int64)
-    ours = bind(program, states, np.arange(cell.batch, dtype=np.int64), sizes, rows)
-    contenders: dict[str, Callable[[], object]] = {"ours": ours}
-    theirs = onnx_peer.caller(network, frames.reshape(cell.frames, cell.batch, cell.input))
-    if theirs is not None:
-        contenders["onnxruntime"] = theirs
-    spent: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(1 + _ROUNDS):
-        for name, call in contenders.items():
-            spent[name].append(_median_us(call, seconds / _ROUNDS / len(contenders)))
-    times = {name: statistics.median(figures[1:]) for name, figures in spent.items()}  # the first warms up
-    gmacs = cell.weights * cell.batch * cell.frames / times["ours"] / 1e3
-    row = asdict(cell) | {"precision": "float32", "ours_us": round(times["ours"], 3)}
-    row["peers"] = {name: round(value, 3) for name, value in times.items() if name != "ours"}
-    row["gmacs"] = round(gmacs, 2)
-    row["share_of_limit"] = round(gmacs / limits.of(found, cell.weights, cell.batch, cell.frames), 3)
-    return row
+def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, Any]:
+    """One row."""
+    network, frames = cell.network(), cell.input_frames()
+    reference = ours = Ours(network, frames)
+    others = _others(network, frames, cell, wanted, reference.outputs)
+    if cell.precision == "int8":
+        network = cell.in_int8(network)
+        ours = Ours(network, frames)
+        peers.check({"our int8": lambda: ours.outputs}, reference.outputs, "int8")
+
+    arithmetic, reading = limits.arithmetic(cell.precision), limits.reading(limits.read_again(cell))
+    timed = {name: Timed(call) for name, call in others.items()}
+    timed |= {"ours_us": Timed(ours.call), "arithmetic": Timed(arithmetic.call), "reading": Timed(reading.call)}
+    if cell.precision == "int8":
+        timed["float32_us"] = Timed(reference.call)
+    if cell.direction == "bidirectional":
+        timed["whole_us"] = timed["ours_us"]
+        timed["ours_us"] = _after_the_last_frame(network, frames)
+        if cell.precision == "int8":
+            timed["float32_us"] = _after_the_last_frame(cell.network(), frames)
+    elif cell.batch == cell.frames == 1:
+        timed["step_us"] = Timed(bare.steps(ours.workspace))
+    product, amount = bare.products(cell)
+    if cell.batch >= _CROWD and cell.precision == "float32":
+        timed["product"] = Timed(product)
+    spent = alternate(timed, seconds)
+    if "step_us" in spent:
+        spent["step_us"] = spent["step_us"].divided(bare.STEPS)
+
+    gmacs, gbs = arithmetic.rate(spent["arithmetic"].median), reading.rate(spent["reading"].median)
+    work_us = spent.get("whole_us", spent["ours_us"]).median
+    work = cell.weights * cell.batch * cell.frames / 1e3
+    shortest_us = limits.shortest_us(cell, gmacs, gbs)
+    row: dict[str, Any] = asdict(cell)
+    for name in ("ours_us", "whole_us", "step_us", "float32_us"):
+        if name in spent:
+            row |= {name: round(spent[name].median, 3), name.replace("_us", "_quartiles_us"): _quartiles(spent[name])}
+    if "product" in spent:
+        row["product_gmacs"] = round(amount / spent["product"].median / 1e3, 1)
+        row["product_share"] = round(row["product_gmacs"] / gmacs, 3)
+    return row | {
+        "peers": {name: round(spent[name].median, 3) for name in others},
+        "peers_quartiles_us": {name: _quartiles(spent[name]) for name in others},
+        "gmacs": round(work / work_us, 2),
+        "share_of_limit": round(shortest_us / work_us, 3),
+        "limit_gmacs": round(work / shortest_us, 2),
+        "arithmetic_gmacs": round(gmacs, 1),
+        "read_gbs": round(gbs, 1),
+        "weights_in": limits.level_of(limits.read_again(cell)),
+    }
 
 
-def _median_us(call: Callable[[], object], seconds: float) -> float:
-    """The median time of a call, over as many as fit (at least 3)."""
-    clock = time.perf_counter_ns
-    times: list[int] = []
-    end = clock() + int(seconds * 1e9)
-    while len(times) < 3 or clock() < end:
-        start = clock()
-        call()
-        times.append(clock() - start)
-    return statistics.median(times) / 1e3
+def _others(
+    network: Network,
+    frames: npt.NDArray[np.float32],
+    cell: Cell,
+    wanted: Collection[str],
+    outputs: npt.NDArray[np.float32],
+) -> dict[str, peers.Call]:
+    """The peers' calls, checked: those of the cell's precision, ONNX Runtime's float32 always, for utterances also on
+    more threads."""
+    found: dict[str, peers.Call] = {}
+    for precision in PRECISIONS[: 1 + PRECISIONS.index(cell.precision)]:
+        who = wanted if precision == cell.precision else {"onnxruntime"} & set(wanted)
+        calls = peers.callers(network, frames, precision, who)
+        if precision == "float32" and cell.frames > 1 and (os.cpu_count() or 1) >= _THREADS:
+            more = peers.callers(network, frames, precision, {"onnxruntime"} & set(wanted), _THREADS)
+            calls |= {f"{name}-{_THREADS}-threads": call for name, call in more.items()}
+        peers.check(calls, outputs, precision)
+        found |= calls
+    return found
 
 
-def table(result: dict[str, Any]) -> Table:
-    """A result of `run` for the terminal."""
-    found = result["limits"]
-    caption = (
-        f"one thread; this processor does at most {found['fma_gmacs']:.0f} GMAC/s and reads "
-        f"{found['l1_gbs']:.0f} / {found['l2_gbs']:.0f} / {found['l3_gbs']:.0f} GB/s from L1 / L2 / L3"
-    )
-    shown = Table(title="Microseconds a call", caption=caption, box=None, pad_edge=False)
-    for heading in ("cell", "B", "frames", "ours", "ONNX RT", "faster", "GMAC/s", "limit"):
-        shown.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=True)
-    for row in result["rows"]:
-        stack = f" x {row['layers']}" if row["layers"] > 1 else ""
-        way = " bi" if row["direction"] == "bidirectional" else ""
-        peer = row["peers"].get("onnxruntime")
-        shown.add_row(
-            f"{row['cell']} {row['input']} → {row['hidden']}{stack}{way}",
-            str(row["batch"]),
-            str(row["frames"]),
-            f"{row['ours_us']:.2f}",
-            "–" if peer is None else f"{peer:.2f}",
-            "" if peer is None else f"{peer / row['ours_us']:.2f} x",
-            f"{row['gmacs']:.1f}",
-            f"{row['share_of_limit']:.0%}",
-        )
-    return shown
+def _after_the_last_frame(network: Network, frames: npt.NDArray[np.float32]) -> Timed:
+    """A stream's flush; before it, the utterance is pushed frame by frame, as it would be spoken."""
+    stream = Model(network, max_streams=1).stream()
+
+    def push() -> None:
+        for start in range(0, len(frames), _CHUNK):
+            stream.push(frames[start : start + _CHUNK, 0])
+
+    return Timed(stream.flush, before=push)
+
+
+def _quartiles(spread: Spread) -> list[float]:
+    return [round(spread.low, 3), round(spread.high, 3)]

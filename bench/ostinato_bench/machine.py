@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-VERSIONS = ("ostinato", "numpy", "numba", "llvmlite", "pyzmq", "onnxruntime")
+VERSIONS = ("ostinato", "numpy", "numba", "llvmlite", "pyzmq", "onnxruntime", "openvino", "torch")
 
 
 def describe() -> dict[str, Any]:

@@ -278,13 +278,36 @@ def doctor(
 
 @bench.command()
 def kernels(
+    cell: Annotated[list[str] | None, typer.Option(metavar="KIND", help="rnn, gru or lstm.")] = None,
+    input: Annotated[list[int] | None, typer.Option(min=1, max=4096, help="Values in a frame.")] = None,
+    hidden: Annotated[list[int] | None, typer.Option(min=1, max=4096, help="Units of a layer.")] = None,
+    layers: Annotated[list[int] | None, typer.Option(min=1, max=16, help="Layers in the stack.")] = None,
+    direction: Annotated[
+        list[str] | None, typer.Option(metavar="WAY", help="forward, or bidirectional: over 500 frames.")
+    ] = None,
+    batch: Annotated[list[int] | None, typer.Option(min=1, max=4096, help="Streams advanced together.")] = None,
+    precision: Annotated[list[str] | None, typer.Option(metavar="TYPE", help="float32 or int8.")] = None,
+    peer: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only beside this engine.", show_default="all installed")
+    ] = None,
     json: Json = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repeats.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture, a PNG.", dir_okay=False)] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A selection, in under a minute instead of five.")] = False,
 ) -> None:
-    """Time the recurrent cells beside ONNX Runtime's, on one thread."""
-    from ostinato.cli.bench import kernels
+    """Time recurrent networks beside other engines and this processor's limits, on one thread.
 
-    kernels(json, quick)
+    Options that choose what is measured may be given several times; all combinations are measured.
+    """
+    from ostinato.cli.bench import kernels
+    from ostinato_bench.cells import CELLS, QUICK, grid, one_of
+    from ostinato_bench.peers import NAMES
+
+    if cell or input or hidden or layers or direction or batch or precision:
+        cells = grid(cell, input, hidden, layers, direction, batch, precision)
+    else:
+        cells = QUICK if quick else CELLS
+    wanted = [one_of(NAMES, name) for name in peer or NAMES]
+    kernels(cells, 0.8 if quick else 1.2, wanted, json, plot)
 
 
 @bench.command()

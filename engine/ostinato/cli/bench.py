@@ -2,24 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import Progress, TaskID
 
 from ostinato.cli.console import err, note, out
 from ostinato.cli.files import check_writable, write_json
 
+if TYPE_CHECKING:
+    from ostinato_bench.cells import Cell
 
-def kernels(json: Path | None, quick: bool) -> None:
-    """Recurrent cells beside ONNX Runtime's; ``quick`` measures each for a fifth of the time."""
-    from ostinato_bench.kernels import run, table
+
+def kernels(
+    cells: Sequence[Cell], seconds: float, peers: Sequence[str], json: Path | None, plot: Path | None
+) -> None:
+    """Recurrent networks beside other engines, for ``seconds`` each."""
+    from ostinato_bench.kernels import run
+    from ostinato_bench.tables import legend, terminal
 
     check_writable(json)
-    with err.status("…") as status:
-        found = run(
-            seconds=0.2 if quick else 1.0,
-            progress=lambda done, count, what: status.update(f"[dim]{done} of {count}: {what}[/]"),
-        )
-    out.print(table(found))
+    check_writable(plot)
+    found = run(cells, seconds, wanted=peers, progress=_Steps())
+    for table in terminal(found):
+        out.print(table)
+    note(legend(found))
+    for peer, cure in found["missing"].items():
+        note(f"{peer} was not measured: {cure}")
     write_json(json, found)
+    if plot:
+        from ostinato_bench.kernels_picture import draw
+
+        draw(found, plot)
+        note(f"picture: {plot}")
+
+
+class _Steps:
+    """Tells how far a measurement is: a bar on a terminal, a line now and then elsewhere."""
+
+    _LINES = 10
+
+    def __init__(self) -> None:
+        self._bar = Progress(*Progress.get_default_columns(), console=err, transient=True)
+        self._task: TaskID | None = None
+
+    def __call__(self, done: int, count: int, what: str) -> None:
+        if not err.is_terminal:
+            if done % max(count // self._LINES, 1) == 0:
+                note(f"{done} of {count}: {what}")
+            return
+        if self._task is None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=count)
+        self._bar.update(self._task, completed=done, description=what)
+        if done == count:
+            self._bar.stop()
 
 
 def load(

@@ -200,6 +200,11 @@ class Workspace:
         call[i.CAPACITY] = rows
 
     @property
+    def address(self) -> int:
+        """Where the latest call is described, for compiled code that makes it again: `interpreter.run` takes it."""
+        return self._address
+
+    @property
     def nbytes(self) -> int:
         """Memory held."""
         held = (self._gates, self._aside, self._bytes, self._tables, self._call)

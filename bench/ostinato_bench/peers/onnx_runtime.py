@@ -1,4 +1,4 @@
-"""Networks of recurrent layers in ONNX Runtime, on one thread."""
+"""Networks of recurrent layers in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -21,26 +21,51 @@ _OPSET, _IR_VERSION = 17, 8
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
-def caller(network: Network, frames: npt.NDArray[np.float32]) -> Callable[[], list[Any]] | None:
-    """A function that runs the network's layers once over ``frames`` [T, B, input] and from zero states, which it is
-    given and returns, as a stream would; None if onnx or onnxruntime is not installed."""
+def caller(network: Network, frames: npt.NDArray[np.float32], threads: int = 1) -> Callable[[], Any] | None:
+    """Runs the network's layers over ``frames`` [T, B, input] from zero states, which it is given and returns, as a
+    stream would; a call returns the last layer's outputs [T, B, output]. None if onnx or onnxruntime is not
+    installed."""
+    model = build(network.specification, network.weights, frames.shape[0], frames.shape[1])
+    return None if model is None else session_of(model, frames, threads)
+
+
+def bound_caller(network: Network, frames: npt.NDArray[np.float32], threads: int = 1) -> Callable[[], Any] | None:
+    """`caller` whose inputs and outputs are bound once to memory: its cheapest call, as `bind` is ours."""
+    model = build(network.specification, network.weights, frames.shape[0], frames.shape[1])
+    session = None if model is None else _session(model, threads)
+    if session is None:
+        return None
+    binding, buffers = session.io_binding(), []
+    for bind, arguments in ((binding.bind_input, session.get_inputs()), (binding.bind_output, session.get_outputs())):
+        for each in arguments:
+            buffers.append(frames if each.name == "x" else np.zeros(each.shape, np.float32))
+            bind(each.name, "cpu", 0, np.float32, each.shape, buffers[-1].ctypes.data)
+
+    def call() -> Any:
+        session.run_with_iobinding(binding)
+        return buffers[-1]  # y, the last output
+
+    return call
+
+
+def session_of(model: bytes, frames: npt.NDArray[np.float32], threads: int) -> Callable[[], Any] | None:
+    """`caller` of a model as `build` makes it."""
+    session = _session(model, threads)
+    if session is None:
+        return None
+    feed = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()} | {"x": frames}
+    return lambda: session.run(None, feed)[-1]
+
+
+def _session(model: bytes, threads: int) -> Any | None:
     try:
         import onnxruntime
     except ImportError:
         return None
-    model = build(network.specification, network.weights, frames.shape[0], frames.shape[1])
-    if model is None:
-        return None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    feed = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()} | {"x": frames}
-
-    def call() -> list[Any]:
-        outputs: list[Any] = session.run(None, feed)
-        return outputs
-
-    return call
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def build(specification: Specification, weights: Weights, steps: int, batch: int) -> bytes | None:

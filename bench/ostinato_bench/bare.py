@@ -1,0 +1,67 @@
+"""Kernels called by compiled code: what they take without Python, and the product without all the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from ostinato.kernels import interpreter
+from ostinato.kernels.product import pack, product, vectors_of
+from ostinato.kernels.program import Workspace, apart, padded, zeros
+from ostinato.kernels.simd import LANES, address
+from ostinato_bench.cells import Cell
+
+STEPS = 100
+"""Of a loop."""
+_ENOUGH = 1 << 22  # multiply-accumulates of a loop of products, at least
+
+
+@numba.njit(nogil=True)
+def _advance(call: int, times: int) -> None:
+    for _ in range(times):
+        interpreter.run(call)
+
+
+@numba.njit(nogil=True)
+def _multiply(table: Any, K: int, weights: Any, vectors: int, bias: Any, out: Any, times: int) -> None:
+    for _ in range(times):
+        product(
+            address(table),
+            0,
+            table.size,
+            K,
+            address(weights),
+            vectors,
+            address(bias),
+            0,
+            address(out),
+            4 * out.shape[1],
+        )
+
+
+def steps(workspace: Workspace) -> Callable[[], None]:
+    """A function that makes the workspace's latest call `STEPS` times."""
+    return lambda: _advance(workspace.address, STEPS)
+
+
+def products(cell: Cell) -> tuple[Callable[[], None], int]:
+    """A function that multiplies a hidden state of each of the cell's streams by the first layer's R, several times,
+    and how many multiply-accumulates that is."""
+    layer = cell.stack[0]
+    outputs = layer.gates * padded(layer.hidden)
+    rng = np.random.default_rng(2)
+    weights = pack(rng.uniform(-0.1, 0.1, (outputs, layer.hidden)).astype(np.float32))
+    rows, out = (zeros(cell.batch, LANES * apart(vectors_of(size))) for size in (layer.hidden, outputs))
+    rows[:] = rng.uniform(-1, 1, rows.shape)
+    table = rows.ctypes.data + rows.strides[0] * np.arange(cell.batch, dtype=np.int64)
+    amount = cell.batch * outputs * layer.hidden
+    times = -(-_ENOUGH // amount)
+    arrays = (table, layer.hidden, weights, vectors_of(outputs), zeros(outputs), out, times)
+
+    def multiply(_keeps_alive: object = rows) -> None:
+        _multiply(*arrays)
+
+    return multiply, times * amount

@@ -1,0 +1,186 @@
+"""What was measured, as tables, as a picture, in docs/performance.md, and of two commits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ostinato.errors import InputError
+from ostinato_bench import tables
+from ostinato_bench.cells import Cell, Precision
+from ostinato_bench.kernels_picture import draw
+from ostinato_bench.report import VIEWS, renew
+from ostinato_bench.revisions import Compared, compare, table
+
+ROOT = Path(__file__).parent.parent
+
+
+def row(cell: Cell, ours_us: float = 2.0, **more: Any) -> dict[str, Any]:
+    return (
+        asdict(cell)
+        | {
+            "ours_us": ours_us,
+            "ours_quartiles_us": [ours_us - 0.1, ours_us + 0.1],
+            "peers": {"onnxruntime": 10.0},
+            "gmacs": 20.0,
+            "share_of_limit": 0.5,
+        }
+        | more
+    )
+
+
+def result() -> dict[str, Any]:
+    rows = [
+        row(Cell(kind, 40, hidden, batch=batch), ours_us=1.0 + hidden / 100 + batch / 3)  # type: ignore[arg-type]
+        for kind in ("gru", "lstm", "rnn")
+        for hidden in (16, 64, 256)
+        for batch in (1, 8, 128)
+    ]
+    rows[0] |= {"step_us": 0.77}
+    small: Precision = "int8"
+    rows += [
+        row(Cell("lstm", 40, 256, 2, batch=batch, precision=small), float32_us=7.0, peers={"onnxruntime-int8": 9.0})
+        for batch in (1, 32)
+    ]
+    rows.append(
+        row(
+            Cell("gru", 40, 64, 1, "bidirectional", frames=500),
+            ours_us=1200.0,
+            whole_us=2000.0,
+            peers={"onnxruntime": 4800.0, "onnxruntime-2-threads": 3000.0},
+        )
+    )
+    return {
+        "rows": rows,
+        "limits": {"fma_gmacs": 50.0, "int8_gmacs": 120.0, "l1_gbs": 200.0, "l2_gbs": 100.0, "l3_gbs": 70.0},
+        "missing": {},
+        "machine": {
+            "processor": "a processor",
+            "instructions": ["avx2"],
+            "cores": 2,
+            "caches": {"l1": 32 << 10, "l2": 1 << 20, "l3": 8 << 20},
+        },
+        "versions": {"numpy": "2"},
+        "date": "2026-11-25T03:00:00+00:00",
+    }
+
+
+def test_the_tables_of_the_terminal_fit_it() -> None:
+    console = Console(width=90, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    found = list(tables.terminal(result()))
+    for each in found:
+        console.print(each)
+    console.file.close()
+    text = console.export_text()
+    assert len(found) == 3
+    assert "…" not in text
+    assert "LSTM 40 → 256 × 2" in text
+    assert "from L1 / L2 / L3" in tables.legend(result())
+
+
+def test_each_view_has_its_figures() -> None:
+    assert "| GRU 40 → 16 | 1.49 | 0.77 | 10.0, **6.7 ×** | 50% |" in VIEWS["steps"](result())
+    batches = VIEWS["batches"](result())
+    assert "| network | B = 1 | B = 8 | B = 128 |" in batches
+    assert batches.count("\n") == 1 + 9
+    assert "2.00 µs, 3.5 × float32, **4.5 ×**, 50%" in VIEWS["int8"](result())
+    assert "| 4,800, **4.0 ×** | 3,000, **2.5 ×** |" in VIEWS["bidirectional"](result())
+    assert "| reading L2 (1 MB) | 100 GB/s |" in VIEWS["limits"](result())
+    assert VIEWS["source"](result()) == "2026-11-25, a processor (avx2), 2 cores; numpy 2."
+    assert VIEWS["int8"](result() | {"rows": []}) == "Not measured."
+
+
+def test_a_document_gets_its_tables(tmp_path: Path) -> None:
+    (tmp_path / "found.json").write_text(json.dumps(result()))
+    begins = ("<!-- table limits found.json -->", "<!-- table source found.json -->")
+    document = f"Before\n{begins[0]}\nold\n<!-- end -->\nbetween\n{begins[1]}\n<!-- end -->\nafter\n"
+    renewed = renew(document, tmp_path)
+    assert "old" not in renewed
+    assert "50 GMAC/s" in renewed
+    assert renewed.startswith("Before\n<!-- table limits found.json -->\n| one core")
+    assert renew(renewed, tmp_path) == renewed
+    with pytest.raises(ValueError, match="no table 'graphs'"):
+        renew(document.replace("limits", "graphs"), tmp_path)
+
+
+def test_the_document_has_the_figures_of_its_files() -> None:
+    document = ROOT / "docs" / "performance.md"
+    text = document.read_text(encoding="utf-8")
+    assert "<!-- table steps " in text
+    assert renew(text, document.parent) == text, "docs/performance.md is older than its files: make report"
+
+
+@pytest.mark.parametrize("kinds", [("gru", "lstm", "rnn"), ("gru",)])
+def test_the_picture(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    found = result()
+    found["rows"] = [each for each in found["rows"] if each["cell"] in kinds]
+    draw(found, tmp_path / "kernels.png")
+    assert (tmp_path / "kernels.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to draw"):
+        draw(result() | {"rows": [row(Cell("gru", 40, 64))]}, tmp_path / "kernels.png")
+
+
+# --- two commits ----------------------------------------------------------------------------------------------------
+
+
+def test_only_what_is_beyond_the_noise_is_marked() -> None:
+    cell = Cell("gru", 40, 64)
+    assert Compared(cell, (10.0, 10.2, 10.4), (8.0, 8.1, 9.9)).verdict == "faster"
+    assert Compared(cell, (10.0, 10.2, 10.4), (11.0, 11.1, 12.0)).verdict == "slower"
+    assert Compared(cell, (10.0, 10.2, 10.4), (8.0, 8.1, 10.1)).verdict == ""  # one process of each says otherwise
+    assert Compared(cell, (10.0, 10.0, 10.0), (9.9, 9.9, 9.9)).verdict == ""  # too little to matter
+    one = Compared(cell, (10.0, 20.0), (5.0, 8.0))
+    assert one.ratio == pytest.approx(6.5 / 15)
+    assert one.spread == (0.25, 0.8)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository whose one commit has this tree's sources."""
+    root = tmp_path / "repository"
+    for name in ("engine", "clients", "bench"):
+        shutil.copytree(
+            ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors", "*.wav")
+        )
+    git = ["git", "-c", "user.name=Nobody", "-c", "user.email=nobody@localhost", "-C", str(root)]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "All"]):
+        subprocess.run([*git, *command], check=True, timeout=60)
+    return root
+
+
+def test_two_commits(repository: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    cells = [Cell("gru", 4, 16), Cell("lstm", 4, 16, batch=3)]
+    before = set(repository.iterdir())
+    found = compare("HEAD", repository, cells, processes=1, rounds=2, seconds=0.005, cache=cache, report=said.append)
+    assert [each.cell for each in found] == cells
+    assert min(min(*each.base, *each.ours) for each in found) > 0
+    assert any("of 2: gru 4 → 16" in line for line in said)
+    assert set(repository.iterdir()) == before
+    assert table(found, "HEAD").row_count == 2
+
+
+@pytest.mark.parametrize("base", ["no-such-commit", "--output=x"])
+def test_a_commit_that_does_not_exist(repository: Path, base: str) -> None:
+    with pytest.raises(InputError, match="name"):
+        compare(base, repository, [])
+
+
+def test_a_commit_that_cannot_be_measured(repository: Path) -> None:
+    (repository / "engine" / "ostinato" / "kernels" / "program.py").write_text("raise RuntimeError('broken')\n")
+    git = ["git", "-c", "user.name=Nobody", "-c", "user.email=nobody@localhost", "-C", str(repository)]
+    subprocess.run([*git, "commit", "-q", "-a", "-m", "Break it"], check=True, timeout=60)
+    with pytest.raises(InputError, match="cannot be measured"):
+        compare("HEAD", repository, [Cell("gru", 4, 16)], processes=1)
