@@ -18,7 +18,9 @@ def test_regions_and_states_are_whole_vectors_and_hold_everything() -> None:
     assert program.input.size == 19
     assert program.output.size == 3
     assert program.state_size == 32 + 2 * (16 + 16)
-    assert program.backward == (False, False, True, False, False)
+    # The backward direction is projected by an operation of its own, which can run while frames arrive.
+    assert program.backward == (False, False, False, True, False, False)
+    assert program.early == 3
     assert program.weights.ctypes.data % 64 == 0
     assert program.new_rows(3).ctypes.data % 64 == program.new_states(3).ctypes.data % 64 == 0
 
