@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ostinato.events import Event
 from ostinato.model import Network
+from ostinato.model.quantization import quantize
 from ostinato.model.specification import (
     Activation,
     Ctc,
@@ -38,6 +39,7 @@ from ostinato.model.specification import (
     directions,
     output_size,
 )
+from ostinato.pipeline import front_end
 
 HIDDEN = (1, 2, 5, 7, 16, 17, 33)
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "softsign", "leaky-relu", "hard-sigmoid", "elu", "softplus", "scaled-tanh")
@@ -75,6 +77,14 @@ def network(specification: Specification, seed: int = 0) -> Network:
             for way in directions(layer):
                 weights[f"layers.{i}.{way}.R"] /= np.float32(1.2 * np.linalg.norm(weights[f"layers.{i}.{way}.R"], 2))
     return Network(specification, weights)
+
+
+def quantized(network: Network, seed: int = 0) -> Network:
+    """The network in int8, where it has anything that can be."""
+    front = front_end(network.specification.front_end, network.weights)
+    length = 4000 if isinstance(network.specification.front_end, LogMel) else 20
+    frames = front.step(front.start(), front.check(signal(network.specification, length, seed)))
+    return quantize(network, [frames])
 
 
 @st.composite
@@ -143,7 +153,7 @@ def specifications(
 def cases(
     draw: st.DrawFn, fronts: Sequence[str] = ("frames", "tokens", "audio"), direction: str | None = None
 ) -> Case:
-    """A random network and an input for it."""
+    """A random network, float32 or int8, and an input for it."""
     specification = draw(specifications(fronts, direction))
     seed = draw(st.integers(0, 1000))
     front = specification.front_end
@@ -154,7 +164,10 @@ def cases(
         length = int(seconds * (rate or 8000))
     else:
         length = draw(st.integers(0, 60))
-    return Case(network(specification, seed), signal(specification, length, seed), rate)
+    made = network(specification, seed)
+    if draw(st.booleans()):
+        made = quantized(made, seed)
+    return Case(made, signal(specification, length, seed), rate)
 
 
 def signal(specification: Specification, length: int, seed: int) -> Any:

@@ -33,7 +33,18 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    for command in ("models", "serve", "listen", "compare", "inspect", "doctor", "bench", "train", "evaluate"):
+    for command in (
+        "models",
+        "serve",
+        "listen",
+        "compare",
+        "inspect",
+        "doctor",
+        "bench",
+        "train",
+        "evaluate",
+        "quantize",
+    ):
         assert f"{command} " in done.stdout
 
 

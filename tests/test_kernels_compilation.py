@@ -19,7 +19,7 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.runtime import _nrt_python, rtsys
 from test_kernels_cells import random_weights
 
-from ostinato.kernels import _jit, cells, product
+from ostinato.kernels import _jit, cells, integer, product
 from ostinato.kernels.program import bind
 from ostinato.model.compile import compile_network
 from ostinato.model.specification import Dense, Frames, Gru, Lstm, Outputs, Rnn, Softmax, Specification
@@ -46,6 +46,7 @@ print(text)
 """
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 GOLDEN = "6f07682d90e9edb8561162c8749f21304c9bc4946c26656d2baa857eed796b01"
+GOLDEN_INT8 = "ea0b57b2a9aaaa99bab914fb14772e1aecb8161d04b9befea9278c6200caa5b4"
 
 
 def python(*arguments: str, timeout: float = 110, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -64,7 +65,7 @@ def python(*arguments: str, timeout: float = 110, **environment: str) -> subproc
 
 @pytest.mark.parametrize("target", ["host", "avx2", "generic"])
 def test_the_bits_do_not_depend_on_the_processor(target: str) -> None:
-    """The digest is written here: it was the same on every machine and target tried."""
+    """The digests are written here: they were the same on every machine and target tried."""
     forced = {
         "host": {},
         "avx2": AVX2,
@@ -76,7 +77,7 @@ def test_the_bits_do_not_depend_on_the_processor(target: str) -> None:
     if target == "avx2" and not {"+avx2", "+fma"} <= set(host):
         pytest.skip("this processor has no AVX2")
     found = python(str(TESTS / "golden_bits.py"), **forced)
-    assert found.stdout.strip() == GOLDEN
+    assert found.stdout.split() == [GOLDEN, GOLDEN_INT8]
 
 
 def assembly(symbol: str, target: dict[str, str]) -> str:
@@ -107,6 +108,33 @@ def test_the_widest_tile_keeps_its_sums_in_registers(routine: str, target: dict[
     text = assembly(f"{product.__name__}.{routine}", target)
     loops = [
         loop for loop in re.findall(r"^\.LBB\w+:\n((?:\t[^j].*\n)+)\tj", text, re.M) if loop.count("vfmadd") == sums
+    ]
+    assert loops, "the loop of the widest tile"
+    for loop in loops:
+        assert not re.search(r"vmov\w+\t%[yz]mm\d+, .*\(", loop)
+
+
+VNNI = {
+    "avx2": (AVX2, "", "_one_vector", 12, "vpmaddubsw|vpmaddwd"),
+    "avx2, one row": (AVX2, "", "_one_row", 24, "vpmaddubsw|vpmaddwd"),
+    "avx-vnni": (AVX2, ",+avxvnni", "_one_vector", 8, "vpdpbusd"),
+    "avx512": (AVX512, "", "_four_vectors", 48, "vpmaddubsw|vpmaddwd"),
+    "avx512-vnni": (AVX512, ",+avx512vnni", "_four_vectors", 32, "vpdpbusd"),
+    "avx512-vnni, one row": (AVX512, ",+avx512vnni", "_one_row", 16, "vpdpbusd"),
+}
+
+
+@pytest.mark.skipif(not X86, reason="targets of x86-64")
+@pytest.mark.parametrize("case", VNNI)
+def test_int8_uses_the_best_instructions_and_keeps_its_sums_in_registers(case: str) -> None:
+    target, more, routine, count, names = VNNI[case]
+    target = {**target, "NUMBA_CPU_FEATURES": target["NUMBA_CPU_FEATURES"] + more}
+    text = assembly(f"{integer.__name__}.{routine}", target)
+    multiplications = re.compile(rf"(?:{names})\t.*%{'z' if target['NUMBA_CPU_NAME'] != 'haswell' else 'y'}mm")
+    loops = [
+        loop
+        for loop in re.findall(r"^\.LBB\w+:\n((?:\t[^j].*\n)+)\tj", text, re.M)
+        if len(multiplications.findall(loop)) == count
     ]
     assert loops, "the loop of the widest tile"
     for loop in loops:

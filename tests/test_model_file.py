@@ -112,7 +112,10 @@ WRONG_WEIGHTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "transposed": (lambda w: w.update({"layers.2.W": np.zeros((4, 2), np.float32)}), "the specification says [2, 4]"),
     "float64": (lambda w: w.update({"layers.2.b": np.zeros(2)}), "layers.2.b is of type float64"),
     "float16": (lambda w: w.update({"layers.2.b": np.zeros(2, np.float16)}), "layers.2.b is of type float16"),
-    "integers": (lambda w: w.update({"layers.2.b": np.zeros(2, np.int8)}), "layers.2.b is of type I8"),
+    "integers": (
+        lambda w: w.update({"layers.2.b": np.zeros(2, np.int8)}),
+        "layers.2.b is of type int8: convert it to float32",
+    ),
     "nan": (lambda w: w.update({"layers.2.b": np.array([0, np.nan], np.float32)}), "layers.2.b has NaN"),
     "infinite": (lambda w: w.update({"layers.2.b": np.array([0, -np.inf], np.float32)}), "layers.2.b has NaN"),
 }

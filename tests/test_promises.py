@@ -19,7 +19,7 @@ import numba.core.runtime
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import Case, bits, cases, network, signal, specifications
+from random_models import Case, bits, cases, network, quantized, signal, specifications
 
 from ostinato import model as files
 from ostinato.events import Event
@@ -69,7 +69,8 @@ def test_2_company_does_not_matter(
     specification: Specification, lengths: list[int], max_frames: int | None, data: st.DataObject
 ) -> None:
     """Many streams, each cut its own way, advanced together: each has the results that it has alone."""
-    model = Model(network(specification, len(lengths)))
+    made = network(specification, len(lengths))
+    model = Model(quantized(made) if data.draw(st.booleans()) else made)
     scale = 1 if not hasattr(specification.front_end, "hop_ms") else 40
     signals = [signal(specification, n * scale, seed) for seed, n in enumerate(lengths)]
     streams = [model.stream(decoder="outputs") for _ in signals]

@@ -2,25 +2,75 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from ostinato.errors import UnknownModelError
 from ostinato_bench.load import run, table
+from ostinato_bench.load_search import BOUND_MS, draw, find
 
 
-def test_a_small_load() -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_small_load(workers: int) -> None:
     shares: list[float] = []
-    found = run(6, 1.0, model="random:gru-1x16", progress=shares.append, idle=20, connections=2)
-    assert (found["streams"], found["sent"], found["received"], found["lost"]) == (6, 150, 150, 0)
+    found = run(6, 1.5, model="random:gru-1x16", workers=workers, progress=shares.append, idle=20, connections=2)
+    assert (found["streams"], found["sent"], found["received"], found["lost"]) == (6, 222, 222, 0)
+    assert found["workers"] == workers
     latency = found["latency_ms"]
     assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
     assert shares == sorted(shares)
     assert found["rss_mb"] is None or found["rss_mb"] > 10
+    assert found["rss_mb"] is None or all(memory > 10 for _, memory in found["rss_over_time_mb"])
     assert found["idle_mb"] is None or found["idle_mb"] < 50
     assert found["machine"]["cores"] >= 1
     assert table(found).row_count == 9
 
 
+def test_a_load_of_random_int8_weights() -> None:
+    found = run(2, 1.0, model="gru-2x16-int8", idle=1, connections=1)
+    assert (found["sent"], found["lost"]) == (50, 0)
+
+
+def test_utterances_that_end_meanwhile() -> None:
+    found = run(4, 2.0, model="random:gru-1x16", endings=2, idle=0)
+    ends = found["endings"]
+    assert found["lost"] == 0 and ends["utterances"] == 2
+    assert 0 < ends["results_ms"]["first"] <= ends["results_ms"]["last"]
+    assert ends["p99_before_ms"] > 0
+    assert table(found).row_count == 10
+
+
 def test_an_unknown_model() -> None:
     with pytest.raises(UnknownModelError):
         run(1, 0.1, model="nobody")
+
+
+@pytest.mark.parametrize(("first", "limit"), [(100, 777), (100, 33), (1, 5), (1000, 1000), (7, 0)])
+def test_the_search_comes_near_the_limit(first: int, limit: int) -> None:
+    tried: list[int] = []
+
+    def measure(streams: int) -> dict[str, Any]:
+        tried.append(streams)
+        latency = {"p50": 1.0, "p99": BOUND_MS - 1 if streams <= limit else BOUND_MS}
+        return {"latency_ms": latency, "late_ms": {"p99": 1.0}, "lost": 0}
+
+    found = find(measure, first)
+    assert len(tried) <= 12 and len(set(tried)) == len(tried)
+    assert limit / 1.07 - 1 <= found["most"] <= limit
+    assert [row["streams"] for row in found["rows"]] == sorted(tried)
+
+
+@pytest.mark.parametrize("wrong", [{"lost": 1}, {"late_ms": {"p99": BOUND_MS}}])
+def test_what_is_lost_or_late_does_not_hold(wrong: dict[str, Any]) -> None:
+    right = {"latency_ms": {"p50": 1.0, "p99": 2.0}, "late_ms": {"p99": 1.0}, "lost": 0}
+    assert find(lambda _: right | wrong, 8)["most"] == 0
+
+
+def test_the_picture_of_a_search(tmp_path: Path) -> None:
+    rows = [{"streams": n, "latency_ms": {"p50": n / 40, "p99": n / 10}} for n in (100, 300, 600)]
+    search = {"most": 300, "bound_ms": BOUND_MS, "rows": rows}
+    path = tmp_path / "latency.png"
+    draw({"search": search, "model": "gru-2x256", "chunk_ms": 40.0, "workers": 2}, path)
+    assert path.read_bytes().startswith(b"\x89PNG")

@@ -36,7 +36,7 @@ DEFAULT_MODEL = "digits-uni"
 ENDING_MODEL, ENDING_S = "digits-bi", 30.0
 MANY = 300
 """From so many streams on, the server has as many workers as there are cores."""
-_RANDOM = re.compile(r"(?:random:)?(rnn|gru|lstm)-(?:(\d{1,2})x)?(\d{1,4})")
+_RANDOM = re.compile(r"(?:random:)?(rnn|gru|lstm)-(?:(\d{1,2})x)?(\d{1,4})(-int8)?")
 _CELLS: dict[str, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
 
 
@@ -70,7 +70,8 @@ def run(
 ) -> dict[str, Any]:
     """Serve ``model``; open ``idle`` streams that say one chunk each; then let ``streams`` speak for ``seconds``.
 
-    ``model`` is a name or a path, or like ``gru-2x160``: log-mel 80 and a random network of 2 GRU layers of 160.
+    ``model`` is a name or a path, or like ``gru-2x160``: log-mel 80 and a random network of 2 GRU layers of 160;
+    ``gru-2x160-int8`` the same in int8.
     ``workers``: processes of the server, None: as many as cores if there is work for them. ``endings``: so many
     utterances of 30 s of a bidirectional model end at once, in the middle. ``search``: look first for the most
     streams that hold, and let so many speak. ``progress`` is told the share done, from 0 to 1.
@@ -267,8 +268,19 @@ def _model_file(model: str, folder: Path) -> Path:
         if (match := _RANDOM.fullmatch(model)) is None:
             raise
         path = folder / f"{match[0].removeprefix('random:')}.safetensors"
-        write(path, Network.random(_specification(match[1], int(match[2] or 1), int(match[3]))))
+        network = Network.random(_specification(match[1], int(match[2] or 1), int(match[3])))
+        write(path, _quantized(network) if match[4] else network)
         return path
+
+
+def _quantized(network: Network) -> Network:
+    """The network in int8, calibrated on noise."""
+    from ostinato.model.quantization import quantize
+    from ostinato.pipeline import front_end
+
+    front = front_end(network.specification.front_end, network.weights)
+    noise = np.random.default_rng(0).normal(scale=0.1, size=32000).astype(np.float32)
+    return quantize(network, [front.step(front.start(), front.check(noise))])
 
 
 def _specification(cell: str, layers: int, hidden: int) -> Specification:

@@ -25,7 +25,7 @@ from ostinato_bench.load import Plan
 PATIENCE_S = 10.0
 """How long the last results are waited for."""
 GRAIN_MS = 4
-"""How finely chunks are sent: those due within it go together, when the last of them is due, as a gateway would do."""
+"""How finely chunks are sent: those due within it go together when the last one is due, as at a gateway."""
 INDEX_BYTES = 4
 """The end of a stream's id is its number among ours, so that results tell whose they are at once."""
 
@@ -144,7 +144,8 @@ class Load:
 
     def say_once(self) -> None:
         """Send one chunk in every stream, and wait for all results."""
-        self._push(0, self.streams)
+        if self.streams:
+            self._push(0, self.streams)
         self._settle(self.streams)
 
     # --- the load ---------------------------------------------------------------------------------------------------

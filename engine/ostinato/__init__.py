@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ostinato.errors import OstinatoError
     from ostinato.events import Event
+    from ostinato.model.quantization import quantize
     from ostinato.streaming import Model, Stream, load
 
-__all__ = ["load", "Model", "Stream", "Event", "OstinatoError", "__version__"]
+__all__ = ["load", "quantize", "Model", "Stream", "Event", "OstinatoError", "__version__"]
 __version__ = "0.1.0"
 
 _HOME = {
     "load": "ostinato.streaming",
+    "quantize": "ostinato.model.quantization",
     "Model": "ostinato.streaming",
     "Stream": "ostinato.streaming",
     "Event": "ostinato.events",

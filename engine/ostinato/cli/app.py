@@ -242,6 +242,29 @@ def evaluate(
 
 
 @app.command()
+def quantize(
+    model: ModelArgument,
+    calibrate: Annotated[
+        Path,
+        typer.Option(
+            metavar="DATA",
+            exists=True,
+            help="Typical input: a recording, a folder of them, or frames as a .npy. Text for models that read text.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The int8 model, a .safetensors.", dir_okay=False)
+    ],
+    folder: ModelsFolder = None,
+    json: Json = None,
+) -> None:
+    """Make an int8 model of a float32 one: a quarter of its size, two to four times as fast."""
+    from ostinato.cli.quantize import quantize
+
+    quantize(model, calibrate, output, folder, json)
+
+
+@app.command()
 def doctor(
     only: Annotated[
         str | None, typer.Option(metavar="TOPIC", help="Only this topic: python, kernels, models, audio or network.")

@@ -46,7 +46,7 @@ def show_models(folder: Path | None) -> None:
             specification.direction,
             delay(model.delay.ms),
             _input(specification),
-            f"{model.network.size:,}",
+            f"{model.network.size:,}" + " int8" * (specification.precision == "int8"),
             size(model.state_bytes),
             *([escape(specification.description)] if about else []),
         )
@@ -80,7 +80,8 @@ def _facts(path: Path, model: Model) -> object:
         ("direction", specification.direction),
         ("delay", delay(model.delay.ms)),
         ("state", f"{size(model.state_bytes)} per stream"),
-        ("weights", f"{model.network.size:,}"),
+        ("weights", f"{model.network.size:,}, {size(model.network.nbytes)}"),
+        ("precision", specification.precision),
         ("decoder", _decoder(specification)),
         ("licence", specification.licence or "not stated"),
         ("digest", model.network.digest[:16]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ostinato.kernels import cells
+from ostinato.kernels import cells, integer
 from ostinato.kernels._jit import kernel, part, routine
 from ostinato.kernels.activations import activate, exp
 from ostinato.kernels.product import PANEL, product
@@ -33,18 +33,19 @@ from ostinato.kernels.simd import (
 RNN, GRU_AFTER, GRU_BEFORE, LSTM, DENSE, EMBEDDING, SOFTMAX = range(7)
 
 # Fields of an operation. VECTORS: of gate sums (or dense outputs) per row, with W and BIAS; R, RECURRENT_BIAS and R2
-# as the cell needs them; PARAMETERS: alpha and beta; PEEPHOLES -1: none; TOKENS 1: the input is a token id.
-# W -1: the input is a recurrent operation's gate sums, made by dense ones before; BIAS -1: a dense operation goes on
-# with the sums in its output.
+# as the cell needs them; PARAMETERS: alpha and beta; PEEPHOLES -1: none; TOKENS 1: the input is a token id. W_INT8,
+# R_INT8 1: W, or R and R2, are packed by `integer`. W -1: the input is a recurrent operation's gate sums, made by
+# dense ones before; BIAS -1: a dense operation goes on with the sums in its output.
 KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, VECTORS = range(8)
 STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, ACTIVATION, PARAMETERS = range(8, 18)
-FIELDS = 18
+W_INT8, R_INT8 = range(18, 20)
+FIELDS = 20
 
 # Fields of a call.
 OPERATIONS, FIRST, LAST, WEIGHTS, ROW_STEP, STATE_STEP = range(6)
 STATE, STATE_ROWS, SLOTS, STREAMS, BATCH_SIZES, STEPS, ROWS, ROW_COUNT = range(6, 14)
-TABLE, TABLE_H, TABLE_SLOTS, GATES, ASIDE, CAPACITY = range(14, 20)
-CALL_FIELDS = 20
+TABLE, TABLE_H, TABLE_SLOTS, GATES, ASIDE, CAPACITY, BYTES_ASIDE = range(14, 21)
+CALL_FIELDS = 21
 
 BLOCK_ROWS = 64
 """Rows that are projected at once: enough to use each weight often, few enough for the sums to stay in L2."""
@@ -104,10 +105,26 @@ def _project(op: int, call: int, start: int, rows: int, out: int, out_step: int)
     offset = 4 * field(op, INPUT)
     if field(op, TOKENS):
         _look_up(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, out, out_step)
+    elif field(op, W_INT8):
+        scratch = field(call, BYTES_ASIDE)
+        integer.product(
+            table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, 0, out, out_step, scratch
+        )
     elif field(op, BIAS) < 0:
         product(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), out, out_step, out, out_step)
     else:
         product(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, 0, out, out_step)
+
+
+@routine("void(int64, int64, int64, int64, int64, int64, int64)")
+def _recur(op: int, call: int, table: int, rows: int, R: int, vectors: int, sums: int) -> None:
+    """Adds R h to ``sums``, of ``vectors`` vectors in a row of gates."""
+    hidden = field(op, OUTPUT_SIZE)
+    step = apart(field(op, VECTORS)) * BYTES
+    if field(op, R_INT8):
+        integer.product(table, 0, rows, hidden, R, vectors, sums, step, sums, step, field(call, BYTES_ASIDE))
+    else:
+        product(table, 0, rows, hidden, R, vectors, sums, step, sums, step)
 
 
 @routine("void(int64, int64, int64, int64, int64)")
@@ -125,20 +142,18 @@ def _cell(op: int, call: int, rows: int, gates: int, out: int) -> None:
     recurrent = weights + 4 * field(op, R)
     if kind == GRU_AFTER:
         cells.gru_set_aside(rows, blocks, gates, gates_step, aside, weights + 4 * field(op, RECURRENT_BIAS))
-        product(table, 0, rows, hidden, recurrent, vectors, gates, gates_step, gates, gates_step)
+        _recur(op, call, table, rows, recurrent, vectors, gates)
         cells.gru_after(table, rows, blocks, gates, gates_step, aside, out, step)
     elif kind == GRU_BEFORE:
-        product(table, 0, rows, hidden, recurrent, 2 * blocks, gates, gates_step, gates, gates_step)
+        _recur(op, call, table, rows, recurrent, 2 * blocks, gates)
         cells.gru_reset(table, rows, blocks, gates, gates_step, aside)
         candidate = gates + 2 * blocks * BYTES
         second = field(call, TABLE)
         _fill(second, rows, aside, blocks * BYTES)
-        product(
-            second, 0, rows, hidden, weights + 4 * field(op, R2), blocks, candidate, gates_step, candidate, gates_step
-        )
+        _recur(op, call, second, rows, weights + 4 * field(op, R2), blocks, candidate)
         cells.gru_before(table, rows, blocks, gates, gates_step, out, step)
     else:
-        product(table, 0, rows, hidden, recurrent, vectors, gates, gates_step, gates, gates_step)
+        _recur(op, call, table, rows, recurrent, vectors, gates)
         if kind == LSTM:
             slots = field(call, TABLE_SLOTS)
             c = 4 * field(op, STATE_C)

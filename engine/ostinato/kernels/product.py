@@ -17,8 +17,8 @@ from ostinato.kernels.tile import make_tile
 
 PANEL = 4
 _FORCED: str | None = vars(config)["CPU_FEATURES"]
-_FEATURES = (get_host_cpu_features() if _FORCED is None else _FORCED).split(",")
-WIDE = "+avx512f" in _FEATURES  # 32 registers of 16 floats; otherwise a vector is several registers, 16 in all
+FEATURES = (get_host_cpu_features() if _FORCED is None else _FORCED).split(",")
+WIDE = "+avx512f" in FEATURES  # 32 registers of 16 floats; otherwise a vector is several registers, 16 in all
 
 # One row: enough panels for the additions not to wait for each other. Several: as many sums as registers allow, less
 # those for weights and inputs: on AVX2 six rows of one vector are 12 sums, 2 weights and 1 input, 15 registers of 16.

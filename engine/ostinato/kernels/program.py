@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels import _jit
+from ostinato.kernels import _jit, integer
 from ostinato.kernels import interpreter as i
 from ostinato.kernels.simd import LANES
 
@@ -83,6 +83,8 @@ class Program:
     passes: tuple[Pass, ...] = field(init=False)
     gate_size: int = field(init=False)
     """Values from one row of gate sums to the next, of the largest operation: what a workspace must hold."""
+    byte_size: int = field(init=False)
+    """Bytes of the longest row that is multiplied in int8; 0 if none is."""
 
     def __post_init__(self) -> None:
         _jit.warm_up()
@@ -103,6 +105,8 @@ class Program:
             "gate_size",
             max([0, *(LANES * i.apart.py_func(vectors) for vectors in operations[:, i.VECTORS].tolist())]),
         )
+        inputs = operations[:, [i.INPUT_SIZE, i.OUTPUT_SIZE]] * operations[:, [i.W_INT8, i.R_INT8]]
+        set_(self, "byte_size", padded(int(inputs.max(initial=0))))
 
     def new_states(self, count: int) -> Floats:
         """State rows of ``count`` streams that have not begun: zeros [count, state_size]."""
@@ -164,7 +168,7 @@ class Workspace:
         self._call = np.zeros(i.CALL_FIELDS, np.int64)
         self._address = int(self._call.ctypes.data)
         self._program: Program | None = None
-        self._gates = self._aside = zeros(0)
+        self._gates = self._aside = self._bytes = zeros(0)
         self._tables = np.zeros(0, np.int64)
         self._streams = 0
 
@@ -185,17 +189,21 @@ class Workspace:
         if self._gates.size < rows * program.gate_size:
             self._gates = zeros(rows * program.gate_size)
             self._aside = zeros(rows * program.gate_size)
+        if self._bytes.nbytes < integer.BLOCK * program.byte_size:
+            self._bytes = zeros(integer.BLOCK * program.byte_size // 4)
         if self._tables.size < 3 * rows:
             self._tables = np.zeros(3 * rows, np.int64)
         call, tables = self._call, self._tables.ctypes.data
         call[i.TABLE], call[i.TABLE_H], call[i.TABLE_SLOTS] = tables, tables + 8 * rows, tables + 16 * rows
         call[i.GATES], call[i.ASIDE] = self._gates.ctypes.data, self._aside.ctypes.data
+        call[i.BYTES_ASIDE] = self._bytes.ctypes.data
         call[i.CAPACITY] = rows
 
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        return self._gates.nbytes + self._aside.nbytes + self._tables.nbytes + self._call.nbytes
+        held = (self._gates, self._aside, self._bytes, self._tables, self._call)
+        return sum(array.nbytes for array in held)
 
 
 def advance(

@@ -121,6 +121,12 @@ def store(b: Any, address: Any, x: Any) -> None:
     emit_store(b, x, address)
 
 
+@_define(types.void, types.int64, vector)
+def store_bytes(b: Any, address: Any, x: Any) -> None:
+    """The lowest byte of each lane's bits to an address."""
+    b.store(b.trunc(b.bitcast(x, INTS), ir.VectorType(ir.IntType(8), LANES)), b.inttoptr(address, POINTER), align=1)
+
+
 @_define(types.float32, types.int64)
 def load_float(b: Any, address: Any) -> Any:
     """The float32 at an address."""

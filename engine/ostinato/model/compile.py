@@ -6,12 +6,13 @@ hidden units in blocks of 16, gate after gate within a block, then packed into p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels import activations
+from ostinato.kernels import activations, integer
 from ostinato.kernels import interpreter as i
 from ostinato.kernels.product import pack
 from ostinato.kernels.program import Program, Region, apart, early_operations, padded
@@ -32,12 +33,13 @@ from ostinato.model.specification import (
     output_size,
 )
 
-Weights = Mapping[str, npt.NDArray[np.float32]]
+Array = npt.NDArray[Any]
+Weights = Mapping[str, Array]
 Floats = npt.NDArray[np.float32]
 
 
 def compile_network(specification: Specification, weights: Weights) -> Program:
-    """The program of a network. ``weights``: float32, exactly those of `weight_shapes` (not checked here).
+    """The program of a network. ``weights``: exactly those of `weight_shapes` (not checked here).
 
     Layers read and write regions of one row; a bidirectional layer's directions write theirs side by side.
     """
@@ -54,17 +56,16 @@ def compile_network(specification: Specification, weights: Weights) -> Program:
         source = Region(below.offset, vocabulary) if tokens else below
         if isinstance(layer, Rnn | Gru | Lstm):
             for number, direction in enumerate(directions(layer)):
-                part = {key: weights[f"{name}.{direction}.{key}"] for key in ("W", "R", "Wb", "Rb")}
-                if isinstance(layer, Lstm) and layer.peepholes:
-                    part["P"] = weights[f"{name}.{direction}.P"]
                 target = Region(out.offset + number * layer.hidden, layer.hidden)
-                _recurrent(builder, layer, direction == "backward", tokens, source, target, part)
+                _recurrent(
+                    builder, layer, direction == "backward", tokens, source, target, weights, f"{name}.{direction}"
+                )
         elif isinstance(layer, Dense):
-            bias, W = weights[f"{name}.b"], weights[f"{name}.W"]
             wide = padded(layer.output)
             builder.add(
-                i.DENSE, source, out, tokens=tokens, W=builder.matrix(_widened(W, wide)),
-                bias=builder.values(_widened(bias, wide)), vectors=wide // LANES, activation=layer.activation,
+                i.DENSE, source, out, tokens=tokens, W=builder.matrix(weights, f"{name}.W", _interleaved, 1),
+                bias=builder.values(_widened(weights[f"{name}.b"], wide)), vectors=wide // LANES,
+                activation=layer.activation, W_int8=f"{name}.W_scale" in weights,
             )  # fmt: skip
         elif isinstance(layer, Embedding):
             table = np.zeros((layer.size, padded(layer.output)), np.float32)
@@ -84,18 +85,19 @@ def _recurrent(
     tokens: bool,
     source: Region,
     target: Region,
-    weights: dict[str, Floats],
+    weights: Weights,
+    name: str,
 ) -> None:
-    """One direction of a recurrent layer.
+    """One direction of a recurrent layer, whose weights' names begin with ``name``.
 
     What it can project while frames arrive although it must run later (it runs backward, or reads layers that do) is
     an operation of its own, so that less is left when the utterance ends. The sums, and so the bits, are the same.
     """
-    hidden, gates = layer.hidden, layer.gates
-    W, R = _gates(weights["W"], gates), _gates(weights["R"], gates)
-    Wb, Rb = _gates(weights["Wb"], gates), _gates(weights["Rb"], gates)
+    hidden, gates, W, R = layer.hidden, layer.gates, f"{name}.W", f"{name}.R"
+    Wb, Rb = _gates(weights[f"{name}.Wb"], gates), _gates(weights[f"{name}.Rb"], gates)
     bias, recurrent_bias, second = [w + r for w, r in zip(Wb, Rb, strict=True)], -1, -1
     activation, cell, peepholes = Activation("identity"), -1, -1
+    first = slice(gates)  # of the gates, those that R multiplies at first
     if isinstance(layer, Gru) and layer.reset == "after":
         kind = i.GRU_AFTER
         bias[2] = Wb[2]
@@ -103,58 +105,61 @@ def _recurrent(
         order = _interleaved
     elif isinstance(layer, Gru):
         kind = i.GRU_BEFORE
-        second = builder.matrix(R.pop())
+        first, second = slice(2), builder.matrix(weights, R, _interleaved, gates, slice(2, 3))
         order = _candidate_last
     elif isinstance(layer, Lstm):
         kind = i.LSTM
         cell = builder.state(hidden)
         order = _interleaved
-        if "P" in weights:
-            peepholes = builder.values(_interleaved(_gates(weights["P"], 3)))
+        if layer.peepholes:
+            peepholes = builder.values(_interleaved(_gates(weights[f"{name}.P"], 3)))
     else:
         kind = i.RNN
         activation = layer.activation
         order = _interleaved
-    vectors = gates * padded(hidden) // LANES
-    matrix, start = order(W), builder.values(order(bias))
+    vectors, start = gates * padded(hidden) // LANES, builder.values(order(bias))
+    W_int8 = f"{W}_scale" in weights
     early = source.size if tokens else builder.early(source)
+    if W_int8 and early < source.size:
+        early = 0  # an int8 product's sums are exact only as a whole
     if early and (backward or early < source.size):
         sums = builder.region(LANES * vectors)
-        for first, size in ((0, early), (early, source.size - early)):
+        for at, size in ((0, early), (early, source.size - early)):
             if size:
-                part = builder.matrix(matrix[:, first : first + size])
                 builder.add(
-                    i.DENSE, Region(source.offset + first, size), sums, tokens=tokens, vectors=vectors, W=part,
-                    bias=-1 if first else start,
+                    i.DENSE, Region(source.offset + at, size), sums, tokens=tokens, vectors=vectors,
+                    W=builder.matrix(weights, W, order, gates, inputs=slice(at, at + size)),
+                    bias=-1 if at else start, W_int8=W_int8,
                 )  # fmt: skip
-        source, tokens, projection, start = sums, False, -1, -1
+        source, tokens, projection, start, W_int8 = sums, False, -1, -1, False
     else:
-        projection = builder.matrix(matrix)
+        projection = builder.matrix(weights, W, order, gates)
     builder.add(
         kind, source, target, backward=backward, tokens=tokens, vectors=vectors,
         state_h=builder.state(hidden), state_c=cell, W=projection, bias=start,
-        R=builder.matrix(_interleaved(R)), recurrent_bias=recurrent_bias, R2=second, peepholes=peepholes,
-        activation=activation,
+        R=builder.matrix(weights, R, _interleaved, gates, first),
+        recurrent_bias=recurrent_bias, R2=second, peepholes=peepholes, activation=activation,
+        W_int8=W_int8, R_int8=f"{R}_scale" in weights,
     )  # fmt: skip
 
 
-def _widened(array: Floats, size: int) -> Floats:
+def _widened(array: Array, size: int) -> Array:
     """Zeros appended along the first axis up to ``size``."""
-    return np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), np.float32)])
+    return np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), array.dtype)])
 
 
-def _gates(stacked: Floats, gates: int) -> list[Floats]:
+def _gates(stacked: Array, gates: int) -> list[Array]:
     """[gates * hidden, …] as one array [hidden padded to 16, …] per gate."""
-    return [_widened(gate, padded(len(gate))) for gate in np.split(np.asarray(stacked, np.float32), gates)]
+    return [_widened(gate, padded(len(gate))) for gate in np.split(stacked, gates)]
 
 
-def _interleaved(gates: Sequence[Floats]) -> Floats:
+def _interleaved(gates: Sequence[Array]) -> Array:
     """Gates [padded hidden, …] each, as blocks of 16 units, gate after gate within a block."""
     blocks = [gate.reshape(-1, LANES, *gate.shape[1:]) for gate in gates]
     return np.stack(blocks, axis=1).reshape(-1, *gates[0].shape[1:])
 
 
-def _candidate_last(gates: Sequence[Floats]) -> Floats:
+def _candidate_last(gates: Sequence[Array]) -> Array:
     """Gates z and r interleaved, then all of n: a GRU that resets before the product needs n's sums later."""
     return np.concatenate([_interleaved(gates[:2]), gates[2]])
 
@@ -188,9 +193,20 @@ class _Builder:
         self.weight_size += flat.size
         return offset
 
-    def matrix(self, array: Floats) -> int:
-        """Place of a matrix [outputs, inputs] in the weight buffer, packed."""
-        return self.values(pack(array))
+    def matrix(
+        self, weights: Weights, name: str, order: Callable[[Sequence[Array]], Array], gates: int,
+        which: slice = slice(None), inputs: slice = slice(None),
+    ) -> int:  # fmt: skip
+        """Place of a matrix [gates * outputs, inputs], or of ``which`` of its gates and ``inputs``, in the weight
+        buffer: float32 or, if ``weights`` have its scales, int8; its gates put in ``order``, then packed."""
+
+        def ordered(array: Array) -> Array:
+            return order(_gates(array, gates)[which])
+
+        if f"{name}_scale" not in weights:
+            return self.values(pack(ordered(weights[name])[:, inputs]))
+        scales, input_scale = ordered(weights[f"{name}_scale"]), float(weights[f"{name}_input_scale"][0])
+        return self.values(integer.pack(ordered(weights[name])[:, inputs], scales, input_scale))
 
     def early(self, source: Region) -> int:
         """How many values at the start of a region are known as soon as their frame is."""
@@ -202,6 +218,7 @@ class _Builder:
         self, kind: int, source: Region, target: Region, *, backward: bool = False, tokens: bool = False,
         vectors: int = 0, state_h: int = -1, state_c: int = -1, W: int = -1, bias: int = -1, R: int = -1,
         recurrent_bias: int = -1, R2: int = -1, peepholes: int = -1, activation: Activation | None = None,
+        W_int8: bool = False, R_int8: bool = False,
     ) -> None:  # fmt: skip
         """Append an operation."""
         chosen = activation or Activation("identity")
@@ -213,6 +230,7 @@ class _Builder:
         record[i.VECTORS], record[i.STATE_H], record[i.STATE_C] = vectors, state_h, state_c
         record[i.W], record[i.BIAS], record[i.R], record[i.RECURRENT_BIAS] = W, bias, R, recurrent_bias
         record[i.R2], record[i.PEEPHOLES] = R2, peepholes
+        record[i.W_INT8], record[i.R_INT8] = int(W_int8), int(R_int8)
         record[i.ACTIVATION], record[i.PARAMETERS] = number, self.values(np.array([alpha, beta], np.float32))
         self.operations.append(record)
 

@@ -1,7 +1,7 @@
 """Model files: one .safetensors that holds a whole pipeline, read and written strictly. No pickle, no code.
 
-Metadata ``ostinato`` is the specification as JSON (`Specification.to_json`); the tensors are the float32 weights that
-`weight_shapes` names, no more and no fewer.
+Metadata ``ostinato`` is the specification as JSON (`Specification.to_json`); the tensors are the weights that
+`weight_shapes` names, no more and no fewer: float32, and int8 where a layer's precision says so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ METADATA_KEY = "ostinato"
 MAX_FILE_BYTES = MAX_WEIGHT_BYTES + (16 << 20)
 """The largest model file that is read or written: the weights' bound and 16 MiB for the specification."""
 
-_DTYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
+_DTYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16", "I8": "int8"}
 _FOREIGN = {
     b"\x80": "a pickle, which could run code: export the model to ONNX or safetensors, then `ostinato import` it",
     b"PK\x03\x04": "a zip archive (PyTorch, Keras or NumPy): `ostinato import` it",

@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError
-from ostinato.model.specification import Lstm, Specification, weight_shapes
+from ostinato.model.specification import Lstm, Specification, is_int8, weight_shapes
 
 if TYPE_CHECKING:
     from ostinato.kernels.program import Program
 
 Float32 = npt.NDArray[np.float32]
+Weight = npt.NDArray[Any]
+"""float32, or the int8 of a matrix."""
 MAX_WEIGHT_BYTES = 1 << 30
 """The largest model that is read, written or made: 1 GiB of weights (268 million)."""
 
@@ -28,17 +30,22 @@ class Network:
     """What a model file holds: a specification and exactly the weights that `weight_shapes` lists.
 
     The arrays are copied, so that nobody can change them afterwards, and read-only. Raises BadModelFileError naming
-    the first weight that is missing, unused, of another shape or dtype, or not finite.
+    the first weight that is missing, unused, of another shape or dtype, not finite, or of int8 that could overflow.
     """
 
     specification: Specification
-    weights: Mapping[str, Float32]
+    weights: Mapping[str, Weight]
 
     def __post_init__(self) -> None:
         self.specification.check()
         wanted = weight_shapes(self.specification)
         check_weights({name: (array.dtype.name, array.shape) for name, array in self.weights.items()}, wanted)
         weights = {name: _frozen(name, self.weights[name]) for name in wanted}
+        for name in wanted:
+            if is_int8(name, wanted):
+                from ostinato.model.integers import check_integers  # loads Numba, which float32 networks need not
+
+                check_integers(name, weights[name], weights[f"{name}_scale"], weights[f"{name}_input_scale"])
         object.__setattr__(self, "weights", MappingProxyType(weights))
 
     @cached_property
@@ -54,7 +61,7 @@ class Network:
         total = hashlib.sha256(self.specification.to_json().encode())
         for name, array in sorted(self.weights.items()):
             total.update(f"\0{name}{array.shape}\0".encode())
-            total.update(array.astype("<f4", copy=False).tobytes())
+            total.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
         return total.hexdigest()
 
     @property
@@ -62,15 +69,24 @@ class Network:
         """Number of weights."""
         return sum(array.size for array in self.weights.values())
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all weights."""
+        return sum(array.nbytes for array in self.weights.values())
+
     @staticmethod
     def random(specification: Specification, seed: int = 0) -> Network:
         """A network to start learning from.
 
         Input weights uniform (Glorot and Bengio 2010), recurrent ones orthogonal per gate (Saxe et al. 2014),
         embeddings normal, biases and peepholes zero but for the LSTM's forget gate, 1 (Jozefowicz et al. 2015). The
-        front end's normalisation starts as none.
+        front end's normalisation starts as none. Raises BadModelFileError for an int8 specification.
         """
         specification.check()
+        if specification.precision == "int8":
+            raise BadModelFileError(
+                "an int8 network is made from a float32 one: take precision out of the specification, then quantize"
+            )
         shapes = weight_shapes(specification)
         check_weights({name: ("float32", shape) for name, shape in shapes.items()}, shapes)
         generator = np.random.default_rng(seed)
@@ -88,20 +104,25 @@ def check_weights(have: Mapping[str, tuple[str, tuple[int, ...]]], wanted: Mappi
     if unused := sorted(set(have) - set(wanted)):
         raise BadModelFileError(f"weight {unused[0]} is unused: no layer of the specification has it; leave it out")
     for name, (dtype, shape) in have.items():
-        if dtype != "float32":
-            raise BadModelFileError(f"weight {name} is of type {dtype}: convert it to float32")
+        if dtype != (need := _dtype(name, wanted)):
+            raise BadModelFileError(f"weight {name} is of type {dtype}: convert it to {need}")
         if tuple(shape) != wanted[name]:
             raise BadModelFileError(
                 f"weight {name} has shape {list(shape)}, the specification says {list(wanted[name])}"
             )
-    if (total := 4 * sum(int(np.prod(shape, dtype=object)) for shape in wanted.values())) > MAX_WEIGHT_BYTES:
+    sizes = (int(np.prod(shape, dtype=object)) * np.dtype(_dtype(n, wanted)).itemsize for n, shape in wanted.items())
+    if (total := sum(sizes)) > MAX_WEIGHT_BYTES:
         raise BadModelFileError(
             f"{total} bytes of weights are over the limit of {MAX_WEIGHT_BYTES}: use smaller layers"
         )
 
 
-def _frozen(name: str, array: Float32) -> Float32:
-    copy = np.array(array, np.float32, order="C")
+def _dtype(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return "int8" if is_int8(name, shapes) else "float32"
+
+
+def _frozen(name: str, array: Weight) -> Weight:
+    copy = np.array(array, order="C")
     if not np.isfinite(copy).all():
         raise BadModelFileError(
             f"weight {name} has NaN or infinite values: the training diverged; use an earlier file"

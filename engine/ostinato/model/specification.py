@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ostinato.errors import BadModelFileError
-from ostinato.model.strict_json import decode, encode
+from ostinato.model.strict_json import LATER, decode, encode
 
 VERSION = 1
 
 Direction = Literal["forward", "backward", "bidirectional"]
+Precision = Literal["float32", "int8"]
+"""Of a layer's matrices: int8 ones are integers, with what a unit of them is worth as float32 beside them."""
 ActivationName = Literal[
     "identity", "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh",
     "hard-sigmoid", "elu", "softsign", "softplus",
@@ -114,6 +116,7 @@ class Rnn:
     kind: Literal["rnn"] = "rnn"
     direction: Direction = "forward"
     activation: Activation = Activation("tanh")
+    precision: Precision = dataclasses.field(default="float32", metadata=LATER)
 
     gates = 1
 
@@ -129,6 +132,7 @@ class Gru:
     kind: Literal["gru"] = "gru"
     direction: Direction = "forward"
     reset: Literal["after", "before"] = "after"
+    precision: Precision = dataclasses.field(default="float32", metadata=LATER)
 
     gates = 3
 
@@ -142,6 +146,7 @@ class Lstm:
     kind: Literal["lstm"] = "lstm"
     direction: Direction = "forward"
     peepholes: bool = False
+    precision: Precision = dataclasses.field(default="float32", metadata=LATER)
 
     gates = 4
 
@@ -154,6 +159,7 @@ class Dense:
     output: int
     kind: Literal["dense"] = "dense"
     activation: Activation = Activation("identity")
+    precision: Precision = dataclasses.field(default="float32", metadata=LATER)
 
 
 @dataclass(frozen=True)
@@ -265,6 +271,11 @@ class Specification:
         return "unidirectional" if causal else "bidirectional"
 
     @property
+    def precision(self) -> Precision:
+        """int8 if any layer is."""
+        return "int8" if any(getattr(layer, "precision", None) == "int8" for layer in self.layers) else "float32"
+
+    @property
     def output_size(self) -> int:
         """Values in one frame of the last layer's output (the front end's, if there are no layers)."""
         return output_size(self.layers[-1]) if self.layers else self.front_end.frame_size
@@ -374,14 +385,23 @@ def directions(layer: Recurrent) -> tuple[str, ...]:
 
 
 def weight_shapes(specification: Specification) -> dict[str, tuple[int, ...]]:
-    """Every weight that a model file of this specification holds: name -> shape (all float32).
+    """Every weight that a model file of this specification holds: name -> shape (float32 but for int8 matrices).
 
     Recurrent, per direction: ``layers.<i>.<direction>.W`` [gates * hidden, input], ``.R`` [gates * hidden, hidden],
     ``.Wb`` and ``.Rb`` [gates * hidden], LSTM with peepholes ``.P`` [3 * hidden]. Dense: ``layers.<i>.W``
     [output, input], ``layers.<i>.b`` [output]. Embedding: ``layers.<i>.E`` [size, output]. Normalised LogMel:
     ``front_end.mean`` and ``front_end.scale`` [mels].
+
+    In layers of precision "int8" W and R are int8, but for the W of token ids. Beside such a matrix M [outputs,
+    inputs] stand ``M_scale`` [outputs] and ``M_input_scale`` [1]: what one unit of a row's weights and of its inputs
+    is worth.
     """
     return dict(_weight_shapes(specification))
+
+
+def is_int8(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a weight of `weight_shapes` is a matrix of int8."""
+    return f"{name}_scale" in shapes
 
 
 def _weight_shapes(specification: Specification) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -389,18 +409,29 @@ def _weight_shapes(specification: Specification) -> Iterator[tuple[str, tuple[in
     if isinstance(front, LogMel) and front.normalise:
         yield "front_end.mean", (front.mels,)
         yield "front_end.scale", (front.mels,)
+    tokens = False
     for i, layer in enumerate(specification.layers):
         if isinstance(layer, Rnn | Gru | Lstm):
             rows = layer.gates * layer.hidden
+            int8 = layer.precision == "int8"
             for direction in directions(layer):
-                yield f"layers.{i}.{direction}.W", (rows, layer.input)
-                yield f"layers.{i}.{direction}.R", (rows, layer.hidden)
+                yield from _matrix(f"layers.{i}.{direction}.W", rows, layer.input, int8 and not tokens)
+                yield from _matrix(f"layers.{i}.{direction}.R", rows, layer.hidden, int8)
                 yield f"layers.{i}.{direction}.Wb", (rows,)
                 yield f"layers.{i}.{direction}.Rb", (rows,)
                 if isinstance(layer, Lstm) and layer.peepholes:
                     yield f"layers.{i}.{direction}.P", (3 * layer.hidden,)
         elif isinstance(layer, Dense):
-            yield f"layers.{i}.W", (layer.output, layer.input)
+            int8 = layer.precision == "int8" and not tokens
+            yield from _matrix(f"layers.{i}.W", layer.output, layer.input, int8)
             yield f"layers.{i}.b", (layer.output,)
         elif isinstance(layer, Embedding):
             yield f"layers.{i}.E", (layer.size, layer.output)
+        tokens = isinstance(layer, OneHot)
+
+
+def _matrix(name: str, outputs: int, inputs: int, int8: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield name, (outputs, inputs)
+    if int8:
+        yield f"{name}_scale", (outputs,)
+        yield f"{name}_input_scale", (1,)

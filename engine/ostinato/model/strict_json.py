@@ -12,6 +12,10 @@ from typing import Any, Literal
 
 from ostinato.errors import BadModelFileError
 
+LATER = {"later": True}
+"""Metadata of a field that came after files had been written: it is left out where it has its default, so that what
+those files hold keeps its text and digest."""
+
 MAX_NUMBER = 1e9
 """Numbers are at most this large, either way."""
 
@@ -19,7 +23,8 @@ MAX_NUMBER = 1e9
 def encode(value: Any) -> Any:
     """A dataclass of numbers, texts, tuples and dataclasses, as JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        found = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {f.name: encode(each) for f, each in found.items() if f.metadata != LATER or each != f.default}
     if isinstance(value, tuple):
         return [encode(item) for item in value]
     return value

@@ -43,8 +43,8 @@ class UtteranceRun:
     do not depend on how `step` divides them."""
 
     __slots__ = (
-        "__weakref__", "_computing", "_decoder", "_decoder_state", "_frames", "_max_rows", "_model", "_rows", "_state",
-        "_wait", "count", "ends", "events", "utterance", "utterance_ms",
+        "__weakref__", "_computing", "_decoder", "_decoder_state", "_frames", "_max_rows", "_model", "_rows",
+        "_state", "_wait", "count", "ends", "events", "utterance", "utterance_ms",
     )  # fmt: skip
 
     def __init__(

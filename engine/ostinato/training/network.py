@@ -51,8 +51,10 @@ class TrainableNetwork:
         """Start from ``weights`` (float32, all of them), or from random ones by ``seed`` (`Network.random`).
 
         Raises BadModelFileError if the specification or the weights are inconsistent, TrainingError for a dropout
-        outside [0, 1).
+        outside [0, 1) or an int8 specification.
         """
+        if specification.precision == "int8":
+            raise TrainingError("a network learns in float32: train that, then quantize it")
         if not 0 <= dropout < 1:
             raise TrainingError(f"dropout = {dropout} is not from 0 up to, but without, 1")
         start = Network.random(specification, seed) if weights is None else Network(specification, weights)

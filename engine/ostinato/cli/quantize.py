@@ -1,0 +1,162 @@
+"""``ostinato quantize``: a float32 model to an int8 one, and what that changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich.markup import escape
+
+from ostinato.cli.console import err, note, out, size, table
+from ostinato.cli.files import AUDIO, check_writable, read_audio, transcript_beside, write_json
+from ostinato.errors import InputError
+from ostinato.kernels.integer import MAGNITUDE
+from ostinato.model import Network, write
+from ostinato.model.quantization import observe, quantize_for, quantized, run
+from ostinato.model.specification import Ctc, LogMel, Tokens
+from ostinato.pipeline.score import edit_distance
+from ostinato.streaming import Model, load
+from ostinato_bench.tradeoff import heard
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Float32 = npt.NDArray[np.float32]
+
+
+def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Path | None) -> None:
+    """Write the int8 model and show its size, its inputs' ranges, and how far its outputs are from float32's."""
+    check_writable(output)
+    check_writable(json)
+    model = load(name, folders=[] if folder is None else [folder])
+    quantized(model.network.specification)  # refuses what cannot be, before anything is read
+    paths = _paths(model, data)
+    with err.status("…") as status:
+        utterances = []
+        for done, path in enumerate(paths, 1):
+            status.update(f"[dim]{done} of {len(paths)} files read[/]")
+            utterances.append(_frames(model, path))
+        status.update("[dim]calibrating[/]")
+        observed = observe(model.network, utterances)
+        made = quantize_for(model.network, observed)
+        frames = sum(map(len, utterances))
+        source = f"{model.name} ({model.network.digest[:16]})"
+        about = f"Made by `ostinato quantize` from {source}, calibrated on {frames} frames of {len(paths)} files."
+        card = made.specification.card | {"int8": about}
+        made = Network(dataclasses.replace(made.specification, card=card), made.weights)
+        write(output, made)
+        status.update("[dim]comparing[/]")
+        figures: dict[str, Any] = {"model": made.specification.name, "frames": frames, "files": len(paths)}
+        figures["bytes"] = {"float32": model.network.nbytes, "int8": made.nbytes}
+        figures["inputs"] = _inputs(made, observed)
+        figures["outputs"] = _difference(model.network, made, utterances)
+        figures["errors"] = _errors(model, Model(made), paths)
+    out.print(_inputs_table(figures["inputs"]))
+    out.print()
+    out.print(_summary(figures))
+    note(f"written: {output}")
+    write_json(json, figures)
+
+
+def _paths(model: Model, data: Path) -> list[Path]:
+    """The files to calibrate on: ``data`` itself, or those below it that the model can read."""
+    front = model.network.specification.front_end
+    suffixes = {".npy"} | (AUDIO if isinstance(front, LogMel) else {".txt"} if isinstance(front, Tokens) else set())
+    if data.is_file():
+        if data.suffix.lower() in suffixes:
+            return [data]
+        found = []
+    else:
+        found = [path for path in sorted(data.rglob("*")) if path.suffix.lower() in suffixes]
+    if not found:
+        raise typer.BadParameter(
+            f"{data} has nothing that {model.name} reads: its files end in {', '.join(sorted(suffixes))}",
+            param_hint="--calibrate",
+        )
+    return found
+
+
+def _frames(model: Model, path: Path) -> Float32:
+    """What the model's front end makes of a file; a .npy holds frames as they are."""
+    width = model.front_end.frame_size
+    if path.suffix.lower() == ".npy":
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: no array can be read from it ({error}): save it with numpy.save") from error
+        if array.ndim != 2 or array.shape[1] != width or array.dtype.kind not in "fiu":
+            raise InputError(
+                f"{path}: holds {array.dtype} {list(array.shape)}, {model.name} takes numbers [frames, {width}]"
+            )
+        frames: Float32 = array.astype(np.float32)
+        if not np.isfinite(frames).all():
+            raise InputError(f"{path}: has NaN or infinite values: leave those frames out")
+        return frames
+    content: Any
+    rate = None
+    if path.suffix.lower() == ".txt":
+        content = path.read_text(encoding="utf-8")
+    else:
+        content, rate = read_audio(path)
+    state = model.front_end.start(rate)
+    return np.concatenate([model.front_end.step(state, model.front_end.check(content)), model.front_end.flush(state)])
+
+
+def _inputs(made: Network, observed: dict[str, Float32]) -> dict[str, dict[str, float]]:
+    """By matrix: the largest input that has an integer, and the share of those observed that are larger."""
+    found = {}
+    for name, values in observed.items():
+        if f"{name}_input_scale" in made.weights:
+            scale = float(made.weights[f"{name}_input_scale"][0])
+            beyond = float((np.abs(values) > (MAGNITUDE + 0.5) * scale).mean())
+            found[name] = {"up_to": round(MAGNITUDE * scale, 4), "clipped": round(beyond, 6)}
+    return found
+
+
+def _difference(before: Network, after: Network, utterances: list[Float32]) -> dict[str, float]:
+    """How far apart the outputs are over all frames."""
+    total = largest = same = 0.0
+    frames = 0
+    for utterance in filter(len, utterances):
+        a, b = run(before, utterance), run(after, utterance)
+        apart = np.abs(a.astype(np.float64) - b)
+        largest = max(largest, float(apart.max()))
+        total += float(apart.mean(axis=1).sum())
+        same += float((a.argmax(axis=1) == b.argmax(axis=1)).sum())
+        frames += len(utterance)
+    return {"mean": total / frames, "largest": largest, "same_greatest": same / frames}
+
+
+def _errors(before: Model, after: Model, paths: list[Path]) -> dict[str, int] | None:
+    """Both models' errors in how many symbols, if they transcribe and there are transcripts."""
+    spoken = {path: text for path in paths if path.suffix.lower() in AUDIO and (text := transcript_beside(path))}
+    symbols = sum(len(text.split()) for text in spoken.values())
+    if not isinstance(before.network.specification.decoder, Ctc) or not symbols:
+        return None
+    return {"symbols": symbols} | {
+        precision: sum(edit_distance(text.split(), heard(model, *read_audio(path))) for path, text in spoken.items())
+        for precision, model in (("float32", before), ("int8", after))
+    }
+
+
+def _inputs_table(inputs: dict[str, dict[str, float]]) -> Table:
+    listing = table("int8 matrix", "inputs up to", "clipped", right=("inputs up to", "clipped"))
+    for name, found in inputs.items():
+        listing.add_row(escape(name), f"{found['up_to']:.3g}", f"{found['clipped']:.3%}")
+    return listing
+
+
+def _summary(figures: dict[str, Any]) -> Table:
+    outputs, errors = figures["outputs"], figures["errors"]
+    listing = table("", "float32", "int8", right=("float32", "int8"))
+    listing.add_row("weights", *(size(figures["bytes"][precision]) for precision in ("float32", "int8")))
+    if errors is not None:
+        listing.add_row(f"errors in {errors['symbols']} symbols", str(errors["float32"]), str(errors["int8"]))
+    listing.add_row("frames with the same greatest output", "", f"{outputs['same_greatest']:.2%}")
+    listing.add_row("difference of outputs, mean", "", f"{outputs['mean']:.2g}")
+    listing.add_row("difference of outputs, largest", "", f"{outputs['largest']:.2g}")
+    return listing

@@ -1,0 +1,145 @@
+"""float32 networks to int8 ones, calibrated on frames that the network is to meet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import BadModelFileError, InputError
+from ostinato.kernels import interpreter
+from ostinato.kernels.program import Program, Workspace, advance
+from ostinato.model.integers import input_scale, to_integers
+from ostinato.model.network import Network
+from ostinato.model.specification import (
+    Dense,
+    Gru,
+    Layer,
+    Lstm,
+    OneHot,
+    Rnn,
+    Specification,
+    directions,
+    is_int8,
+    weight_shapes,
+)
+
+Float32 = npt.NDArray[np.float32]
+
+KEPT = 4096
+"""Values of one matrix's inputs that are kept of each utterance."""
+
+
+def quantize(network: Network, utterances: Iterable[Float32]) -> Network:
+    """The network with int8 weights and inputs in its recurrent layers, and in dense ones below its last.
+
+    ``utterances``: frames [T, frame_size] each, or token ids [T, 1]: what the front end makes of typical input. The
+    scales of all inputs are chosen by what flows through the float32 network then. The last layer, small as a rule,
+    stays float32, and so does the W of a layer that token ids come to. Raises BadModelFileError if the network is
+    int8 already or has nothing that can be, InputError if there are no frames.
+    """
+    return quantize_for(network, observe(network, utterances))
+
+
+def quantize_for(network: Network, observed: Mapping[str, Float32]) -> Network:
+    """`quantize` for inputs such as those that `observe` saw."""
+    specification = quantized(network.specification)
+    shapes = weight_shapes(specification)
+    weights: dict[str, npt.NDArray[Any]] = {}
+    for name, array in network.weights.items():
+        weights[name] = array
+        if is_int8(name, shapes):
+            weights[name], weights[f"{name}_scale"] = to_integers(array)
+            weights[f"{name}_input_scale"] = np.array([input_scale(observed[name])], np.float32)
+    return Network(specification, weights)
+
+
+def quantized(specification: Specification) -> Specification:
+    """The specification of a network that `quantize` makes. Raises BadModelFileError, see there."""
+    name = specification.name
+    if specification.precision == "int8":
+        raise BadModelFileError(f"{name} is int8 already: quantize the float32 model that it was made from")
+    made = dataclasses.replace(specification, name=f"{name}-int8", layers=tuple(_layers(specification)))
+    if made.precision == "float32":
+        raise BadModelFileError(f"{name} has no layer to quantize: no recurrent one, no dense one below the last")
+    return made
+
+
+def _layers(specification: Specification) -> Iterator[Layer]:
+    """The layers, those that it pays for as int8."""
+    layers = specification.layers
+    last = max((n for n, layer in enumerate(layers) if isinstance(layer, Rnn | Gru | Lstm | Dense)), default=0)
+    for number, layer in enumerate(layers):
+        above_one_hot = number > 0 and isinstance(layers[number - 1], OneHot)
+        dense_pays = number != last and not above_one_hot
+        if isinstance(layer, Rnn | Gru | Lstm) or (isinstance(layer, Dense) and dense_pays):
+            yield dataclasses.replace(layer, precision="int8")
+        else:
+            yield layer
+
+
+def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float32]:
+    """For each matrix of a float32 network, by name, values that are multiplied by it when ``utterances`` run.
+
+    At most `KEPT` of each utterance, drawn at random. Raises InputError if there are no frames.
+    """
+    places = list(_places(network.specification, network.program))
+    seen: dict[str, list[Float32]] = {name: [] for name, _ in places}
+    generator = np.random.default_rng(0)
+    frames = 0
+    for utterance in utterances:
+        if not len(utterance):
+            continue
+        frames += len(utterance)
+        rows = _rows(network.program, utterance)
+        for name, place in places:
+            values = rows[:, place].ravel()
+            seen[name].append(values if values.size <= KEPT else generator.choice(values, KEPT))
+    if not frames:
+        raise InputError("there are no frames to calibrate on: give recordings that are longer than one frame")
+    return {name: np.concatenate(values) for name, values in seen.items()}
+
+
+def run(network: Network, frames: Float32) -> Float32:
+    """Outputs [T, output_size] of an utterance: ``frames`` [T, frame_size], or token ids [T, 1]."""
+    return _rows(network.program, frames)[:, network.program.output.slice].copy()
+
+
+def _places(specification: Specification, program: Program) -> Iterator[tuple[str, slice]]:
+    """Each matrix, and which values of a row are its inputs: a recurrent one's are the layer's own outputs.
+
+    Operations are told by where they write: early ones come first, and some only project for others."""
+    table = program.operations
+    sums = {
+        op[interpreter.INPUT] for op in table if op[interpreter.KIND] <= interpreter.LSTM and op[interpreter.W] < 0
+    }
+    writing = [op for op in table if op[interpreter.OUTPUT] not in sums]
+    operations = iter(sorted(writing, key=lambda op: int(op[interpreter.OUTPUT])))
+    below = program.input.slice
+    for number, layer in enumerate(specification.layers):
+        if isinstance(layer, OneHot):
+            continue
+        names = [f"layers.{number}"]
+        if isinstance(layer, Rnn | Gru | Lstm):
+            names = [f"layers.{number}.{direction}" for direction in directions(layer)]
+        outputs = [_slice(next(operations), interpreter.OUTPUT) for _ in names]
+        for name, output in zip(names, outputs, strict=True):
+            yield f"{name}.W", below
+            if isinstance(layer, Rnn | Gru | Lstm):
+                yield f"{name}.R", output
+        below = slice(outputs[0].start, outputs[-1].stop)
+
+
+def _slice(operation: npt.NDArray[np.int64], first: int) -> slice:
+    return slice(int(operation[first]), int(operation[first] + operation[first + 1]))
+
+
+def _rows(program: Program, frames: Float32) -> Float32:
+    """An utterance, alone from its start: what is in the rows of its frames then."""
+    rows, state = program.new_rows(len(frames)), program.new_states(1)
+    rows[:, program.input.offset : program.input.offset + frames.shape[1]] = frames
+    advance(program, state, np.zeros(1, np.int64), np.ones(len(frames), np.int64), rows, Workspace())
+    return rows

@@ -1,0 +1,79 @@
+"""`ostinato quantize`: from any kind of typical input to an int8 model that is served like any other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_models import network
+
+from ostinato import model
+from ostinato.cli.files import RECORDINGS, bundled_recording
+from ostinato.model.specification import Embedding, Frames, Gru, Outputs, Specification, Tokens
+from ostinato.streaming import load
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_a_digit_model_becomes_an_int8_one(ostinato: Run, tmp_path: Path) -> None:
+    made, figures = tmp_path / "small.safetensors", tmp_path / "figures.json"
+    done = ostinato("quantize", "digits-uni", "--calibrate", RECORDINGS, "-o", made, "--json", figures)
+    assert done.returncode == 0, done.stderr
+    for words in ("layers.1.forward.R", "1.17 MB", "errors in 12 symbols", "same greatest output"):
+        assert words in done.stdout
+    found = json.loads(figures.read_text())
+    assert found["bytes"]["int8"] < 0.3 * found["bytes"]["float32"]
+    assert found["outputs"]["same_greatest"] > 0.98 and found["outputs"]["mean"] < 0.002
+    assert found["errors"]["symbols"] == 12 and found["files"] == 2
+    assert found["inputs"]["layers.0.forward.R"]["up_to"] == pytest.approx(1, abs=0.05)
+    network = model.read(made)
+    assert network.specification.name == "digits-uni-int8"
+    assert model.read(model.resolve("digits-uni")).digest[:16] in network.specification.card["int8"]
+    assert "int8" in ostinato("models", "--models", tmp_path).stdout
+    assert "precision  int8" in ostinato("inspect", made).stdout
+    heard = ostinato("listen", made, "--file", bundled_recording(), "--fast")
+    assert heard.returncode == 0 and "five" in heard.stdout
+
+
+def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
+    frames, text = tmp_path / "frames.npy", tmp_path / "text.txt"
+    np.save(frames, np.random.default_rng(0).normal(size=(50, 3)))
+    text.write_text("abba cab" * 20, encoding="utf-8")
+    specifications = {
+        frames: Specification("numbers", Frames(3), (Gru(3, 5),), Outputs()),
+        text: Specification("letters", Tokens(tuple("abc ")), (Embedding(4, 3), Gru(3, 5)), Outputs()),
+    }
+    for data, specification in specifications.items():
+        before, after = tmp_path / f"{specification.name}.safetensors", tmp_path / "after.safetensors"
+        model.write(before, network(specification))
+        done = ostinato("quantize", before, "--calibrate", data, "-o", after)
+        assert done.returncode == 0, done.stderr
+        assert load(after).network.specification.precision == "int8"
+    again = ostinato("quantize", after, "--calibrate", text, "-o", tmp_path / "again.safetensors")
+    assert again.returncode == 1 and "int8 already" in again.stderr
+
+
+def test_what_cannot_calibrate_is_refused_with_the_cure(ostinato: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    np.save(tmp_path / "wide.npy", np.zeros((5, 7), np.float32))
+    np.save(tmp_path / "nan.npy", np.full((5, 120), np.nan, np.float32))
+    (tmp_path / "broken.npy").write_bytes(b"\x80\x04junk")
+    (tmp_path / "empty").mkdir()
+    for data, status, words in (
+        ("wide.npy", 1, "[5, 7], digits-uni takes numbers [frames, 120]"),
+        ("nan.npy", 1, "NaN or infinite"),
+        ("broken.npy", 1, "no array can be read"),
+        ("empty", 2, "has nothing that digits-uni reads"),
+    ):
+        done = ostinato("quantize", "digits-uni", "--calibrate", tmp_path / data, "-o", out)
+        assert done.returncode == status, done.stderr
+        assert words in " ".join(done.stderr.replace("│", " ").split()) and "Traceback" not in done.stderr
+    done = ostinato("quantize", "digits-uni", "--calibrate", RECORDINGS, "-o", tmp_path / "no" / "out.safetensors")
+    assert done.returncode == 2 and "no folder" in done.stderr
+    done = ostinato("quantize", "digits-uni", "--calibrate", RECORDINGS, "-o", tmp_path / "out.bin")
+    assert done.returncode == 1 and "ends in .safetensors" in done.stderr
+    assert not out.exists()
