@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_models import models
 
 from ostinato.errors import UnknownModelError
-from ostinato_bench.load import run, table
+from ostinato.server import Limits, Server
+from ostinato_bench.load import Plan, run, table
+from ostinato_bench.load_client import Load
 from ostinato_bench.load_search import BOUND_MS, draw, find
 
 
@@ -74,3 +77,16 @@ def test_the_picture_of_a_search(tmp_path: Path) -> None:
     path = tmp_path / "latency.png"
     draw({"search": search, "model": "gru-2x256", "chunk_ms": 40.0, "workers": 2}, path)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_server_that_takes_no_more_is_not_an_error() -> None:
+    with Server(models("audio"), limits=Limits(credit_ms=30)) as server:  # less than a chunk
+        load = Load(Plan(server.endpoint, "audio", 3, 1.0, 0, 1))
+        try:
+            load.open(3, 25)
+            sent = load.speak()
+            assert load.refused and load.received == 0 and sent < 75
+            load.close()
+        finally:
+            load.context.destroy(0)
+    assert server.streams == 0

@@ -75,6 +75,7 @@ class Load:
         self.took_ns = np.full(streams * chunks, -1, np.int64)
         self.answered = np.zeros(streams, np.int64)
         self.received = 0
+        self.refused = 0
 
     def _connect(self, endpoint: str) -> Line:
         socket = self.context.socket(zmq.DEALER)
@@ -136,8 +137,7 @@ class Load:
                 raise TimeoutError(f"{count} answers are missing")
             for socket, _ in self.poller.poll(1000):
                 reply = wire.decode_reply(socket.recv())
-                if isinstance(reply, wire.Error):
-                    raise RuntimeError(reply.message)
+                self._heed(reply)
                 if isinstance(reply, wire.Moved):
                     moved[reply.stream] = reply.endpoint
                 count -= isinstance(reply, kinds)
@@ -151,13 +151,16 @@ class Load:
     # --- the load ---------------------------------------------------------------------------------------------------
 
     def speak(self) -> int:
-        """Send every stream's chunks in real time, starts staggered over a chunk; how many were sent."""
+        """Send every stream's chunks in real time, starts staggered over a chunk; how many were sent.
+
+        Once the server has refused one because too many wait, no more are sent.
+        """
         chunk_ns = int(self.plan.chunk_ms * 1e6)
         total, sent = len(self.sent_ns), 0
         start = time.monotonic_ns()
         step = chunk_ns / self.streams
         told = turn = start
-        while sent < total:
+        while sent < total and not self.refused:
             if (now := time.monotonic_ns()) < turn:
                 self.receive(1 + (turn - now) // 1_000_000)
                 continue
@@ -171,8 +174,8 @@ class Load:
             if now - told > 500_000_000:
                 told = now
                 say(progress=sent / total)
-        self._settle(total)
-        return total
+        self._settle(sent)
+        return sent
 
     def _push(self, first: int, last: int) -> None:
         """Send the chunks of those numbers, all the same chunk of their streams."""
@@ -203,7 +206,7 @@ class Load:
 
     def _settle(self, total: int) -> None:
         end = time.monotonic() + PATIENCE_S
-        while self.received < total and time.monotonic() < end:
+        while self.received + self.refused < total and time.monotonic() < end:
             self.receive(100)
 
     def receive(self, wait_ms: int) -> None:
@@ -216,11 +219,16 @@ class Load:
                     break
                 now = time.monotonic_ns()
                 if frame[0] != wire.Results.TYPE:
-                    reply = wire.decode_reply(frame)
-                    if isinstance(reply, wire.Error):
-                        raise RuntimeError(reply.message)
-                    continue
-                self._results(*_read(frame), now)
+                    self._heed(wire.decode_reply(frame))
+                else:
+                    self._results(*_read(frame), now)
+
+    def _heed(self, reply: wire.Reply) -> None:
+        """Count a chunk that is refused because too many wait, or is behind such a one; any other error ends all."""
+        if isinstance(reply, wire.Error):
+            if reply.code not in ("over_credit", "sequence_gap"):
+                raise RuntimeError(reply.message)
+            self.refused += 1
 
     def _results(self, index: npt.NDArray[np.int64], seq: npt.NDArray[np.int64], now: int) -> None:
         """Streams ``index`` have answered their inputs up to ``seq``."""
