@@ -120,19 +120,22 @@ told["models"] = {model["name"]: [model["direction"], model["unit"]] for model i
 send(PING, token=b"hello")
 told["pong"] = expect(PONG)["token"].decode()
 
-for model in ("audio", "audio-bi"):
-    stream = Stream(model, sample_rate=16000)
+for name, options in {
+    "audio": {}, "audio-bi": {}, "audio-bi in blocks": {"block_ms": 100, "lookahead_ms": 50.0}
+}.items():  # fmt: skip
+    stream = Stream(name.split()[0], sample_rate=16000, **options)
     for piece in pieces(samples, 3210):
         stream.push(piece)
     stream.input(FLUSH)
     last = stream.until(stream.seq, final=True)
-    told[model] = {
+    told[name] = {
+        "before the end": last["first"] > 0,
         "events": stream.events, "processed": last["processed"], "utterances": stream.utterances,
         "times": [last["waiting_ms"] >= 0, last["computing_ms"] > 0, last["buffered_ms"] > 0],
         "delay": [stream.opened["model"].get("delay_frames"), stream.opened["model"].get("delay_ms")],
     }  # fmt: skip
     send(CLOSE, stream=stream.id)
-    told[model]["closed"] = expect(CLOSED)["reason"]
+    told[name]["closed"] = expect(CLOSED)["reason"]
 
 # A snapshot in the middle goes on under another id.
 half = len(samples) // 4 * 2
@@ -184,6 +187,8 @@ send(OPEN, stream=os.urandom(16), model="nobody")
 wrong["model"] = refusal()
 send(OPEN, stream=os.urandom(16), model="audio", snapshot=b"junk")
 wrong["snapshot"] = refusal()
+send(OPEN, stream=os.urandom(16), model="audio", block_ms=100)
+wrong["wait"] = refusal()
 stream.input(FLUSH)
 told["after"] = stream.until(stream.seq, final=True)["final"]
 told["clean"] = not [name for name in sys.modules if name.startswith("ostinato")]

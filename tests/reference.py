@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,42 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 def run(specification: Specification, weights: Weights, frames: npt.ArrayLike) -> Doubles:
     """Outputs [T, output_size] of a whole utterance: ``frames`` [T, frame_size], or token ids [T]."""
+
+    def whole(layer: Recurrent, name: str, x: Doubles) -> Doubles:
+        return _recurrent(layer, weights, name, x)[0]
+
+    return _layers(specification, weights, frames, whole)
+
+
+def run_blocks(
+    specification: Specification, weights: Weights, frames: npt.ArrayLike, block: int, lookahead: int
+) -> Doubles:
+    """`run` with bounded wait: ``block`` frames at a time, each with up to ``lookahead`` frames of right context.
+
+    Forward states are carried from block to block, backward ones start from zeros at the end of the context."""
+    x = np.asarray(frames)
+    carried: dict[str, tuple[Doubles, Doubles]] = {}
+    outputs = []
+    for start in range(0, len(x), block):
+        keep = min(block, len(x) - start)
+
+        def part(layer: Recurrent, name: str, x: Doubles, keep: int = keep) -> Doubles:
+            if name.endswith("backward"):
+                return _recurrent(layer, weights, name, x)[0]
+            h, c = _recurrent(layer, weights, name, x, *carried.get(name, ()))
+            carried[name] = h[keep - 1], c[keep - 1]
+            return h
+
+        outputs.append(_layers(specification, weights, x[start : start + block + lookahead], part)[:keep])
+    return np.concatenate(outputs) if outputs else run(specification, weights, x)
+
+
+def _layers(
+    specification: Specification,
+    weights: Weights,
+    frames: npt.ArrayLike,
+    recurrent: Callable[[Recurrent, str, Doubles], Doubles],
+) -> Doubles:
     x = np.asarray(frames, np.float64)
     if isinstance(specification.front_end, Tokens):
         x = x.reshape(len(x))
@@ -43,9 +79,7 @@ def run(specification: Specification, weights: Weights, frames: npt.ArrayLike) -
             e = np.exp(x - x.max(axis=1, keepdims=True))
             x = e / e.sum(axis=1, keepdims=True)
         else:
-            x = np.concatenate(
-                [_recurrent(layer, weights, f"{name}.{direction}", x) for direction in directions(layer)], axis=1
-            )
+            x = np.concatenate([recurrent(layer, f"{name}.{way}", x) for way in directions(layer)], axis=1)
     return x
 
 
@@ -96,12 +130,19 @@ def _double(weights: Weights, name: str) -> Doubles:
     return np.asarray(weights[name], np.float64)
 
 
-def _recurrent(layer: Recurrent, weights: Weights, name: str, x: Doubles) -> Doubles:
-    """One direction over all frames [T, input], from zero state: [T, hidden]."""
+def _recurrent(
+    layer: Recurrent,
+    weights: Weights,
+    name: str,
+    x: Doubles,
+    h: Doubles | None = None,
+    c: Doubles | None = None,
+) -> tuple[Doubles, Doubles]:
+    """One direction over all frames [T, input], from zeros unless told otherwise: h and c after each, [T, hidden]."""
     W, R, Wb, Rb = (_double(weights, f"{name}.{part}") for part in ("W", "R", "Wb", "Rb"))
     backward = name.endswith("backward")
-    h, c = np.zeros(layer.hidden), np.zeros(layer.hidden)
-    out = np.zeros((len(x), layer.hidden))
+    h, c = (np.zeros(layer.hidden) if state is None else state for state in (h, c))
+    out, cells = np.zeros((2, len(x), layer.hidden))
     for t in reversed(range(len(x))) if backward else range(len(x)):
         a = W @ x[t] + Wb
         if isinstance(layer, Rnn):
@@ -121,5 +162,5 @@ def _recurrent(layer: Recurrent, weights: Weights, name: str, x: Doubles) -> Dou
             c = f * c + i * np.tanh(ac)
             o = sigmoid(ao + po * c)
             h = o * np.tanh(c)
-        out[t] = h
-    return out
+        out[t], cells[t] = h, c
+    return out, cells

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from engine_models import SPECIFICATIONS
+from random_models import network
 
-from ostinato.cli.files import bundled_recording, read_audio, transcript_beside
+from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcribed, transcript_beside
 from ostinato.errors import ConnectionLostError, UnknownModelError
+from ostinato.pipeline.score import edit_distance
 from ostinato.server import spawn_server
+from ostinato.streaming import Model, load
 from ostinato_bench.compare import measure
+from ostinato_bench.tradeoff import Spoken, errors_by_delay
 from ostinato_client import Client
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -28,20 +34,81 @@ def test_the_bundled_pair_on_the_bundled_recording(ostinato: Run, tmp_path: Path
     found = json.loads(figures.read_text())
     length = 1e3 * found["audio"]["seconds"]
     assert found["audio"]["transcript"] == transcript_beside(bundled_recording())
-    uni, bi = found["models"]
+    uni, blocks, bi = found["models"]
     assert (uni["name"], uni["direction"], uni["delay_ms"]) == ("digits-uni", "unidirectional", 0)
+    assert (blocks["name"], blocks["direction"], blocks["delay_ms"]) == ("digits-bi", "bidirectional", 390)
+    assert (blocks["block_ms"], blocks["lookahead_ms"], uni["block_ms"], bi["lookahead_ms"]) == (120, 300, None, None)
     assert (bi["name"], bi["direction"], bi["delay_ms"]) == ("digits-bi", "bidirectional", None)
-    # What the comparison is about: one answers while the other still waits for the end.
-    assert uni["first_result_ms"] < length < bi["first_result_ms"]
-    assert uni["latency_ms"]["p50"] < bi["latency_ms"]["p50"]
-    for one in (uni, bi):
+    # What the comparison is about: two answer, one later than the other, while the third still waits for the end.
+    assert uni["first_result_ms"] < blocks["first_result_ms"] < length < bi["first_result_ms"]
+    assert uni["latency_ms"]["p50"] < blocks["latency_ms"]["p50"] < bi["latency_ms"]["p50"]
+    for one in (uni, blocks, bi):
         assert one["error_rate"] <= 0.3 and one["text"]
         assert 0 < one["real_time_factor"] < 1 and one["state_bytes"] > 0 and one["final_ms"] > 0
         assert one["latency_ms"]["p50"] <= one["latency_ms"]["p90"] <= one["latency_ms"]["p99"]
-    assert [(row["name"], row["seconds"]) for row in found["by_length"]] == [
-        (name, seconds) for name in ("digits-uni", "digits-bi") for seconds in (1, 2, 5, 10, 30)
+    assert [(row["name"], row["block_ms"], row["seconds"]) for row in found["by_length"]] == [
+        (*way, seconds)
+        for way in (("digits-uni", None), ("digits-bi", 120), ("digits-bi", None))
+        for seconds in (1, 2, 5, 10, 30)
     ]
+    first, *curve, last = found["error_by_delay"]
+    assert (first["name"], first["delay_ms"], last["name"], last["delay_ms"]) == ("digits-uni", 0, "digits-bi", None)
+    delays = [row["delay_ms"] for row in curve]
+    assert delays == sorted(delays) and 390 in delays and {row["block_ms"] for row in curve} == {120}
+    assert {row["symbols"] for row in found["error_by_delay"]} == {12}
+    # It pays to look ahead, up to what the whole utterance gives.
+    assert curve[0]["error_rate"] > curve[-1]["error_rate"] and last["error_rate"] <= first["error_rate"]
     assert found["machine"]["cores"] and found["machine"]["processor"]
+
+
+def test_errors_against_delay_are_those_of_streams_with_that_delay() -> None:
+    models = [
+        ("uni", load("digits-uni")),
+        ("bi", load("digits-bi")),
+        ("deaf", Model(network(SPECIFICATIONS["audio"]))),
+    ]
+    recordings = [Spoken(path, text, read_audio) for path, text in transcribed(RECORDINGS)[0].items()]
+    rows = errors_by_delay(models, recordings, 90.0, [240.0, 0.0, 240.0])
+    assert [(row.name, row.delay_ms) for row in rows] == [("uni", 0.0), ("bi", 60.0), ("bi", 300.0), ("bi", None)]
+    for row in rows:
+        errors = 0
+        options = {"block_ms": row.wait.block_ms, "lookahead_ms": row.wait.lookahead_ms} if row.wait else {}
+        for spoken in recordings:
+            samples, rate = read_audio(spoken.path)
+            with dict(models)[row.name].stream(sample_rate=rate, **options) as stream:
+                events = stream.push(samples) + stream.flush()
+            errors += edit_distance(spoken.transcript.split(), [event.text for event in events])
+        assert (row.errors, row.symbols, row.recordings) == (errors, 12, 2)
+        assert row.error_rate == errors / 12
+
+
+def test_waits_and_recordings_are_chosen_on_the_command_line(ostinato: Run, tmp_path: Path) -> None:
+    figures, data = tmp_path / "compare.json", tmp_path / "recordings"
+    data.mkdir()
+    for name in ("two-nine-three-four-zero.wav", "two-nine-three-four-zero.txt"):
+        shutil.copy(RECORDINGS / name, data)
+    wait = ("--block-ms", "300", "--lookahead-ms", "210", "--sweep-ms", "0,600", "--data", data)
+    done = ostinato("compare", "digits-bi", "--json", figures, *wait)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text())
+    assert [(one["block_ms"], one["delay_ms"]) for one in found["models"]] == [(300, 480), (None, None)]
+    assert [row["lookahead_ms"] for row in found["error_by_delay"]] == [0, 210, 600, None]
+    assert {(row["symbols"], row["recordings"]) for row in found["error_by_delay"]} == {(5, 1)}
+    assert "5 words in 1 recording" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--sweep-ms", "0,x"), "--sweep-ms"),
+        (("--sweep-ms", "-5"), "--sweep-ms"),
+        (("--block-ms", "0"), "--block-ms"),
+        (("--connect", "tcp://127.0.0.1:1", "--sweep-ms", "5"), "leave --connect"),
+    ],
+)
+def test_waits_that_make_no_sense_are_wrong_usage(ostinato: Run, options: tuple[str, ...], says: str) -> None:
+    done = ostinato("compare", *options)
+    assert done.returncode == 2 and says in done.stderr
 
 
 def test_what_is_measured_is_what_the_client_gets() -> None:

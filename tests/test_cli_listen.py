@@ -43,6 +43,20 @@ def test_a_file_is_heard_line_by_line(ostinato: Run, model: str) -> None:
     assert "heard" in done.stderr
 
 
+def test_bounded_wait_answers_while_somebody_speaks(ostinato: Run) -> None:
+    wait = ("--block-ms", "200", "--lookahead-ms", "300")
+    done = ostinato("listen", "digits-bi", "--file", bundled_recording(), "--json", "--seconds", "4", *wait)
+    assert done.returncode == 0, done.stderr
+    assert "which answers within" in done.stderr
+    symbols = [event for event in map(json.loads, done.stdout.splitlines()) if event["kind"] == "symbol"]
+    assert len(symbols) > 3
+    assert min(event["latency_ms"] for event in symbols) < 1000, "none waited for the end, or a pause"
+    causal = ostinato("listen", "digits-uni", "--file", bundled_recording(), "--fast", *wait)
+    assert causal.returncode == 1 and "leave them out" in causal.stderr
+    alone = ostinato("listen", "digits-bi", "--file", bundled_recording(), "--fast", "--lookahead-ms", "300")
+    assert alone.returncode == 1 and "give both" in alone.stderr
+
+
 def test_json_lines_carry_kind_time_and_text_and_seconds_ends_early(ostinato: Run) -> None:
     done = ostinato("listen", "digits-uni", "--file", bundled_recording(), "--json", "--seconds", "3")
     assert done.returncode == 0, done.stderr

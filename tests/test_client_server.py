@@ -43,6 +43,31 @@ def test_a_long_push_is_cut_and_the_bits_are_the_same(name: str) -> None:
         assert (results[-1].buffered_ms > 0) == (name == "audio-bi")
 
 
+def test_bounded_wait_answers_in_blocks_with_the_bits_of_a_stream_in_process() -> None:
+    speech, options = sound(3.0, 1), {"block_ms": 200.0, "lookahead_ms": 95}
+    with model("audio-bi").stream(**options) as own:
+        wanted = own.push(speech) + own.flush()
+
+    async def asynchronous(endpoint: str) -> tuple[float | None, list[Event]]:
+        async with AsyncClient(endpoint, timeout=LONG) as client:
+            stream = await client.open("audio-bi", **options)
+            await stream.push(speech)
+            return stream.delay_ms, bits(await stream.flush())
+
+    with Server(models("audio-bi")) as server:
+        with Client(server.endpoint, timeout=LONG) as client, client.open("audio-bi", **options) as stream:
+            assert stream.delay_ms == 290.0 and stream.direction == "bidirectional"
+            stream.push(speech)
+            stream.mark()
+            early = bits(stream.results())
+            assert 250 < len(early) < 300
+            assert early + bits(stream.flush()) == wanted
+            snapshot = stream.snapshot()
+            with client.open("audio-bi", snapshot=snapshot) as resumed:
+                assert resumed.delay_ms == 290.0
+        assert asyncio.run(asynchronous(server.endpoint)) == (290.0, wanted)
+
+
 def test_any_number_of_characters() -> None:
     text = "abcd dcba " * 3000
     with Server(models("text")) as server, Client(server.endpoint, timeout=LONG) as client:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from typing import Any
 
@@ -11,8 +13,9 @@ from random_models import bits
 
 from ostinato import streaming
 from ostinato.engine import Engine, Limits, ticks
-from ostinato.errors import CapacityError, CreditError, OstinatoError, UtteranceTooLongError
+from ostinato.errors import CapacityError, CreditError, InputError, OstinatoError, UtteranceTooLongError
 from ostinato.streaming import UtteranceRun
+from ostinato.streaming.frames import RowStore
 
 
 def test_more_input_than_credit_is_not_taken_and_can_be_sent_again() -> None:
@@ -184,21 +187,110 @@ def test_memory_for_utterances_in_work_is_bounded() -> None:
 
 
 def test_as_many_utterances_are_in_work_as_fit() -> None:
-    row_bytes = 4 * model("frames-bi").network.program.row_size
-    engine = Engine(models("frames-bi"), Limits(slice_ms=0.0001, max_run_bytes=250 * row_bytes))
+    piece = RowStore(model("frames-bi").network.program).bytes_for(100)
+    engine = Engine(models("frames-bi"), Limits(slice_ms=0.0001, max_run_bytes=int(2.5 * piece)))
     for key in range(6):
         engine.open(key, "frames-bi")
         engine.push(key, 1, frames(100, key))
         engine.flush(key, 2)
-    ended: dict[Any, int] = {}
-    tick = 0
+    runs = engine._ticks._runs
+    ended: list[Any] = []
+    in_work: list[int] = []
     while engine.busy:
-        ended |= {result.key: tick for result in engine.tick() if result.final}
-        tick += 1
-    assert list(ended) == list(range(6))
-    for first in (0, 2, 4):  # two fit; they take turns, so they end one after the other
-        assert ended[first + 1] == ended[first] + 1
-        assert first == 0 or ended[first] > ended[first - 1] + 2
+        ended += [result.key for result in engine.tick() if result.final]
+        in_work.append(len(runs._active))
+        assert runs._bytes + runs._early <= 2.5 * piece
+    assert sorted(ended) == list(range(6))
+    assert max(in_work) == 2
+
+
+def test_utterances_are_computed_early_as_far_as_memory_goes() -> None:
+    """The bits are the same for those that come too late for it; all memory is given back, however streams end."""
+    which = model("frames-bi")
+    piece = RowStore(which.network.program).bytes_for(1)
+    engine = Engine(models("frames-bi"), Limits(max_run_bytes=2 * 3 * piece))
+    runs = engine._ticks._runs
+    for key in range(5):
+        engine.open(key, "frames-bi")
+        engine.push(key, 1, frames(100, key))
+    run(engine)
+    held = [engine._sessions[key].stream.early_bytes for key in range(5)]
+    assert sorted(held) == [0, 0, piece, piece, piece] and runs._early == 3 * piece
+    engine.reset(held.index(piece), 2)
+    run(engine)
+    engine.close(len(held) - 1 - held[::-1].index(piece))
+    assert runs._early == piece
+    for key in set(range(5)) & engine._sessions.keys():
+        engine.push(key, engine.expected(key) or 0, frames(50, key))
+        engine.flush(key, engine.expected(key) or 0)
+    found = run(engine)
+    assert runs._early == runs._bytes == 0
+    for key, results in found.items():
+        with which.stream() as stream:
+            if key != held.index(piece):
+                stream.push(frames(100, key))  # type: ignore[arg-type]
+            assert (
+                [e[:6] + e[8:] for e in bits(stream.push(frames(50, key)) + stream.flush())]
+                == [  # type: ignore[arg-type]
+                    e[:6] + e[8:] for e in bits(events(results))
+                ]
+            )
+
+
+def test_what_a_closed_stream_leaves_behind_is_freed_at_once() -> None:
+    """Not when Python next looks for cycles: it may be the memory of many utterances."""
+    engine = Engine(models("frames-bi"), Limits(slice_ms=0.0001))
+    engine.open("s", "frames-bi")
+    engine.push("s", 1, frames(300))
+    engine.flush("s", 2)
+    while not (job := next(iter(engine._ticks._runs._active), None)):
+        engine.tick()
+    engine.tick()
+    run_of = weakref.ref(job.run)
+    del job
+    gc.disable()
+    try:
+        engine.close("s")
+        run(engine)
+        assert run_of() is None
+    finally:
+        gc.enable()
+
+
+def test_blocks_of_a_stream_are_answered_while_its_utterance_goes_on() -> None:
+    engine = Engine(models("frames-bi"))
+    opened = engine.open("s", "frames-bi", block_ms=80.0, lookahead_ms=50.0)
+    assert (opened.delay.frames, opened.delay.ms) == (12, 120.0)
+    answered = []
+    for i in range(60):
+        engine.push("s", i + 1, frames(1, i))
+        (result,) = run(engine)["s"]
+        answered.append(len(result.events))
+        assert (result.frames, result.sequence) == (len(result.events), i + 1)
+    assert [i for i, count in enumerate(answered) if count] == list(range(12, 60, 8))
+    assert set(answered) == {0, 8}
+    engine.flush("s", 61)
+    (result,) = run(engine)["s"]
+    assert result.final and len(result.events) == 60 - sum(answered)
+
+
+def test_a_block_that_would_take_too_long_is_refused() -> None:
+    engine = Engine(models("frames-bi"), Limits(max_block_ms=500.0))
+    with pytest.raises(InputError, match="come to 510 ms, over this server's bound of 500"):
+        engine.open("s", "frames-bi", block_ms=300.0, lookahead_ms=210.0)
+    long = model("frames-bi").stream(block_ms=300.0, lookahead_ms=210.0)
+    with pytest.raises(InputError, match="bound of 500"):
+        engine.open("s", "frames-bi", snapshot=long.snapshot())
+    assert engine.streams == 0 == engine._reserved
+    engine.open("s", "frames-bi", block_ms=300.0, lookahead_ms=200.0)
+
+
+def test_bounded_wait_reserves_a_block_and_not_an_utterance() -> None:
+    engine = Engine(models("frames-bi"))
+    engine.open("whole", "frames-bi")
+    engine.open("blocks", "frames-bi", block_ms=100.0, lookahead_ms=100.0)
+    whole, blocks = (engine._sessions[key].reserved for key in ("whole", "blocks"))
+    assert whole - blocks == 4 * 3 * (6000 - 20)
 
 
 def test_a_fault_of_ours_costs_its_streams_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +329,7 @@ def test_a_fault_in_an_utterance_costs_its_stream_only(monkeypatch: pytest.Monke
     step = UtteranceRun.step
 
     def faulty(self: UtteranceRun, max_rows: int) -> bool:
-        if len(self.frames) == 21:
+        if self.count == 21:
             raise ZeroDivisionError("injected")
         return step(self, max_rows)
 

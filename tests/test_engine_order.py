@@ -31,6 +31,8 @@ from ostinato.streaming import Stream
 
 NAMES = ("frames", "frames-bi", "audio", "audio-bi", "text")
 KINDS = ("push", "push", "push", "flush", "mark", "snapshot", "reset", "error")
+WAITS = st.sampled_from(({}, {"block_ms": 30.0, "lookahead_ms": 20.0}, {"block_ms": 10.0}))
+"""Options of bidirectional streams."""
 MESSAGES = st.tuples(st.sampled_from(KINDS), st.integers(0, 60), st.integers(0, 9))
 
 
@@ -54,18 +56,26 @@ def alone(stream: Stream, kind: str, given_data: Any) -> list[Event]:
 
 @settings(deadline=None, max_examples=60)
 @given(
-    streams=st.lists(st.tuples(st.sampled_from(NAMES), st.lists(MESSAGES, max_size=8)), min_size=1, max_size=8),
+    streams=st.lists(
+        st.tuples(st.sampled_from(NAMES), WAITS, st.lists(MESSAGES, max_size=8)), min_size=1, max_size=8
+    ),
     ticks=st.lists(st.integers(0, 3), max_size=40),
     share=st.sampled_from((1, 5, 32)),
     slice_ms=st.sampled_from((0.01, 1.5)),
+    max_run_bytes=st.sampled_from((1, 1 << 18, 1 << 29)),
 )
 def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
-    streams: list[tuple[str, list[tuple[str, int, int]]]], ticks: list[int], share: int, slice_ms: float
+    streams: list[tuple[str, dict[str, float], list[tuple[str, int, int]]]],
+    ticks: list[int],
+    share: int,
+    slice_ms: float,
+    max_run_bytes: int,
 ) -> None:
     """Streams of several models, their messages mixed with ticks as chance has it."""
-    engine = Engine(models(), Limits(share=share, slice_ms=slice_ms))
-    for key, (name, _) in enumerate(streams):
-        engine.open(key, name)
+    engine = Engine(models(), Limits(share=share, slice_ms=slice_ms, max_run_bytes=max_run_bytes))
+    streams = [(name, wait if name.endswith("-bi") else {}, messages) for name, wait, messages in streams]
+    for key, (name, wait, _) in enumerate(streams):
+        engine.open(key, name, **wait)  # type: ignore[arg-type]
     found: dict[Hashable, list[Result]] = defaultdict(list)
 
     def tick() -> None:
@@ -74,17 +84,18 @@ def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
 
     pauses = iter(ticks)
     for turn in range(8):
-        for key, (name, messages) in enumerate(streams):
+        for key, (name, _, messages) in enumerate(streams):
             if turn < len(messages):
                 send(engine, key, turn + 1, name, *messages[turn])
             for _ in range(next(pauses, 0)):
                 tick()
     for name_of, results in run(engine).items():
         found[name_of] += results
-    for key, (name, messages) in enumerate(streams):
-        check(name, messages, found[key])
+    for key, (name, wait, messages) in enumerate(streams):
+        check(name, wait, messages, found[key])
         engine.close(key)
     assert engine.streams == 0
+    assert not engine._ticks._runs._early and not engine._ticks._runs._bytes, "all memory is given back"
 
 
 def send(engine: Engine, key: int, sequence: int, name: str, kind: str, length: int, seed: int) -> None:
@@ -98,12 +109,12 @@ def send(engine: Engine, key: int, sequence: int, name: str, kind: str, length: 
         assert getattr(engine, kind)(key, sequence) is None
 
 
-def check(name: str, messages: list[tuple[str, int, int]], results: list[Result]) -> None:
+def check(name: str, wait: dict[str, Any], messages: list[tuple[str, int, int]], results: list[Result]) -> None:
     """Each message is answered once, in order, and says what a stream of its own says."""
     assert [result.kind for result in results] == [kind for kind, _, _ in messages]
     assert [result.sequence for result in results] == list(range(1, len(messages) + 1))
     processed = count = 0
-    with model(name).stream() as stream:
+    with model(name).stream(**wait) as stream:
         for result, (kind, length, seed) in zip(results, messages, strict=True):
             given_data = data(name, length, seed)
             processed += len(given_data) if kind == "push" else 0

@@ -65,8 +65,8 @@ infos = st.builds(
 positive = st.floats(1e-3, 1e9)
 opens = st.builds(
     wire.Open, ids, names, st.none() | st.integers(1, 10**6), st.none() | st.sampled_from(wire.DTYPES),
-    st.none() | names, st.none() | positive, st.none() | positive, st.none() | st.binary(max_size=100),
-    st.integers(0, 2), st.integers(3, 9),
+    st.none() | names, st.none() | positive, st.none() | positive, st.none() | positive, st.none() | times,
+    st.none() | st.binary(max_size=100), st.integers(0, 2), st.integers(3, 9),
 )  # fmt: skip
 requests = st.one_of(
     st.builds(wire.ListModels), opens, st.builds(wire.Push, ids, seqs, texts), st.builds(wire.Flush, ids, seqs),

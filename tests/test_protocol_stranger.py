@@ -37,8 +37,8 @@ def plain(event: Event) -> list[Any]:
     return [event.kind, event.frame, event.time_ms, event.text, event.index, event.probability, values]
 
 
-def in_process(name: str) -> list[list[Any]]:
-    with model(name).stream(sample_rate=16000) as stream:
+def in_process(name: str, **options: Any) -> list[list[Any]]:
+    with model(name).stream(sample_rate=16000, **options) as stream:
         return [plain(event) for event in stream.push(SPEECH) + stream.flush()]
 
 
@@ -49,14 +49,21 @@ def test_what_is_served(told: dict[str, Any]) -> None:
     assert (told["pong"], told["token"]) == ("hello", "here")
 
 
-@pytest.mark.parametrize(("name", "delay"), [("audio", [0, 0.0]), ("audio-bi", [None, None])])
+BLOCKS = {"block_ms": 100, "lookahead_ms": 50.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "delay"), [("audio", [0, 0.0]), ("audio-bi", [None, None]), ("audio-bi in blocks", [14, 140.0])]
+)
 def test_the_results_are_the_same_bits(told: dict[str, Any], name: str, delay: list[float | None]) -> None:
     found = told[name]
-    assert found["events"] == in_process(name) != []
+    options = BLOCKS if "blocks" in name else {}
+    assert found["events"] == in_process(name.split()[0], **options) != []
     assert found["processed"] == len(SPEECH)
     assert found["utterances"] == [0]
     assert found["delay"] == delay
     assert found["times"] == [True, True, name == "audio-bi"]
+    assert found["before the end"] == (name != "audio-bi")
     assert found["closed"] == "close"
 
 
@@ -81,11 +88,12 @@ def test_what_is_wrong_is_answered(told: dict[str, Any]) -> None:
         "in use": "stream_in_use",
         "model": "unknown_model",
         "snapshot": "bad_snapshot",
+        "wait": "bad_input",
     }
     assert wrong["gap"]["expected"] == wrong["gap"]["next"]
     assert wrong["dtype"]["seq"] == wrong["gap"]["next"]
     whose = {name for name, one in wrong.items() if one["whose"]}
-    assert whose == {"gap", "dtype", "stream", "in use", "model", "snapshot"}
+    assert whose == {"gap", "dtype", "stream", "in use", "model", "snapshot", "wait"}
     assert told["after"]
 
 

@@ -175,3 +175,39 @@ def test_after_a_flush_nothing_of_the_background_is_remembered() -> None:
         again = stream.push(samples) + stream.flush()
     fresh = listen(which, [samples])
     assert [each[:6] + each[8:] for each in bits(again)] == [each[:6] + each[8:] for each in bits(fresh)]
+
+
+@settings(deadline=None, max_examples=25)
+@given(cuts=st.lists(st.integers(0, 1 << 20), max_size=30), at=st.integers(0, 30))
+def test_bounded_wait_ends_utterances_at_the_same_frames_and_does_not_wait_for_them(cuts: list[int], at: int) -> None:
+    """The utterances are those of a stream that waits for their ends; all of a stretch of speech but its last block
+    is answered before its end is heard, however the input is cut, with a snapshot anywhere."""
+    which, samples = model("bidirectional"), sound()
+    options = {"block_ms": 50.0, "lookahead_ms": 30.0}
+    events = listen(which, [samples], **options)
+    whole = listen(which, [samples])
+    assert [(e.kind, e.frame, e.utterance, e.utterance_ms) for e in events] == [
+        (e.kind, e.frame, e.utterance, e.utterance_ms) for e in whole
+    ]
+    assert bits(ends(events)) == bits(ends(whole))
+    pieces = Case(which.network, samples).pieces(cuts)
+    at %= len(pieces)
+    with which.stream(end_of_speech_ms=SILENCE_MS, **options) as stream:
+        found = [event for piece in pieces[:at] for event in stream.push(piece)]
+        with which.restore(stream.snapshot()) as restored:
+            found += [event for piece in pieces[at:] for event in restored.push(piece)] + restored.flush()
+    assert bits(found) == bits(events)
+
+
+def test_bounded_wait_answers_while_somebody_speaks() -> None:
+    which, samples = model("bidirectional"), sound()
+    latest = 0.0
+    with which.stream(end_of_speech_ms=SILENCE_MS, block_ms=50.0, lookahead_ms=30.0, max_utterance_s=0.5) as stream:
+        for start in range(0, len(samples), 80):
+            for event in stream.push(samples[start : start + 80]):
+                spoken = event.utterance_ms + event.time_ms
+                if event.kind == "output" and event.time_ms > 2 * PREROLL_MS:
+                    latest = max(latest, (start + 80) / RATE * 1000 - spoken)
+        assert stream.utterance == 2, "max_utterance_s cuts nothing: no more than a block is kept"
+        assert stream.delay.ms is not None
+        assert 0 < latest <= stream.delay.ms + 10

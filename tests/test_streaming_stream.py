@@ -349,3 +349,31 @@ def test_models_without_state_or_layers_stream_too(specification: Specification)
     assert bits(events) == bits(whole(model, data)) and len(events) == 9
     if specification.name == "no layers":
         assert b"".join(e.values.tobytes() for e in events if e.values is not None) == data.tobytes()
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_what_needs_no_later_frame_is_computed_while_frames_arrive(depth: int) -> None:
+    """Less is left at the end of the utterance, and the bits are those of a whole utterance."""
+    layers = [Gru(3 if not n else 10, 5, direction="bidirectional") for n in range(depth)]
+    model = Model(network(Specification("early", Frames(3), (*layers, Dense(10, 2)), Outputs())))
+    program = model.network.program
+    # The forward direction and the first layer's projection; further projections, as far as they read it.
+    assert program.early == 2 + 2 * (depth - 1) < len(program.operations)
+    frames = signal(model.network.specification, 700, 0)
+    early, late = model.stream(), model.stream()
+    for start in range(0, 700, 9):
+        early.push(frames[start : start + 9])
+        assert early.ready == 0 and early.waiting == min(start + 9, 700)
+    late.accept(frames)
+    assert late.ready == 700 and late.early_bytes == 0 < early.early_bytes == early.early_bytes_after(9)
+    calls = [0, 0]
+    for which, stream in enumerate((early, late)):
+        stream.end_utterance()
+        assert stream.early_bytes == 0
+        run = stream.next_run()
+        assert run is not None and run.count == 700 and run.needed_bytes == run.held_bytes + which * run.needed_bytes
+        while not run.step(100):
+            calls[which] += 1
+        assert len(run.events) == 700
+        calls.append(hash(repr(bits(run.events))))
+    assert calls[0] < calls[1] and calls[2] == calls[3]

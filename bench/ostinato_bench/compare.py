@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ostinato.pipeline.score import error_rate
-from ostinato_bench.comparison import Comparison, LengthRow, ModelRun, Shown, of_length
+from ostinato_bench.comparison import Comparison, DelayRow, LengthRow, ModelRun, Samples, Shown, Wait, of_length
 from ostinato_bench.machine import describe
 from ostinato_client import Client, Stream
 
@@ -24,8 +23,6 @@ LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 REPEATS = 9
 SHOWN = ("symbol", "label", "class")
 TIMEOUT_S = 30.0
-
-Samples = npt.NDArray[np.float32]
 
 
 def measure(
@@ -36,26 +33,49 @@ def measure(
     transcript: str | None,
     report: Callable[[str], None] = lambda doing: None,
     lengths_s: Sequence[float] = LENGTHS_S,
+    wait: Wait | None = None,
+    error_by_delay: Sequence[DelayRow] = (),
 ) -> Comparison:
     """Everything about ``models`` on a recording, as served at ``endpoint``.
 
-    ``samples`` [n]: mono, in [-1, 1], at ``sample_rate`` Hz. ``report`` is told what is being done. Raises
+    ``samples`` [n]: mono, in [-1, 1], at ``sample_rate`` Hz. ``report`` is told what is being done. With ``wait``,
+    bidirectional models are measured with that bounded wait too; ``error_by_delay`` was found before. Raises
     OstinatoError for what the server refuses, ConnectionLostError if it is not there.
     """
     runs, by_length = [], []
     with Client(endpoint, timeout=TIMEOUT_S) as client:
+        direction = {info.name: info.direction for info in client.models()}
+        ways: list[tuple[str, Wait | None]] = []
         for name in models:
-            report(f"{name}: {len(samples) / sample_rate:.0f} s of speech, in real time")
-            runs.append(_spoken(client, name, samples, sample_rate, transcript))
-        for name in models:
+            if wait and direction.get(name) == "bidirectional":
+                ways.append((name, wait))
+            ways.append((name, None))
+        for name, each in ways:
+            report(f"{_called(name, each)}: {len(samples) / sample_rate:.0f} s of speech, in real time")
+            runs.append(_spoken(client, name, each, samples, sample_rate, transcript))
+        for name, each in ways:
             for seconds in lengths_s:
-                report(f"{name}: utterances of {seconds:g} s")
-                by_length.append(_by_length(client, name, samples, sample_rate, seconds))
-    return Comparison(samples, sample_rate, CHUNK_MS, transcript, tuple(runs), tuple(by_length), describe())
+                report(f"{_called(name, each)}: utterances of {seconds:g} s")
+                by_length.append(_by_length(client, name, each, samples, sample_rate, seconds))
+    return Comparison(
+        samples, sample_rate, CHUNK_MS, transcript, tuple(runs), tuple(by_length), describe(), tuple(error_by_delay)
+    )
 
 
-def _spoken(client: Client, name: str, samples: Samples, sample_rate: int, transcript: str | None) -> ModelRun:
-    with client.open(name, sample_rate=sample_rate) as stream:
+def _called(name: str, wait: Wait | None) -> str:
+    return f"{name}, {wait}" if wait else name
+
+
+def _open(client: Client, name: str, wait: Wait | None, sample_rate: int) -> Stream:
+    if wait is None:
+        return client.open(name, sample_rate=sample_rate)
+    return client.open(name, sample_rate=sample_rate, block_ms=wait.block_ms, lookahead_ms=wait.lookahead_ms)
+
+
+def _spoken(
+    client: Client, name: str, wait: Wait | None, samples: Samples, sample_rate: int, transcript: str | None
+) -> ModelRun:
+    with _open(client, name, wait, sample_rate) as stream:
         _warm(stream, sample_rate)
         start = time.monotonic()
         for end, chunk in _chunks(samples, sample_rate):
@@ -81,15 +101,18 @@ def _spoken(client: Client, name: str, samples: Samples, sample_rate: int, trans
         state_bytes=info.state_bytes,
         error_rate=None if not transcript else error_rate(transcript.split(), words),
         text=info.separator.join(words),
+        wait=wait,
     )
 
 
-def _by_length(client: Client, name: str, samples: Samples, sample_rate: int, seconds: float) -> LengthRow:
+def _by_length(
+    client: Client, name: str, wait: Wait | None, samples: Samples, sample_rate: int, seconds: float
+) -> LengthRow:
     """Median over utterances of this length of the time from sending the last chunk to the final result."""
     utterance = of_length(samples, round(seconds * sample_rate))
     *earlier, (_, last) = _chunks(utterance, sample_rate)
     waits = []
-    with client.open(name, sample_rate=sample_rate) as stream:
+    with _open(client, name, wait, sample_rate) as stream:
         _warm(stream, sample_rate)
         for _ in range(REPEATS):
             for _, chunk in earlier:
@@ -98,7 +121,7 @@ def _by_length(client: Client, name: str, samples: Samples, sample_rate: int, se
             sent = time.monotonic()
             stream.push(last)
             waits.append(1e3 * (stream.flush()[-1].received - sent))
-    return LengthRow(name, seconds, statistics.median(waits), REPEATS)
+    return LengthRow(name, seconds, statistics.median(waits), REPEATS, wait)
 
 
 def _warm(stream: Stream, sample_rate: int) -> None:

@@ -10,6 +10,27 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+Samples = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Bounded wait: a bidirectional model answers ``block_ms`` at a time, each block with so much right context."""
+
+    block_ms: float
+    lookahead_ms: float
+
+    def __str__(self) -> str:
+        return f"{self.block_ms:g} + {self.lookahead_ms:g} ms"
+
+
+def wait_as_dict(wait: Wait | None) -> dict[str, float | None]:
+    """Its entries in JSON; both are null without bounded wait."""
+    return {
+        "block_ms": None if wait is None else wait.block_ms,
+        "lookahead_ms": None if wait is None else wait.lookahead_ms,
+    }
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -32,6 +53,7 @@ class Shown:
 class ModelRun:
     """One model on the recording, paced in real time. Times in ms; None where there was nothing to measure.
 
+    ``wait``: the bounded wait that it was served with, if it was.
     ``delay_ms`` None means the whole utterance. ``final_ms``: from the last sample spoken to the final result.
     ``real_time_factor``: seconds of computing per second of audio. ``error_rate``: errors per spoken symbol.
     """
@@ -45,6 +67,7 @@ class ModelRun:
     state_bytes: int
     error_rate: float | None
     text: str
+    wait: Wait | None = None
 
     @property
     def first_result_ms(self) -> float | None:
@@ -69,6 +92,7 @@ class ModelRun:
             "state_bytes": self.state_bytes,
             "error_rate": None if self.error_rate is None else round(self.error_rate, 4),
             "text": self.text,
+            **wait_as_dict(self.wait),
         }
 
 
@@ -81,6 +105,7 @@ class LengthRow:
     seconds: float
     final_ms: float
     repeats: int
+    wait: Wait | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """One entry of ``by_length`` in the JSON."""
@@ -89,6 +114,38 @@ class LengthRow:
             "seconds": self.seconds,
             "final_ms": _rounded(self.final_ms),
             "repeats": self.repeats,
+            **wait_as_dict(self.wait),
+        }
+
+
+@dataclass(frozen=True)
+class DelayRow:
+    """A model's errors among the ``symbols`` of some transcribed recordings, and its delay (None: the utterance)."""
+
+    name: str
+    direction: Literal["unidirectional", "bidirectional"]
+    wait: Wait | None
+    delay_ms: float | None
+    errors: int
+    symbols: int
+    recordings: int
+
+    @property
+    def error_rate(self) -> float:
+        """Errors per spoken symbol."""
+        return self.errors / max(1, self.symbols)
+
+    def as_dict(self) -> dict[str, Any]:
+        """One entry of ``error_by_delay`` in the JSON."""
+        return {
+            "name": self.name,
+            "direction": self.direction,
+            **wait_as_dict(self.wait),
+            "delay_ms": self.delay_ms,
+            "error_rate": round(self.error_rate, 4),
+            "errors": self.errors,
+            "symbols": self.symbols,
+            "recordings": self.recordings,
         }
 
 
@@ -96,13 +153,14 @@ class LengthRow:
 class Comparison:
     """Everything that a comparison found. ``samples`` float32 [n], mono, of the recording; ``chunk_ms`` as sent."""
 
-    samples: npt.NDArray[np.float32]
+    samples: Samples
     sample_rate: int
     chunk_ms: float
     transcript: str | None
     models: tuple[ModelRun, ...]
     by_length: tuple[LengthRow, ...]
     machine: dict[str, Any]
+    error_by_delay: tuple[DelayRow, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -115,6 +173,7 @@ class Comparison:
             "audio": {"seconds": round(self.seconds, 3), "transcript": self.transcript},
             "models": [run.as_dict() for run in self.models],
             "by_length": [row.as_dict() for row in self.by_length],
+            "error_by_delay": [row.as_dict() for row in self.error_by_delay],
             "machine": self.machine,
         }
 

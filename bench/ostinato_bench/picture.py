@@ -1,4 +1,5 @@
-"""The picture of a comparison: the waveform, when each model showed each symbol, and what length costs."""
+"""The picture of a comparison: the waveform, when each model showed each symbol, what length costs, and what waiting
+buys."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ostinato_bench.comparison import Comparison, ModelRun, Shown, spoken_words
+from ostinato_bench.comparison import Comparison, DelayRow, ModelRun, Shown, spoken_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,13 +43,22 @@ def draw(comparison: Comparison, path: Path) -> None:
     }
     with plt.rc_context(style):
         lanes = [1.3] + [1.55] * len(runs)
-        height = 0.6 + sum(lanes) + 3.0
+        extra = 2.6 if comparison.error_by_delay else 0.0
+        height = 0.6 + sum(lanes) + 3.0 + extra
         figure = plt.figure(figsize=(10, height), dpi=160)
         across = {"left": 0.075, "right": 0.985}
         grid = figure.add_gridspec(
-            len(lanes), 1, height_ratios=lanes, top=1 - 0.6 / height, bottom=3.0 / height, hspace=0.3, **across
+            len(lanes),
+            1,
+            height_ratios=lanes,
+            top=1 - 0.6 / height,
+            bottom=(3.0 + extra) / height,
+            hspace=0.3,
+            **across,
         )
-        below = figure.add_gridspec(1, 2, wspace=0.24, top=2.2 / height, bottom=0.45 / height, **across)
+        below = figure.add_gridspec(
+            1, 2, wspace=0.3, top=(2.2 + extra) / height, bottom=(0.45 + extra) / height, **across
+        )
         figure.suptitle("When was each word shown?", x=0.075, y=1 - 0.1 / height, ha="left", size=15, weight="bold")
         wave = figure.add_subplot(grid[0])
         _wave(wave, comparison)
@@ -56,6 +66,9 @@ def draw(comparison: Comparison, path: Path) -> None:
             _lane(figure.add_subplot(grid[index + 1], sharex=wave), run, comparison, COLOURS[index % len(COLOURS)])
         _latencies(figure.add_subplot(below[0]), comparison)
         _by_length(figure.add_subplot(below[1]), comparison)
+        if extra:
+            last = figure.add_gridspec(1, 1, top=2.1 / height, bottom=0.45 / height, **across)
+            _errors(figure.add_subplot(last[0]), comparison)
         figure.savefig(path)
         plt.close(figure)
 
@@ -102,8 +115,10 @@ def _lane(axes: Axes, run: ModelRun, comparison: Comparison, colour: str) -> Non
     if not run.shown:
         axes.text(comparison.seconds / 2, 0.4, "nothing was recognised", ha="center", color=SOFT, style="italic")
     delay = "waits for the end of the utterance" if run.delay_ms is None else f"delay {run.delay_ms:.0f} ms"
+    if run.wait is not None:
+        delay = f"{run.wait.block_ms:g} ms at a time, {run.wait.lookahead_ms:g} ms ahead: {delay}"
     errors = "" if run.error_rate is None else f", {100 * run.error_rate:.0f} % of the words wrong"
-    axes.set_title(run.name, loc="left", size=10, weight="bold", color=colour, pad=4)
+    axes.set_title(_called(run), loc="left", size=10, weight="bold", color=colour, pad=4)
     axes.set_title(
         f"{run.direction}, {delay}; final {_duration(run.final_ms)} after the end{errors}",
         loc="right", size=8.5, color=SOFT, pad=4,
@@ -130,7 +145,7 @@ def _latencies(axes: Axes, comparison: Comparison) -> None:
             axes.plot([max(median, floor)] * 2, [y - 0.22, y + 0.22], color=colour, linewidth=2)
             axes.text(max(median, floor), y + 0.27, _duration(median), ha="center", va="bottom", color=colour, size=9)
     axes.set(xscale="log", ylim=(-0.6, len(runs) - 0.3), yticks=range(len(runs)))
-    axes.set_yticklabels([run.name for run in reversed(runs)], size=8.5)
+    axes.set_yticklabels([_called(run).replace(" ", "\n", 1) for run in reversed(runs)], size=8.5)
     left, right = axes.get_xlim()
     axes.set_xlim(min(left, 10), max(right, 1000))
     _plain_log(axes.xaxis)
@@ -143,30 +158,87 @@ def _latencies(axes: Axes, comparison: Comparison) -> None:
 def _by_length(axes: Axes, comparison: Comparison) -> None:
     """Computing left to do after the end of speech, against the utterance's length."""
     axes.set(xscale="log", yscale="log")
+    ends: list[tuple[float, float, str, str]] = []
     for index, run in enumerate(comparison.models):
-        rows = [row for row in comparison.by_length if row.name == run.name]
+        rows = [row for row in comparison.by_length if (row.name, row.wait) == (run.name, run.wait)]
         if not rows:
             continue
         colour = COLOURS[index % len(COLOURS)]
         marker = "os^Dvp"[index % 6]
         axes.plot([r.seconds for r in rows], [r.final_ms for r in rows], f"-{marker}", color=colour, markersize=4.5)
-        axes.annotate(
-            f" {run.name}\n {_duration(rows[-1].final_ms)}", (rows[-1].seconds, rows[-1].final_ms),
-            color=colour, size=8.5, va="center", xytext=(3, 0), textcoords="offset points",
-        )  # fmt: skip
+        text = f"{_called(run)} {_duration(rows[-1].final_ms)}"
+        ends.append((max(rows[-1].final_ms, 1e-3), rows[-1].seconds, text, colour))
     lengths = sorted({row.seconds for row in comparison.by_length})
     if lengths:
-        axes.set_xlim(lengths[0] / 1.2, lengths[-1] * 2.6)
+        axes.set_xlim(lengths[0] / 1.2, lengths[-1] * 11)
         axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
         axes.set_xticks([], minor=True)
         bottom, top = axes.get_ylim()
         axes.set_ylim(bottom / 1.7, top * 1.7)
+        line = (top * 1.7 * 1.7 / bottom) ** 0.095  # what a line of text takes of a logarithmic axis
+        free = 0.0
+        for at, seconds, text, colour in sorted(ends):
+            free = max(at, free * line)
+            axes.annotate(
+                f" {text}", (seconds, free), color=colour, size=8.5, va="center", xytext=(3, 0),
+                textcoords="offset points",
+            )  # fmt: skip
     _plain_log(axes.yaxis)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_title("Computing left after the end of speech", loc="left", size=10, weight="bold")
     axes.set_xlabel("length of the utterance, s", size=8.5, labelpad=1)
     axes.set_ylabel("ms", size=8.5, labelpad=1)
+
+
+def _errors(axes: Axes, comparison: Comparison) -> None:
+    """Words wrong against the delay: each bidirectional model's curve over its look-aheads, which ends where it waits
+    for the whole utterance."""
+    rows = comparison.error_by_delay
+    longest = max([row.delay_ms for row in rows if row.delay_ms is not None], default=0.0) or 100.0
+    whole = 1.12 * longest
+    shown = {(run.name, run.wait): COLOURS[index % len(COLOURS)] for index, run in enumerate(comparison.models)}
+    for name, group in groupby(rows, key=lambda row: row.name):
+        points = [(whole if row.delay_ms is None else row.delay_ms, 100 * row.error_rate, row) for row in group]
+        curve = [(x, y) for x, y, row in points if row.wait is not None]
+        if curve:
+            axes.plot(*zip(*curve, strict=True), "-", color=SOFT, linewidth=1.2, zorder=2)
+            (end, last, _) = points[-1]
+            axes.plot([curve[-1][0], end], [curve[-1][1], last], ":", color=SOFT, linewidth=1.2, zorder=2)
+        for x, y, row in points:
+            colour = shown.get((name, row.wait))
+            axes.plot(x, y, "o", color=colour or SOFT, markersize=7 if colour else 3.5, zorder=3, clip_on=False)
+            if colour:
+                _label(axes, x, y, row, colour)
+    axes.set(
+        xlim=(-0.02 * longest, 1.2 * longest), ylim=(0, 1.15 * max(20.0, *(100 * row.error_rate for row in rows)))
+    )
+    axes.axvline((longest + whole) / 2, color=FAINT, linewidth=0.8, linestyle=(0, (3, 3)))
+    ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= longest]
+    axes.set_xticks([*ticks, whole], [*(f"{tick:g}" for tick in ticks), "whole\nutterance"])
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    words, recordings = rows[0].symbols, rows[0].recordings
+    axes.set_title("What waiting buys: words wrong against delay", loc="left", size=10, weight="bold")
+    axes.set_title(
+        f"{words} words in {recordings} recording{'s' if recordings > 1 else ''}; each small dot another look-ahead",
+        loc="right", size=8.5, color=SOFT,
+    )  # fmt: skip
+    axes.set_xlabel("delay, ms", size=8.5, labelpad=-6)
+    axes.set_ylabel("words wrong, %", size=8.5, labelpad=2)
+
+
+def _label(axes: Axes, x: float, y: float, row: DelayRow, colour: str) -> None:
+    text = f"{row.name} in blocks" if row.wait else row.name
+    right = row.delay_ms is None
+    axes.annotate(
+        f"{text}\n{y:.1f} %", (x, y), xytext=(-6 if right else 7, 7), textcoords="offset points", color=colour,
+        size=8.5, weight="bold", ha="right" if right else "left", va="bottom",
+    )  # fmt: skip
+
+
+def _called(run: ModelRun) -> str:
+    return f"{run.name} in blocks" if run.wait else run.name
 
 
 def _plain_log(axis: Any) -> None:

@@ -60,11 +60,15 @@ class AsyncClient:
         decoder: str | None = None,
         end_of_speech_ms: float | None = None,
         max_utterance_s: float | None = None,
+        block_ms: float | None = None,
+        lookahead_ms: float | None = None,
         snapshot: bytes | None = None,
         timeout: float | None = None,
     ) -> AsyncStream:
         """Open a stream of a model, or resume one from a snapshot. See `Client.open`."""
-        opening = request(model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, snapshot)
+        opening = request(
+            model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, block_ms, lookahead_ms, snapshot
+        )
         return AsyncStream(self, await self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))
 
     @property

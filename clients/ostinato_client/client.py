@@ -66,6 +66,8 @@ class Client:
         decoder: str | None = None,
         end_of_speech_ms: float | None = None,
         max_utterance_s: float | None = None,
+        block_ms: float | None = None,
+        lookahead_ms: float | None = None,
         snapshot: bytes | None = None,
         timeout: float | None = None,
     ) -> Stream:
@@ -73,9 +75,13 @@ class Client:
 
         ``sample_rate`` (Hz) of the audio that will come (default: the model's own), its ``dtype`` to have it checked
         now, ``decoder`` another than the model's ("outputs": raw outputs), ``end_of_speech_ms``: the server ends the
-        utterance after so much silence, ``max_utterance_s`` bounds it.
+        utterance after so much silence, ``max_utterance_s`` bounds it. ``block_ms`` and ``lookahead_ms``
+        (bidirectional models) ask for bounded wait: answers in blocks of that length, each once so much right context
+        is there.
         """
-        opening = request(model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, snapshot)
+        opening = request(
+            model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, block_ms, lookahead_ms, snapshot
+        )
         return Stream(self, self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))
 
     @property

@@ -27,17 +27,17 @@ class StreamView:
 
     @property
     def model(self) -> wire.ModelInfo:
-        """Its model, as the server describes it."""
+        """Its model, as the server describes it; the delay is the stream's."""
         return self._core.info.model
 
     @property
     def direction(self) -> wire.Direction:
-        """Whether its model needs whole utterances."""
+        """Whether its model needs later frames too."""
         return self.model.direction
 
     @property
     def delay_ms(self) -> float | None:
-        """How much of the future an output needs; None: the whole utterance."""
+        """How much of the future an output needs at most; None: the whole utterance."""
         return self.model.delay_ms
 
     @property
@@ -73,6 +73,8 @@ def request(
     decoder: str | None,
     end_of_speech_ms: float | None,
     max_utterance_s: float | None,
+    block_ms: float | None,
+    lookahead_ms: float | None,
     snapshot: bytes | None,
 ) -> wire.Open:
     """An OPEN for a new stream id."""
@@ -84,6 +86,8 @@ def request(
         decoder,
         end_of_speech_ms,
         max_utterance_s,
+        block_ms,
+        lookahead_ms,
         snapshot,
     )
 

@@ -11,9 +11,10 @@ import numpy.typing as npt
 Kind = Literal["output", "label", "symbol", "class", "end-of-speech"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """One result of a stream.
+    """One result of a stream. Nothing changes it once it has been handed out; it is not frozen, because making a
+    frozen one takes four times as long, and a second of speech may be a hundred of them.
 
     ``kind`` says which fields matter:
 

@@ -37,6 +37,16 @@ Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file.", dir_okay=False)
 ]
 
+BlockMs = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS", help="Bounded wait: a bidirectional model answers so much at a time, while speech goes on."
+    ),
+]
+LookaheadMs = Annotated[
+    float | None, typer.Option(metavar="MS", help="With --block-ms: how far it looks ahead beyond the block.")
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -108,6 +118,8 @@ def listen(
         float | None, typer.Option(metavar="S", min=0.1, help="Stop after so many seconds of input.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, instead of text.")] = False,
+    block_ms: BlockMs = None,
+    lookahead_ms: LookaheadMs = None,
 ) -> None:
     """Show what a model recognises, as it comes, from the microphone, a file or standard input."""
     from ostinato.cli import listen as command
@@ -124,7 +136,14 @@ def listen(
     if connect and folder:
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
     command.listen(
-        model, command.Wanted(file=file, fast=fast, text=text, device=device), connect, folder, seconds, json
+        model,
+        command.Wanted(file=file, fast=fast, text=text, device=device),
+        connect,
+        folder,
+        seconds,
+        json,
+        block_ms,
+        lookahead_ms,
     )
 
 
@@ -147,13 +166,55 @@ def compare(
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture, a PNG.", dir_okay=False)] = None,
     connect: Connect = None,
     folder: ModelsFolder = None,
+    block_ms: Annotated[
+        float,
+        typer.Option(metavar="MS", min=1.0, help="Bounded wait: bidirectional models answer so much at a time."),
+    ] = 120.0,
+    lookahead_ms: Annotated[
+        float, typer.Option(metavar="MS", min=0.0, help="How far they look ahead beyond each block.")
+    ] = 300.0,
+    sweep_ms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MS,MS,...", help="Look-aheads for errors against delay.", show_default="0 to 900 in nine steps"
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Recordings for errors against delay, with a .txt of the same name beside each.",
+            show_default="those bundled, or FILE",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
 ) -> None:
-    """Compare models on one recording, spoken in real time: what each says, and how long one waits for it."""
-    from ostinato.cli.compare import compare
+    """Compare models on one recording, spoken in real time: what each says, and how long one waits for it.
+
+    Bidirectional models are shown with bounded wait, then whole; what waiting buys is their errors against delay.
+    """
+    from ostinato.cli.compare import Wanted, compare
+    from ostinato_bench.comparison import Wait
 
     if connect and folder:
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
-    compare(models, file, transcript, json, plot, connect, folder)
+    if connect and (data or sweep_ms):
+        raise typer.BadParameter("errors against delay are computed here, not by a server: leave --connect out")
+    wait = Wait(block_ms, lookahead_ms)
+    compare(Wanted(models or (), file, transcript, wait, data, _numbers(sweep_ms)), json, plot, connect, folder)
+
+
+def _numbers(text: str | None) -> list[float] | None:
+    try:
+        numbers = None if text is None else [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [-1.0]
+    if numbers is not None and not all(0 <= number < float("inf") for number in numbers):
+        raise typer.BadParameter(
+            "give milliseconds with commas between them, such as 0,100,300", param_hint="--sweep-ms"
+        )
+    return numbers
 
 
 @app.command()
@@ -167,11 +228,17 @@ def evaluate(
     ],
     folder: ModelsFolder = None,
     json: Json = None,
+    block_ms: BlockMs = None,
+    lookahead_ms: LookaheadMs = None,
 ) -> None:
     """Count a model's errors on transcribed recordings, by folder (one per voice, say) and in all."""
     from ostinato.cli.evaluate import evaluate
+    from ostinato_bench.comparison import Wait
 
-    evaluate(model, data, folder, json)
+    if block_ms is None and lookahead_ms is not None:
+        raise typer.BadParameter("--lookahead-ms needs --block-ms")
+    wait = None if block_ms is None else Wait(block_ms, lookahead_ms or 0.0)
+    evaluate(model, data, folder, json, wait)
 
 
 @app.command()

@@ -28,7 +28,8 @@ RECENT = 200
 class Progress:
     """What is known of the stream so far."""
 
-    bidirectional: bool
+    waits: bool
+    """For the end of the utterance, before it answers."""
     seconds: float = 0.0
     level_db: float = -math.inf
     buffered_s: float = 0.0
@@ -153,7 +154,7 @@ class OnTerminal:
     def progress(self, progress: Progress) -> None:
         """Redraw the line below."""
         status = Text.assemble(meter(progress.level_db), f"  {progress.seconds:6.1f} s")
-        if progress.bidirectional:
+        if progress.waits:
             status.append(f"  buffering {progress.buffered_s:.1f} s until a pause", style="yellow")
         if progress.median_ms is not None:
             status.append(f"  latency {duration(progress.median_ms)}", style="dim")

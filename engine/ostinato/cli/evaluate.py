@@ -4,40 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-import typer
 from rich.markup import escape
 
 from ostinato.cli.console import err, out, table
-from ostinato.cli.files import check_writable, read_audio, transcript_beside, write_json
+from ostinato.cli.files import check_writable, read_audio, transcribed, write_json
 from ostinato.errors import InputError
-from ostinato.model.specification import Ctc, LogMel
 from ostinato.pipeline.score import edit_distance
 from ostinato.streaming import load
-
-if TYPE_CHECKING:
-    from ostinato.streaming import Model
-
-AUDIO = {".wav", ".flac", ".ogg", ".mp3"}
+from ostinato_bench.comparison import Wait, wait_as_dict
+from ostinato_bench.tradeoff import heard, transcribes
 
 
-def evaluate(name: str, data: Path, folder: Path | None, json: Path | None) -> None:
-    """Count substitutions, insertions and deletions of symbols, by the recordings' folders and in all."""
+def evaluate(name: str, data: Path, folder: Path | None, json: Path | None, wait: Wait | None) -> None:
+    """Count substitutions, insertions and deletions of symbols, by the recordings' folders and in all; with bounded
+    ``wait``, if that is given."""
     check_writable(json)
     model = load(name, folders=[] if folder is None else [folder])
-    specification = model.network.specification
-    if not isinstance(specification.front_end, LogMel) or not isinstance(specification.decoder, Ctc):
+    if not transcribes(model):
         raise InputError(
             f"{model.name} does not transcribe audio: evaluate compares what was said with what is heard"
         )
-    paths = [path for path in sorted(data.rglob("*")) if path.suffix.lower() in AUDIO]
-    spoken = {path: text for path in paths if (text := transcript_beside(path)) is not None}
-    if not spoken:
-        raise typer.BadParameter(
-            f"{data} has no recording with a .txt of the same name beside it", param_hint="--data"
-        )
+    spoken, missing = transcribed(data)
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     with err.status("…") as status:
         for done, (path, text) in enumerate(spoken.items(), 1):
@@ -45,7 +33,7 @@ def evaluate(name: str, data: Path, folder: Path | None, json: Path | None) -> N
             count = counts[path.parent.relative_to(data).as_posix()]
             count[0] += 1
             count[1] += len(text.split())
-            count[2] += edit_distance(text.split(), heard(model, path))
+            count[2] += edit_distance(text.split(), heard(model, *read_audio(path), wait))
     everything = [sum(column) for column in zip(*counts.values(), strict=True)]
     listing = table(
         "folder", "recordings", "symbols", "errors", "rate", right=("recordings", "symbols", "errors", "rate")
@@ -55,17 +43,9 @@ def evaluate(name: str, data: Path, folder: Path | None, json: Path | None) -> N
         recordings, symbols, errors, rate = figures.values()
         listing.add_row(escape(heading), str(recordings), str(symbols), str(errors), f"{rate:.1%}")
     out.print(listing)
-    if missing := len(paths) - len(spoken):
+    if missing:
         err.print(f"[dim]{missing} recordings without a .txt beside them were left out[/]")
-    write_json(json, {"model": model.name, "all": _figures(everything), "by_folder": rows})
-
-
-def heard(model: Model, path: Path) -> list[str]:
-    """The symbols that the model hears in a recording."""
-    samples, rate = read_audio(path)
-    with model.stream(sample_rate=rate, max_utterance_s=max(60.0, np.ceil(len(samples) / rate) + 1)) as stream:
-        events = [*stream.push(samples), *stream.flush()]
-    return [event.text for event in events if event.kind == "symbol"]
+    write_json(json, {"model": model.name, **wait_as_dict(wait), "all": _figures(everything), "by_folder": rows})
 
 
 def _figures(count: list[int]) -> dict[str, float]:

@@ -46,6 +46,21 @@ def transcript_beside(recording: Path) -> str | None:
         return None
 
 
+AUDIO = {".wav", ".flac", ".ogg", ".mp3"}
+
+
+def transcribed(folder: Path) -> tuple[dict[Path, str], int]:
+    """The recordings in a folder and those below it that have a .txt of the same name, with what it says; and how
+    many have none. Refuses, as wrong usage, a folder that has no such recording."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO]
+    spoken = {path: text for path in paths if (text := transcript_beside(path)) is not None}
+    if not spoken:
+        raise typer.BadParameter(
+            f"{folder} has no recording with a .txt of the same name beside it", param_hint="--data"
+        )
+    return spoken, len(paths) - len(spoken)
+
+
 def check_writable(path: Path | None) -> None:
     """Refuse, as wrong usage, a file that could not be written, before time is spent on what goes into it."""
     if path is not None and not path.resolve().parent.is_dir():

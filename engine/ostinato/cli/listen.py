@@ -18,7 +18,7 @@ from ostinato.protocol import ModelInfo
 from ostinato_client import Client, FileSource, MicrophoneSource, Result, Source, Stream, TextSource, microphones
 
 END_OF_SPEECH_MS = 600.0
-"""Silence after which a bidirectional model answers."""
+"""Silence that ends a bidirectional model's utterance."""
 REFRESH_S = 0.1
 TIMEOUT_S = 10.0
 
@@ -47,9 +47,18 @@ def show_devices() -> None:
 
 
 def listen(
-    model: str, wanted: Wanted, connect: str | None, folder: Path | None, seconds: float | None, as_json: bool
+    model: str,
+    wanted: Wanted,
+    connect: str | None,
+    folder: Path | None,
+    seconds: float | None,
+    as_json: bool,
+    block_ms: float | None = None,
+    lookahead_ms: float | None = None,
 ) -> None:
     """Send the input to ``model`` and show its results until it ends, ``seconds`` of it are over, or Ctrl-C.
+
+    ``block_ms`` and ``lookahead_ms`` ask for bounded wait.
 
     Raises OstinatoError for what is wrong with model, file, microphone or server.
     """
@@ -62,13 +71,16 @@ def listen(
         if info is None:
             raise UnknownModelError(f"the server at {endpoint} has no model {name!r}")
         with _source(wanted, info) as source:
-            audio, waits = info.unit == "sample", info.direction == "bidirectional"
+            audio = info.unit == "sample"
+            utterances = audio and info.direction == "bidirectional"  # what it was made for
             with client.open(
                 name,
                 sample_rate=source.sample_rate,
-                end_of_speech_ms=END_OF_SPEECH_MS if audio and waits else None,
+                end_of_speech_ms=END_OF_SPEECH_MS if utterances else None,
+                block_ms=block_ms,
+                lookahead_ms=lookahead_ms,
             ) as stream:
-                note(_introduction(source, info, endpoint if connect else None))
+                note(_introduction(source, stream.model, endpoint if connect else None))
                 live = not (wanted.fast or wanted.text)
                 _Listening(stream, source, seconds, live, display(as_json, info.separator, audio)).run()
 
@@ -96,7 +108,11 @@ def _introduction(source: Source, info: ModelInfo, endpoint: str | None) -> str:
         what = f"{source.path}, {source.seconds:.1f} s"
     else:
         what = "standard input"
-    waits = ", which answers after each pause" if info.direction == "bidirectional" else ""
+    waits = (
+        ", which answers after each pause" if info.delay_ms is None
+        else f", which answers within {info.delay_ms:g} ms" if info.delay_ms
+        else ""
+    )  # fmt: skip
     return f"{what}  ->  {info.name}{waits} ({endpoint or 'private server'})"
 
 
@@ -108,7 +124,7 @@ class _Listening:
         self._rate = source.sample_rate
         self._most = None if seconds is None or self._rate is None else int(seconds * self._rate)
         self._deadline = None if seconds is None or self._rate is not None else time.monotonic() + seconds
-        self._progress = Progress(bidirectional=stream.direction == "bidirectional")
+        self._progress = Progress(waits=stream.delay_ms is None)
         self._sent = 0
         self._ended_at = 0  # unit after which the last finished utterance ended
         self._origin = float("inf")  # when the first sample was spoken, as well as it is known

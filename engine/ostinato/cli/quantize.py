@@ -12,15 +12,15 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import err, note, out, size, table
-from ostinato.cli.evaluate import AUDIO, heard
-from ostinato.cli.files import check_writable, read_audio, transcript_beside, write_json
+from ostinato.cli.files import AUDIO, check_writable, read_audio, transcript_beside, write_json
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
 from ostinato.model.quantization import observe, quantize_for, quantized, run
-from ostinato.model.specification import Ctc, LogMel, Tokens
+from ostinato.model.specification import LogMel, Tokens
 from ostinato.pipeline.score import edit_distance
 from ostinato.streaming import Model, load
+from ostinato_bench.tradeoff import heard, transcribes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -135,10 +135,10 @@ def _errors(before: Model, after: Model, paths: list[Path]) -> dict[str, int] | 
     """Both models' errors in how many symbols, if they transcribe and there are transcripts."""
     spoken = {path: text for path in paths if path.suffix.lower() in AUDIO and (text := transcript_beside(path))}
     symbols = sum(len(text.split()) for text in spoken.values())
-    if not isinstance(before.network.specification.decoder, Ctc) or not symbols:
+    if not transcribes(before) or not symbols:
         return None
     return {"symbols": symbols} | {
-        precision: sum(edit_distance(text.split(), heard(model, path)) for path, text in spoken.items())
+        precision: sum(edit_distance(text.split(), heard(model, *read_audio(path))) for path, text in spoken.items())
         for precision, model in (("float32", before), ("int8", after))
     }
 

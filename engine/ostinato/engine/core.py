@@ -17,14 +17,15 @@ from ostinato.errors import (
     CapacityError,
     CreditError,
     InputError,
+    OstinatoError,
     SequenceError,
     SnapshotError,
     StreamInUseError,
     UnknownModelError,
     UnknownStreamError,
 )
-from ostinato.streaming import Model, Stream
-from ostinato.streaming.stream import Options
+from ostinato.streaming import Delay, Model, Stream
+from ostinato.streaming.options import Options
 
 MIN_CREDIT = 16
 """Units that may wait however long each of them lasts."""
@@ -38,6 +39,7 @@ class Opened:
 
     model: Model
     options: Options
+    delay: Delay
     credit: int
     inputs: int
 
@@ -87,6 +89,8 @@ class Engine:
         decoder: str | None = None,
         end_of_speech_ms: float | None = None,
         max_utterance_s: float | None = None,
+        block_ms: float | None = None,
+        lookahead_ms: float | None = None,
         snapshot: bytes | None = None,
     ) -> Opened:
         """Open a stream under ``key``. A ``snapshot`` brings its own options; those given must not contradict them.
@@ -110,6 +114,8 @@ class Engine:
             "sample_rate": sample_rate,
             "decoder": decoder,
             "end_of_speech_ms": end_of_speech_ms,
+            "block_ms": block_ms,
+            "lookahead_ms": lookahead_ms,
         }
         if snapshot is None:
             stream = served.model.stream(**options, max_utterance_s=max_utterance_s or longest)
@@ -117,11 +123,11 @@ class Engine:
             stream = _resume(served.model, snapshot, options | {"max_utterance_s": max_utterance_s}, longest)
         try:
             session = self._session(key, served, stream)
-        except CapacityError:
+        except OstinatoError:
             stream.close()
             raise
         self._sessions[key] = session
-        return Opened(served.model, stream.options, session.credit, self.limits.inputs)
+        return Opened(served.model, stream.options, stream.delay, session.credit, self.limits.inputs)
 
     def _session(self, key: Hashable, served: Served, stream: Stream) -> Session:
         front_end, options = served.model.front_end, stream.options
@@ -129,7 +135,14 @@ class Engine:
         credit = max(MIN_CREDIT, int(self.limits.credit_ms * units_per_ms))
         unit_bytes = 4 * (front_end.frame_size if unit(served.model) == "frame" else 1)
         reserved = credit * unit_bytes + self.limits.inputs * MESSAGE_BYTES
-        if not served.causal:
+        if stream.wait:
+            if (block_ms := stream.wait.frames * front_end.frame_ms) > self.limits.max_block_ms:
+                raise InputError(
+                    f"block_ms and lookahead_ms come to {block_ms:g} ms, over this server's bound of "
+                    f"{self.limits.max_block_ms:g}"
+                )
+            reserved += stream.wait.frames * 4 * front_end.frame_size
+        elif not served.causal:
             reserved += int(options.max_utterance_s * 1000 / front_end.frame_ms) * 4 * front_end.frame_size
         if self._reserved + reserved > self.limits.max_buffer_bytes:
             raise CapacityError(
@@ -160,6 +173,7 @@ class Engine:
         session.closed = True
         session.queue.clear()
         session.stream.close()
+        self._ticks.forget(session)
 
     # --- messages ---------------------------------------------------------------------------------------------------
 

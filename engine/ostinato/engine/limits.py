@@ -17,10 +17,13 @@ class Limits:
     """Messages that may wait in one stream: empty ones and marks use no credit, but memory."""
     max_utterance_s: float = 60.0
     """Longest utterance of a bidirectional stream."""
+    max_block_ms: float = 2000.0
+    """Longest block, its right context included, of a stream with bounded wait: it is computed in one go."""
     max_buffer_bytes: int = 2 << 30
     """What all streams together may come to hold of input and utterances; each open reserves its part."""
     max_run_bytes: int = 512 << 20
-    """Memory of the finished utterances that are computed in turn; further ones wait in line."""
+    """Memory of the finished utterances that are computed in turn; further ones wait in line. At most half of it goes
+    to utterances that are computed early, while their frames arrive; further ones are computed when they end."""
     share: int = 32
     """Frames that one stream gets computed in one tick; the rest of a longer message comes in later ticks."""
     tick_ms: float = 8.0

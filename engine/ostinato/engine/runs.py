@@ -10,17 +10,20 @@ from ostinato.engine.limits import Limits
 from ostinato.engine.session import Session
 from ostinato.streaming import UtteranceRun
 
-ROWS = 32
-"""Frames of one operation between two looks at the clock: enough to use the processor well, well below a slice."""
+FEWEST_ROWS, MOST_ROWS = 4, 256
+"""Frames of one pass between two looks at the clock."""
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """An utterance that is computed for a session."""
+    """An utterance that is computed for a session: ``rows`` frames at a time, which adapt to how long they take. Its
+    memory is ``held`` bytes while it is in line, ``size`` once it is in work."""
 
     session: Session
     run: UtteranceRun
+    held: int
     size: int
+    rows: int = 32
     started_ns: int = 0
     computing_ns: int = 0
 
@@ -33,14 +36,36 @@ class Runs:
         self._active: deque[Job] = deque()
         self._line: deque[Job] = deque()
         self._bytes = 0
+        self._early = 0  # of open utterances that are computed early, and of those in line
 
     def __len__(self) -> int:
         return len(self._active) + len(self._line)
 
     def add(self, session: Session, run: UtteranceRun) -> None:
         """Take an utterance on."""
-        size = 4 * len(run.frames) * session.served.model.network.program.row_size
-        self._line.append(Job(session, run, size))
+        job = Job(session, run, run.held_bytes, run.needed_bytes)
+        self._early += job.held
+        self.held(session)
+        self._line.append(job)
+
+    def claim(self, session: Session, frames: int) -> bool:
+        """Whether there is memory to compute ``frames`` more of a bidirectional stream's utterance early, which is
+        then its own; with bounded wait there always is."""
+        if session.stream.wait:
+            return True
+        wanted = session.stream.early_bytes_after(frames)
+        more = wanted - session.early_bytes
+        if more > 0 and self._early + more > self._limits.max_run_bytes // 2:
+            return False
+        self._early += more
+        session.early_bytes = wanted
+        return True
+
+    def held(self, session: Session) -> None:
+        """Take note of the memory that a stream's utterance takes now."""
+        bytes_ = 0 if session.closed else session.stream.early_bytes
+        self._early += bytes_ - session.early_bytes
+        session.early_bytes = bytes_
 
     def slice(self) -> list[tuple[Job, Exception | None]]:
         """Compute for about ``slice_ms``: one utterance, or several if they end meanwhile.
@@ -49,17 +74,24 @@ class Runs:
         """
         ended: list[tuple[Job, Exception | None]] = []
         now = time.monotonic_ns()
-        end = now + int(self._limits.slice_ms * 1e6)
+        slice_ns = int(self._limits.slice_ms * 1e6)
+        end = now + slice_ns
         while now < end and (job := self._first()):
             job.started_ns = job.started_ns or now
             done, error = job.session.closed, None
-            if not done:
+            if done:
+                job.run.drop()
+            else:
                 try:
-                    done = job.run.step(ROWS)
+                    done = job.run.step(job.rows)
                 except Exception as fault:
                     done, error = True, fault
             before, now = now, time.monotonic_ns()
             job.computing_ns += now - before
+            if now - before > slice_ns // 4:  # no look at the clock comes late
+                job.rows = max(FEWEST_ROWS, job.rows // 2)
+            elif now - before < slice_ns // 16:
+                job.rows = min(MOST_ROWS, 2 * job.rows)
             if done:
                 self._active.popleft()
                 self._bytes -= job.size
@@ -69,8 +101,12 @@ class Runs:
         return ended
 
     def _first(self) -> Job | None:
-        while self._line and (not self._active or self._bytes + self._line[0].size <= self._limits.max_run_bytes):
+        while self._line and (not self._active or self._fits(self._line[0])):
             job = self._line.popleft()
+            self._early -= job.held
             self._bytes += job.size
             self._active.append(job)
         return self._active[0] if self._active else None
+
+    def _fits(self, job: Job) -> bool:
+        return self._bytes + self._early - job.held + job.size <= self._limits.max_run_bytes

@@ -29,7 +29,7 @@ class Result:
     stream was opened, ``first`` the number of the first of ``events`` among all since then. ``final``: utterance
     number ``utterance``, which starts at ``utterance_ms`` of the stream's input, has ended. ``frames`` were computed
     for this result. In ms: ``waiting_ms`` from the message's arrival to its computing, ``computing_ms``, and
-    ``buffered_ms``, how long the first input of a bidirectional model's utterance was held.
+    ``buffered_ms``, how long the first input of an utterance was held that was answered at its end.
     """
 
     key: Hashable
@@ -72,6 +72,7 @@ class Session:
     It is ``lined`` while it stands in its model's line, which it leaves while a finished utterance of its own is
     computed. ``units_per_frame`` is how much input makes a frame, ``credit`` how many units may wait, ``reserved`` a
     bound in bytes of what it may come to hold. ``utterance_ns`` is when its utterance's first input arrived, or 0.
+    ``early_bytes`` is what `Runs` knows its utterance to take, which is computed while it goes on.
     """
 
     key: Hashable
@@ -89,6 +90,7 @@ class Session:
     processed: int = 0
     events: int = 0
     utterance_ns: int = 0
+    early_bytes: int = 0
 
     def leave(self, item: Item, *, taken: bool = True) -> None:
         """The item at the head of the queue is done with; its input was ``taken`` unless it was refused."""

@@ -25,6 +25,10 @@ class Ticks:
         self._drop = drop
         self._runs = Runs(limits)
 
+    def forget(self, session: Session) -> None:
+        """A session is closed: its memory is free."""
+        self._runs.held(session)
+
     @property
     def busy(self) -> bool:
         """Whether anything waits."""
@@ -50,7 +54,7 @@ class Ticks:
             session.lined = False
             if (item := self._next(session, results)) is not None:
                 batch.append(session)
-                rows += max(1, self._limits.share if item.accepted else int(item.units / session.units_per_frame))
+                rows += self._rows(session, item)
                 if rows >= room:
                     break
         if not batch:
@@ -66,8 +70,16 @@ class Ticks:
         for session in batch:
             self._settle(session, results)
 
+    def _rows(self, session: Session, item: Item) -> int:
+        """About how many frames the stream's turn will compute."""
+        frames = max(1, self._limits.share if item.accepted else int(item.units / session.units_per_frame))
+        wait = session.stream.wait
+        if wait is None:
+            return frames
+        return wait.frames if session.stream.waiting + frames >= wait.frames else 1
+
     def _compute(self, batch: list[Session], start: int) -> None:
-        """Let each stream of the batch take its first message in, and compute its share if the model is causal."""
+        """Let each stream of the batch take its first message in, and compute its share of what is ready."""
         if fresh := [session for session in batch if not session.queue[0].accepted]:
             errors = accept([session.stream for session in fresh], [session.queue[0].data for session in fresh])
             for session, error in zip(fresh, errors, strict=True):
@@ -77,15 +89,24 @@ class Ticks:
                 item.data, item.error = None, error
                 session.utterance_ns = session.utterance_ns or item.arrived_ns
         before = [session.stream.frames_out for session in batch]
-        if batch[0].served.causal:
-            events = advance([session.stream for session in batch], self._limits.share)
-            for session, each in zip(batch, events, strict=True):
-                session.queue[0].events += each
+        causal = batch[0].served.causal
+        going = batch if causal else [session for session in batch if self._goes_on(session)]
+        events = advance([session.stream for session in going], self._limits.share)
+        for session, each in zip(going, events, strict=True):
+            session.queue[0].events += each
+            if not causal:
+                self._runs.held(session)
         took = time.monotonic_ns() - start
         for session, frames in zip(batch, before, strict=True):
             item = session.queue[0]
             item.frames += session.stream.frames_out - frames
             item.computing_ns += took
+
+    def _goes_on(self, session: Session) -> bool:
+        """Whether a bidirectional stream has something to compute now: nothing before its finished utterances, which
+        are computed in slices."""
+        stream = session.stream
+        return bool(stream.ready) and not stream.ended and self._runs.claim(session, self._limits.share)
 
     def _settle(self, session: Session, results: list[Result]) -> None:
         """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
@@ -94,17 +115,23 @@ class Ticks:
         if item.error is not None:
             session.leave(item, taken=False)
             results.append(session.state("error", item.error))
-        elif causal and stream.waiting:
-            session.served.enter(session)
+        elif not causal and stream.ended:
+            self._run_next(session)
             return
-        elif not causal and (run := stream.next_run()):
-            self._runs.add(session, run)
+        elif stream.waiting if causal else self._goes_on(session):
+            session.served.enter(session)
             return
         else:
             session.leave(item)
             results.append(session.answer(item, "push", stream.utterance, stream.utterance_ms))
         if session.queue:
             self._go_on(session, results)
+
+    def _run_next(self, session: Session) -> None:
+        """Put the stream's oldest finished utterance in line to be computed."""
+        run = session.stream.next_run()
+        assert run is not None
+        self._runs.add(session, run)
 
     def _go_on(self, session: Session, results: list[Result]) -> None:
         if self._next(session, results) is not None:
@@ -129,9 +156,8 @@ class Ticks:
         if item.kind == "flush":
             if not session.served.causal:
                 stream.end_utterance()
-                if run := stream.next_run():
-                    self._runs.add(session, run)
-                    return False
+                self._run_next(session)
+                return False
             item.started_ns = time.monotonic_ns()
             place, frames = (stream.utterance, stream.utterance_ms), stream.frames_out
             item.events = stream.flush()
@@ -148,6 +174,7 @@ class Ticks:
             payload = stream.snapshot()
         elif item.kind == "reset":
             stream.reset()
+            self._runs.held(session)
             session.utterance_ns = 0
         session.leave(item)
         results.append(session.state(item.kind, payload))
@@ -159,20 +186,23 @@ class Ticks:
         if error is not None:
             self._give_up(session, error, results)
             return
-        item, another = session.queue[0], session.stream.next_run()
-        ends = item.kind == "flush" and another is None
+        item, another = session.queue[0], session.stream.ended
+        ends = item.kind == "flush" and not another
         if ends:
             session.leave(item)
-        answered = Item(item.kind, item.sequence, item.arrived_ns, events=run.events, frames=len(run.frames))
+        answered = Item(item.kind, item.sequence, item.arrived_ns, events=run.events, frames=run.count)
         answered.started_ns, answered.computing_ns = job.started_ns, job.computing_ns
         result = session.answer(answered, "flush" if ends else "push", run.utterance, run.utterance_ms)
         result.final = True
-        if session.utterance_ns:
+        if session.utterance_ns and session.stream.wait is None:
             result.buffered_ms = (job.started_ns - session.utterance_ns) / 1e6
         session.utterance_ns = 0 if ends else item.arrived_ns
         results.append(result)
-        if another is not None:
-            self._runs.add(session, another)
+        if another:
+            self._run_next(session)
+            return
+        if not ends and self._goes_on(session):
+            session.served.enter(session)
             return
         if not ends:
             session.leave(item)

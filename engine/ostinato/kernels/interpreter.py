@@ -34,7 +34,8 @@ RNN, GRU_AFTER, GRU_BEFORE, LSTM, DENSE, EMBEDDING, SOFTMAX = range(7)
 
 # Fields of an operation. VECTORS: of gate sums (or dense outputs) per row, with W and BIAS; R, RECURRENT_BIAS and R2
 # as the cell needs them; PARAMETERS: alpha and beta; PEEPHOLES -1: none; TOKENS 1: the input is a token id. W_INT8,
-# R_INT8 1: W, or R and R2, are packed by `integer`.
+# R_INT8 1: W, or R and R2, are packed by `integer`. W -1: the input is a recurrent operation's gate sums, made by
+# dense ones before; BIAS -1: a dense operation goes on with the sums in its output.
 KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, VECTORS = range(8)
 STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, ACTIVATION, PARAMETERS = range(8, 18)
 W_INT8, R_INT8 = range(18, 20)
@@ -89,10 +90,15 @@ def _look_up(
 
 @routine("void(int64, int64, int64, int64, int64, int64)")
 def _project(op: int, call: int, start: int, rows: int, out: int, out_step: int) -> None:
-    """Sums bias + W x of ``rows`` rows from row ``start`` on."""
+    """Sums bias + W x of ``rows`` rows from row ``start`` on, or those that are in the rows already (no W)."""
     table = field(call, TABLE)
     weights = field(call, WEIGHTS)
     step = field(call, ROW_STEP)
+    if field(op, W) < 0:
+        sums = field(call, ROWS) + start * step + 4 * field(op, INPUT)
+        for r in range(rows):
+            cells.copy(sums + r * step, out + r * out_step, field(op, VECTORS))
+        return
     _fill(table, rows, field(call, ROWS) + start * step, step)
     w = weights + 4 * field(op, W)
     bias = weights + 4 * field(op, BIAS)
@@ -104,6 +110,8 @@ def _project(op: int, call: int, start: int, rows: int, out: int, out_step: int)
         integer.product(
             table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, 0, out, out_step, scratch
         )
+    elif field(op, BIAS) < 0:
+        product(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), out, out_step, out, out_step)
     else:
         product(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, 0, out, out_step)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,17 @@ class Region(NamedTuple):
         return slice(self.offset, self.offset + self.size)
 
 
+class Pass(NamedTuple):
+    """Operations ``first`` … ``last`` - 1, which run together: ``backward`` from the last frame to the first, or
+    forward. ``context``: whether frames that are only looked ahead at need them too, because a backward operation
+    reads what they give."""
+
+    first: int
+    last: int
+    backward: bool
+    context: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """Operations over one packed weight buffer; immutable, shared by any number of streams and threads.
@@ -56,7 +68,8 @@ class Program:
     A frame is a row of ``row_size`` float32: ``input`` is where the frame's values (or its token id, as a float) go,
     ``output`` where the last operation's results are. A stream is a state row of ``state_size`` float32, at first
     zeros.
-    ``backward`` says which operations run from the last frame to the first.
+    ``backward`` says which operations run from the last frame to the first; the first ``early`` operations need no
+    later frame, and so can run while frames arrive. ``passes`` are all operations, in order, in as few as can be.
     """
 
     operations: Ints
@@ -66,6 +79,8 @@ class Program:
     input: Region
     output: Region
     backward: tuple[bool, ...] = field(init=False)
+    early: int = field(init=False)
+    passes: tuple[Pass, ...] = field(init=False)
     gate_size: int = field(init=False)
     """Values from one row of gate sums to the next, of the largest operation: what a workspace must hold."""
     byte_size: int = field(init=False)
@@ -82,6 +97,9 @@ class Program:
         set_(self, "operations", operations)
         set_(self, "weights", weights)
         set_(self, "backward", tuple(bool(flag) for flag in operations[:, i.BACKWARD]))
+        early = [*early_operations(operations), False]
+        set_(self, "early", early.index(False))
+        set_(self, "passes", _passes(operations, self.early))
         set_(
             self,
             "gate_size",
@@ -97,6 +115,50 @@ class Program:
     def new_rows(self, count: int) -> Floats:
         """Memory for ``count`` frames: zeros [count, row_size]."""
         return zeros(count, self.row_size)
+
+
+def early_operations(operations: Ints | list[list[int]]) -> list[bool]:
+    """Which operations need no later frame: those that run forward, and read only what such ones give."""
+    late: list[Region] = []
+    flags = []
+    for op in operations:
+        flag = not op[i.BACKWARD] and not any(_overlap(source, region) for source in _sources(op) for region in late)
+        if not flag:
+            late.append(Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE])))
+        flags.append(flag)
+    return flags
+
+
+def _passes(operations: Ints, early: int) -> tuple[Pass, ...]:
+    read: list[Region] = []  # by backward operations further on, at however many removes
+    context = []
+    for op in operations[::-1]:
+        target = Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE]))
+        flag = bool(op[i.BACKWARD]) or any(_overlap(target, region) for region in read)
+        if flag:
+            read += _sources(op)
+        context.append(flag)
+    kinds = zip(
+        (n < early for n in range(len(operations))), map(bool, operations[:, i.BACKWARD]), context[::-1], strict=True
+    )
+    passes, first = [], 0
+    for (_, backward, needed), group in groupby(kinds):
+        last = first + len(list(group))
+        passes.append(Pass(first, last, backward, needed))
+        first = last
+    return tuple(passes)
+
+
+def _sources(op: Any) -> list[Region]:
+    """What an operation reads of a row."""
+    sources = [Region(int(op[i.INPUT]), 1 if op[i.TOKENS] else int(op[i.INPUT_SIZE]))]
+    if op[i.KIND] == i.DENSE and op[i.BIAS] < 0:  # goes on with a sum
+        sources.append(Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE])))
+    return sources
+
+
+def _overlap(one: Region, other: Region) -> bool:
+    return one.offset < other.offset + other.size and other.offset < one.offset + one.size
 
 
 class Workspace:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ostinato.kernels import activations, integer
 from ostinato.kernels import interpreter as i
 from ostinato.kernels.product import pack
-from ostinato.kernels.program import Program, Region, apart, padded
+from ostinato.kernels.program import Program, Region, apart, early_operations, padded
 from ostinato.kernels.simd import LANES
 from ostinato.model.specification import (
     Activation,
@@ -43,6 +43,15 @@ def compile_network(specification: Specification, weights: Weights) -> Program:
 
     Layers read and write regions of one row; a bidirectional layer's directions write theirs side by side.
     """
+    return _built(specification, weights)[0]
+
+
+def matrix_inputs(specification: Specification, weights: Weights) -> dict[str, slice]:
+    """Which values of a row the network's matrices multiply, by name; a recurrent one's are its layer's outputs."""
+    return _built(specification, weights)[1]
+
+
+def _built(specification: Specification, weights: Weights) -> tuple[Program, dict[str, slice]]:
     builder = _Builder()
     front = specification.front_end
     below = inputs = builder.region(front.frame_size)
@@ -62,6 +71,7 @@ def compile_network(specification: Specification, weights: Weights) -> Program:
                 )
         elif isinstance(layer, Dense):
             wide = padded(layer.output)
+            builder.places[f"{name}.W"] = source.slice
             builder.add(
                 i.DENSE, source, out, tokens=tokens, W=builder.matrix(weights, f"{name}.W", _interleaved, 1),
                 bias=builder.values(_widened(weights[f"{name}.b"], wide)), vectors=wide // LANES,
@@ -75,7 +85,7 @@ def compile_network(specification: Specification, weights: Weights) -> Program:
             assert isinstance(layer, Softmax)
             builder.add(i.SOFTMAX, source, out)
         tokens, below = False, out
-    return builder.program(inputs, below)
+    return builder.program(inputs, below), builder.places
 
 
 def _recurrent(
@@ -88,7 +98,12 @@ def _recurrent(
     weights: Weights,
     name: str,
 ) -> None:
-    """One direction of a recurrent layer, whose weights' names begin with ``name``."""
+    """One direction of a recurrent layer, whose weights' names begin with ``name``.
+
+    What it can project while frames arrive although it must run later (it runs backward, or reads layers that do) is
+    an operation of its own, so that less is left when the utterance ends. The sums, and so the bits, are the same;
+    that is why a product in int8, whose sums are rounded once, is not divided.
+    """
     hidden, gates, W, R = layer.hidden, layer.gates, f"{name}.W", f"{name}.R"
     Wb, Rb = _gates(weights[f"{name}.Wb"], gates), _gates(weights[f"{name}.Rb"], gates)
     bias, recurrent_bias, second = [w + r for w, r in zip(Wb, Rb, strict=True)], -1, -1
@@ -113,12 +128,28 @@ def _recurrent(
         kind = i.RNN
         activation = layer.activation
         order = _interleaved
+    builder.places |= {W: source.slice, R: target.slice}
+    vectors = gates * padded(hidden) // LANES
+    start, projection = builder.values(order(bias)), -1
+    whole = f"{W}_scale" in weights
+    early = source.size if tokens else builder.early(source)
+    if early and (backward or early < source.size) and not (whole and early < source.size):
+        sums = builder.region(LANES * vectors)
+        for begin, size in ((0, early), (early, source.size - early)):
+            if size:
+                part = builder.matrix(weights, W, order, gates, columns=slice(begin, begin + size))
+                builder.add(
+                    i.DENSE, Region(source.offset + begin, size), sums, tokens=tokens, vectors=vectors, W=part,
+                    bias=-1 if begin else start, W_int8=whole,
+                )  # fmt: skip
+        source, tokens, start = sums, False, -1
+    else:
+        projection = builder.matrix(weights, W, order, gates)
     builder.add(
-        kind, source, target, backward=backward, tokens=tokens, vectors=gates * padded(hidden) // LANES,
-        state_h=builder.state(hidden), state_c=cell, W=builder.matrix(weights, W, order, gates),
-        bias=builder.values(order(bias)), R=builder.matrix(weights, R, _interleaved, gates, first),
-        recurrent_bias=recurrent_bias, R2=second, peepholes=peepholes, activation=activation,
-        W_int8=f"{W}_scale" in weights, R_int8=f"{R}_scale" in weights,
+        kind, source, target, backward=backward, tokens=tokens, vectors=vectors,
+        state_h=builder.state(hidden), state_c=cell, W=projection, bias=start,
+        R=builder.matrix(weights, R, _interleaved, gates, first), recurrent_bias=recurrent_bias, R2=second,
+        peepholes=peepholes, activation=activation, W_int8=whole and projection >= 0, R_int8=f"{R}_scale" in weights,
     )  # fmt: skip
 
 
@@ -149,6 +180,7 @@ class _Builder:
     def __init__(self) -> None:
         self.operations: list[list[int]] = []
         self.buffers: list[Floats] = []
+        self.places: dict[str, slice] = {}
         self.weight_size = self.row_size = self.state_size = 0
 
     def region(self, size: int) -> Region:
@@ -174,18 +206,25 @@ class _Builder:
 
     def matrix(
         self, weights: Weights, name: str, order: Callable[[Sequence[Array]], Array], gates: int,
-        which: slice = slice(None),
+        which: slice = slice(None), columns: slice = slice(None),
     ) -> int:  # fmt: skip
-        """Place of a matrix [gates * outputs, inputs], or of ``which`` of its gates, in the weight buffer: float32
-        or, if ``weights`` have its scales, int8; its gates put in ``order``, then packed."""
+        """Place of a matrix [gates * outputs, inputs] in the weight buffer: float32 or, if ``weights`` have its
+        scales, int8; its gates put in ``order``, then packed. Only ``which`` of its gates, and the inputs
+        ``columns``."""
 
         def ordered(array: Array) -> Array:
             return order(_gates(array, gates)[which])
 
         if f"{name}_scale" not in weights:
-            return self.values(pack(ordered(weights[name])))
+            return self.values(pack(ordered(weights[name])[:, columns]))
         scales, inputs = ordered(weights[f"{name}_scale"]), float(weights[f"{name}_input_scale"][0])
-        return self.values(integer.pack(ordered(weights[name]), scales, inputs))
+        return self.values(integer.pack(ordered(weights[name])[:, columns], scales, inputs))
+
+    def early(self, source: Region) -> int:
+        """How many values at the start of a region are known as soon as their frame is."""
+        late = [op for op, early in zip(self.operations, early_operations(self.operations), strict=True) if not early]
+        starts = [op[i.OUTPUT] - source.offset for op in late if op[i.OUTPUT] + op[i.OUTPUT_SIZE] > source.offset]
+        return max(0, min([source.size, *starts]))
 
     def add(
         self, kind: int, source: Region, target: Region, *, backward: bool = False, tokens: bool = False,
@@ -208,9 +247,11 @@ class _Builder:
         self.operations.append(record)
 
     def program(self, inputs: Region, output: Region) -> Program:
-        """What was built."""
+        """What was built. Operations that can run while frames arrive come first."""
+        early = early_operations(self.operations)
+        order = sorted(range(len(early)), key=lambda index: not early[index])
         return Program(
-            operations=np.array(self.operations, np.int64).reshape(-1, i.FIELDS),
+            operations=np.array([self.operations[index] for index in order], np.int64).reshape(-1, i.FIELDS),
             weights=np.concatenate(self.buffers) if self.buffers else np.zeros(0, np.float32),
             row_size=LANES * apart(self.row_size // LANES),
             state_size=LANES * apart(self.state_size // LANES),

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError, InputError
-from ostinato.kernels import interpreter
 from ostinato.kernels.program import Program, Workspace, advance
+from ostinato.model.compile import matrix_inputs
 from ostinato.model.integers import input_scale, to_integers
 from ostinato.model.network import Network
 from ostinato.model.specification import (
@@ -22,7 +22,6 @@ from ostinato.model.specification import (
     OneHot,
     Rnn,
     Specification,
-    directions,
     is_int8,
     weight_shapes,
 )
@@ -86,8 +85,8 @@ def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float3
 
     At most `KEPT` of each utterance, drawn at random. Raises InputError if there are no frames.
     """
-    places = list(_places(network.specification, network.program))
-    seen: dict[str, list[Float32]] = {name: [] for name, _ in places}
+    places = matrix_inputs(network.specification, network.weights)
+    seen: dict[str, list[Float32]] = {name: [] for name in places}
     generator = np.random.default_rng(0)
     frames = 0
     for utterance in utterances:
@@ -95,7 +94,7 @@ def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float3
             continue
         frames += len(utterance)
         rows = _rows(network.program, utterance)
-        for name, place in places:
+        for name, place in places.items():
             values = rows[:, place].ravel()
             seen[name].append(values if values.size <= KEPT else generator.choice(values, KEPT))
     if not frames:
@@ -106,26 +105,6 @@ def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float3
 def run(network: Network, frames: Float32) -> Float32:
     """Outputs [T, output_size] of an utterance: ``frames`` [T, frame_size], or token ids [T, 1]."""
     return _rows(network.program, frames)[:, network.program.output.slice].copy()
-
-
-def _places(specification: Specification, program: Program) -> Iterator[tuple[str, slice]]:
-    """Each matrix, and which values of a row are its inputs: a recurrent one's are the layer's own outputs."""
-    operations = iter(program.operations)
-    for number, layer in enumerate(specification.layers):
-        if isinstance(layer, OneHot):
-            continue
-        names = [f"layers.{number}"]
-        if isinstance(layer, Rnn | Gru | Lstm):
-            names = [f"layers.{number}.{direction}" for direction in directions(layer)]
-        for name in names:
-            operation = next(operations)
-            yield f"{name}.W", _slice(operation, interpreter.INPUT)
-            if isinstance(layer, Rnn | Gru | Lstm):
-                yield f"{name}.R", _slice(operation, interpreter.OUTPUT)
-
-
-def _slice(operation: npt.NDArray[np.int64], first: int) -> slice:
-    return slice(int(operation[first]), int(operation[first] + operation[first + 1]))
 
 
 def _rows(program: Program, frames: Float32) -> Float32:

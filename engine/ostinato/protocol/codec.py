@@ -131,6 +131,8 @@ def _open(f: Fields) -> m.Open:
         decoder=f.text("decoder", 64, least=1) if "decoder" in f else None,
         end_of_speech_ms=f.number("end_of_speech_ms", above_zero=True) if "end_of_speech_ms" in f else None,
         max_utterance_s=f.number("max_utterance_s", above_zero=True) if "max_utterance_s" in f else None,
+        block_ms=f.number("block_ms", above_zero=True) if "block_ms" in f else None,
+        lookahead_ms=f.number("lookahead_ms") if "lookahead_ms" in f else None,
         snapshot=f.binary("snapshot", 0, m.MAX_MESSAGE_BYTES) if "snapshot" in f else None,
         part=part,
         parts=parts,

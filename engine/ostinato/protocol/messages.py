@@ -59,6 +59,8 @@ class Open:
     decoder: str | None = None
     end_of_speech_ms: float | None = None
     max_utterance_s: float | None = None
+    block_ms: float | None = None
+    lookahead_ms: float | None = None
     snapshot: bytes | None = None
     part: int = 0
     parts: int = 1
@@ -163,9 +165,9 @@ Input: TypeAlias = Push | Flush | Mark | TakeSnapshot | Reset
 class ModelInfo:
     """A model as the wire describes it.
 
-    ``delay_frames`` and ``delay_ms`` None mean the utterance. ``sample_rate`` (Hz) is there for ``unit`` "sample",
-    ``frame_size`` for "frame". ``decoder`` is the kind of decoder, ``separator`` joins CTC symbols to a text,
-    ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of them).
+    ``delay_frames`` and ``delay_ms`` None mean the utterance; in `Opened` they are the stream's. ``sample_rate`` (Hz)
+    is there for ``unit`` "sample", ``frame_size`` for "frame". ``decoder`` is the kind of decoder, ``separator``
+    joins CTC symbols to a text, ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of them).
     """
 
     name: str

@@ -20,7 +20,7 @@ from ostinato.errors import (
 from ostinato.model.specification import Ctc, Decoder, LogMel, Outputs
 from ostinato.server.peer import Peer
 from ostinato.server.settings import Settings
-from ostinato.streaming import Model
+from ostinato.streaming import Delay, Model
 
 log = logging.getLogger(__name__)
 RETRY_MS = 1000
@@ -118,13 +118,16 @@ class Dialogue:
                 decoder=request.decoder,
                 end_of_speech_ms=request.end_of_speech_ms,
                 max_utterance_s=request.max_utterance_s,
+                block_ms=request.block_ms,
+                lookahead_ms=request.lookahead_ms,
                 snapshot=snapshot,
             )
         except OstinatoError as error:
             self._refuse(peer, error, request.stream)
             return
         peer.streams.add(request.stream)
-        info = describe(request.model, opened.model, Outputs() if opened.options.decoder == "outputs" else None)
+        decoder = Outputs() if opened.options.decoder == "outputs" else None
+        info = describe(request.model, opened.model, decoder, opened.delay)
         reply = wire.Opened(request.stream, info, opened.credit, opened.inputs, self._settings.idle_s)
         try:
             self._send(peer, reply)
@@ -263,10 +266,10 @@ def _on_the_wire(stream: bytes, result: Result) -> wire.Result:
     )  # fmt: skip
 
 
-def describe(name: str, model: Model, decoder: Decoder | None = None) -> wire.ModelInfo:
-    """A model as the wire describes it; ``decoder`` is the stream's, if it has another than the model's."""
+def describe(name: str, model: Model, decoder: Decoder | None = None, delay: Delay | None = None) -> wire.ModelInfo:
+    """A model as the wire describes it; ``decoder`` and ``delay`` are a stream's, if it has others than the model."""
     specification = model.network.specification
-    decoder = decoder or specification.decoder
+    decoder, delay = decoder or specification.decoder, delay or model.delay
     symbols: tuple[str, ...] = getattr(decoder, "symbols", getattr(decoder, "labels", ()))
     front_end = specification.front_end
     return wire.ModelInfo(
@@ -276,8 +279,8 @@ def describe(name: str, model: Model, decoder: Decoder | None = None) -> wire.Mo
         frame_ms=model.front_end.frame_ms,
         state_bytes=model.state_bytes,
         decoder=decoder.kind,
-        delay_frames=model.delay.frames,
-        delay_ms=model.delay.ms,
+        delay_frames=delay.frames,
+        delay_ms=delay.ms,
         sample_rate=front_end.sample_rate if isinstance(front_end, LogMel) else None,
         frame_size=model.front_end.frame_size if unit(model) == "frame" else None,
         separator=decoder.separator[:64] if isinstance(decoder, Ctc) else "",

@@ -6,8 +6,10 @@ events = stream.push(samples)
 events = stream.flush()
 """
 
-from ostinato.streaming.model import Delay, Model, load
-from ostinato.streaming.stream import Stream, accept, advance
+from ostinato.streaming.batch import accept, advance
+from ostinato.streaming.model import Model, load
+from ostinato.streaming.options import BoundedWait, Delay
+from ostinato.streaming.stream import Stream
 from ostinato.streaming.utterance import UtteranceRun
 
-__all__ = ["load", "Model", "Stream", "Delay", "accept", "advance", "UtteranceRun"]
+__all__ = ["load", "Model", "Stream", "Delay", "BoundedWait", "accept", "advance", "UtteranceRun"]

@@ -1,9 +1,11 @@
-"""Frames that wait: what a stream has received and not yet computed."""
+"""Frames that wait, as a stream received them, and rows of an utterance that is being computed."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+from ostinato.kernels.program import Program
 
 Float32 = npt.NDArray[np.float32]
 
@@ -52,8 +54,70 @@ class FrameQueue:
         """Keep nothing alive but the frames that wait: copy those that are views of a larger array."""
         self._parts = [part if part.base is None else part.copy() for part in self._parts]
 
-    def all(self) -> Float32:
-        """All that wait, [count, size]; they stay."""
-        frames = self.take(self.count)
-        self.append(frames)
+    def peek(self, count: int) -> Float32:
+        """The oldest ``count`` frames, or all if there are fewer; they stay."""
+        frames = self.take(count)
+        if len(frames):
+            self._parts.insert(0, frames)
+            self.count += len(frames)
         return frames
+
+
+class RowStore:
+    """Rows of a program, in pieces that never move: it grows without copying what is there."""
+
+    PIECE = 256
+    __slots__ = ("_pieces", "_program", "count")
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._pieces: list[Float32] = []
+        self.count = 0
+        """Rows in use."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self.bytes_for(self.count)
+
+    def bytes_for(self, count: int) -> int:
+        """Memory that ``count`` rows take."""
+        return -(-count // self.PIECE) * self.PIECE * 4 * self._program.row_size
+
+    def append(self, rows: Float32) -> None:
+        """Copy ``rows`` [n, row_size] in."""
+        self._append(rows, slice(self._program.row_size))
+
+    def append_frames(self, frames: Float32) -> None:
+        """New rows whose input regions begin with ``frames`` [n, size]."""
+        self._append(frames, self._inputs(frames.shape[1]))
+
+    def frames(self, size: int) -> Float32:
+        """The input frames of all rows, [count, size]."""
+        parts = [piece[:, self._inputs(size)] for piece in self._pieces]
+        return np.concatenate([np.empty((0, size), np.float32), *parts])[: self.count]
+
+    def head(self, first: int, last: int, most: int) -> Float32:
+        """The first of the rows ``first`` … ``last`` - 1: at most ``most``, as far as they lie together."""
+        piece, at = divmod(first, self.PIECE)
+        return self._pieces[piece][at : at + min(most, last - first)]
+
+    def tail(self, first: int, last: int, most: int) -> Float32:
+        """The last of the rows ``first`` … ``last`` - 1, in their order, likewise."""
+        piece, at = divmod(last - 1, self.PIECE)
+        return self._pieces[piece][max(0, at + 1 - min(most, last - first)) : at + 1]
+
+    def _inputs(self, size: int) -> slice:
+        offset = self._program.input.offset
+        return slice(offset, offset + size)
+
+    def _append(self, values: Float32, where: slice) -> None:
+        first = self.count
+        self.count += len(values)
+        while len(self._pieces) * self.PIECE < self.count:
+            self._pieces.append(self._program.new_rows(self.PIECE))
+        while first < self.count:
+            rows = self.head(first, self.count, self.PIECE)
+            rows[:, where] = values[: len(rows)]
+            values = values[len(rows) :]
+            first += len(rows)

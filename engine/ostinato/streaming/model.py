@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,20 +14,12 @@ from ostinato.model.specification import LogMel, Outputs
 from ostinato.pipeline import decoder as make_decoder
 from ostinato.pipeline import front_end as make_front_end
 from ostinato.pipeline.speech import SpeechEnergy
+from ostinato.streaming.options import Delay, Options, delay
 from ostinato.streaming.packed import Runner
 from ostinato.streaming.pool import StatePool
-from ostinato.streaming.stream import Options, Stream
+from ostinato.streaming.stream import Stream
 
 MAX_STREAMS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """How much of the future an output needs, beyond the front end's own latency: 0 for causal models, None for the
-    whole utterance."""
-
-    frames: int | None
-    ms: float | None
 
 
 class Model:
@@ -52,8 +43,8 @@ class Model:
 
     @property
     def delay(self) -> Delay:
-        """How much of the future an output needs."""
-        return Delay(0, 0.0) if self.direction == "unidirectional" else Delay(None, None)
+        """How much of the future an output needs, unless a stream asks for bounded wait."""
+        return delay(self, None)
 
     @property
     def state_bytes(self) -> int:
@@ -85,6 +76,8 @@ class Model:
         decoder: Literal["outputs"] | None = None,
         end_of_speech_ms: float | None = None,
         max_utterance_s: float = 60.0,
+        block_ms: float | None = None,
+        lookahead_ms: float | None = None,
     ) -> Stream:
         """A new stream.
 
@@ -93,11 +86,18 @@ class Model:
         ``end-of-speech`` event after so much silence; a bidirectional stream ends its utterance there and starts
         the next. A bidirectional stream keeps at most ``max_utterance_s`` of input.
 
+        ``block_ms`` and ``lookahead_ms`` (bidirectional models) ask for bounded wait: the utterance is answered in
+        blocks of that length while it goes on, each once so much right context is there, at some cost in accuracy
+        (see `BoundedWait`). Both are rounded up to whole frames; no ``lookahead_ms`` means none. Such a stream keeps
+        a block and its context, however long the utterance; `Stream.delay` is its delay.
+
         Raises InputError for options that do not fit the model, CapacityError if too many streams are open.
         """
         # As floats, whatever number was given: a snapshot holds them by their type.
-        silence_ms = None if end_of_speech_ms is None else float(end_of_speech_ms)
-        return Stream(self, Options(sample_rate, decoder, silence_ms, float(max_utterance_s)))
+        silence_ms, block, lookahead = (
+            None if ms is None else float(ms) for ms in (end_of_speech_ms, block_ms, lookahead_ms)
+        )
+        return Stream(self, Options(sample_rate, decoder, silence_ms, float(max_utterance_s), block, lookahead))
 
     def restore(self, snapshot: bytes) -> Stream:
         """A new stream that goes on where the snapshot was taken, with the same bits. Raises SnapshotError."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.program import Program, Workspace, advance, advance_slice
+from ostinato.kernels.program import Pass, Program, Region, Workspace, advance_slice
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -31,27 +31,62 @@ class Runner:
         Returns the outputs of the first stream's frames, then of the second's, …: [sum of n, output_size]. The
         frames of all together should be at most MAX_ROWS.
         """
-        size, region, output = frames[0].shape[1], self.program.input, self.program.output
+        return self._packed(states, slots, frames, len(self.program.backward), self.program.output)
+
+    def run_early(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> Float32:
+        """`run` of the operations that need no later frame. Returns whole rows, [sum of n, row_size]."""
+        return self._packed(states, slots, frames, self.program.early, Region(0, self.program.row_size))
+
+    def _packed(
+        self, states: Float32, slots: Sequence[int], frames: Sequence[Float32], last: int, region: Region
+    ) -> Float32:
         slots_sorted, batch_sizes, index = (
             _single(slots[0], len(frames[0])) if len(frames) == 1 else _pack(slots, [len(each) for each in frames])
         )
-        total = int(batch_sizes.sum())
         with self._lock:
-            if len(self._rows) < total:
-                self._rows = self.program.new_rows(total)
-            rows = self._rows[:total]
-            rows[index, region.offset : region.offset + size] = (
-                frames[0] if len(frames) == 1 else np.concatenate(frames)
-            )
-            advance(self.program, states, slots_sorted, batch_sizes, rows, self._workspace)
-            return rows[index, output.offset : output.offset + output.size].copy()
+            rows = self._filled(index, frames[0] if len(frames) == 1 else np.concatenate(frames))
+            advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, self._workspace)
+            return rows[index, region.slice].copy()
 
-    def run_operation(self, operation: int, state: Float32, rows: Float32) -> None:
-        """Run one operation over consecutive frames of one stream: ``state`` [1, state_size], ``rows`` [n,
-        row_size]."""
+    def run_blocks(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32], keep: int) -> Float32:
+        """Advance the streams by a block of ``keep`` frames each, the rest of their ``frames`` being right context.
+
+        All have the same number of frames, [n, size]. Forward directions go through the context from a copy of the
+        state, backward ones start from zeros at its end. Returns the outputs as `run` does, ``keep`` of each stream.
+        """
+        count, length = len(frames), len(frames[0])
+        # Frame t of stream b is row t * count + b.
+        index = np.arange(count * length).reshape(length, count).T.ravel()
+        chosen, all_ = np.array(slots, np.int64), np.arange(count)
+        sizes, border = np.full(length, count), keep * count
+        with self._lock:
+            rows = self._filled(index, np.concatenate(frames))
+            for each in self.program.passes:
+                if not each.backward:
+                    self._slice(each, states, chosen, sizes[:keep], rows[:border])
+                if each.backward:
+                    self._slice(each, states[chosen], all_, sizes, rows)
+                elif each.context and keep < length:
+                    self._slice(each, states[chosen], all_, sizes[keep:], rows[border:])
+            outputs: Float32 = rows[index, self.program.output.slice].reshape(count, length, -1)[:, :keep]
+            return outputs.reshape(count * keep, -1)
+
+    def run_slice(self, each: Pass, state: Float32, rows: Float32) -> None:
+        """Run one pass over consecutive frames of one stream: ``state`` [1, state_size], ``rows`` [n, row_size]."""
         slots, batch_sizes, _ = _single(0, len(rows))
         with self._lock:
-            advance_slice(self.program, operation, operation + 1, state, slots, batch_sizes, rows, self._workspace)
+            self._slice(each, state, slots, batch_sizes, rows)
+
+    def _slice(self, each: Pass, states: Float32, slots: Int64, batch_sizes: Int64, rows: Float32) -> None:
+        advance_slice(self.program, each.first, each.last, states, slots, batch_sizes, rows, self._workspace)
+
+    def _filled(self, index: Int64 | slice, frames: Float32) -> Float32:
+        """Rows whose inputs, at ``index``, are ``frames`` [n, size]."""
+        if len(self._rows) < len(frames):
+            self._rows = self.program.new_rows(len(frames))
+        rows, offset = self._rows[: len(frames)], self.program.input.offset
+        rows[index, offset : offset + frames.shape[1]] = frames
+        return rows
 
 
 def _single(slot: int, count: int) -> tuple[Int64, Int64, slice]:

@@ -3,8 +3,8 @@
     bytes 0-3    "OSTS"
     byte  4      version of this format
     bytes 5-20   BLAKE2b (16 bytes) of what follows
-    then         msgpack [stream, front end, decoder, speech or nil, [finished utterances]], each a map of the
-                 fields of a state (`ostinato.pipeline.state`)
+    then         msgpack [stream, front end, decoder, speech or nil, [[finished utterance, decoder], ...]], each a map
+                 of the fields of a state (`ostinato.pipeline.state`)
 
 A snapshot is tied to its model by the model's digest. The checksum finds damage, not malice: whoever takes
 snapshots from strangers must sign them.
@@ -22,7 +22,7 @@ from ostinato.errors import SnapshotError
 from ostinato.pipeline.state import F32Matrix
 
 MAGIC = b"OSTS"
-VERSION = 1
+VERSION = 2
 _CHECKSUM = 16
 _HEADER = len(MAGIC) + 1 + _CHECKSUM
 
@@ -32,7 +32,9 @@ class StreamRecord:
     """What a stream itself knows.
 
     ``model`` is the network's digest, ``state`` the recurrent state as float32, little-endian (none for bidirectional
-    streams; anything goes, as a model's weights may overflow), ``waiting`` the frames that are not computed yet.
+    streams but those of bounded wait; anything goes, as a model's weights may overflow), ``waiting`` the frames that
+    are not computed yet, or the utterance so far: what was computed early is computed again. ``computed`` frames of
+    the utterance have been answered in blocks.
     """
 
     model: str
@@ -40,6 +42,8 @@ class StreamRecord:
     decoder: str | None
     end_of_speech_ms: float | None
     max_utterance_s: float
+    block_ms: float | None
+    lookahead_ms: float | None
     units_in: int
     frames_in: int
     frames_out: int
@@ -47,6 +51,7 @@ class StreamRecord:
     utterance_units: int
     base_ms: float
     start_frame: int
+    computed: int
     state: bytes | None
     waiting: F32Matrix
 
@@ -62,9 +67,10 @@ class EndRecord:
 
 @dataclass(slots=True)
 class UtteranceRecord:
-    """A finished utterance that is not computed yet."""
+    """A finished utterance, as far as it is not computed yet. ``state`` as in `StreamRecord`."""
 
     frames: F32Matrix
+    state: bytes | None
     utterance: int
     utterance_ms: float
     end: EndRecord | None

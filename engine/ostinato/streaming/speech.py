@@ -60,6 +60,11 @@ class SpeechWatch:
         """The end of speech that was going on."""
         return self._end.flush(self.state.end)
 
+    @property
+    def spoken(self) -> bool:
+        """Whether the utterance has begun to speak: from then on nothing of it is dropped."""
+        return self.state.end.spoken
+
     def drop_before_speech(self, kept: int) -> int:
         """How many of the ``kept`` frames of the utterance so far can be forgotten: those well before any speech.
 

@@ -3,67 +3,36 @@
 from __future__ import annotations
 
 import heapq
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
-from ostinato.errors import (
-    InputError,
-    OstinatoError,
-    SnapshotError,
-    StreamClosedError,
-    StreamError,
-    UtteranceTooLongError,
-)
+from ostinato.errors import InputError, SnapshotError, StreamClosedError, StreamError, UtteranceTooLongError
 from ostinato.events import Event
 from ostinato.pipeline.state import expect, pack, unpack
 from ostinato.streaming import snapshot as snapshots
-from ostinato.streaming.frames import Float32, FrameQueue
-from ostinato.streaming.packed import MAX_ROWS
+from ostinato.streaming.batch import advance
+from ostinato.streaming.frames import Float32, FrameQueue, RowStore
+from ostinato.streaming.options import BoundedWait, Delay, Options, delay
 from ostinato.streaming.speech import SpeechWatch
-from ostinato.streaming.utterance import UtteranceRun, placed
+from ostinato.streaming.utterance import Begun, UtteranceRun, placed
 
 if TYPE_CHECKING:
     from ostinato.streaming.model import Model
-
-MAX_UTTERANCE_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a stream was opened; see `Model.stream`."""
-
-    sample_rate: int | None = None
-    decoder: Literal["outputs"] | None = None
-    end_of_speech_ms: float | None = None
-    max_utterance_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.max_utterance_s <= MAX_UTTERANCE_S:
-            raise InputError(
-                f"max_utterance_s = {self.max_utterance_s} is not above 0 and at most {MAX_UTTERANCE_S:g}"
-            )
-        if self.end_of_speech_ms is not None and not 0 < self.end_of_speech_ms < math.inf:
-            raise InputError(
-                f"end_of_speech_ms = {self.end_of_speech_ms} is not positive: ask for some 600 ms of silence"
-            )
 
 
 class Stream:
     """One sequence in progress through a model; made by `Model.stream` and `Model.restore`.
 
-    `push` answers each frame at once if the model is causal; a bidirectional one answers when the utterance ends
-    (`flush`, or the end of speech if the stream watches for it). Times of events count from the start of their
-    utterance."""
+    `push` answers each frame at once if the model is causal, in blocks with bounded wait; otherwise a bidirectional
+    one answers when the utterance ends (`flush`, or the end of speech if the stream watches for it). Times of events
+    count from the start of their utterance."""
 
     __slots__ = (
-        "__weakref__", "_base_ms", "_decoder", "_decoder_state", "_front", "_queue", "_runs", "_slot", "_speech",
-        "_start_frame", "_utterance_units", "causal", "closed", "frames_in", "frames_out", "model", "options",
-        "units_in", "utterance",
+        "__weakref__", "_base_ms", "_computed", "_decoder", "_decoder_state", "_front", "_queue", "_rows", "_runs",
+        "_slot", "_speech", "_start_frame", "_utterance_units", "causal", "closed", "frames_in", "frames_out",
+        "model", "options", "units_in", "utterance", "wait",
     )  # fmt: skip
 
     def __init__(self, model: Model, options: Options) -> None:
@@ -71,6 +40,8 @@ class Stream:
         self.model = model
         self.options = options
         self.causal = model.direction == "unidirectional"
+        self.wait = BoundedWait.of(model, options)
+        """The blocks of a stream with bounded wait; None for other streams."""
         self.units_in = 0
         """Samples, tokens or frames accepted since the stream was opened."""
         self.frames_in = 0
@@ -82,13 +53,15 @@ class Stream:
         self._base_ms = 0.0
         self._start_frame = 0
         self._utterance_units = 0
+        self._computed = 0  # frames of the utterance that were answered in blocks
         self._decoder: Any = model.decoder_for(options.decoder) if options.decoder else model.decoder
         self._speech = SpeechWatch(model, options.end_of_speech_ms) if options.end_of_speech_ms is not None else None
         self._front: Any = model.front_end.start(options.sample_rate)
         self._decoder_state: Any = self._decoder.start()
         self._queue = FrameQueue(model.front_end.frame_size)
+        self._rows = RowStore(model.network.program)  # the frames before those, as far as computed early
         self._runs: list[UtteranceRun] = []
-        self._slot = model.states.acquire()  # a bidirectional stream takes its place too, and leaves the row alone
+        self._slot = model.states.acquire()
         self.closed = False
 
     # --- what everybody uses ----------------------------------------------------------------------------------------
@@ -131,6 +104,8 @@ class Stream:
             self.options.decoder,
             self.options.end_of_speech_ms,
             self.options.max_utterance_s,
+            self.options.block_ms,
+            self.options.lookahead_ms,
             self.units_in,
             self.frames_in,
             self.frames_out,
@@ -138,11 +113,12 @@ class Stream:
             self._utterance_units,
             self._base_ms,
             self._start_frame,
-            self.model.states.rows[self._slot].astype("<f4").tobytes() if self.causal else None,
-            self._queue.all(),
+            self._computed,
+            None if self._whole else self._state.astype("<f4").tobytes(),
+            np.concatenate([self._rows.frames(self.model.front_end.frame_size), self._queue.peek(self.waiting)]),
         )
         speech = pack(self._speech.state) if self._speech else None
-        runs = [pack(run.record()) for run in self._runs]
+        runs = [run.record() for run in self._runs]
         return snapshots.encode([pack(record), pack(self._front), pack(self._decoder_state), speech, runs])
 
     @staticmethod
@@ -158,7 +134,10 @@ class Stream:
         expect(record.decoder in (None, "outputs"), f"decoder {record.decoder!r} is unknown")
         override = cast(Literal["outputs"] | None, record.decoder)
         try:
-            options = Options(record.sample_rate, override, record.end_of_speech_ms, record.max_utterance_s)
+            options = Options(
+                record.sample_rate, override, record.end_of_speech_ms, record.max_utterance_s, record.block_ms,
+                record.lookahead_ms,
+            )  # fmt: skip
             stream = Stream(model, options)
         except InputError as error:
             raise SnapshotError(f"the snapshot is damaged: {error}") from error
@@ -197,12 +176,45 @@ class Stream:
         """Where the present utterance starts in the stream's input, in ms."""
         return self._base_ms + self._start_frame * cast(float, self.model.front_end.frame_ms)
 
+    @property
+    def delay(self) -> Delay:
+        """How much of the future an output needs at most, as the stream was opened."""
+        return delay(self.model, self.wait)
+
     # --- what an engine uses besides --------------------------------------------------------------------------------
 
     @property
     def waiting(self) -> int:
-        """Frames that were made and are not computed yet: what `advance` will compute, or the utterance so far."""
-        return self._queue.count
+        """Frames that were made and are not answered yet: of a bidirectional stream, the utterance so far."""
+        return self._rows.count + self._queue.count
+
+    @property
+    def ready(self) -> int:
+        """Of these, the frames that `advance` will take up: all of a causal stream, those of complete blocks with
+        bounded wait, else those not computed early yet. None before speech if the stream listens for its end: they
+        may yet be forgotten."""
+        count = self._queue.count
+        if self.causal or not count:
+            return count
+        if self._speech and not self._speech.spoken:
+            return 0
+        if self.wait:
+            return max(0, (count - self.wait.lookahead) // self.wait.block * self.wait.block)
+        return count
+
+    @property
+    def ended(self) -> bool:
+        """Whether a finished utterance waits to be computed, which comes first: see `next_run`."""
+        return bool(self._runs)
+
+    @property
+    def early_bytes(self) -> int:
+        """Memory that was taken to compute a bidirectional stream's utterance early."""
+        return self._rows.nbytes
+
+    def early_bytes_after(self, count: int) -> int:
+        """The same once ``count`` more frames have been computed early."""
+        return self._rows.bytes_for(self._rows.count + min(count, self.ready))
 
     def check(self, data: Any) -> Any:
         """``data`` as the front end takes it. Raises InputError; changes nothing."""
@@ -230,10 +242,20 @@ class Stream:
         if not self._runs:
             return None
         run = self._runs.pop(0)
-        self.frames_out += len(run.frames)
+        self.frames_out += run.count
         return run
 
     # --- inside -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _whole(self) -> bool:
+        """Whether nothing is answered before the end of the utterance."""
+        return not self.causal and self.wait is None
+
+    @property
+    def _state(self) -> Float32:
+        """The recurrent state, [state_size]."""
+        return cast(Float32, self.model.states.rows[self._slot])
 
     def _need_open(self) -> None:
         if self.closed:
@@ -243,13 +265,13 @@ class Stream:
         """The number of units, if the utterance has room for them."""
         self._need_open()
         units = cast(int, self.model.front_end.units(data))
-        if not self.causal and self._speech is None:
+        if self._whole and self._speech is None:
             limit = self.options.max_utterance_s * 1000 * self._units_per_ms
             if self._utterance_units + units > limit:
                 raise UtteranceTooLongError(
                     f"the utterance would be longer than {self.options.max_utterance_s:g} s, and a bidirectional "
-                    "model must keep it all: flush it first, or open the stream with a larger max_utterance_s "
-                    "or with end_of_speech_ms"
+                    "model must keep it all: flush it first, or open the stream with a larger max_utterance_s, "
+                    "with end_of_speech_ms, or with block_ms"
                 )
         return units
 
@@ -264,7 +286,7 @@ class Stream:
         for frame in frames[:, None]:
             self._queue.append(frame)
             ends = self._speech.step(frame)
-            if ends or self._queue.count >= limit:
+            if ends or (self._whole and self.waiting >= limit):
                 self._cut(ends or self._speech.flush())
                 self._speech.next_utterance()
                 self.utterance += 1
@@ -273,21 +295,31 @@ class Stream:
                 self._start_frame += dropped
 
     def _cut(self, ends: list[Event]) -> None:
-        """What was buffered becomes a finished utterance, its events followed by ``ends``; the next one starts
-        here."""
+        """What is left of the utterance becomes a run, its events followed by ``ends``; the next one starts here."""
         frames = self._queue.take(self._queue.count)
-        self._runs.append(UtteranceRun(self.model, self._decoder, frames, self.utterance, self.utterance_ms, ends))
-        self._start_frame += len(frames)
+        begun = Begun.nothing(self.model, self._decoder)
+        begun.state[0], begun.decoder, begun.rows = self._state, self._decoder_state, self._rows
+        run = UtteranceRun(
+            self.model, self._decoder, frames, self.utterance, self.utterance_ms, ends, self.wait, begun
+        )
+        self._runs.append(run)
+        self._start_frame += self._computed + run.count
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """The layers and the decoder are as before the first frame."""
+        self._state[:] = 0
+        self._decoder_state = self._decoder.start()
+        self._rows = RowStore(self.model.network.program)
+        self._computed = 0
 
     def _restart(self) -> None:
         """Everything but the counters as in a fresh stream."""
-        if self.causal:
-            self.model.states.rows[self._slot] = 0
+        self._start_anew()
         self.utterance += 1
         self._base_ms = self.units_in / self._units_per_ms
         self._start_frame = self._utterance_units = 0
         self._front = self.model.front_end.start(self.options.sample_rate)
-        self._decoder_state = self._decoder.start()
         if self._speech:
             self._speech.restart()
 
@@ -297,110 +329,36 @@ class Stream:
 
     def _decoded(self, frames: Float32, events: list[Event]) -> list[Event]:
         """All events of ``frames``, of which the decoder has found ``events``."""
-        if self._speech:
+        if self._speech and self.causal:
             # By frame, so that the order does not depend on how the input was cut.
             events = list(heapq.merge(events, self._speech.step(frames), key=lambda event: event.frame))
         self.frames_out += len(frames)
+        if self.wait:
+            self._computed += len(frames)
         return placed(events, self.utterance, self.utterance_ms) if events else events
 
     def _restore(
         self, record: snapshots.StreamRecord, front: Any, decoder: Any, speech: Any, runs: list[Any]
     ) -> None:
-        counters = ("units_in", "frames_in", "frames_out", "utterance", "utterance_units", "start_frame")
+        counters = ("units_in", "frames_in", "frames_out", "utterance", "utterance_units", "start_frame", "computed")
         expect(min(getattr(record, name) for name in counters) >= 0, "a counter is negative")
         expect(record.utterance_units <= record.units_in, "the utterance is longer than all input")
         self.units_in, self.frames_in, self.frames_out = record.units_in, record.frames_in, record.frames_out
         self.utterance, self._utterance_units = record.utterance, record.utterance_units
-        self._base_ms, self._start_frame = record.base_ms, record.start_frame
+        self._base_ms, self._start_frame, self._computed = record.base_ms, record.start_frame, record.computed
         self._front = self.model.front_end.restore(front)
         self._decoder_state = self._decoder.restore(decoder)
         expect((speech is None) == (self._speech is None), "the speech state does not fit the options")
         if self._speech:
             self._speech.restore(speech)
-        expect((record.state is None) == (not self.causal), "the recurrent state does not fit the model")
+        expect((record.state is None) == self._whole, "the recurrent state does not fit the model")
         if record.state is not None:
-            row = self.model.states.rows[self._slot]
-            expect(len(record.state) == row.nbytes, "the recurrent state is not of the model's size")
-            row[:] = np.frombuffer(record.state, "<f4")
+            expect(len(record.state) == self._state.nbytes, "the recurrent state is not of the model's size")
+            self._state[:] = np.frombuffer(record.state, "<f4")
         expect(
             record.waiting.shape[1] == self.model.front_end.frame_size,
             "the waiting frames are not of the model's size",
         )
         self._queue.append(record.waiting)
         expect(not (runs and self.causal), "a causal stream has no finished utterances")
-        self._runs = [UtteranceRun.restore(self.model, self._decoder, run) for run in runs]
-
-
-def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError | None]:
-    """`Stream.accept` of checked data for many different streams of one model, their front ends in one batch.
-
-    Returns each stream's error, or None; a stream with an error is as if its data had not come.
-    """
-    _one_model(streams)
-    errors: list[OstinatoError | None] = [None] * len(streams)
-    batch: list[tuple[Stream, Any, int]] = []
-    for i, (stream, each) in enumerate(zip(streams, data, strict=True)):
-        try:
-            batch.append((stream, each, stream._admit(each)))
-        except StreamError as error:
-            errors[i] = error
-    if batch:
-        front_end = batch[0][0].model.front_end
-        frames = front_end.step_many([stream._front for stream, _, _ in batch], [each for _, each, _ in batch])
-        for (stream, _, units), made in zip(batch, frames, strict=True):
-            stream._received(units, made)
-            if not stream.causal:
-                stream._queue.own()  # these wait; those of causal streams are computed next, by `advance`
-    return errors
-
-
-def advance(streams: Sequence[Stream], max_frames: int | None = None) -> list[list[Event]]:
-    """Compute what waits in many different streams of one model, together; the events of each.
-
-    At most ``max_frames`` of each causal stream, if given. Finished utterances of bidirectional streams are
-    computed whole; what has not ended stays. Company changes no bit of a stream's results."""
-    _one_model(streams)
-    events: list[list[Event]] = [[] for _ in streams]
-    left = [(max_frames if max_frames is not None else stream.waiting) if stream.causal else 0 for stream in streams]
-    for i, stream in enumerate(streams):
-        while run := stream.next_run():
-            while not run.step():
-                pass
-            events[i] += run.events
-    todo = [(i, stream, left[i]) for i, stream in enumerate(streams) if left[i] and stream.waiting]
-    while todo:
-        batch: list[tuple[int, Stream, Float32]] = []
-        later, room = [], MAX_ROWS
-        for i, stream, most in todo:
-            if count := min(stream._queue.count, most, room):
-                batch.append((i, stream, stream._queue.take(count)))
-                room -= count
-            if stream._queue.count:
-                if most > count:
-                    later.append((i, stream, most - count))
-                else:
-                    stream._queue.own()
-        for (i, _, _), each in zip(batch, _run(batch), strict=True):
-            events[i] += each
-        todo = later
-    return events
-
-
-def _run(batch: Sequence[tuple[int, Stream, Float32]]) -> list[list[Event]]:
-    """Compute and decode these frames of causal streams of one model; the events of each."""
-    model = batch[0][1].model
-    streams = [stream for _, stream, _ in batch]
-    frames = [each for _, _, each in batch]
-    outputs = model.runner.run(model.states.rows, [stream._slot for stream in streams], frames)
-    if all(stream._decoder is model.decoder for stream in streams):
-        states, counts = [stream._decoder_state for stream in streams], [len(each) for each in frames]
-        decoded: list[list[Event]] = model.decoder.step_many(states, outputs, counts)
-    else:  # each has its own part of the outputs, and maybe its own decoder
-        parts = np.split(outputs, np.cumsum([len(each) for each in frames])[:-1])
-        decoded = [s._decoder.step(s._decoder_state, part) for s, part in zip(streams, parts, strict=True)]
-    return [stream._decoded(each, events) for (_, stream, each), events in zip(batch, decoded, strict=True)]
-
-
-def _one_model(streams: Sequence[Stream]) -> None:
-    if len({id(stream.model) for stream in streams}) > 1 or len({id(stream) for stream in streams}) < len(streams):
-        raise ValueError("the streams must be different ones of one model")
+        self._runs = [UtteranceRun.restore(self.model, self._decoder, run, self.wait) for run in runs]

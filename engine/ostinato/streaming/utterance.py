@@ -1,43 +1,66 @@
-"""The computation of a complete utterance, in slices that an engine can put between its ticks."""
+"""The computation of a finished utterance, in slices that an engine can put between its ticks."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from ostinato.events import Event
-from ostinato.pipeline.state import expect, unpack
+from ostinato.kernels.program import Pass
+from ostinato.pipeline.state import expect, pack, unpack
+from ostinato.streaming.frames import Float32, RowStore
+from ostinato.streaming.options import BoundedWait
+from ostinato.streaming.packed import MAX_ROWS
 from ostinato.streaming.snapshot import EndRecord, UtteranceRecord
 
 if TYPE_CHECKING:
     from ostinato.streaming.model import Model
 
 
-class UtteranceRun:
-    """A finished utterance of a bidirectional stream and how far its computation is.
+@dataclass(slots=True)
+class Begun:
+    """What has been computed of an utterance: ``state`` [1, state_size] and ``decoder`` as they are after that, and
+    the ``rows`` of frames whose early operations have run, and whose others have not."""
 
-    Each operation of the program runs over all frames before the next one starts: ascending, or descending for
-    backward operations. The bits do not depend on how `step` divides them."""
+    state: Float32
+    decoder: Any
+    rows: RowStore
+
+    @staticmethod
+    def nothing(model: Model, decoder: Any) -> Begun:
+        """Of an utterance that has not been begun."""
+        program = model.network.program
+        return Begun(program.new_states(1), decoder.start(), RowStore(program))
+
+
+class UtteranceRun:
+    """A finished utterance of a bidirectional stream, as far as it is not computed yet.
+
+    Pass after pass of the program runs over all frames: from the last to the first for backward operations. The bits
+    do not depend on how `step` divides them."""
 
     __slots__ = (
-        "_decoder", "_decoder_state", "_done", "_model", "_phase", "_rows", "_state", "ends", "events", "frames",
-        "utterance", "utterance_ms",
+        "__weakref__", "_computing", "_decoder", "_decoder_state", "_frames", "_max_rows", "_model", "_rows",
+        "_state", "_wait", "count", "ends", "events", "utterance", "utterance_ms",
     )  # fmt: skip
 
     def __init__(
         self,
         model: Model,
         decoder: Any,
-        frames: npt.NDArray[np.float32],
+        frames: Float32,
         utterance: int,
         utterance_ms: float,
         ends: list[Event],
+        wait: BoundedWait | None = None,
+        begun: Begun | None = None,
     ) -> None:
-        self.frames = frames
-        """The utterance, [T, frame_size]."""
+        begun = begun or Begun.nothing(model, decoder)
+        self.count = begun.rows.count + len(frames)
+        """Frames that are left to compute."""
         self.utterance = utterance
         self.utterance_ms = utterance_ms
         self.ends = ends
@@ -46,63 +69,132 @@ class UtteranceRun:
         """What the decoder emitted; complete once `step` has returned True."""
         self._model = model
         self._decoder = decoder
-        self._decoder_state = decoder.start()
-        self._phase = -1  # -1 copies the frames in, then one phase an operation, then decoding, then done
-        self._done = 0
-        self._rows = self._state = np.empty((0, 0), np.float32)
+        self._decoder_state = begun.decoder
+        self._state = begun.state
+        self._rows = begun.rows
+        self._frames = frames  # after those of the rows, [n, frame_size]
+        self._wait = wait
+        self._max_rows = 0
+        self._computing: Iterator[bool] | None = None
 
     def step(self, max_rows: int = 1 << 30) -> bool:
-        """Compute at most ``max_rows`` frames of one operation. True when all is done and ``events`` are complete."""
-        total, program = len(self.frames), self._model.network.program
-        if self._phase > len(program.operations):
-            return True
-        if self._phase == -1 and not self._done:
-            self._rows, self._state = program.new_rows(total), program.new_states(1)
-        count = min(max_rows, total - self._done)
-        first, last = self._done, self._done + count
-        if self._phase == -1:
-            offset = program.input.offset
-            self._rows[first:last, offset : offset + self.frames.shape[1]] = self.frames[first:last]
-        elif self._phase < len(program.operations):
-            if program.backward[self._phase]:
-                first, last = total - last, total - first
-            if count:
-                self._model.runner.run_operation(self._phase, self._state, self._rows[first:last])
-        else:
-            offset, size = program.output.offset, program.output.size
-            self._emit(self._decoder.step(self._decoder_state, self._rows[first:last, offset : offset + size]))
-        self._done += count
-        if self._done == total:
-            self._done = 0
-            self._phase += 1
-            if self._phase > len(program.operations):
-                self._emit(self._decoder.flush(self._decoder_state))
-                self._emit(self.ends)
-                self._rows = self._state = np.empty((0, 0), np.float32)
-        return self._phase > len(program.operations)
+        """Compute at most ``max_rows`` frames of one pass. True when all is done and ``events`` are complete."""
+        self._max_rows = max_rows
+        if self._computing is None:
+            self._computing = self._compute()
+        return next(self._computing, True)
 
-    def record(self) -> UtteranceRecord:
-        """What a snapshot keeps: the utterance, to be computed from its start."""
+    def drop(self) -> None:
+        """Give its memory back: it will not be computed any further."""
+        self._computing = iter(())
+        self._rows = RowStore(self._model.network.program)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that its rows take already."""
+        return self._rows.nbytes
+
+    @property
+    def needed_bytes(self) -> int:
+        """Memory that its rows will take at most."""
+        return self._rows.bytes_for(self.count if self._wait is None else min(self.count, self._wait.frames))
+
+    def record(self) -> list[Any]:
+        """What a snapshot keeps of a run that has not begun: the rest of the utterance, to be computed anew."""
         ends = [EndRecord(event.frame, event.time_ms, event.probability) for event in self.ends]
-        return UtteranceRecord(self.frames, self.utterance, self.utterance_ms, ends[0] if ends else None)
+        frames = np.concatenate([self._rows.frames(self._frames.shape[1]), self._frames])
+        state = self._state.astype("<f4").tobytes() if self._wait else None
+        record = UtteranceRecord(frames, state, self.utterance, self.utterance_ms, ends[0] if ends else None)
+        return [pack(record), pack(self._decoder_state)]
 
     @staticmethod
-    def restore(model: Model, decoder: Any, packed: object) -> UtteranceRun:
+    def restore(model: Model, decoder: Any, packed: object, wait: BoundedWait | None) -> UtteranceRun:
         """The run of a packed record. Raises SnapshotError."""
-        record = unpack(UtteranceRecord, packed, "utterance")
+        expect(isinstance(packed, list) and len(packed) == 2, "an utterance lacks its two parts")
+        raw, decoder_state = cast(list[Any], packed)
+        record = unpack(UtteranceRecord, raw, "utterance")
         expect(
             record.frames.shape[1] == model.front_end.frame_size, "an utterance's frames are not of the model's size"
         )
+        begun = Begun.nothing(model, decoder)
+        begun.decoder = decoder.restore(decoder_state)
+        expect((record.state is None) == (wait is None), "an utterance's recurrent state does not fit the options")
+        if record.state is not None:
+            expect(
+                len(record.state) == begun.state.nbytes, "an utterance's recurrent state is not of the model's size"
+            )
+            begun.state[0] = np.frombuffer(record.state, "<f4")
         end = record.end
         ends = [Event("end-of-speech", end.frame, end.time_ms, probability=end.probability)] if end else []
-        return UtteranceRun(model, decoder, record.frames, record.utterance, record.utterance_ms, ends)
+        return UtteranceRun(model, decoder, record.frames, record.utterance, record.utterance_ms, ends, wait, begun)
+
+    # --- inside: generators that yield False after each slice -------------------------------------------------------
+
+    def _compute(self) -> Iterator[bool]:
+        program = self._model.network.program
+        if self._wait is None:
+            yield from self._catch_up()
+            yield from self._block(self._rows.count, [each for each in program.passes if each.first >= program.early])
+        else:
+            while len(self._frames) >= self._wait.frames:
+                yield from self._next_block(self._wait.block, self._wait.frames)
+            # What is left sees the utterance to its end: one block, the same bits as many.
+            yield from self._next_block(len(self._frames), len(self._frames))
+        self._emit(self._decoder.flush(self._decoder_state))
+        self._emit(self.ends)
+        self._rows = RowStore(program)
+
+    def _catch_up(self) -> Iterator[bool]:
+        """Run the early operations over the frames that they have not seen."""
+        while len(self._frames):
+            frames = self._frames[: min(self._max_rows, MAX_ROWS)]
+            self._frames = self._frames[len(frames) :]
+            self._rows.append(self._model.runner.run_early(self._state, [0], [frames]))
+            yield False
+
+    def _next_block(self, keep: int, length: int) -> Iterator[bool]:
+        """Compute the next ``keep`` frames, with those up to ``length`` as their right context."""
+        self._rows = RowStore(self._model.network.program)
+        self._rows.append_frames(self._frames[:length])
+        yield from self._block(keep, self._model.network.program.passes)
+        self._frames = self._frames[keep:]
+
+    def _block(self, keep: int, passes: Sequence[Pass]) -> Iterator[bool]:
+        """Run ``passes`` over all rows, forward ones over the context from a copy of the state, and decode the first
+        ``keep``."""
+        rows = self._rows
+        for each in passes:
+            if each.backward:  # from zeros: nothing of a backward operation stays in the state
+                yield from self._run(each, self._state.copy(), 0, rows.count)
+            else:
+                yield from self._run(each, self._state, 0, keep)
+                if each.context:
+                    yield from self._run(each, self._state.copy(), keep, rows.count)
+        output, done = self._model.network.program.output, 0
+        while done < keep:
+            piece = rows.head(done, keep, self._max_rows)
+            self._emit(self._decoder.step(self._decoder_state, piece[:, output.slice]))
+            done += len(piece)
+            yield False
+
+    def _run(self, each: Pass, state: Float32, first: int, last: int) -> Iterator[bool]:
+        """Run a pass over rows ``first`` … ``last`` - 1, in its direction."""
+        while first < last:
+            piece = (self._rows.tail if each.backward else self._rows.head)(first, last, self._max_rows)
+            self._model.runner.run_slice(each, state, piece)
+            if each.backward:
+                last -= len(piece)
+            else:
+                first += len(piece)
+            yield False
 
     def _emit(self, events: list[Event]) -> None:
         self.events += placed(events, self.utterance, self.utterance_ms)
 
 
 def placed(events: list[Event], utterance: int, utterance_ms: float) -> list[Event]:
-    """The events, saying which utterance of the stream they belong to and where it starts."""
-    if not utterance and not utterance_ms:
-        return events
-    return [replace(event, utterance=utterance, utterance_ms=utterance_ms) for event in events]
+    """The events, as a decoder has just made them, now saying which utterance of the stream they belong to and where
+    it starts."""
+    for event in events:
+        event.utterance, event.utterance_ms = utterance, utterance_ms
+    return events

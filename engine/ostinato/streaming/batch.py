@@ -1,0 +1,141 @@
+"""Many streams of one model at once: input taken in by one batch of the front end, frames computed as one packed
+batch. Company changes no bit of a stream's results."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ostinato.errors import OstinatoError, StreamError
+from ostinato.events import Event
+from ostinato.streaming.options import BoundedWait
+from ostinato.streaming.packed import MAX_ROWS
+
+if TYPE_CHECKING:
+    from ostinato.streaming.frames import Float32
+    from ostinato.streaming.stream import Stream
+
+
+def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError | None]:
+    """`Stream.accept` of checked data for many different streams of one model, their front ends in one batch.
+
+    Returns each stream's error, or None; a stream with an error is as if its data had not come.
+    """
+    _one_model(streams)
+    errors: list[OstinatoError | None] = [None] * len(streams)
+    batch: list[tuple[Stream, Any, int]] = []
+    for i, (stream, each) in enumerate(zip(streams, data, strict=True)):
+        try:
+            batch.append((stream, each, stream._admit(each)))
+        except StreamError as error:
+            errors[i] = error
+    if batch:
+        front_end = batch[0][0].model.front_end
+        frames = front_end.step_many([stream._front for stream, _, _ in batch], [each for _, each, _ in batch])
+        for (stream, _, units), made in zip(batch, frames, strict=True):
+            stream._received(units, made)
+            if not stream.causal:
+                stream._queue.own()  # these may wait; those of causal streams are computed next, by `advance`
+    return errors
+
+
+def advance(streams: Sequence[Stream], max_frames: int | None = None) -> list[list[Event]]:
+    """Compute what is ready in many different streams of one model, together; the events of each.
+
+    At most ``max_frames`` of each stream, if given, but at least a block with bounded wait. Finished utterances of
+    bidirectional streams are computed whole; of what has not ended, what needs no later frame is computed early."""
+    _one_model(streams)
+    events: list[list[Event]] = [[] for _ in streams]
+    for i, stream in enumerate(streams):
+        while run := stream.next_run():
+            while not run.step():
+                pass
+            events[i] += run.events
+    todo = [(i, stream, ready) for i, stream in enumerate(streams) if (ready := stream.ready)]
+    if max_frames is not None:
+        todo = [(i, stream, min(ready, max_frames)) for i, stream, ready in todo]
+    if streams and streams[0].causal:
+        _advance_frames(todo, events)
+        return events
+    _advance_frames([each for each in todo if each[1].wait is None], events)
+    _advance_blocks([each for each in todo if each[1].wait is not None], events)
+    return events
+
+
+Todo = list[tuple[int, "Stream", int]]
+"""Streams by their place among ``events``, and how many frames of each are to be computed."""
+
+
+def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
+    """Of causal streams: compute and decode so many frames; of whole utterances: compute them early."""
+    while todo:
+        batch: list[tuple[int, Stream, Float32]] = []
+        later: Todo = []
+        room = MAX_ROWS
+        for i, stream, most in todo:
+            if count := min(stream._queue.count, most, room):
+                batch.append((i, stream, stream._queue.take(count)))
+                room -= count
+            if stream._queue.count:
+                if most > count:
+                    later.append((i, stream, most - count))
+                else:
+                    stream._queue.own()
+        streams, frames = [stream for _, stream, _ in batch], [each for _, _, each in batch]
+        model = streams[0].model
+        run = model.runner.run if streams[0].causal else model.runner.run_early
+        outputs = run(model.states.rows, [stream._slot for stream in streams], frames)
+        if streams[0].causal:
+            for (i, _, _), each in zip(batch, _decode(streams, frames, outputs), strict=True):
+                events[i] += each
+        else:
+            for stream, rows in zip(streams, _parts(outputs, frames), strict=True):
+                stream._rows.append(rows)
+        todo = later
+
+
+def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
+    """Of streams with bounded wait: compute and decode so many frames, a block at least, equal blocks together."""
+    while todo:
+        equal: dict[BoundedWait, list[tuple[int, Stream]]] = defaultdict(list)
+        for i, stream, _ in todo:
+            if stream.wait:
+                equal[stream.wait].append((i, stream))
+        for wait, members in equal.items():
+            size = max(1, MAX_ROWS // wait.frames)
+            for first in range(0, len(members), size):
+                streams = [stream for _, stream in members[first : first + size]]
+                frames = [stream._queue.peek(wait.frames) for stream in streams]
+                model = streams[0].model
+                slots = [stream._slot for stream in streams]
+                outputs = model.runner.run_blocks(model.states.rows, slots, frames, wait.block)
+                frames = [stream._queue.take(wait.block) for stream in streams]
+                decoded = _decode(streams, frames, outputs)
+                for (i, _), each in zip(members[first : first + size], decoded, strict=True):
+                    events[i] += each
+        todo = [(i, s, most - s.wait.block) for i, s, most in todo if s.wait and most > s.wait.block]
+
+
+def _decode(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
+    """The events of each stream's frames; ``outputs`` has those of the first stream, then of the second, …."""
+    model = streams[0].model
+    if all(stream._decoder is model.decoder for stream in streams):
+        states, counts = [stream._decoder_state for stream in streams], [len(each) for each in frames]
+        decoded: list[list[Event]] = model.decoder.step_many(states, outputs, counts)
+    else:  # each has its own part of the outputs, and maybe its own decoder
+        parts = _parts(outputs, frames)
+        decoded = [s._decoder.step(s._decoder_state, part) for s, part in zip(streams, parts, strict=True)]
+    return [s._decoded(each, events) for s, each, events in zip(streams, frames, decoded, strict=True)]
+
+
+def _parts(outputs: Float32, frames: Sequence[Float32]) -> list[Float32]:
+    """Each stream's part of the rows of all."""
+    return np.split(outputs, np.cumsum([len(each) for each in frames])[:-1])
+
+
+def _one_model(streams: Sequence[Stream]) -> None:
+    if len({id(stream.model) for stream in streams}) > 1 or len({id(stream) for stream in streams}) < len(streams):
+        raise ValueError("the streams must be different ones of one model")
