@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from test_kernels_cells import random_weights
 
+from ostinato.kernels.program import Pass
 from ostinato.model.compile import compile_network
 from ostinato.model.specification import Dense, Frames, Gru, Lstm, OneHot, Outputs, Softmax, Specification, Tokens
 
@@ -18,7 +19,13 @@ def test_regions_and_states_are_whole_vectors_and_hold_everything() -> None:
     assert program.input.size == 19
     assert program.output.size == 3
     assert program.state_size == 32 + 2 * (16 + 16)
-    assert program.backward == (False, False, True, False, False)
+    # The bidirectional layer's backward direction is projected by an operation of its own, which comes early.
+    assert program.backward == (False, False, False, True, False, False)
+    assert program.early == 3
+    assert program.passes == (
+        Pass(0, 1, False, True), Pass(1, 2, False, False), Pass(2, 3, False, True), Pass(3, 4, True, True),
+        Pass(4, 6, False, False),
+    )  # fmt: skip
     assert program.weights.ctypes.data % 64 == 0
     assert program.new_rows(3).ctypes.data % 64 == program.new_states(3).ctypes.data % 64 == 0
 

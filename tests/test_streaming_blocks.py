@@ -60,11 +60,19 @@ def test_blocks_are_what_the_formulas_say(block: int, lookahead: int) -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(case=cases(("frames",), "bidirectional"), block=BLOCKS, lookahead=LOOKAHEADS)
-def test_blocks_of_all_kinds_of_models_are_what_the_formulas_say(case: Case, block: int, lookahead: int) -> None:
+@given(
+    specification=specifications(("frames",), "bidirectional"),
+    length=st.integers(0, 60),
+    block=BLOCKS,
+    lookahead=LOOKAHEADS,
+)
+def test_blocks_of_all_kinds_of_models_are_what_the_formulas_say(
+    specification: Specification, length: int, block: int, lookahead: int
+) -> None:
+    case = Case(network(specification, length), signal(specification, length, block))
     model = Model(case.network)
     found = values(whole(model, case, decoder="outputs", **wait(model, block, lookahead)))
-    wanted = reference.run_blocks(case.network.specification, case.network.weights, case.signal, block, lookahead)
+    wanted = reference.run_blocks(specification, case.network.weights, case.signal, block, lookahead)
     np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=2e-4, atol=2e-4)
 
 
