@@ -23,7 +23,7 @@ from ostinato import load
 from ostinato import protocol as wire
 from ostinato.errors import AddressError, ConnectionLostError, DrainingError, OstinatoError
 from ostinato.model import write
-from ostinato.server.workers import Board, worker_address
+from ostinato.server.workers import SETTLING_S, Board, worker_address
 from ostinato_client import AsyncClient, Client
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
@@ -106,6 +106,18 @@ def test_streams_spread_and_give_the_same_bits(shared: Shared, path: Path) -> No
         forked = streams[0].fork()
         assert forked.push(data) > 0 and forked.flush()[-1].final
         streams[1].close()
+
+
+def test_streams_that_were_closed_count_no_more(shared: Shared) -> None:
+    with Client(shared.endpoint) as client:
+        first = [client.open(shared.model) for _ in range(20)]
+        time.sleep(2 * SETTLING_S)
+        left = first[0]._core.endpoint
+        for stream in first:
+            if stream._core.endpoint == left:
+                stream.close()
+        again = Counter(client.open(shared.model)._core.endpoint for _ in range(20))
+        assert again[left] > 11, "more than half, to make up for those closed"
 
 
 def test_a_snapshot_in_parts_goes_where_it_is_sent(shared: Shared) -> None:

@@ -11,6 +11,7 @@ BOUND_MS = 50.0
 SEARCH_S = 6.0
 """How long each try speaks."""
 MAX_TRIES = 12
+"""Numbers of streams, each tried once or twice."""
 GROWTH, CLOSE = 1.5, 1.06
 """The factor between tries until one holds and one does not, and how near the two must come."""
 
@@ -19,17 +20,18 @@ def find(measure: Callable[[int], dict[str, Any]], first: int) -> dict[str, Any]
     """Try numbers of streams, from ``first`` on, until the most that holds is known to a few per cent.
 
     ``measure`` gives the figures of a load. A number holds if nothing was lost and both p99, from chunk to result and
-    of the client behind its plan, are below BOUND_MS. Returns {"most" (0: none that was tried), "bound_ms", "rows"}.
+    of the client behind its plan, are below BOUND_MS; one that does not is tried once more, since other work on the
+    machine may have been the reason. Returns {"most" (0: none that was tried), "bound_ms", "seconds", "rows"}.
     """
     rows: list[dict[str, Any]] = []
     most, least_failed = 0, 0
     count = max(1, first)
     for _ in range(MAX_TRIES):
-        found = measure(count)
-        latency, late = found["latency_ms"], found["late_ms"]
-        holds = found["lost"] == 0 and latency["p99"] < BOUND_MS and late["p99"] < BOUND_MS
-        rows.append({"streams": count, "holds": holds, "lost": found["lost"], "latency_ms": latency, "late_ms": late})
-        if holds:
+        row = _try(measure, count)
+        if not row["holds"]:
+            row = min(row, _try(measure, count), key=lambda row: (not row["holds"], float(row["latency_ms"]["p99"])))
+        rows.append(row)
+        if row["holds"]:
             most = max(most, count)
         else:
             least_failed = min(least_failed or count, count)
@@ -47,6 +49,13 @@ def find(measure: Callable[[int], dict[str, Any]], first: int) -> dict[str, Any]
     return {"most": most, "bound_ms": BOUND_MS, "seconds": SEARCH_S, "rows": rows}
 
 
+def _try(measure: Callable[[int], dict[str, Any]], streams: int) -> dict[str, Any]:
+    found = measure(streams)
+    latency, late = found["latency_ms"], found["late_ms"]
+    holds = found["lost"] == 0 and latency["p99"] < BOUND_MS and late["p99"] < BOUND_MS
+    return {"streams": streams, "holds": holds, "lost": found["lost"], "latency_ms": latency, "late_ms": late}
+
+
 def draw(result: dict[str, Any], path: Path) -> None:
     """Latency against the number of streams, from the figures of `load.run` with a search, as a PNG at ``path``."""
     import matplotlib
@@ -54,7 +63,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    from ostinato_bench.picture import COLOURS, INK, SOFT
+    from ostinato_bench.picture import COLOURS, INK, SOFT, plain_log
 
     search = result["search"]
     rows, bound = search["rows"], search["bound_ms"]
@@ -70,6 +79,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         if search["most"]:
             axes.axvline(search["most"], color=SOFT, linestyle=":", linewidth=1)
         axes.set_yscale("log")
+        plain_log(axes.yaxis)
         axes.set_xlabel("streams")
         axes.set_ylabel("from the sending of a chunk to its result, ms")
         axes.spines[["top", "right"]].set_visible(False)

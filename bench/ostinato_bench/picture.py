@@ -148,7 +148,7 @@ def _latencies(axes: Axes, comparison: Comparison) -> None:
     axes.set_yticklabels([_called(run).replace(" ", "\n", 1) for run in reversed(runs)], size=8.5)
     left, right = axes.get_xlim()
     axes.set_xlim(min(left, 10), max(right, 1000))
-    _plain_log(axes.xaxis)
+    plain_log(axes.xaxis)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_title("From spoken to shown, each word (bar: median)", loc="left", size=10, weight="bold")
@@ -183,7 +183,7 @@ def _by_length(axes: Axes, comparison: Comparison) -> None:
                 f" {text}", (seconds, free), color=colour, size=8.5, va="center", xytext=(3, 0),
                 textcoords="offset points",
             )  # fmt: skip
-    _plain_log(axes.yaxis)
+    plain_log(axes.yaxis)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_title("Computing left after the end of speech", loc="left", size=10, weight="bold")
@@ -241,7 +241,7 @@ def _called(run: ModelRun) -> str:
     return f"{run.name} in blocks" if run.wait else run.name
 
 
-def _plain_log(axis: Any) -> None:
+def plain_log(axis: Any) -> None:
     """Plain numbers (10, 100, 1000) on a logarithmic axis."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 

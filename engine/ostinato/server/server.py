@@ -40,7 +40,7 @@ class Server:
     """Serves models at an address; in the calling thread (`run`) or one of its own (`start`, or ``with``).
 
     ``bind`` must be loopback or ipc; port ``*`` takes a free one, and `endpoint` has it. ``place`` tells where
-    streams are opened instead of here, ``report`` is told now and then how many are open. Raises AddressError.
+    streams are opened instead of here, ``report`` is told in each turn how many are open. Raises AddressError.
     """
 
     def __init__(
@@ -154,12 +154,12 @@ class Server:
             if engine.busy:
                 self._dialogue.answer(engine.tick())
             self._send()
+            self._report(engine.streams)
             now = time.monotonic()
             if now >= care:
                 care = now + CARE_S
                 self._monitored()
                 self._forget_idle(now)
-                self._report(engine.streams)
             if self._end == "drain":
                 if not deadline:
                     deadline = now + self.settings.drain_s

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ostinato.errors import AddressError, CapacityError, DrainingError, OstinatoError
-from ostinato.server.server import CARE_S, FINISH_S, Server
+from ostinato.server.server import FINISH_S, Server
 from ostinato.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 MAX_WORKERS = 64
 MAX_DEATHS, DEATHS_S = 5, 60.0
 """After so many deaths in so many seconds no other worker is started."""
+SETTLING_S = 0.1
+"""How long a stream that was placed counts by itself; by then it is in its worker's own number."""
 _ROW, _TEXT = 1024, 1000
 _STARTING, _SERVING, _REFUSED = range(3)
 
@@ -102,7 +104,7 @@ class Board:
         if self._numbers[-1]:
             raise DrainingError("the server is shutting down and opens no more streams: use another, or try later")
         now = time.monotonic()
-        while self._recent and now - self._recent[0][0] > 2 * CARE_S:  # by now it is in the workers' own numbers
+        while self._recent and now - self._recent[0][0] > SETTLING_S:
             self._recent.popleft()
         load = {
             row: int(self._numbers[self._at(row) + 1]) for row in range(self.workers) if self.state(row) == _SERVING
