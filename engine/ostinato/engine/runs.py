@@ -45,7 +45,7 @@ class Runs:
         """Take an utterance on."""
         job = Job(session, run, run.held_bytes, run.needed_bytes)
         self._early += job.held
-        self.held(session)
+        self.account(session)
         self._line.append(job)
 
     def claim(self, session: Session, frames: int) -> bool:
@@ -61,7 +61,7 @@ class Runs:
         session.early_bytes = wanted
         return True
 
-    def held(self, session: Session) -> None:
+    def account(self, session: Session) -> None:
         """Take note of the memory that a stream's utterance takes now."""
         bytes_ = 0 if session.closed else session.stream.early_bytes
         self._early += bytes_ - session.early_bytes

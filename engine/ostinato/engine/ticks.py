@@ -27,7 +27,7 @@ class Ticks:
 
     def forget(self, session: Session) -> None:
         """A session is closed: its memory is free."""
-        self._runs.held(session)
+        self._runs.account(session)
 
     @property
     def busy(self) -> bool:
@@ -95,7 +95,7 @@ class Ticks:
         for session, each in zip(going, events, strict=True):
             session.queue[0].events += each
             if not causal:
-                self._runs.held(session)
+                self._runs.account(session)
         took = time.monotonic_ns() - start
         for session, frames in zip(batch, before, strict=True):
             item = session.queue[0]
@@ -103,8 +103,8 @@ class Ticks:
             item.computing_ns += took
 
     def _goes_on(self, session: Session) -> bool:
-        """Whether a bidirectional stream has something to compute now: nothing before its finished utterances, which
-        are computed in slices."""
+        """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
+        claimed; nothing before its finished utterances, which are computed in slices."""
         stream = session.stream
         return bool(stream.ready) and not stream.ended and self._runs.claim(session, self._limits.share)
 
@@ -174,7 +174,7 @@ class Ticks:
             payload = stream.snapshot()
         elif item.kind == "reset":
             stream.reset()
-            self._runs.held(session)
+            self._runs.account(session)
             session.utterance_ns = 0
         session.leave(item)
         results.append(session.state(item.kind, payload))

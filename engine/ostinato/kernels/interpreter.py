@@ -56,7 +56,7 @@ OK, BAD_SLOT, BAD_BATCH_SIZES, TOO_FEW_ROWS, NEEDS_CAPACITY = range(5)
 @part
 def apart(vectors: int) -> int:
     """How many vectors from one row to the next: rows that lie a multiple of 512 bytes apart would share cache sets,
-    and drive each other out (a third of the speed at 512 hidden units)."""
+    and drive each other out (some per cent of the speed at 256 and 512 hidden units)."""
     return vectors if vectors % 8 else vectors + 1
 
 
