@@ -21,6 +21,8 @@ _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
 }  # fmt: skip
 
+_HEIGHT = 2.35
+
 
 def draw(result: dict[str, Any], path: Path) -> None:
     """Write the picture of a result of `kernels.run` to ``path`` as a PNG, with a panel for all that it has. Raises
@@ -32,26 +34,28 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
     rows = result["rows"]
     steps = [row for row in rows if row["direction"] == "forward" and row["frames"] == 1]
-    panels: list[Callable[[Axes], None]] = []
+    panels: list[tuple[Callable[[Axes], None], float]] = []  # and how high they are, in inches
     for kind in ("gru", "lstm", "rnn"):
         if swept := _sweep(steps, kind):
-            panels += [partial(_faster, rows=swept, kind=kind), partial(_share, rows=swept, kind=kind)]
-    if swept := _sweep(steps, "gru"):
-        panels.append(partial(_roofline, rows=swept, limits=result["limits"]))
+            panels += [(partial(panel, rows=swept, kind=kind), _HEIGHT) for panel in (_faster, _share)]
     if small := [row for row in steps if "float32_us" in row]:
-        panels.append(partial(_int8, rows=small))
+        panels.append((partial(_int8, rows=small), _bars_height(len({network_of(row) for row in small}), 2)))
     if whole := [row for row in rows if row["direction"] == "bidirectional"]:
-        panels.append(partial(_utterances, rows=whole))
+        panels.append((partial(_utterances, rows=whole), _bars_height(len(whole), 3)))
+    if swept := _sweep(steps, "gru"):
+        panels.append((partial(_roofline, rows=swept, limits=result["limits"]), _HEIGHT))
     if not panels:
         raise InputError("there is nothing to draw: measure several hidden sizes, int8 or bidirectional networks")
-    lines = -(-len(panels) // 2)
-    height = 0.75 + 3.3 * lines
+    lines = [max(high for _, high in panels[first : first + 2]) for first in range(0, len(panels), 2)]
+    between = 0.95
+    height = 1.45 + sum(lines) + between * (len(lines) - 1)
     with plt.rc_context(_STYLE):
         figure = plt.figure(figsize=(10, height), dpi=160)
         grid = figure.add_gridspec(
-            lines, 2, left=0.07, right=0.975, top=1 - 0.95 / height, bottom=0.5 / height, hspace=0.42, wspace=0.2
-        )
-        for index, panel in enumerate(panels):
+            len(lines), 2, height_ratios=lines, left=0.07, right=0.975, top=1 - 0.95 / height, bottom=0.5 / height,
+            hspace=between * len(lines) / sum(lines), wspace=0.2,
+        )  # fmt: skip
+        for index, (panel, _) in enumerate(panels):
             panel(figure.add_subplot(grid[index // 2, index % 2]))
         figure.suptitle(
             "Recurrent networks on one core", x=0.07, y=1 - 0.1 / height, ha="left", size=15, weight="bold"
@@ -166,6 +170,11 @@ def _utterances(axes: Axes, rows: list[Row]) -> None:
     axes.set_title(f"Bidirectional: after the last of {rows[0]['frames']} frames, ms")
 
 
+def _bars_height(names: int, groups: int) -> float:
+    """Inches that so many bars, and the names above them, need to be read."""
+    return max(_HEIGHT, 0.155 * names * (groups + 1))
+
+
 def _bars(axes: Axes, names: list[str], groups: list[list[float | None]], labels: list[str], text: str) -> None:
     """Horizontal bars: a place for each name, which stands above it, and in it a bar for each group."""
     thick = 0.7 / len(groups)
@@ -182,5 +191,5 @@ def _bars(axes: Axes, names: list[str], groups: list[list[float | None]], labels
     axes.set_ylim(len(names) - 0.2, -0.3)
     axes.set_xlim(0, 1.12 * axes.get_xlim()[1])
     axes.legend(
-        frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=len(groups), columnspacing=1
+        frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.04), ncols=len(groups), columnspacing=1
     )
