@@ -12,7 +12,7 @@ from ostinato.errors import UnknownModelError
 from ostinato.server import Limits, Server
 from ostinato_bench.load import Plan, run, table
 from ostinato_bench.load_client import Load
-from ostinato_bench.load_search import BOUND_MS, draw, find
+from ostinato_bench.load_search import BOUND_MS, confirm, draw, find
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -76,6 +76,23 @@ def test_a_number_that_fails_is_tried_once_more() -> None:
 def test_what_is_lost_or_late_does_not_hold(wrong: dict[str, Any]) -> None:
     right = {"latency_ms": {"p50": 1.0, "p99": 2.0}, "late_ms": {"p99": 1.0}, "lost": 0}
     assert find(lambda _: right | wrong, 8)["most"] == 0
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1000, 900), (820, 800), (0, 0)])
+def test_what_a_short_try_held_is_confirmed_or_taken_back(limit: int, most: int) -> None:
+    """The numbers that do not hold for long are in the figures, and the one that is told did."""
+
+    def measure(streams: int) -> dict[str, Any]:
+        p99 = 10.0 if streams <= limit else 200.0
+        return {"latency_ms": {"p50": 1.0, "p99": p99}, "late_ms": {"p99": 1.0}, "lost": 0, "streams": streams}
+
+    search = {"most": 900, "rows": [{"streams": 900, "holds": True}, {"streams": 960, "holds": False}]}
+    streams, found = confirm(measure, search)
+    assert found["streams"] == streams
+    assert search["most"] == most
+    tried = {row["streams"]: row["holds"] for row in search["rows"]}  # type: ignore[attr-defined]
+    assert tried.pop(960) is False
+    assert tried and all(held == (count <= limit) for count, held in tried.items())
 
 
 def test_the_picture_of_a_search(tmp_path: Path) -> None:

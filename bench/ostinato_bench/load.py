@@ -25,7 +25,7 @@ from ostinato.errors import ConnectionLostError, UnknownModelError
 from ostinato.model import Network, Specification, resolve, write
 from ostinato.model.specification import Ctc, Dense, Gru, Layer, LogMel, Lstm, Rnn, Softmax
 from ostinato.server import Spawned, served_name, spawn_server
-from ostinato_bench.load_search import SEARCH_S, find
+from ostinato_bench.load_search import SEARCH_S, confirm, find
 from ostinato_bench.load_watch import Watch
 from ostinato_bench.machine import describe
 
@@ -73,8 +73,8 @@ def run(
     ``model`` is a name or a path, or like ``gru-2x160``: log-mel 80 and a random network of 2 GRU layers of 160;
     ``gru-2x160-int8`` the same in int8.
     ``workers``: processes of the server, None: as many as cores if there is work for them. ``endings``: so many
-    utterances of 30 s of a bidirectional model end at once, in the middle. ``search``: look first for the most
-    streams that hold, and let so many speak. ``progress`` is told the share done, from 0 to 1.
+    utterances of 30 s of a bidirectional model end at once, in the middle. ``search``: look for the most streams that
+    hold for ``seconds``. ``progress`` is told the share done, from 0 to 1; of each try anew.
 
     Of the figures, ``latency_ms`` is from the sending of a chunk to its result, ``late_ms`` how far the client was
     behind its own plan, ``idle_mb`` what the idle streams cost, ``rss_over_time_mb`` pairs of seconds and MB. Raises
@@ -88,12 +88,13 @@ def run(
         extra: dict[str, Any] = {}
         if search:
             extra["search"] = most = find(lambda n: _measure(server, _short(plan, n)), streams)
-            plan = dataclasses.replace(plan, streams=max(1, most["most"]))
+            count, found = confirm(lambda n: _measure(server, dataclasses.replace(plan, streams=n), progress), most)
+            plan = dataclasses.replace(plan, streams=count)
         if endings:
             with _Endings(server, served_name(paths[-1]), endings) as ends:
                 found = _measure(server, plan, progress, ends)
                 extra["endings"] = ends.figures
-        else:
+        elif not search:
             found = _measure(server, plan, progress)
     return {"streams": plan.streams} | found | {
         "seconds": seconds,

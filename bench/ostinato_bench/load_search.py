@@ -9,7 +9,7 @@ from typing import Any
 BOUND_MS = 50.0
 """The p99 from chunk to result that "holds" means."""
 SEARCH_S = 6.0
-"""How long each try speaks."""
+"""How long each try of the search speaks."""
 MAX_TRIES = 12
 """Numbers of streams, each tried once or twice."""
 GROWTH, CLOSE = 1.5, 1.06
@@ -49,8 +49,31 @@ def find(measure: Callable[[int], dict[str, Any]], first: int) -> dict[str, Any]
     return {"most": most, "bound_ms": BOUND_MS, "seconds": SEARCH_S, "rows": rows}
 
 
+def confirm(measure: Callable[[int], dict[str, Any]], search: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Try the number that `find` found for as long as was asked, and fewer, step by step, until one holds.
+
+    A short try may hold by luck. Returns the streams and figures of the last try; ``search`` gets these tries in the
+    place of the short ones, and the most that held (0: none).
+    """
+    streams = max(1, search["most"])
+    for attempt in range(MAX_TRIES):
+        if attempt:
+            streams = max(1, int(streams / CLOSE))
+        found = measure(streams)
+        row = _row(streams, found)
+        others = [other for other in search["rows"] if other["streams"] != streams]
+        search["rows"] = sorted([*others, row], key=lambda row: int(row["streams"]))
+        if row["holds"] or streams == 1:
+            break
+    search["most"] = streams if row["holds"] else 0
+    return streams, found
+
+
 def _try(measure: Callable[[int], dict[str, Any]], streams: int) -> dict[str, Any]:
-    found = measure(streams)
+    return _row(streams, measure(streams))
+
+
+def _row(streams: int, found: dict[str, Any]) -> dict[str, Any]:
     latency, late = found["latency_ms"], found["late_ms"]
     holds = found["lost"] == 0 and latency["p99"] < BOUND_MS and late["p99"] < BOUND_MS
     return {"streams": streams, "holds": holds, "lost": found["lost"], "latency_ms": latency, "late_ms": late}

@@ -325,7 +325,7 @@ def load(
         int, typer.Option(metavar="N", min=0, help="So many bidirectional utterances of 30 s end at once, midway.")
     ] = 0,
     find: Annotated[
-        bool, typer.Option("--find", help="First search for the most streams whose p99 stays below 50 ms.")
+        bool, typer.Option("--find", help="Search for the most streams whose p99 stays below 50 ms for --seconds.")
     ] = False,
     json: Json = None,
     plot: Annotated[
