@@ -302,9 +302,9 @@ def test_a_fault_of_ours_costs_its_streams_and_no_other(monkeypatch: pytest.Monk
     def faulty(streams: Any, *more: Any) -> Any:
         if streams[0].model.name == "audio":
             raise ZeroDivisionError("injected")
-        return streaming.advance(streams, *more)
+        return streaming.push(streams, *more)
 
-    monkeypatch.setattr(ticks, "advance", faulty)
+    monkeypatch.setattr(ticks, "push", faulty)
     engine.flush("frames-bi", 2)
     found = run(engine)
     (lost,) = found["audio"]

@@ -60,11 +60,11 @@ def test_pushes_come_back(parts: list[tuple[bytes, int, int]], size: int | None)
         wire.Push(stream, seq, np.full((count,) if size is None else (count, size), i, np.float32))
         for i, (stream, seq, count) in enumerate(parts)
     )
-    found = wire.decode_request(wire.encode(wire.Pushes(sent)))
+    found = wire.decode_request(wire.encode(wire.Pushes.of(sent)))
     assert isinstance(found, wire.Pushes)
     for push in sent:
         push.data.flags.writeable = False  # type: ignore[union-attr]
-    assert [plain(push) for push in found.pushes] == [plain(push) for push in sent]
+    assert [plain(push) for push in found] == [plain(push) for push in sent]
 
 
 def forged(**changes: object) -> bytes:
@@ -94,9 +94,11 @@ def test_only_arrays_alike_go_together() -> None:
     one = wire.Push(bytes(16), 1, np.zeros(3, np.int16))
     for other in ("text", np.zeros(3, np.float32), np.zeros((3, 1), np.int16), np.zeros((1, 1, 1), np.int16)):
         with pytest.raises(BadMessageError, match="PUSH"):
-            wire.encode(wire.Pushes((one, wire.Push(bytes(16), 2, other))))
+            wire.encode(wire.Pushes.of((one, wire.Push(bytes(16), 2, other))))
     with pytest.raises(BadMessageError):
-        wire.encode(wire.Pushes(()))
+        wire.Pushes.of(())
+    with pytest.raises(BadMessageError, match="frames, size"):
+        wire.encode(wire.Pushes.of([wire.Push(bytes(16), 1, np.zeros((1, 1, 1), np.int16))]))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,7 @@ def test_each_part_is_done_and_answered_as_a_push(server: Server) -> None:
             raw.send(push)
         wanted = [event for result in raw.results(streams[0], 2) for event in result.events]
         raw.send(
-            wire.Pushes(
+            wire.Pushes.of(
                 (
                     wire.Push(streams[1], 1, data[:4]),
                     wire.Push(streams[2], 7, data),  # a gap: this part alone is refused

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,6 +196,38 @@ class Engine:
         self._enqueue(session, Item("push", sequence, arrived_ns or time.monotonic_ns(), data, units))
         return None
 
+    def push_many(
+        self, keys: Sequence[Hashable], sequences: Sequence[int], units: Sequence[int], data: Any, arrived_ns: int
+    ) -> set[int]:
+        """`push` for many streams: keys[i] gets message sequences[i], the next units[i] of the array ``data``.
+
+        Takes those in which nothing is unusual, and returns which it has left: they are yet to be pushed one by one.
+        What has to wait behind other input is copied, so that it keeps no more than itself alive.
+        """
+        left: set[int] = set()
+        checked: dict[Served, Any] = {}
+        end = 0
+        for i, (key, sequence, count) in enumerate(zip(keys, sequences, units, strict=True)):
+            start, end = end, end + count
+            session = self._sessions.get(key)
+            if (
+                session is None
+                or sequence != session.expected
+                or session.waiting + count > session.credit
+                or len(session.queue) >= self.limits.inputs
+            ):
+                left.add(i)
+                continue
+            served = session.served
+            if served not in checked:
+                checked[served] = _checked(session.stream, data)
+            if (block := checked[served]) is None:
+                left.add(i)
+                continue
+            part = block[start:end]
+            self._enqueue(session, Item("push", sequence, arrived_ns, part.copy() if session.queue else part, count))
+        return left
+
     def flush(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:
         """End the utterance; answered by a final result."""
         return self._control("flush", key, sequence, arrived_ns)
@@ -240,6 +272,15 @@ class Engine:
     def tick(self) -> list[Result]:
         """Compute a little of everything that waits: a slice of finished utterances, then frames of streams."""
         return self._ticks.tick()
+
+
+def _checked(stream: Stream, data: Any) -> Any:
+    """Input of several streams as the front end of one takes it; None if it does not, or not piece by piece."""
+    try:
+        checked = stream.check(data)
+    except InputError:
+        return None
+    return checked if len(checked) == len(data) else None
 
 
 def _check_dtype(model: Model, dtype: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
+from itertools import chain
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.runs import Job, Runs
 from ostinato.engine.served import Served
 from ostinato.engine.session import Item, Result, Session
 from ostinato.errors import OstinatoError
-from ostinato.streaming import accept, advance
+from ostinato.events import Event
+from ostinato.streaming import accept, advance, push
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,35 @@ class Ticks:
 
     def _compute(self, batch: list[Session], start: int) -> None:
         """Let each stream of the batch take its first message in, and compute its share of what is ready."""
+        before = [session.stream.frames_out for session in batch]
+        if batch[0].served.causal:
+            self._answer(batch, start)
+        else:
+            self._accept(batch, start)
+        took = time.monotonic_ns() - start
+        for session, frames in zip(batch, before, strict=True):
+            item = session.queue[0]
+            item.frames += session.stream.frames_out - frames
+            item.computing_ns += took
+
+    def _answer(self, batch: list[Session], start: int) -> None:
+        """`_compute` for causal streams."""
+        fresh = [session for session in batch if not session.queue[0].accepted]
+        going = batch if not fresh else [session for session in batch if session.queue[0].accepted]
+        events: list[list[Event]] = []
+        if fresh:
+            data = [session.queue[0].data for session in fresh]
+            events += push([session.stream for session in fresh], data, self._limits.share)
+        if going:
+            events += advance([session.stream for session in going], self._limits.share)
+        for session, each in zip(chain(fresh, going), events, strict=True):
+            item = session.queue[0]
+            item.events = item.events + each if item.events else each
+            if not item.accepted:
+                item.accepted, item.started_ns, item.data = True, start, None
+
+    def _accept(self, batch: list[Session], start: int) -> None:
+        """`_compute` for bidirectional streams: what is ready early or in blocks, as far as memory goes."""
         if fresh := [session for session in batch if not session.queue[0].accepted]:
             errors = accept([session.stream for session in fresh], [session.queue[0].data for session in fresh])
             for session, error in zip(fresh, errors, strict=True):
@@ -88,19 +119,11 @@ class Ticks:
                 item.accepted = True
                 item.data, item.error = None, error
                 session.utterance_ns = session.utterance_ns or item.arrived_ns
-        before = [session.stream.frames_out for session in batch]
-        causal = batch[0].served.causal
-        going = batch if causal else [session for session in batch if self._goes_on(session)]
+        going = [session for session in batch if self._goes_on(session)]
         events = advance([session.stream for session in going], self._limits.share)
         for session, each in zip(going, events, strict=True):
             session.queue[0].events += each
-            if not causal:
-                self._runs.account(session)
-        took = time.monotonic_ns() - start
-        for session, frames in zip(batch, before, strict=True):
-            item = session.queue[0]
-            item.frames += session.stream.frames_out - frames
-            item.computing_ns += took
+            self._runs.account(session)
 
     def _goes_on(self, session: Session) -> bool:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has

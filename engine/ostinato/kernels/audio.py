@@ -1,10 +1,10 @@
-"""Resampling. Every sum has a fixed order, so the bits depend neither on how audio is cut nor on the width of the
-host's vectors."""
+"""Resampling and cutting into windows. Every sum has a fixed order, so the bits depend neither on how audio is cut
+nor on the width of the host's vectors."""
 
 from __future__ import annotations
 
 from ostinato.kernels._jit import kernel, part
-from ostinato.kernels.simd import BYTES, LANES, address, fma, load, splat, total
+from ostinato.kernels.simd import BYTES, LANES, address, first_lanes, fma, load, splat, store, total
 
 
 @part
@@ -40,3 +40,45 @@ def resample(samples, table, up, down, position, out):  # type: ignore[no-untype
             weight = fma(share, load(high + i) - weight, weight)
             sums = fma(weight, load(at + i), sums)
         out[n] = total(sums)
+
+
+@part
+def _copy(source, target, count):  # type: ignore[no-untyped-def]
+    """``count`` float32, then zeros to the end of the vector."""
+    for i in range(0, count, LANES):
+        store(target + 4 * i, first_lanes(count - i, load(source + 4 * i), splat(0.0)))
+
+
+@kernel("int64(float32[::1], int64[::1], int64[:, ::1], int64, int64, float32[::1], int64[::1])")
+def cut(samples, lengths, streams, window, hop, out, starts):  # type: ignore[no-untyped-def]
+    """The windows that samples complete, stream after stream: in ``out``, from ``starts`` on; returns how many. Each
+    stream keeps what its next window needs.
+
+    Stream i has the next ``lengths[i]`` samples, of which the first streams[2, i] are skipped; before them comes its
+    tail, streams[1, i] float32 at the address streams[0, i]. All three move on: the tail to where the next window
+    begins, the rest of its ``window`` values zero, or, if a hop leads beyond it, what is to be skipped. streams[3, i]
+    becomes the number of windows. Whole vectors are read and written: ``samples`` and ``out`` need LANES more values,
+    and tails are whole vectors.
+    """
+    source, target, total = address(samples), address(out), 0
+    for i in range(lengths.shape[0]):
+        tail, kept = streams[0, i], streams[1, i]
+        skipped = min(streams[2, i], lengths[i])
+        fresh = lengths[i] - skipped
+        length = kept + fresh
+        _copy(tail, target, kept)
+        _copy(source + 4 * skipped, target + 4 * kept, fresh)
+        count = (length - window) // hop + 1 if length >= window else 0
+        for j in range(count):
+            starts[total + j] = (target - address(out)) // 4 + j * hop
+        drop = min(count * hop, length)
+        streams[1, i] = length - drop
+        streams[2, i] += count * hop - drop - skipped
+        streams[3, i] = count
+        for j in range((window + LANES - 1) // LANES):
+            store(tail + j * BYTES, splat(0.0))
+        _copy(target + 4 * drop, tail, length - drop)
+        total += count
+        source += 4 * lengths[i]
+        target += 4 * length
+    return total

@@ -54,10 +54,10 @@ class FrontEnd(Protocol[S]):
         """The frames that checked data completes, float32 [n, frame_size]."""
         ...
 
-    def step_many(self, states: Sequence[S], data: Sequence[Any]) -> list[F32]:
+    def step_many(self, states: Sequence[S], data: Sequence[Any]) -> tuple[F32, list[int]]:
         """`step` for many streams, each its own data, computed together where that pays. The same bits.
 
-        The arrays may be views of one: copy what is kept."""
+        Returns the frames of the first stream, then of the second, …, [n, frame_size], and how many each has."""
         ...
 
     def flush(self, state: S) -> F32:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +57,9 @@ class Frames:
         """The frames themselves, float32 [n, size]."""
         return data
 
-    def step_many(self, states: Sequence[FramesState], data: Sequence[F32]) -> list[F32]:
+    def step_many(self, states: Sequence[FramesState], data: Sequence[F32]) -> tuple[F32, list[int]]:
         """`step` for many streams."""
-        return list(data)
+        return joined(data, self.frame_size), [len(each) for each in data]
 
     def flush(self, state: FramesState) -> F32:
         """No frames: none are ever held back."""
@@ -68,6 +68,22 @@ class Frames:
     def restore(self, packed: object) -> FramesState:
         """The state that `state.pack` packed. Raises SnapshotError."""
         return snapshots.unpack(FramesState, packed)
+
+
+def joined(frames: Sequence[F32], size: int) -> F32:
+    """Frames of many streams, [n, size] each, one stream after the other."""
+    if len(frames) == 1:
+        return frames[0]
+    return np.concatenate(frames) if frames else np.empty((0, size), np.float32)
+
+
+def split(rows: F32, counts: Iterable[int]) -> list[F32]:
+    """The first so many rows, the next so many, …: views."""
+    parts, end = [], 0
+    for count in counts:
+        start, end = end, end + count
+        parts.append(rows[start:end])
+    return parts
 
 
 def kind_of(data: object) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from ostinato.errors import DtypeError, NotFiniteError, ShapeError
 from ostinato.kernels import warm_up
+from ostinato.kernels.audio import cut
 from ostinato.kernels.simd import LANES
 from ostinato.kernels.spectrum import log_mel, work_size
 from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import kind_of
+from ostinato.pipeline.frames import joined, kind_of, split
 from ostinato.pipeline.mel import filter_bank
 from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, ResamplerState, check_rate, resampler
 
@@ -23,23 +24,28 @@ F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
 Samples: TypeAlias = F32 | npt.NDArray[np.int16]
 
-_BEYOND = np.zeros(LANES, np.float32)  # the kernel reads whole vectors
 MAX_SAMPLE = 8.0
 """Float samples beyond this are refused: they are surely in another scale."""
 
 
 @dataclass(slots=True)
 class LogMelState:
-    """``tail``: samples at the model's rate, in [-1, 1], from where the next window begins (less than a window).
-    ``skip``: how many samples to drop before it (a hop longer than its window). ``rows``, ``skip_rows``: the same for
-    stacks of frames."""
+    """``tail``: its first ``kept`` values are samples at the model's rate, in [-1, 1], from where the next window
+    begins (less than a window), the others zero. ``skip``: how many samples to drop before it (a hop longer than its
+    window). ``rows``, ``skip_rows``: the same for stacks of frames. The kernel knows the tail by its ``address``, so
+    it is never replaced."""
 
     sample_rate: int
     tail: snapshots.F32Vector
     rows: snapshots.F32Matrix
+    kept: int = 0
     skip: int = 0
     skip_rows: int = 0
     resampler: ResamplerState | None = None
+    address: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.address = self.tail.ctypes.data
 
 
 class LogMel:
@@ -61,6 +67,7 @@ class LogMel:
         self.settings = settings
         self.bank = bank = filter_bank(settings)
         self.window, self.hop = len(bank.window), bank.hop
+        self._tail = -(-self.window // LANES) * LANES
         self.frame_size = settings.frame_size
         self.frame_ms = self._ms(self.hop * settings.stride)
         self.latency_ms = self._ms(self.window + (settings.stack - 1 - settings.stride) * self.hop)
@@ -81,7 +88,8 @@ class LogMel:
         own = self.settings.sample_rate
         rate = own if sample_rate is None or sample_rate == own else check_rate(sample_rate)
         inner = None if rate == own else resampler(rate, own).start()
-        return LogMelState(rate, np.empty(0, np.float32), np.empty((0, self.bank.bands), np.float32), resampler=inner)
+        tail, rows = np.zeros(self._tail, np.float32), np.empty((0, self.bank.bands), np.float32)
+        return LogMelState(rate, tail, rows, resampler=inner)
 
     def check(self, data: object) -> Samples:
         """``data`` as contiguous samples, int16 or float32 in [-1, 1].
@@ -118,29 +126,14 @@ class LogMel:
         """The frames that checked samples complete, float32 [n, frame_size]."""
         return self.step_many([state], [data])[0]
 
-    def step_many(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> list[F32]:
+    def step_many(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> tuple[F32, list[int]]:
         """`step` for many streams: their windows are transformed as one batch."""
-        own = self.settings.sample_rate
-        pieces: list[F32] = []
-        for state, samples in zip(states, _floats(data), strict=True):
-            if state.resampler is not None:
-                samples = resampler(state.sample_rate, own).step(state.resampler, samples)
-            if state.skip:
-                skipped = min(state.skip, len(samples))
-                samples = samples[skipped:]
-                state.skip -= skipped
-            pieces += (state.tail, samples)
-        if not pieces:
-            return []
-        samples = np.concatenate([*pieces, _BEYOND])
-        counts, starts = self._cut(states, pieces, samples)
-        frames = self._features(samples, starts)
-        if frames.shape[1] > self.bank.bands:
-            frames = frames[:, : self.bank.bands]
-        parts = _split(frames, counts)
+        windows, starts, counts = self._cut(states, *self._samples(states, data))
+        frames = self._features(windows, starts)
         if self.settings.stack == self.settings.stride == 1:
-            return parts
-        return [self._stack(state, part) for state, part in zip(states, parts, strict=True)]
+            return frames, counts
+        stacks = [self._stack(*each) for each in zip(states, split(frames, counts), strict=True)]
+        return joined(stacks, self.frame_size), [len(each) for each in stacks]
 
     def flush(self, state: LogMelState) -> F32:
         """The frames that the resampler's last samples complete."""
@@ -161,35 +154,47 @@ class LogMel:
         if state.resampler is not None:
             resampler(state.sample_rate, own).expect(state.resampler)
         stack, stride = self.settings.stack, self.settings.stride
-        expect(len(state.tail) < self.window and len(state.rows) < stack, "state.tail or state.rows is too long")
+        expect(
+            len(state.tail) == self._tail and 0 <= state.kept < self.window, "state.tail or state.kept is not right"
+        )
+        expect(len(state.rows) < stack, "state.rows is too long")
         expect(state.rows.shape[1] == self.bank.bands, "state.rows has another number of mel bands")
         skips = 0 <= state.skip <= max(0, self.hop - self.window) and 0 <= state.skip_rows <= max(0, stride - stack)
         expect(skips, "state.skip or state.skip_rows is out of range")
         return state
 
-    def _cut(self, states: Sequence[LogMelState], pieces: Sequence[F32], samples: F32) -> tuple[list[int], I64]:
-        """How many windows each stream has now, and where all windows begin; each state's tail moves on."""
-        window, hop = self.window, self.hop
-        counts: list[int] = []
-        first: list[int] = []  # where window 0 of the batch would begin, counted back from this stream's first
-        at = total = 0
-        lengths = map(len, pieces)
-        for state, kept, new in zip(states, lengths, lengths, strict=True):
-            length = kept + new
-            count = (length - window) // hop + 1 if length >= window else 0
-            drop = count * hop
-            if drop > length:  # a hop is longer than a window
-                state.skip += drop - length
-                drop = length
-            state.tail = samples[at + drop : at + length].copy()
-            counts.append(count)
-            first.append(at - total * hop)
-            total += count
-            at += length
-        return counts, np.repeat(first, counts) + np.arange(total) * self.hop
+    def _samples(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> tuple[F32, I64]:
+        """All samples at the model's rate, float32 in [-1, 1], and LANES behind them; how many each stream has."""
+        if any(state.resampler for state in states) or len({samples.itemsize for samples in data}) > 1:
+            data = [self._resampled(state, samples) for state, samples in zip(states, data, strict=True)]
+        joined: Samples = np.concatenate(cast(Sequence[F32], data)) if data else np.empty(0, np.float32)
+        samples = np.empty(len(joined) + LANES, np.float32)
+        np.multiply(joined, _unit(joined), out=samples[:-LANES])
+        return samples, np.array([len(each) for each in data], np.int64)
+
+    def _resampled(self, state: LogMelState, samples: Samples) -> F32:
+        floats = np.multiply(samples, _unit(samples), dtype=np.float32)
+        if state.resampler is None:
+            return floats
+        return resampler(state.sample_rate, self.settings.sample_rate).step(state.resampler, floats)
+
+    def _cut(self, states: Sequence[LogMelState], samples: F32, lengths: I64) -> tuple[F32, I64, list[int]]:
+        """What holds the streams' windows, where each of them begins, and how many each stream has; the states move
+        on."""
+        streams = np.empty((4, len(states)), np.int64)
+        streams[0] = [state.address for state in states]
+        streams[1] = [state.kept for state in states]
+        streams[2] = [state.skip for state in states]
+        size = int(lengths.sum() + streams[1].sum())
+        windows, starts = np.empty(size + LANES, np.float32), np.empty(size // self.hop + len(states), np.int64)
+        total = cut(samples, lengths, streams, self.window, self.hop, windows, starts)
+        _, kept, skips, counts = streams.tolist()
+        for state, here, beyond in zip(states, kept, skips, strict=True):
+            state.kept, state.skip = here, beyond
+        return windows, starts[:total], counts
 
     def _features(self, samples: F32, starts: I64) -> F32:
-        """Normalised log-mel values of the windows at ``starts``, [n, mels padded to whole vectors]."""
+        """Normalised log-mel values of the windows at ``starts``, [n, mels]."""
         bank = self.bank
         out = np.empty((len(starts), len(self._mean)), np.float32)
         work = np.empty(work_size(self.window, bank.fft_size, len(self._mean)), np.float32)
@@ -198,7 +203,7 @@ class LogMel:
             bank.plan.passes, bank.plan.roots, bank.first, bank.offset, bank.weights, bank.floor, self._mean,
             self._scale, work, out,
         )  # fmt: skip
-        return out
+        return out[:, : bank.bands]
 
     def _stack(self, state: LogMelState, rows: F32) -> F32:
         stack, stride = self.settings.stack, self.settings.stride
@@ -216,22 +221,6 @@ class LogMel:
         return samples / self.settings.sample_rate * 1000
 
 
-def _floats(data: Sequence[Samples]) -> Sequence[F32]:
-    """All samples as float32 in [-1, 1]; int16 ones are converted in one go."""
-    integers = [samples for samples in data if samples.itemsize == 2]
-    if not integers:
-        return cast(Sequence[F32], data)
-    floats = np.multiply(np.concatenate(integers), np.float32(2**-15))
-    if len(integers) == len(data):
-        return _split(floats, map(len, integers))
-    pieces = iter(_split(floats, map(len, integers)))
-    return [next(pieces) if samples.itemsize == 2 else cast(F32, samples) for samples in data]
-
-
-def _split(rows: F32, counts: Iterable[int]) -> list[F32]:
-    """The first so many rows, the next so many, …: views."""
-    parts, end = [], 0
-    for count in counts:
-        start, end = end, end + count
-        parts.append(rows[start:end])
-    return parts
+def _unit(samples: Samples) -> np.float32:
+    """What one of these samples counts."""
+    return np.float32(2**-15 if samples.itemsize == 2 else 1)

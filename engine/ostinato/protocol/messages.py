@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.errors import BadMessageError
 from ostinato.events import Event
 
 VERSION = 1
@@ -86,12 +89,32 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Pushes:
-    """Several `Push` in one message, of audio or of frames, all of one dtype and frame size: for clients that speak
-    for many streams. Each is done and answered as if it had come alone, in their order."""
+    """Several `Push` in one message, of audio or of frames: for clients that speak for many streams. Each is done and
+    answered as if it had come alone, in their order.
 
-    pushes: tuple[Push, ...]
+    Number i is of stream streams[i], numbered seqs[i], and has the next units[i] rows of ``data``.
+    """
+
+    streams: list[bytes]
+    seqs: list[int]
+    units: list[int]
+    data: Array
 
     TYPE: ClassVar[int] = 0x0A
+
+    @staticmethod
+    def of(pushes: Sequence[Push]) -> Pushes:
+        """These, whose data must be arrays of one dtype and frame size. Raises BadMessageError."""
+        arrays = [push.data for push in pushes if isinstance(push.data, np.ndarray)]
+        if len(arrays) < len(pushes) or len({(data.dtype, data.shape[1:]) for data in arrays}) != 1:
+            raise BadMessageError("PUSHES takes arrays of one dtype, all [samples] or all [frames, size]: use PUSH")
+        streams, seqs = [push.stream for push in pushes], [push.seq for push in pushes]
+        return Pushes(streams, seqs, [len(data) for data in arrays], np.concatenate(arrays))
+
+    def __iter__(self) -> Iterator[Push]:
+        ends = accumulate(self.units)
+        for stream, seq, count, end in zip(self.streams, self.seqs, self.units, ends, strict=True):
+            yield Push(stream, seq, self.data[end - count : end])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -88,20 +87,18 @@ def _integer(frame: bytes, at: int) -> tuple[int, int]:
 
 
 def encode_pushes(message: m.Pushes) -> dict[str, Any]:
-    """The fields of a PUSHES. Raises BadMessageError unless all are arrays of one dtype and frame size."""
-    arrays = [push.data for push in message.pushes if isinstance(push.data, np.ndarray)]
-    kinds = {(data.dtype, data.shape[1:]) for data in arrays}
-    if len(arrays) != len(message.pushes) or len(kinds) != 1 or arrays[0].ndim > 2:
-        raise BadMessageError("PUSHES takes arrays of one dtype, all [samples] or all [frames, size]: use PUSH")
-    data, dtype = _little(np.concatenate(arrays))
+    """The fields of a PUSHES. Raises BadMessageError."""
+    if message.data.ndim > 2:
+        raise BadMessageError("PUSHES takes arrays that are all [samples] or all [frames, size]: use PUSH")
+    data, dtype = _little(message.data)
     raw = {
-        "streams": b"".join(push.stream for push in message.pushes),
-        "seqs": [push.seq for push in message.pushes],
-        "units": [len(data) for data in arrays],
+        "streams": b"".join(message.streams),
+        "seqs": message.seqs,
+        "units": message.units,
         "data": data,
         "dtype": dtype,
     }
-    return raw if arrays[0].ndim == 1 else raw | {"size": arrays[0].shape[1]}
+    return raw if message.data.ndim == 1 else raw | {"size": message.data.shape[1]}
 
 
 def decode_pushes(f: Fields) -> m.Pushes:
@@ -122,13 +119,7 @@ def decode_pushes(f: Fields) -> m.Pushes:
     rows = _array(data, dtype)
     if size is not None:
         rows = rows.reshape(-1, size)
-    ends = list(accumulate(units))
-    return m.Pushes(
-        tuple(
-            m.Push(streams[16 * i : 16 * i + 16], seq, rows[end - count : end])
-            for i, (seq, count, end) in enumerate(zip(seqs, units, ends, strict=True))
-        )
-    )
+    return m.Pushes([streams[at : at + width] for at in range(0, len(streams), width)], seqs, units, rows)
 
 
 def _little(data: m.Array) -> tuple[bytes, str]:

@@ -61,8 +61,7 @@ class Dialogue:
         if isinstance(request, wire.Push):
             self._input(peer, request, arrived_ns)
         elif isinstance(request, wire.Pushes):
-            for push in request.pushes:
-                self._input(peer, push, arrived_ns)
+            self._inputs(peer, request, arrived_ns)
         elif isinstance(request, wire.Flush | wire.Mark | wire.TakeSnapshot | wire.Reset):
             self._input(peer, request, arrived_ns)
         elif isinstance(request, wire.Open):
@@ -75,6 +74,14 @@ class Dialogue:
             self.touched.add(peer)
             for each in wire.encode_models(self._infos.values()):
                 peer.send(each)
+
+    def _inputs(self, peer: Peer, request: wire.Pushes, arrived_ns: int) -> None:
+        keys = [(peer, stream) for stream in request.streams]
+        left = self._engine.push_many(keys, request.seqs, request.units, request.data, arrived_ns)
+        if left:
+            for i, push in enumerate(request):
+                if i in left:
+                    self._input(peer, push, arrived_ns)
 
     def _input(self, peer: Peer, request: wire.Input, arrived_ns: int) -> None:
         key, seq, engine = (peer, request.stream), request.seq, self._engine

@@ -6,10 +6,10 @@ events = stream.push(samples)
 events = stream.flush()
 """
 
-from ostinato.streaming.batch import accept, advance
+from ostinato.streaming.batch import accept, advance, push
 from ostinato.streaming.model import Model, load
 from ostinato.streaming.options import BoundedWait, Delay
 from ostinato.streaming.stream import Stream
 from ostinato.streaming.utterance import UtteranceRun
 
-__all__ = ["load", "Model", "Stream", "Delay", "BoundedWait", "accept", "advance", "UtteranceRun"]
+__all__ = ["load", "Model", "Stream", "Delay", "BoundedWait", "accept", "advance", "push", "UtteranceRun"]

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ostinato.errors import OstinatoError, StreamError
 from ostinato.events import Event
+from ostinato.pipeline.frames import joined, split
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.packed import MAX_ROWS
+from ostinato.streaming.utterance import placed
 
 if TYPE_CHECKING:
     from ostinato.streaming.frames import Float32
@@ -34,12 +34,38 @@ def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError
             errors[i] = error
     if batch:
         front_end = batch[0][0].model.front_end
-        frames = front_end.step_many([stream._front for stream, _, _ in batch], [each for _, each, _ in batch])
-        for (stream, _, units), made in zip(batch, frames, strict=True):
-            stream._received(units, made)
+        made, counts = front_end.step_many([stream._front for stream, _, _ in batch], [each for _, each, _ in batch])
+        for (stream, _, units), frames in zip(batch, split(made, counts), strict=True):
+            stream._received(units, frames)
             if not stream.causal:
                 stream._queue.own()  # these may wait; those of causal streams are computed next, by `advance`
     return errors
+
+
+def push(streams: Sequence[Stream], data: Sequence[Any], max_frames: int) -> list[list[Event]]:
+    """`accept`, then `advance`, of causal streams in which nothing waits: in one go where nothing is unusual."""
+    if not all(stream.plain and not stream._queue.count for stream in streams):
+        accept(streams, data)
+        return advance(streams, max_frames)
+    _one_model(streams)
+    model = streams[0].model
+    frames, counts = model.front_end.step_many([stream._front for stream in streams], data)
+    if not 0 < min(counts) <= max(counts) <= max_frames or len(frames) > MAX_ROWS:
+        for stream, each, part in zip(streams, data, split(frames, counts), strict=True):
+            stream._received(model.front_end.units(each), part)
+        return advance(streams, max_frames)
+    outputs = model.runner.run(model.states.rows, [stream._slot for stream in streams], frames, counts)
+    decoder_states = [stream._decoder_state for stream in streams]
+    decoded: list[list[Event]] = model.decoder.step_many(decoder_states, outputs, counts)
+    for stream, each, count, events in zip(streams, data, counts, decoded, strict=True):
+        units = len(each)
+        stream.units_in += units
+        stream._utterance_units += units
+        stream.frames_in += count
+        stream.frames_out += count
+        if events:
+            placed(events, stream.utterance, stream.utterance_ms)
+    return decoded
 
 
 def advance(streams: Sequence[Stream], max_frames: int | None = None) -> list[list[Event]]:
@@ -72,27 +98,30 @@ Todo = list[tuple[int, "Stream", int]]
 def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
     """Of causal streams: compute and decode so many frames; of whole utterances: compute them early."""
     while todo:
-        batch: list[tuple[int, Stream, Float32]] = []
+        batch: list[tuple[int, Stream]] = []
+        parts: list[Float32] = []
         later: Todo = []
         room = MAX_ROWS
         for i, stream, most in todo:
             if count := min(stream._queue.count, most, room):
-                batch.append((i, stream, stream._queue.take(count)))
+                batch.append((i, stream))
+                parts.append(stream._queue.take(count))
                 room -= count
             if stream._queue.count:
                 if most > count:
                     later.append((i, stream, most - count))
                 else:
                     stream._queue.own()
-        streams, frames = [stream for _, stream, _ in batch], [each for _, _, each in batch]
+        streams, counts = [stream for _, stream in batch], [len(each) for each in parts]
         model = streams[0].model
         run = model.runner.run if streams[0].causal else model.runner.run_early
-        outputs = run(model.states.rows, [stream._slot for stream in streams], frames)
+        slots = [stream._slot for stream in streams]
+        outputs = run(model.states.rows, slots, joined(parts, model.front_end.frame_size), counts)
         if streams[0].causal:
-            for (i, _, _), each in zip(batch, _decode(streams, frames, outputs), strict=True):
+            for (i, _), each in zip(batch, _decode(streams, parts, outputs), strict=True):
                 events[i] += each
         else:
-            for stream, rows in zip(streams, _parts(outputs, frames), strict=True):
+            for stream, rows in zip(streams, split(outputs, counts), strict=True):
                 stream._rows.append(rows)
         todo = later
 
@@ -126,14 +155,9 @@ def _decode(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float
         states, counts = [stream._decoder_state for stream in streams], [len(each) for each in frames]
         decoded: list[list[Event]] = model.decoder.step_many(states, outputs, counts)
     else:  # each has its own part of the outputs, and maybe its own decoder
-        parts = _parts(outputs, frames)
+        parts = split(outputs, map(len, frames))
         decoded = [s._decoder.step(s._decoder_state, part) for s, part in zip(streams, parts, strict=True)]
     return [s._decoded(each, events) for s, each, events in zip(streams, frames, decoded, strict=True)]
-
-
-def _parts(outputs: Float32, frames: Sequence[Float32]) -> list[Float32]:
-    """Each stream's part of the rows of all."""
-    return np.split(outputs, np.cumsum([len(each) for each in frames])[:-1])
 
 
 def _one_model(streams: Sequence[Stream]) -> None:

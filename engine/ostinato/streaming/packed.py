@@ -25,26 +25,25 @@ class Runner:
         self._workspace = Workspace()
         self._lock = threading.Lock()
 
-    def run(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> Float32:
-        """Advance the streams in ``slots`` of ``states`` by their ``frames`` ([n, size] each, n >= 1).
+    def run(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
+        """Advance the streams in ``slots`` of ``states``: by the first counts[0] of ``frames``, then …
 
-        Returns the outputs of the first stream's frames, then of the second's, …: [sum of n, output_size]. The
-        frames of all together should be at most MAX_ROWS.
+        ``frames`` [sum of counts, size], counts from 1 up. Returns the outputs [sum of counts, output_size]. The
+        frames should be at most MAX_ROWS.
         """
-        return self._packed(states, slots, frames, len(self.program.backward), self.program.output)
+        return self._packed(states, slots, frames, counts, len(self.program.backward), self.program.output)
 
-    def run_early(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32]) -> Float32:
-        """`run` of the operations that need no later frame. Returns whole rows, [sum of n, row_size]."""
-        return self._packed(states, slots, frames, self.program.early, Region(0, self.program.row_size))
+    def run_early(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
+        """`run` of the operations that need no later frame. Returns whole rows, [sum of counts, row_size]."""
+        return self._packed(states, slots, frames, counts, self.program.early, Region(0, self.program.row_size))
 
     def _packed(
-        self, states: Float32, slots: Sequence[int], frames: Sequence[Float32], last: int, region: Region
+        self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int], last: int, region: Region
     ) -> Float32:
-        slots_sorted, batch_sizes, index = (
-            _single(slots[0], len(frames[0])) if len(frames) == 1 else _pack(slots, [len(each) for each in frames])
-        )
+        pack = _rectangle if min(counts) == max(counts) else _ragged
+        slots_sorted, batch_sizes, index = pack(slots, counts)
         with self._lock:
-            rows = self._filled(index, frames[0] if len(frames) == 1 else np.concatenate(frames))
+            rows = self._filled(index, frames)
             advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, self._workspace)
             return rows[index, region.slice].copy()
 
@@ -55,10 +54,8 @@ class Runner:
         state, backward ones start from zeros at its end. Returns the outputs as `run` does, ``keep`` of each stream.
         """
         count, length = len(frames), len(frames[0])
-        # Frame t of stream b is row t * count + b.
-        index = np.arange(count * length).reshape(length, count).T.ravel()
-        chosen, all_ = np.array(slots, np.int64), np.arange(count)
-        sizes, border = np.full(length, count), keep * count
+        chosen, sizes, index = _rectangle(slots, [length] * count)
+        all_, border = np.arange(count), keep * count
         with self._lock:
             rows = self._filled(index, np.concatenate(frames))
             for each in self.program.passes:
@@ -73,7 +70,7 @@ class Runner:
 
     def run_slice(self, each: Pass, state: Float32, rows: Float32) -> None:
         """Run one pass over consecutive frames of one stream: ``state`` [1, state_size], ``rows`` [n, row_size]."""
-        slots, batch_sizes, _ = _single(0, len(rows))
+        slots, batch_sizes, _ = _rectangle([0], [len(rows)])
         with self._lock:
             self._slice(each, state, slots, batch_sizes, rows)
 
@@ -89,11 +86,14 @@ class Runner:
         return rows
 
 
-def _single(slot: int, count: int) -> tuple[Int64, Int64, slice]:
-    return np.array([slot], np.int64), np.ones(count, np.int64), slice(count)
+def _rectangle(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
+    """`_ragged` where all counts are the same: frame t of stream b is row t * streams + b."""
+    streams, steps = len(counts), counts[0]
+    index = np.arange(streams * steps).reshape(steps, streams).T.ravel() if streams > 1 else slice(steps)
+    return np.array(slots, np.int64), np.full(steps, streams), index
 
 
-def _pack(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64]:
+def _ragged(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
     """The slots, longest stream first; how many streams have a frame at step t; and the row of each stream's each
     frame."""
     lengths = np.array(counts, np.int64)

@@ -32,7 +32,7 @@ class Stream:
     __slots__ = (
         "__weakref__", "_base_ms", "_computed", "_decoder", "_decoder_state", "_front", "_queue", "_rows", "_runs",
         "_slot", "_speech", "_start_frame", "_utterance_units", "causal", "closed", "frames_in", "frames_out",
-        "model", "options", "units_in", "utterance", "wait",
+        "model", "options", "plain", "units_in", "utterance", "wait",
     )  # fmt: skip
 
     def __init__(self, model: Model, options: Options) -> None:
@@ -56,6 +56,8 @@ class Stream:
         self._computed = 0  # frames of the utterance that were answered in blocks
         self._decoder: Any = model.decoder_for(options.decoder) if options.decoder else model.decoder
         self._speech = SpeechWatch(model, options.end_of_speech_ms) if options.end_of_speech_ms is not None else None
+        self.plain = self.causal and self._speech is None and self._decoder is model.decoder
+        """Whether its frames become events by nothing but the model's layers and decoder, each frame at once."""
         self._front: Any = model.front_end.start(options.sample_rate)
         self._decoder_state: Any = self._decoder.start()
         self._queue = FrameQueue(model.front_end.frame_size)

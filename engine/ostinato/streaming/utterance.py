@@ -149,7 +149,7 @@ class UtteranceRun:
         while len(self._frames):
             frames = self._frames[: min(self._max_rows, MAX_ROWS)]
             self._frames = self._frames[len(frames) :]
-            self._rows.append(self._model.runner.run_early(self._state, [0], [frames]))
+            self._rows.append(self._model.runner.run_early(self._state, [0], frames, [len(frames)]))
             yield False
 
     def _next_block(self, keep: int, length: int) -> Iterator[bool]:
