@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ostinato import protocol as wire
 from ostinato.errors import BadMessageError, ProtocolError, TooLargeError, VersionError
 from ostinato.events import Event
-from ostinato.protocol.codec import KINDS
+from ostinato.protocol.results import KINDS
 
 quick = settings(deadline=None, max_examples=100)
 ids = st.binary(min_size=16, max_size=16)

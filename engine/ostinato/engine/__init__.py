@@ -9,6 +9,6 @@ results = engine.tick()
 from ostinato.engine.core import Engine, Opened
 from ostinato.engine.limits import Limits
 from ostinato.engine.served import unit
-from ostinato.engine.session import Result
+from ostinato.engine.session import Answers, Result
 
-__all__ = ["Engine", "Limits", "Opened", "Result", "unit"]
+__all__ = ["Engine", "Limits", "Opened", "Result", "Answers", "unit"]

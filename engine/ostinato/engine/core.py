@@ -11,7 +11,7 @@ import numpy as np
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.served import Served, unit
-from ostinato.engine.session import Item, Kind, Result, Session
+from ostinato.engine.session import Answers, Item, Kind, Result, Session
 from ostinato.engine.ticks import Ticks
 from ostinato.errors import (
     CapacityError,
@@ -206,26 +206,27 @@ class Engine:
         """
         left: set[int] = set()
         checked: dict[Served, Any] = {}
+        find, most = self._sessions.get, self.limits.inputs
         end = 0
         for i, (key, sequence, count) in enumerate(zip(keys, sequences, units, strict=True)):
             start, end = end, end + count
-            session = self._sessions.get(key)
-            if (
-                session is None
-                or sequence != session.expected
-                or session.waiting + count > session.credit
-                or len(session.queue) >= self.limits.inputs
-            ):
+            session = find(key)
+            if session is None or sequence != session.expected or session.waiting + count > session.credit:
                 left.add(i)
                 continue
-            served = session.served
+            served, queue = session.served, session.queue
             if served not in checked:
                 checked[served] = _checked(session.stream, data)
-            if (block := checked[served]) is None:
+            if (block := checked[served]) is None or len(queue) >= most:
                 left.add(i)
                 continue
-            part = block[start:end]
-            self._enqueue(session, Item("push", sequence, arrived_ns, part.copy() if session.queue else part, count))
+            session.expected += 1
+            session.waiting += count
+            if queue:
+                queue.append(Item("push", sequence, arrived_ns, block[start:end].copy(), count))
+            else:
+                queue.append(Item("push", sequence, arrived_ns, block[start:end], count))
+                served.enter(session)
         return left
 
     def flush(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:
@@ -271,6 +272,10 @@ class Engine:
 
     def tick(self) -> list[Result]:
         """Compute a little of everything that waits: a slice of finished utterances, then frames of streams."""
+        return [each for done in self.tick_many() for each in (done if isinstance(done, Answers) else (done,))]
+
+    def tick_many(self) -> list[Result | Answers]:
+        """`tick`, results that have nothing special together: for many streams a microsecond less for each."""
         return self._ticks.tick()
 
 

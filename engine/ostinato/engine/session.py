@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,6 +49,35 @@ class Result:
 
 
 @dataclass(slots=True, eq=False)
+class Answers:
+    """Results of pushes that decided nothing, which is what becomes of most: a column for each field of `Result`.
+
+    All are of kind "push", not final, and took the same ``computing_ms``; a stream is at most once among them.
+    """
+
+    keys: list[Hashable]
+    sequence: list[int]
+    processed: list[int]
+    first: list[int]
+    utterance: list[int]
+    utterance_ms: list[float]
+    frames: list[int]
+    waiting_ms: list[float]
+    computing_ms: float
+
+    def __iter__(self) -> Iterator[Result]:
+        columns = zip(
+            self.keys, self.sequence, self.processed, self.first, self.utterance, self.utterance_ms, self.frames,
+            self.waiting_ms, strict=True,
+        )  # fmt: skip
+        for key, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms in columns:
+            yield Result(
+                key, "push", sequence, processed, first, [], utterance, False, frames, waiting_ms, self.computing_ms,
+                utterance_ms=utterance_ms,
+            )  # fmt: skip
+
+
+@dataclass(slots=True, eq=False)
 class Item:
     """A message that waits; ``accepted`` once the front end has turned its ``data`` into frames."""
 
@@ -63,6 +92,10 @@ class Item:
     computing_ns: int = 0
     frames: int = 0
     events: list[Event] = field(default_factory=list)
+
+    def accept(self, now: int) -> None:
+        """The front end has its data."""
+        self.accepted, self.started_ns, self.data = True, now, None
 
 
 @dataclass(slots=True, eq=False)
@@ -115,3 +148,19 @@ class Session:
             self.key, kind, self.done, self.processed, first, item.events, utterance, False, item.frames,
             (item.started_ns - item.arrived_ns) / 1e6, item.computing_ns / 1e6, utterance_ms=utterance_ms,
         )  # fmt: skip
+
+
+def answers(sessions: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float) -> Answers:
+    """Of pushes that these sessions have just been left by, and that had no events."""
+    streams = [session.stream for session in sessions]
+    return Answers(
+        [session.key for session in sessions],
+        [session.done for session in sessions],
+        [session.processed for session in sessions],
+        [session.events for session in sessions],
+        [stream.utterance for stream in streams],
+        [stream.utterance_ms for stream in streams],
+        frames,
+        waiting_ms,
+        computing_ms,
+    )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
-from itertools import chain
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.runs import Job, Runs
 from ostinato.engine.served import Served
-from ostinato.engine.session import Item, Result, Session
+from ostinato.engine.session import Answers, Item, Result, Session, answers
 from ostinato.errors import OstinatoError
 from ostinato.events import Event
 from ostinato.streaming import accept, advance, push
@@ -36,9 +35,9 @@ class Ticks:
         """Whether anything waits."""
         return bool(self._runs) or any(served.line for served in self._served)
 
-    def tick(self) -> list[Result]:
+    def tick(self) -> list[Result | Answers]:
         """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
-        results: list[Result] = []
+        results: list[Result | Answers] = []
         for job, error in self._runs.slice():
             self._ran(job, error, results)
         busy = [served for served in self._served if served.line]
@@ -46,7 +45,7 @@ class Ticks:
             self._advance(served, self._limits.tick_ms / len(busy), results)
         return results
 
-    def _advance(self, served: Served, ms: float, results: list[Result]) -> None:
+    def _advance(self, served: Served, ms: float, results: list[Result | Answers]) -> None:
         """Let the first streams in the model's line, as many as fit ``ms``, have their share."""
         room = served.pace.rows(ms)
         rows = 0
@@ -62,68 +61,83 @@ class Ticks:
         if not batch:
             return
         start = time.monotonic_ns()
+        before = [session.stream.frames_out for session in batch]
         try:
-            self._compute(batch, start)
+            events = self._answer(batch) if served.causal else self._prepare(batch, start)
         except Exception as error:  # a fault of ours: these streams' states are lost, those of the others are not
             for session in batch:
                 self._give_up(session, error, results)
             return
-        served.pace.add(rows, time.monotonic_ns() - start)
-        for session in batch:
-            self._settle(session, results)
+        took = time.monotonic_ns() - start
+        served.pace.add(rows, took)
+        counts = [session.stream.frames_out - frames for session, frames in zip(batch, before, strict=True)]
+        self._computed(batch, events, counts, start, took, results)
 
     def _rows(self, session: Session, item: Item) -> int:
         """About how many frames the stream's turn will compute."""
-        frames = max(1, self._limits.share if item.accepted else int(item.units / session.units_per_frame))
+        frames = self._limits.share if item.accepted else int(item.units / session.units_per_frame) or 1
         wait = session.stream.wait
         if wait is None:
             return frames
         return wait.frames if session.stream.waiting + frames >= wait.frames else 1
 
-    def _compute(self, batch: list[Session], start: int) -> None:
-        """Let each stream of the batch take its first message in, and compute its share of what is ready."""
-        before = [session.stream.frames_out for session in batch]
-        if batch[0].served.causal:
-            self._answer(batch, start)
-        else:
-            self._accept(batch, start)
-        took = time.monotonic_ns() - start
-        for session, frames in zip(batch, before, strict=True):
-            item = session.queue[0]
-            item.frames += session.stream.frames_out - frames
-            item.computing_ns += took
-
-    def _answer(self, batch: list[Session], start: int) -> None:
-        """`_compute` for causal streams."""
+    def _answer(self, batch: list[Session]) -> list[list[Event]]:
+        """Let causal streams take their first messages in, and compute their share of what is ready: their events."""
         fresh = [session for session in batch if not session.queue[0].accepted]
-        going = batch if not fresh else [session for session in batch if session.queue[0].accepted]
-        events: list[list[Event]] = []
-        if fresh:
-            data = [session.queue[0].data for session in fresh]
-            events += push([session.stream for session in fresh], data, self._limits.share)
-        if going:
-            events += advance([session.stream for session in going], self._limits.share)
-        for session, each in zip(chain(fresh, going), events, strict=True):
-            item = session.queue[0]
-            item.events = item.events + each if item.events else each
-            if not item.accepted:
-                item.accepted, item.started_ns, item.data = True, start, None
+        data = [session.queue[0].data for session in fresh]
+        found = push([session.stream for session in fresh], data, self._limits.share) if fresh else []
+        if len(fresh) == len(batch):
+            return found
+        going = [session.stream for session in batch if session.queue[0].accepted]
+        new, more = iter(found), iter(advance(going, self._limits.share))
+        return [next(more if session.queue[0].accepted else new) for session in batch]
 
-    def _accept(self, batch: list[Session], start: int) -> None:
-        """`_compute` for bidirectional streams: what is ready early or in blocks, as far as memory goes."""
+    def _prepare(self, batch: list[Session], start: int) -> list[list[Event]]:
+        """The same for bidirectional streams: of what is ready early or in blocks, as far as memory goes."""
         if fresh := [session for session in batch if not session.queue[0].accepted]:
             errors = accept([session.stream for session in fresh], [session.queue[0].data for session in fresh])
             for session, error in zip(fresh, errors, strict=True):
                 item = session.queue[0]
-                item.started_ns = start
-                item.accepted = True
-                item.data, item.error = None, error
+                item.accept(start)
+                item.error = error
                 session.utterance_ns = session.utterance_ns or item.arrived_ns
-        going = [session for session in batch if self._goes_on(session)]
-        events = advance([session.stream for session in going], self._limits.share)
-        for session, each in zip(going, events, strict=True):
-            session.queue[0].events += each
+        going = [self._goes_on(session) for session in batch]
+        found = iter(
+            advance([each.stream for each, goes in zip(batch, going, strict=True) if goes], self._limits.share)
+        )
+        events = [next(found) if goes else [] for goes in going]
+        for session in batch:
             self._runs.account(session)
+        return events
+
+    def _computed(
+        self, batch: list[Session], events: list[list[Event]], counts: list[int], start: int, took: int,
+        results: list[Result | Answers],
+    ) -> None:  # fmt: skip
+        """Each stream of the batch has these events, and has computed so many frames: answer what is done."""
+        causal = batch[0].served.causal
+        done: list[Session] = []
+        frames: list[int] = []
+        waiting_ms: list[float] = []
+        for session, found, count in zip(batch, events, counts, strict=True):
+            item = session.queue[0]
+            if causal and not (found or item.accepted or session.stream.waiting):
+                session.leave(item)
+                done.append(session)
+                frames.append(count)
+                waiting_ms.append((start - item.arrived_ns) / 1e6)
+                continue
+            if not item.accepted:
+                item.accept(start)
+            item.events += found
+            item.frames += count
+            item.computing_ns += took
+            self._settle(session, results)
+        if done:
+            results.append(answers(done, frames, waiting_ms, took / 1e6))
+            for session in done:
+                if session.queue:
+                    self._go_on(session, results)
 
     def _goes_on(self, session: Session) -> bool:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
@@ -131,7 +145,7 @@ class Ticks:
         stream = session.stream
         return bool(stream.ready) and not stream.ended and self._runs.claim(session, self._limits.share)
 
-    def _settle(self, session: Session, results: list[Result]) -> None:
+    def _settle(self, session: Session, results: list[Result | Answers]) -> None:
         """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
         item, stream = session.queue[0], session.stream
         causal = session.served.causal
@@ -156,11 +170,11 @@ class Ticks:
         assert run is not None
         self._runs.add(session, run)
 
-    def _go_on(self, session: Session, results: list[Result]) -> None:
+    def _go_on(self, session: Session, results: list[Result | Answers]) -> None:
         if self._next(session, results) is not None:
             session.served.enter(session)
 
-    def _next(self, session: Session, results: list[Result]) -> Item | None:
+    def _next(self, session: Session, results: list[Result | Answers]) -> Item | None:
         """Do the messages before the next push. That push; None if there is none or an utterance comes first."""
         while session.queue:
             item = session.queue[0]
@@ -173,7 +187,7 @@ class Ticks:
                 self._give_up(session, error, results)
         return None
 
-    def _do(self, session: Session, item: Item, results: list[Result]) -> bool:
+    def _do(self, session: Session, item: Item, results: list[Result | Answers]) -> bool:
         """Do the message at the head of the queue, no push; False if an utterance must be computed first."""
         stream = session.stream
         if item.kind == "flush":
@@ -203,7 +217,7 @@ class Ticks:
         results.append(session.state(item.kind, payload))
         return True
 
-    def _ran(self, job: Job, error: Exception | None, results: list[Result]) -> None:
+    def _ran(self, job: Job, error: Exception | None, results: list[Result | Answers]) -> None:
         """An utterance has been computed: its result, and what comes after it."""
         session, run = job.session, job.run
         if error is not None:
@@ -232,7 +246,7 @@ class Ticks:
             results.append(session.answer(item, "push", session.stream.utterance, session.stream.utterance_ms))
         self._go_on(session, results)
 
-    def _give_up(self, session: Session, error: Exception, results: list[Result]) -> None:
+    def _give_up(self, session: Session, error: Exception, results: list[Result | Answers]) -> None:
         log.error("a stream of %s is lost to a fault", session.served.model.name, exc_info=error)
         results.append(
             session.state("closed", OstinatoError(f"a fault of the server ({type(error).__name__}): see its log"))

@@ -43,16 +43,16 @@ def resample(samples, table, up, down, position, out):  # type: ignore[no-untype
 
 
 @part
-def _copy(source, target, count):  # type: ignore[no-untyped-def]
-    """``count`` float32, then zeros to the end of the vector."""
+def _copy(source, target, count, unit):  # type: ignore[no-untyped-def]
+    """``count`` float32 times ``unit``, then zeros to the end of the vector."""
     for i in range(0, count, LANES):
-        store(target + 4 * i, first_lanes(count - i, load(source + 4 * i), splat(0.0)))
+        store(target + 4 * i, first_lanes(count - i, load(source + 4 * i) * splat(unit), splat(0.0)))
 
 
-@kernel("int64(float32[::1], int64[::1], int64[:, ::1], int64, int64, float32[::1], int64[::1])")
-def cut(samples, lengths, streams, window, hop, out, starts):  # type: ignore[no-untyped-def]
-    """The windows that samples complete, stream after stream: in ``out``, from ``starts`` on; returns how many. Each
-    stream keeps what its next window needs.
+@kernel("int64(float32[::1], float32, int64[::1], int64[:, ::1], int64, int64, float32[::1], int64[::1])")
+def cut(samples, unit, lengths, streams, window, hop, out, starts):  # type: ignore[no-untyped-def]
+    """The windows that ``samples``, times ``unit``, complete, stream after stream: in ``out``, from ``starts`` on;
+    returns how many. Each stream keeps what its next window needs.
 
     Stream i has the next ``lengths[i]`` samples, of which the first streams[2, i] are skipped; before them comes its
     tail, streams[1, i] float32 at the address streams[0, i]. All three move on: the tail to where the next window
@@ -66,8 +66,8 @@ def cut(samples, lengths, streams, window, hop, out, starts):  # type: ignore[no
         skipped = min(streams[2, i], lengths[i])
         fresh = lengths[i] - skipped
         length = kept + fresh
-        _copy(tail, target, kept)
-        _copy(source + 4 * skipped, target + 4 * kept, fresh)
+        _copy(tail, target, kept, 1.0)
+        _copy(source + 4 * skipped, target + 4 * kept, fresh, unit)
         count = (length - window) // hop + 1 if length >= window else 0
         for j in range(count):
             starts[total + j] = (target - address(out)) // 4 + j * hop
@@ -77,7 +77,7 @@ def cut(samples, lengths, streams, window, hop, out, starts):  # type: ignore[no
         streams[3, i] = count
         for j in range((window + LANES - 1) // LANES):
             store(tail + j * BYTES, splat(0.0))
-        _copy(target + 4 * drop, tail, length - drop)
+        _copy(target + 4 * drop, tail, length - drop, 1.0)
         total += count
         source += 4 * lengths[i]
         target += 4 * length

@@ -128,7 +128,7 @@ class LogMel:
 
     def step_many(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> tuple[F32, list[int]]:
         """`step` for many streams: their windows are transformed as one batch."""
-        windows, starts, counts = self._cut(states, *self._samples(states, data))
+        windows, starts, counts = self._cut(states, data)
         frames = self._features(windows, starts)
         if self.settings.stack == self.settings.stride == 1:
             return frames, counts
@@ -163,35 +163,33 @@ class LogMel:
         expect(skips, "state.skip or state.skip_rows is out of range")
         return state
 
-    def _samples(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> tuple[F32, I64]:
-        """All samples at the model's rate, float32 in [-1, 1], and LANES behind them; how many each stream has."""
-        if any(state.resampler for state in states) or len({samples.itemsize for samples in data}) > 1:
-            data = [self._resampled(state, samples) for state, samples in zip(states, data, strict=True)]
-        joined: Samples = np.concatenate(cast(Sequence[F32], data)) if data else np.empty(0, np.float32)
-        samples = np.empty(len(joined) + LANES, np.float32)
-        np.multiply(joined, _unit(joined), out=samples[:-LANES])
-        return samples, np.array([len(each) for each in data], np.int64)
-
-    def _resampled(self, state: LogMelState, samples: Samples) -> F32:
-        floats = np.multiply(samples, _unit(samples), dtype=np.float32)
-        if state.resampler is None:
-            return floats
-        return resampler(state.sample_rate, self.settings.sample_rate).step(state.resampler, floats)
-
-    def _cut(self, states: Sequence[LogMelState], samples: F32, lengths: I64) -> tuple[F32, I64, list[int]]:
+    def _cut(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> tuple[F32, I64, list[int]]:
         """What holds the streams' windows, where each of them begins, and how many each stream has; the states move
         on."""
+        if any(state.resampler for state in states) or len({samples.itemsize for samples in data}) > 1:
+            data = [self._resampled(state, samples) for state, samples in zip(states, data, strict=True)]
+        lengths = np.array([len(samples) for samples in data], np.int64)
+        samples = np.empty(int(lengths.sum()) + LANES, np.float32)
+        if data:
+            np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES], casting="unsafe")
         streams = np.empty((4, len(states)), np.int64)
         streams[0] = [state.address for state in states]
         streams[1] = [state.kept for state in states]
         streams[2] = [state.skip for state in states]
-        size = int(lengths.sum() + streams[1].sum())
-        windows, starts = np.empty(size + LANES, np.float32), np.empty(size // self.hop + len(states), np.int64)
-        total = cut(samples, lengths, streams, self.window, self.hop, windows, starts)
+        size = len(samples) + int(streams[1].sum())
+        windows, starts = np.empty(size, np.float32), np.empty(size // self.hop + len(states), np.int64)
+        unit = _unit(data[0]) if data else 1.0
+        total = cut(samples, unit, lengths, streams, self.window, self.hop, windows, starts)
         _, kept, skips, counts = streams.tolist()
         for state, here, beyond in zip(states, kept, skips, strict=True):
             state.kept, state.skip = here, beyond
         return windows, starts[:total], counts
+
+    def _resampled(self, state: LogMelState, samples: Samples) -> F32:
+        floats: F32 = np.multiply(samples, np.float32(_unit(samples)), dtype=np.float32)
+        if state.resampler is None:
+            return floats
+        return resampler(state.sample_rate, self.settings.sample_rate).step(state.resampler, floats)
 
     def _features(self, samples: F32, starts: I64) -> F32:
         """Normalised log-mel values of the windows at ``starts``, [n, mels]."""
@@ -221,6 +219,6 @@ class LogMel:
         return samples / self.settings.sample_rate * 1000
 
 
-def _unit(samples: Samples) -> np.float32:
-    """What one of these samples counts."""
-    return np.float32(2**-15 if samples.itemsize == 2 else 1)
+def _unit(samples: Samples) -> float:
+    """What 1 counts in these samples."""
+    return 2**-15 if samples.itemsize == 2 else 1.0

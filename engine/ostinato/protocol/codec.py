@@ -8,102 +8,23 @@ crashed (CVE-2026-57585).
 from __future__ import annotations
 
 import dataclasses
-import struct
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgpack
-import numpy as np
 
 from ostinato.errors import BadMessageError, TooLargeError, VersionError
-from ostinato.events import Event, Kind
 from ostinato.protocol import messages as m
-from ostinato.protocol.fields import Fields, finite
+from ostinato.protocol.fields import Fields, stream_id
 from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
+from ostinato.protocol.results import decode_result, pack_result, results_frame
 
-KINDS: tuple[Kind, ...] = ("output", "label", "symbol", "class", "end-of-speech")
-"""Kinds of event; the wire has their index."""
 _MAX_PARTS = 1024
 _HEAD = 2
-_RESULT = struct.Struct(">10s16s5sQ7sQ11sQ11sQ14sd6sB8sQ12sd14sd13sd7s").pack
-"""A result's fields before its events, integers and numbers in eight bytes each: many times quicker than by name."""
 _M = TypeVar("_M")
 
 
-# --- events and results ---------------------------------------------------------------------------------------------
-
-
-def _encode_event(event: Event) -> list[Any]:
-    raw: list[Any] = [KINDS.index(event.kind), event.frame, event.time_ms, event.text, event.index, event.probability]
-    if event.values is not None:
-        return [*raw, np.ascontiguousarray(event.values, "<f4").tobytes()]
-    if (event.text, event.index, event.probability) == ("", -1, 0.0):
-        return raw[:3]
-    return raw
-
-
-def _decode_event(raw: object, where: str, utterance: int, utterance_ms: float) -> Event:
-    if type(raw) is not list or len(raw) not in (3, 6, 7):
-        raise BadMessageError(f"{where} is not an array of 3, 6 or 7 elements")
-    kind, frame, time_ms = raw[:3]
-    text, index, probability = raw[3:6] if len(raw) > 3 else ("", -1, 0.0)
-    values = None
-    if type(kind) is not int or not 0 <= kind < len(KINDS):
-        raise BadMessageError(f"{where}: the kind is not from 0 to {len(KINDS) - 1}")
-    if type(frame) is not int or type(text) is not str or type(index) is not int:
-        raise BadMessageError(f"{where}: frame, text or index is of a wrong type")
-    if not finite(time_ms) or not finite(probability):
-        raise BadMessageError(f"{where}: time or probability is not a finite number")
-    if len(raw) == 7:
-        if type(raw[6]) is not bytes or len(raw[6]) % 4:
-            raise BadMessageError(f"{where}: the values are not a binary of float32")
-        values = np.frombuffer(raw[6], "<f4").astype(np.float32, copy=False)
-    return Event(KINDS[kind], frame, float(time_ms), text, index, float(probability), values, utterance, utterance_ms)
-
-
-def _pack_result(result: m.Result) -> bytes:
-    events: bytes = msgpack.packb([_encode_event(event) for event in result.events]) if result.events else b"\x90"
-    return (
-        _RESULT(
-            b"\x8c\xa6stream\xc4\x10", result.stream, b"\xa3seq\xcf", result.seq, b"\xa5first\xcf", result.first,
-            b"\xa9processed\xcf", result.processed, b"\xa9utterance\xcf", result.utterance,
-            b"\xacutterance_ms\xcb", result.utterance_ms, b"\xa5final", 0xC3 if result.final else 0xC2,
-            b"\xa6frames\xcf", result.frames, b"\xaawaiting_ms\xcb", result.waiting_ms,
-            b"\xaccomputing_ms\xcb", result.computing_ms, b"\xabbuffered_ms\xcb", result.buffered_ms, b"\xa6events",
-        )
-        + events
-    )  # fmt: skip
-
-
-def _decode_result(raw: object, where: str) -> m.Result:
-    f = Fields(raw, where)
-    utterance, utterance_ms = f.integer("utterance"), f.number("utterance_ms")
-    result = m.Result(
-        stream=_stream(f),
-        seq=f.integer("seq"),
-        first=f.integer("first"),
-        processed=f.integer("processed"),
-        utterance=utterance,
-        utterance_ms=utterance_ms,
-        final=f.boolean("final"),
-        frames=f.integer("frames"),
-        waiting_ms=f.number("waiting_ms"),
-        computing_ms=f.number("computing_ms"),
-        buffered_ms=f.number("buffered_ms"),
-        events=tuple(
-            _decode_event(event, f"{where} event {i}", utterance, utterance_ms)
-            for i, event in enumerate(f.array("events", m.MAX_MESSAGE_BYTES))
-        ),
-    )
-    f.finish()
-    return result
-
-
 # --- requests -------------------------------------------------------------------------------------------------------
-
-
-def _stream(f: Fields) -> bytes:
-    return f.binary("stream", m.STREAM_ID_BYTES, m.STREAM_ID_BYTES)
 
 
 def _seq(f: Fields) -> int:
@@ -124,7 +45,7 @@ def _part(f: Fields) -> tuple[int, int]:
 def _open(f: Fields) -> m.Open:
     part, parts = _part(f)
     return m.Open(
-        stream=_stream(f),
+        stream=stream_id(f),
         model=f.text("model", 256, least=1),
         sample_rate=f.integer("sample_rate", 1, 10**6) if "sample_rate" in f else None,
         dtype=f.choice("dtype", DTYPES) if "dtype" in f else None,
@@ -144,11 +65,11 @@ _REQUESTS: dict[int, tuple[str, Callable[[Fields], m.Request]]] = {
     m.Open.TYPE: ("OPEN", _open),
     m.Push.TYPE: ("PUSH", decode_push),
     m.Pushes.TYPE: ("PUSHES", decode_pushes),
-    m.Flush.TYPE: ("FLUSH", lambda f: m.Flush(_stream(f), _seq(f))),
-    m.Mark.TYPE: ("MARK", lambda f: m.Mark(_stream(f), _seq(f), _token(f))),
-    m.TakeSnapshot.TYPE: ("SNAPSHOT", lambda f: m.TakeSnapshot(_stream(f), _seq(f))),
-    m.Reset.TYPE: ("RESET", lambda f: m.Reset(_stream(f), _seq(f))),
-    m.Close.TYPE: ("CLOSE", lambda f: m.Close(_stream(f))),
+    m.Flush.TYPE: ("FLUSH", lambda f: m.Flush(stream_id(f), _seq(f))),
+    m.Mark.TYPE: ("MARK", lambda f: m.Mark(stream_id(f), _seq(f), _token(f))),
+    m.TakeSnapshot.TYPE: ("SNAPSHOT", lambda f: m.TakeSnapshot(stream_id(f), _seq(f))),
+    m.Reset.TYPE: ("RESET", lambda f: m.Reset(stream_id(f), _seq(f))),
+    m.Close.TYPE: ("CLOSE", lambda f: m.Close(stream_id(f))),
     m.Ping.TYPE: ("PING", lambda f: m.Ping(_token(f))),
 }
 
@@ -194,28 +115,28 @@ def _models(f: Fields) -> m.ModelList:
 
 def _opened(f: Fields) -> m.Opened:
     model = _info(f.map("model"), f"{f.where} model")
-    return m.Opened(_stream(f), model, f.integer("credit", 1), f.integer("inputs", 1), f.number("idle_s"))
+    return m.Opened(stream_id(f), model, f.integer("credit", 1), f.integer("inputs", 1), f.number("idle_s"))
 
 
 def _results(f: Fields) -> m.Results:
     results = f.array("results", m.MAX_MESSAGE_BYTES)
-    return m.Results(tuple(_decode_result(raw, f"{f.where} result {i}") for i, raw in enumerate(results)))
+    return m.Results(tuple(decode_result(raw, f"{f.where} result {i}") for i, raw in enumerate(results)))
 
 
 def _snapshot(f: Fields) -> m.Snapshot:
     part, parts = _part(f)
-    return m.Snapshot(_stream(f), _seq(f), f.binary("data", 0, m.MAX_MESSAGE_BYTES), part, parts)
+    return m.Snapshot(stream_id(f), _seq(f), f.binary("data", 0, m.MAX_MESSAGE_BYTES), part, parts)
 
 
 def _closed(f: Fields) -> m.Closed:
-    return m.Closed(_stream(f), f.choice("reason", ("close", "idle", "drain", "error")))
+    return m.Closed(stream_id(f), f.choice("reason", ("close", "idle", "drain", "error")))
 
 
 def _error(f: Fields) -> m.Error:
     return m.Error(
         code=f.text("code", 64, least=1),
         message=f.text("message", 4096),
-        stream=_stream(f) if "stream" in f else None,
+        stream=stream_id(f) if "stream" in f else None,
         seq=_seq(f) if "seq" in f else None,
         expected=f.integer("expected", low=1) if "expected" in f else None,
         retry_ms=f.integer("retry_ms") if "retry_ms" in f else None,
@@ -225,11 +146,11 @@ def _error(f: Fields) -> m.Error:
 _REPLIES: dict[int, tuple[str, Callable[[Fields], m.Reply]]] = {
     m.ModelList.TYPE: ("MODELS", _models),
     m.Opened.TYPE: ("OPENED", _opened),
-    m.Moved.TYPE: ("MOVED", lambda f: m.Moved(_stream(f), f.text("endpoint", 256, least=1))),
+    m.Moved.TYPE: ("MOVED", lambda f: m.Moved(stream_id(f), f.text("endpoint", 256, least=1))),
     m.Results.TYPE: ("RESULTS", _results),
-    m.Marked.TYPE: ("MARKED", lambda f: m.Marked(_stream(f), _seq(f), _token(f))),
+    m.Marked.TYPE: ("MARKED", lambda f: m.Marked(stream_id(f), _seq(f), _token(f))),
     m.Snapshot.TYPE: ("SNAPSHOT", _snapshot),
-    m.ResetDone.TYPE: ("RESET", lambda f: m.ResetDone(_stream(f), _seq(f))),
+    m.ResetDone.TYPE: ("RESET", lambda f: m.ResetDone(stream_id(f), _seq(f))),
     m.Closed.TYPE: ("CLOSED", _closed),
     m.Pong.TYPE: ("PONG", lambda f: m.Pong(_token(f))),
     m.Draining.TYPE: ("DRAINING", lambda f: m.Draining(f.number("seconds"))),
@@ -248,7 +169,7 @@ def encode(message: m.Request | m.Reply) -> bytes:
     elif isinstance(message, m.Pushes):
         body = encode_pushes(message)
     elif isinstance(message, m.Results):
-        return _checked(_results_frame([_pack_result(result) for result in message.results]))
+        return _checked(results_frame([pack_result(result) for result in message.results]))
     elif isinstance(message, m.Opened):
         body = _plain(message) | {"model": _encode_info(message.model)}
     elif isinstance(message, m.ModelList):
@@ -306,46 +227,6 @@ def _decode(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) 
 
 
 # --- replies that may need several messages -------------------------------------------------------------------------
-
-
-def encode_results(results: Iterable[m.Result]) -> list[bytes]:
-    """Results of one client as few messages as fit; one too long is cut between events into several.
-
-    Of a cut result, only the last piece is ``final`` and has ``frames`` and ``computing_ms``, which are sums.
-    Raises TooLargeError if a single event does not fit.
-    """
-    frames: list[bytes] = []
-    batch: list[bytes] = []
-    room = m.MAX_MESSAGE_BYTES - 32
-    size = 0
-    for result in results:
-        for piece in _cut(result, room):
-            if size + len(piece) > room or len(batch) == 0xFFFF:
-                frames.append(_results_frame(batch))
-                batch, size = [], 0
-            batch.append(piece)
-            size += len(piece)
-    if batch:
-        frames.append(_results_frame(batch))
-    return frames
-
-
-def _results_frame(packed: list[bytes]) -> bytes:
-    head = msgpack.packb({"results": []})[:-1] + msgpack.Packer().pack_array_header(len(packed))
-    frame: bytes = bytes((m.Results.TYPE, m.VERSION)) + head + b"".join(packed)
-    return frame
-
-
-def _cut(result: m.Result, room: int) -> list[bytes]:
-    packed = _pack_result(result)
-    if len(packed) <= room:
-        return [packed]
-    if len(result.events) < 2:
-        raise TooLargeError(f"one event of {len(packed)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}")
-    half = len(result.events) // 2
-    head = dataclasses.replace(result, final=False, frames=0, computing_ms=0.0, events=result.events[:half])
-    tail = dataclasses.replace(result, first=result.first + half, events=result.events[half:])
-    return _cut(head, room) + _cut(tail, room)
 
 
 def encode_models(models: Iterable[m.ModelInfo]) -> list[bytes]:

@@ -9,6 +9,7 @@ import math
 from typing import Any, TypeVar, cast
 
 from ostinato.errors import BadMessageError
+from ostinato.protocol.messages import STREAM_ID_BYTES
 
 MAX_INTEGER = 2**63 - 1
 T = TypeVar("T", bound=str)
@@ -98,6 +99,11 @@ class Fields:
     def is_text(self, key: str) -> bool:
         """Whether a field is there and a string."""
         return type(self._left.get(key)) is str
+
+
+def stream_id(f: Fields) -> bytes:
+    """The field ``stream``, which most messages have."""
+    return f.binary("stream", STREAM_ID_BYTES, STREAM_ID_BYTES)
 
 
 def finite(value: object) -> bool:

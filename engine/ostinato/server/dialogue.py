@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 from ostinato import protocol as wire
-from ostinato.engine import Engine, Result, unit
+from ostinato.engine import Answers, Engine, Result, unit
 from ostinato.errors import (
     CapacityError,
     DrainingError,
@@ -71,9 +71,7 @@ class Dialogue:
         elif isinstance(request, wire.Ping):
             self._send(peer, wire.Pong(request.token))
         else:
-            self.touched.add(peer)
-            for each in wire.encode_models(self._infos.values()):
-                peer.send(each)
+            self._send_frames(peer, wire.encode_models(self._infos.values()))
 
     def _inputs(self, peer: Peer, request: wire.Pushes, arrived_ns: int) -> None:
         keys = [(peer, stream) for stream in request.streams]
@@ -196,10 +194,15 @@ class Dialogue:
 
     # --- replies ----------------------------------------------------------------------------------------------------
 
-    def answer(self, results: Iterable[Result]) -> None:
+    def answer(self, results: Iterable[Result | Answers]) -> None:
         """Send results: as few messages as fit for each peer, in each stream's order."""
         batches: dict[Peer, list[wire.Result]] = {}
         for result in results:
+            if isinstance(result, Answers):
+                for peer, frames in _plain(result):
+                    self._send_results(peer, batches.pop(peer, []))
+                    self._send_frames(peer, frames)
+                continue
             peer, stream = cast(tuple[Peer, bytes], result.key)
             if result.kind in ("push", "flush"):
                 batches.setdefault(peer, []).append(_on_the_wire(stream, result))
@@ -222,9 +225,7 @@ class Dialogue:
             except TooLargeError as error:
                 self._refuse(peer, error, stream, result.sequence)
                 return
-            self.touched.add(peer)
-            for frame in frames:
-                peer.send(frame)
+            self._send_frames(peer, frames)
         else:
             peer.streams.discard(stream)
             self._refuse(peer, result.payload, stream)
@@ -236,6 +237,9 @@ class Dialogue:
         except TooLargeError as error:
             self._send_singly(peer, results, error)
             return
+        self._send_frames(peer, frames)
+
+    def _send_frames(self, peer: Peer, frames: list[bytes]) -> None:
         if frames:
             self.touched.add(peer)
             for frame in frames:
@@ -264,6 +268,27 @@ class Dialogue:
     def _send(self, peer: Peer, message: wire.Reply) -> None:
         peer.send(wire.encode(message))
         self.touched.add(peer)
+
+
+def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
+    """The messages with the answers for each peer."""
+    keys = cast(list[tuple[Peer, bytes]], answers.keys)
+    rows = wire.plain_results(
+        [stream for _, stream in keys],
+        seq=answers.sequence,
+        processed=answers.processed,
+        first=answers.first,
+        utterance=answers.utterance,
+        utterance_ms=answers.utterance_ms,
+        frames=answers.frames,
+        waiting_ms=answers.waiting_ms,
+        computing_ms=answers.computing_ms,
+    )
+    places: dict[Peer, list[int]] = {}
+    for i, (peer, _) in enumerate(keys):
+        places.setdefault(peer, []).append(i)
+    for peer, chosen in places.items():
+        yield peer, wire.encode_plain(rows[chosen] if len(places) > 1 else rows)
 
 
 def _on_the_wire(stream: bytes, result: Result) -> wire.Result:

@@ -67,6 +67,9 @@ def serve(
         warm_up(model)
     gc.collect()
     gc.freeze()  # what is loaded stays: later collections need not look through it, and workers share its pages
+    gc.set_threshold(
+        50_000, 20, 100
+    )  # messages come and go without cycles: looking for some costs more than it finds
 
     def ready(endpoint: str) -> None:
         print(f"ready {endpoint} {','.join(loaded)} start-up {_age_ms():.0f} ms", flush=True)

@@ -176,6 +176,8 @@ class Stream:
     @property
     def utterance_ms(self) -> float:
         """Where the present utterance starts in the stream's input, in ms."""
+        if not self._start_frame:
+            return self._base_ms
         return self._base_ms + self._start_frame * cast(float, self.model.front_end.frame_ms)
 
     @property

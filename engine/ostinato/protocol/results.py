@@ -1,0 +1,176 @@
+"""RESULTS, which are most of what a server sends: events and results to bytes and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import BadMessageError, TooLargeError
+from ostinato.events import Event, Kind
+from ostinato.protocol import messages as m
+from ostinato.protocol.fields import Fields, finite, stream_id
+
+KINDS: tuple[Kind, ...] = ("output", "label", "symbol", "class", "end-of-speech")
+"""Kinds of event; the wire has their index."""
+_ROOM = m.MAX_MESSAGE_BYTES - 32
+_RESULT = struct.Struct(">10s16s5sQ7sQ11sQ11sQ14sd6sB8sQ12sd14sd13sd7s").pack
+"""A result's fields before its events, integers and numbers in eight bytes each: many times quicker than by name."""
+
+
+def _encode_event(event: Event) -> list[Any]:
+    raw: list[Any] = [KINDS.index(event.kind), event.frame, event.time_ms, event.text, event.index, event.probability]
+    if event.values is not None:
+        return [*raw, np.ascontiguousarray(event.values, "<f4").tobytes()]
+    if (event.text, event.index, event.probability) == ("", -1, 0.0):
+        return raw[:3]
+    return raw
+
+
+def _decode_event(raw: object, where: str, utterance: int, utterance_ms: float) -> Event:
+    if type(raw) is not list or len(raw) not in (3, 6, 7):
+        raise BadMessageError(f"{where} is not an array of 3, 6 or 7 elements")
+    kind, frame, time_ms = raw[:3]
+    text, index, probability = raw[3:6] if len(raw) > 3 else ("", -1, 0.0)
+    values = None
+    if type(kind) is not int or not 0 <= kind < len(KINDS):
+        raise BadMessageError(f"{where}: the kind is not from 0 to {len(KINDS) - 1}")
+    if type(frame) is not int or type(text) is not str or type(index) is not int:
+        raise BadMessageError(f"{where}: frame, text or index is of a wrong type")
+    if not finite(time_ms) or not finite(probability):
+        raise BadMessageError(f"{where}: time or probability is not a finite number")
+    if len(raw) == 7:
+        if type(raw[6]) is not bytes or len(raw[6]) % 4:
+            raise BadMessageError(f"{where}: the values are not a binary of float32")
+        values = np.frombuffer(raw[6], "<f4").astype(np.float32, copy=False)
+    return Event(KINDS[kind], frame, float(time_ms), text, index, float(probability), values, utterance, utterance_ms)
+
+
+def pack_result(result: m.Result) -> bytes:
+    """A result as its part of a RESULTS."""
+    events: bytes = msgpack.packb([_encode_event(event) for event in result.events]) if result.events else b"\x90"
+    return (
+        _RESULT(
+            b"\x8c\xa6stream\xc4\x10", result.stream, b"\xa3seq\xcf", result.seq, b"\xa5first\xcf", result.first,
+            b"\xa9processed\xcf", result.processed, b"\xa9utterance\xcf", result.utterance,
+            b"\xacutterance_ms\xcb", result.utterance_ms, b"\xa5final", 0xC3 if result.final else 0xC2,
+            b"\xa6frames\xcf", result.frames, b"\xaawaiting_ms\xcb", result.waiting_ms,
+            b"\xaccomputing_ms\xcb", result.computing_ms, b"\xabbuffered_ms\xcb", result.buffered_ms, b"\xa6events",
+        )
+        + events
+    )  # fmt: skip
+
+
+def decode_result(raw: object, where: str) -> m.Result:
+    """The result of these fields, each looked at. Raises BadMessageError."""
+    f = Fields(raw, where)
+    utterance, utterance_ms = f.integer("utterance"), f.number("utterance_ms")
+    result = m.Result(
+        stream=stream_id(f),
+        seq=f.integer("seq"),
+        first=f.integer("first"),
+        processed=f.integer("processed"),
+        utterance=utterance,
+        utterance_ms=utterance_ms,
+        final=f.boolean("final"),
+        frames=f.integer("frames"),
+        waiting_ms=f.number("waiting_ms"),
+        computing_ms=f.number("computing_ms"),
+        buffered_ms=f.number("buffered_ms"),
+        events=tuple(
+            _decode_event(event, f"{where} event {i}", utterance, utterance_ms)
+            for i, event in enumerate(f.array("events", m.MAX_MESSAGE_BYTES))
+        ),
+    )
+    f.finish()
+    return result
+
+
+def encode_results(results: Iterable[m.Result]) -> list[bytes]:
+    """Results of one client as few messages as fit; one too long is cut between events into several.
+
+    Of a cut result, only the last piece is ``final`` and has ``frames`` and ``computing_ms``, which are sums.
+    Raises TooLargeError if a single event does not fit.
+    """
+    frames: list[bytes] = []
+    batch: list[bytes] = []
+    size = 0
+    for result in results:
+        for piece in _cut(result):
+            if size + len(piece) > _ROOM or len(batch) == 0xFFFF:
+                frames.append(results_frame(batch))
+                batch, size = [], 0
+            batch.append(piece)
+            size += len(piece)
+    if batch:
+        frames.append(results_frame(batch))
+    return frames
+
+
+def results_frame(packed: list[bytes]) -> bytes:
+    """A RESULTS of these."""
+    return _head(len(packed)) + b"".join(packed)
+
+
+def _head(count: int) -> bytes:
+    head: bytes = msgpack.packb({"results": []})[:-1] + msgpack.Packer().pack_array_header(count)
+    return bytes((m.Results.TYPE, m.VERSION)) + head
+
+
+def _cut(result: m.Result) -> list[bytes]:
+    packed = pack_result(result)
+    if len(packed) <= _ROOM:
+        return [packed]
+    if len(result.events) < 2:
+        raise TooLargeError(f"one event of {len(packed)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}")
+    half = len(result.events) // 2
+    head = dataclasses.replace(result, final=False, frames=0, computing_ms=0.0, events=result.events[:half])
+    tail = dataclasses.replace(result, first=result.first + half, events=result.events[half:])
+    return _cut(head) + _cut(tail)
+
+
+# --- many results without events ------------------------------------------------------------------------------------
+
+_PLAIN = pack_result(m.Result(bytes(m.STREAM_ID_BYTES), 0, 0, 0))
+
+
+def _place(name: str) -> int:
+    """Where a field's value begins in a result without events: behind its key, and a byte or two for its type."""
+    return _PLAIN.index(msgpack.packb(name)) + len(name) + (3 if name == "stream" else 2)
+
+
+_FORMATS = {
+    "stream": f"V{m.STREAM_ID_BYTES}", "seq": ">u8", "first": ">u8", "processed": ">u8", "utterance": ">u8",
+    "utterance_ms": ">f8", "frames": ">u8", "waiting_ms": ">f8", "computing_ms": ">f8",
+}  # fmt: skip
+_RECORD = np.dtype(
+    {
+        "names": list(_FORMATS),
+        "formats": list(_FORMATS.values()),
+        "offsets": list(map(_place, _FORMATS)),
+        "itemsize": len(_PLAIN),
+    }
+)
+
+
+def plain_results(streams: Sequence[bytes], **columns: Any) -> npt.NDArray[np.uint8]:
+    """Results that are neither final nor have events, one for each of ``streams``, as rows of bytes: to be chosen with
+    NumPy's indexing, and sent by `encode_plain`. ``columns``: `Result`'s fields, a value for each or for all."""
+    packed = bytearray(_PLAIN * len(streams))
+    rows = np.frombuffer(packed, _RECORD)
+    rows["stream"] = np.frombuffer(b"".join(streams), _FORMATS["stream"])
+    for name, values in columns.items():
+        rows[name] = values
+    return np.frombuffer(packed, np.uint8).reshape(len(streams), -1)
+
+
+def encode_plain(rows: npt.NDArray[np.uint8]) -> list[bytes]:
+    """The results as few messages as fit, just as `encode_results` would make of them."""
+    most = _ROOM // len(_PLAIN)
+    parts = (rows[start : start + most] for start in range(0, len(rows), most))
+    return [_head(len(part)) + part.tobytes() for part in parts]
