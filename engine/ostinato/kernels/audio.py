@@ -49,22 +49,22 @@ def _copy(source, target, count, unit):  # type: ignore[no-untyped-def]
         store(target + 4 * i, first_lanes(count - i, load(source + 4 * i) * splat(unit), splat(0.0)))
 
 
-@kernel("int64(float32[::1], float32, int64[::1], int64[:, ::1], int64, int64, float32[::1], int64[::1])")
-def cut(samples, unit, lengths, streams, window, hop, out, starts):  # type: ignore[no-untyped-def]
+@kernel("int64(float32[::1], float32, int64[:, ::1], int64, int64, float32[::1], int64[::1])")
+def cut(samples, unit, streams, window, hop, out, starts):  # type: ignore[no-untyped-def]
     """The windows that ``samples``, times ``unit``, complete, stream after stream: in ``out``, from ``starts`` on;
     returns how many. Each stream keeps what its next window needs.
 
-    Stream i has the next ``lengths[i]`` samples, of which the first streams[2, i] are skipped; before them comes its
-    tail, streams[1, i] float32 at the address streams[0, i]. All three move on: the tail to where the next window
-    begins, the rest of its ``window`` values zero, or, if a hop leads beyond it, what is to be skipped. streams[3, i]
-    becomes the number of windows. Whole vectors are read and written: ``samples`` and ``out`` need LANES more values,
+    Stream i has the next streams[3, i] samples, of which the first streams[2, i] are skipped; before them comes its
+    tail, streams[1, i] float32 at the address streams[0, i]. All move on: the tail to where the next window begins,
+    the rest of its ``window`` values zero, or, if a hop leads beyond it, what is to be skipped. streams[3, i] becomes
+    the number of windows. Whole vectors are read and written: ``samples`` and ``out`` need LANES more values,
     and tails are whole vectors.
     """
     source, target, total = address(samples), address(out), 0
-    for i in range(lengths.shape[0]):
-        tail, kept = streams[0, i], streams[1, i]
-        skipped = min(streams[2, i], lengths[i])
-        fresh = lengths[i] - skipped
+    for i in range(streams.shape[1]):
+        tail, kept, given = streams[0, i], streams[1, i], streams[3, i]
+        skipped = min(streams[2, i], given)
+        fresh = given - skipped
         length = kept + fresh
         _copy(tail, target, kept, 1.0)
         _copy(source + 4 * skipped, target + 4 * kept, fresh, unit)
@@ -79,6 +79,6 @@ def cut(samples, unit, lengths, streams, window, hop, out, starts):  # type: ign
             store(tail + j * BYTES, splat(0.0))
         _copy(target + 4 * drop, tail, length - drop, 1.0)
         total += count
-        source += 4 * lengths[i]
+        source += 4 * given
         target += 4 * length
     return total

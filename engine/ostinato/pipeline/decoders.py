@@ -162,16 +162,17 @@ class Ctc(_Decoder[specification.Ctc]):
         for state, count in zip(states, counts, strict=True):
             events: list[Event] = []
             decided.append(events)
-            previous, first = state.previous, state.frames - start
-            for row in range(start, start + count):
-                k = path[row]
-                if k != previous and k != blank:
-                    at = first + row
-                    events.append(Event("symbol", at, self.time_ms(at), symbols[k], k, float(outputs[row, k])))
-                previous = k
-            state.previous = previous
+            previous, first, end = state.previous, state.frames - start, start + count
+            if path[start:end].count(previous) < count:  # nearly always the path stays where it was
+                for row in range(start, end):
+                    k = path[row]
+                    if k != previous and k != blank:
+                        at = first + row
+                        events.append(Event("symbol", at, self.time_ms(at), symbols[k], k, float(outputs[row, k])))
+                    previous = k
+                state.previous = previous
             state.frames += count
-            start += count
+            start = end
         return decided
 
     def flush(self, state: CtcState) -> list[Event]:

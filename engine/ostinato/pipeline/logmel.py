@@ -168,18 +168,16 @@ class LogMel:
         on."""
         if any(state.resampler for state in states) or len({samples.itemsize for samples in data}) > 1:
             data = [self._resampled(state, samples) for state, samples in zip(states, data, strict=True)]
-        lengths = np.array([len(samples) for samples in data], np.int64)
-        samples = np.empty(int(lengths.sum()) + LANES, np.float32)
+        lengths, kept = [len(samples) for samples in data], [state.kept for state in states]
+        samples = np.empty(sum(lengths) + LANES, np.float32)
         if data:
             np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES], casting="unsafe")
-        streams = np.empty((4, len(states)), np.int64)
-        streams[0] = [state.address for state in states]
-        streams[1] = [state.kept for state in states]
-        streams[2] = [state.skip for state in states]
-        size = len(samples) + int(streams[1].sum())
+        addresses, skips = [state.address for state in states], [state.skip for state in states]
+        streams = np.array([addresses, kept, skips, lengths], np.int64)
+        size = len(samples) + sum(kept)
         windows, starts = np.empty(size, np.float32), np.empty(size // self.hop + len(states), np.int64)
         unit = _unit(data[0]) if data else 1.0
-        total = cut(samples, unit, lengths, streams, self.window, self.hop, windows, starts)
+        total = cut(samples, unit, streams, self.window, self.hop, windows, starts)
         _, kept, skips, counts = streams.tolist()
         for state, here, beyond in zip(states, kept, skips, strict=True):
             state.kept, state.skip = here, beyond

@@ -24,6 +24,8 @@ from ostinato.streaming import Delay, Model
 
 log = logging.getLogger(__name__)
 RETRY_MS = 1000
+FEWEST_ROWS = 8
+"""Answers that are written together; fewer are written one by one, which is then quicker."""
 
 
 class Dialogue:
@@ -197,7 +199,7 @@ class Dialogue:
     def answer(self, results: Iterable[Result | Answers]) -> None:
         """Send results: as few messages as fit for each peer, in each stream's order."""
         batches: dict[Peer, list[wire.Result]] = {}
-        for result in results:
+        for result in _few_singly(results):
             if isinstance(result, Answers):
                 for peer, frames in _plain(result):
                     self._send_results(peer, batches.pop(peer, []))
@@ -268,6 +270,15 @@ class Dialogue:
     def _send(self, peer: Peer, message: wire.Reply) -> None:
         peer.send(wire.encode(message))
         self.touched.add(peer)
+
+
+def _few_singly(results: Iterable[Result | Answers]) -> Iterator[Result | Answers]:
+    """The results, with answers that are too few for NumPy one by one."""
+    for each in results:
+        if isinstance(each, Answers) and len(each.keys) < FEWEST_ROWS:
+            yield from each
+        else:
+            yield each
 
 
 def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:

@@ -43,11 +43,12 @@ def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError
 
 
 def push(streams: Sequence[Stream], data: Sequence[Any], max_frames: int) -> list[list[Event]]:
-    """`accept`, then `advance`, of causal streams in which nothing waits: in one go where nothing is unusual."""
+    """`accept`, then `advance`, of causal streams in which nothing waits: in one go where nothing is unusual.
+
+    The caller sees to it that they are different ones of one model."""
     if not all(stream.plain and not stream._queue.count for stream in streams):
         accept(streams, data)
         return advance(streams, max_frames)
-    _one_model(streams)
     model = streams[0].model
     frames, counts = model.front_end.step_many([stream._front for stream in streams], data)
     if not 0 < min(counts) <= max(counts) <= max_frames or len(frames) > MAX_ROWS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -88,9 +89,14 @@ class Runner:
 
 def _rectangle(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
     """`_ragged` where all counts are the same: frame t of stream b is row t * streams + b."""
-    streams, steps = len(counts), counts[0]
+    return np.array(slots, np.int64), *_layout(len(counts), counts[0])
+
+
+@lru_cache(maxsize=256)
+def _layout(streams: int, steps: int) -> tuple[Int64, Int64 | slice]:
+    """Batch sizes and rows of a rectangle."""
     index = np.arange(streams * steps).reshape(steps, streams).T.ravel() if streams > 1 else slice(steps)
-    return np.array(slots, np.int64), np.full(steps, streams), index
+    return np.full(steps, streams), index
 
 
 def _ragged(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
