@@ -63,6 +63,7 @@ def alone(stream: Stream, kind: str, given_data: Any) -> list[Event]:
     share=st.sampled_from((1, 5, 32)),
     slice_ms=st.sampled_from((0.01, 1.5)),
     max_run_bytes=st.sampled_from((1, 1 << 18, 1 << 29)),
+    together=st.booleans(),
 )
 def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
     streams: list[tuple[str, dict[str, float], list[tuple[str, int, int]]]],
@@ -70,8 +71,9 @@ def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
     share: int,
     slice_ms: float,
     max_run_bytes: int,
+    together: bool,
 ) -> None:
-    """Streams of several models, their messages mixed with ticks as chance has it."""
+    """Streams of several models, their messages mixed with ticks as chance has it; or a turn's pushes together."""
     engine = Engine(models(), Limits(share=share, slice_ms=slice_ms, max_run_bytes=max_run_bytes))
     streams = [(name, wait if name.endswith("-bi") else {}, messages) for name, wait, messages in streams]
     for key, (name, wait, _) in enumerate(streams):
@@ -84,11 +86,17 @@ def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
 
     pauses = iter(ticks)
     for turn in range(8):
-        for key, (name, _, messages) in enumerate(streams):
-            if turn < len(messages):
-                send(engine, key, turn + 1, name, *messages[turn])
-            for _ in range(next(pauses, 0)):
+        due = {
+            key: (name, *messages[turn]) for key, (name, _, messages) in enumerate(streams) if turn < len(messages)
+        }
+        if together:
+            due = send_together(engine, due, turn + 1)
+        for key, message in due.items():
+            send(engine, key, turn + 1, *message)
+            for _ in range(0 if together else next(pauses, 0)):
                 tick()
+        for _ in range(next(pauses, 0)):
+            tick()
     for name_of, results in run(engine).items():
         found[name_of] += results
     for key, (name, wait, messages) in enumerate(streams):
@@ -96,6 +104,24 @@ def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
         engine.close(key)
     assert engine.streams == 0
     assert not engine._ticks._runs._early and not engine._ticks._runs._bytes, "all memory is given back"
+
+
+Message = tuple[str, str, int, int]
+
+
+def send_together(engine: Engine, due: dict[int, Message], sequence: int) -> dict[int, Message]:
+    """Push what is audio or frames in one go each; returns what is left to be sent singly."""
+    for kind in ("audio", "frames"):
+        parts = {
+            key: data(name, length, seed)
+            for key, (name, what, length, seed) in due.items()
+            if what == "push" and name.startswith(kind)
+        }
+        if parts:
+            keys, arrays = list(parts), list(parts.values())
+            left = engine.push_many(keys, [sequence] * len(keys), list(map(len, arrays)), np.concatenate(arrays), 1)
+            due = {key: message for key, message in due.items() if key not in parts or keys.index(key) in left}
+    return due
 
 
 def send(engine: Engine, key: int, sequence: int, name: str, kind: str, length: int, seed: int) -> None:

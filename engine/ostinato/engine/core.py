@@ -11,7 +11,7 @@ import numpy as np
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.served import Served, unit
-from ostinato.engine.session import Answers, Item, Kind, Result, Session
+from ostinato.engine.session import Answers, Group, Item, Kind, Result, Session
 from ostinato.engine.ticks import Ticks
 from ostinato.errors import (
     CapacityError,
@@ -165,6 +165,9 @@ class Engine:
         session = self._sessions.get(key)
         if session is None:
             raise UnknownStreamError("no stream of that id is open on this connection: open it (again)")
+        if session.group is not None:
+            session.group.scatter()
+            session.group = None
         return session
 
     def _remove(self, session: Session) -> None:
@@ -179,7 +182,7 @@ class Engine:
 
     def push(self, key: Hashable, sequence: int, data: Any, arrived_ns: int | None = None) -> Result | None:
         """Input: an array or a text, as the model's front end takes it. What it refuses is answered in a tick."""
-        session = self._sessions.get(key) or self._find(key)
+        session = self._find(key)
         if sequence != session.expected:
             return self._out_of_turn(session, sequence)
         try:
@@ -205,28 +208,43 @@ class Engine:
         What has to wait behind other input is copied, so that it keeps no more than itself alive.
         """
         left: set[int] = set()
-        checked: dict[Served, Any] = {}
+        blocks: dict[Served, Any] = {}
+        groups: dict[Served, tuple[Group, list[int]]] = {}
         find, most = self._sessions.get, self.limits.inputs
         end = 0
         for i, (key, sequence, count) in enumerate(zip(keys, sequences, units, strict=True)):
             start, end = end, end + count
             session = find(key)
-            if session is None or sequence != session.expected or session.waiting + count > session.credit:
+            if (
+                session is None
+                or sequence != session.expected
+                or session.waiting + count > session.credit
+                or (session.group is not None and session.group.sessions)
+                or len(session.queue) >= most
+            ):
                 left.add(i)
                 continue
-            served, queue = session.served, session.queue
-            if served not in checked:
-                checked[served] = _checked(session.stream, data)
-            if (block := checked[served]) is None or len(queue) >= most:
+            served = session.served
+            if served not in blocks:
+                blocks[served] = _checked(session.stream, data)
+                groups[served] = Group(arrived_ns), []
+            if (block := blocks[served]) is None:
                 left.add(i)
-                continue
-            session.expected += 1
-            session.waiting += count
-            if queue:
-                queue.append(Item("push", sequence, arrived_ns, block[start:end].copy(), count))
+            elif session.queue or not served.causal:
+                self._enqueue(session, Item("push", sequence, arrived_ns, block[start:end].copy(), count))
             else:
-                queue.append(Item("push", sequence, arrived_ns, block[start:end], count))
-                served.enter(session)
+                session.expected += 1
+                session.waiting = count
+                session.group, starts = groups[served]
+                session.group.sessions.append(session)
+                session.group.units.append(count)
+                starts.append(start)
+        for served, (group, starts) in groups.items():
+            if group.sessions:
+                block, together = blocks[served], len(starts) == len(keys)
+                parts = zip(starts, group.units, strict=True)
+                group.data = [block] if together else [block[start : start + count] for start, count in parts]
+                served.line.append(group)
         return left
 
     def flush(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:

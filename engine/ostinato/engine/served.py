@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Literal
 
-from ostinato.engine.session import Session
+from ostinato.engine.session import Group, Session
 from ostinato.model.specification import LogMel, Tokens
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Served:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.causal = model.direction == "unidirectional"
-        self.line: deque[Session] = deque()
+        self.line: deque[Session | Group] = deque()
         self.pace = Pace()
 
     def enter(self, session: Session) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ostinato.events import Event
+from ostinato.pipeline.frames import each_part
 
 if TYPE_CHECKING:
     from ostinato.engine.served import Served
@@ -99,13 +100,46 @@ class Item:
 
 
 @dataclass(slots=True, eq=False)
+class Group:
+    """Pushes of one message for causal streams of one model in which nothing else waits: they stand in line as one.
+
+    ``data`` is the checked input of all in pieces, ``units[i]`` of it are of sessions[i] (see `FrontEnd.step_many`).
+    Once it is taken, or scattered because a member has something else to do, it has no sessions any more.
+    """
+
+    arrived_ns: int
+    sessions: list[Session] = field(default_factory=list)
+    units: list[int] = field(default_factory=list)
+    data: list[Any] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """About how many frames it makes."""
+        return int(sum(self.units) / self.sessions[0].units_per_frame) + 1 if self.sessions else 0
+
+    def take(self) -> Group:
+        """What the group is, which leaves it empty."""
+        taken = Group(self.arrived_ns, self.sessions, self.units, self.data)
+        self.sessions, self.units, self.data = [], [], []
+        return taken
+
+    def scatter(self) -> None:
+        """Put each push into its own stream's queue, and each stream in line."""
+        group = self.take()
+        for session, part in zip(group.sessions, each_part(group.data, group.units), strict=True):
+            session.queue.append(Item("push", session.expected - 1, group.arrived_ns, part.copy(), len(part)))
+            session.served.enter(session)
+
+
+@dataclass(slots=True, eq=False)
 class Session:
     """An open stream and its queue.
 
-    It is ``lined`` while it stands in its model's line, which it leaves while a finished utterance of its own is
-    computed. ``units_per_frame`` is how much input makes a frame, ``credit`` how many units may wait, ``reserved`` a
-    bound in bytes of what it may come to hold. ``utterance_ns`` is when its utterance's first input arrived, or 0.
-    ``early_bytes`` is what `Runs` knows its utterance to take, which is computed while it goes on.
+    While its only message is in a ``group`` that has sessions, its queue is empty. It is ``lined`` while it stands in
+    its model's line, which it leaves while a finished utterance of its own is computed. ``units_per_frame`` is how
+    much input makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to
+    hold. ``utterance_ns`` is when its utterance's first input arrived, or 0. ``early_bytes`` is what `Runs` knows its
+    utterance to take, which is computed while it goes on.
     """
 
     key: Hashable
@@ -124,6 +158,7 @@ class Session:
     events: int = 0
     utterance_ns: int = 0
     early_bytes: int = 0
+    group: Group | None = None
 
     def leave(self, item: Item, *, taken: bool = True) -> None:
         """The item at the head of the queue is done with; its input was ``taken`` unless it was refused."""

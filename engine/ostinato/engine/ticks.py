@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
+from itertools import islice
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.runs import Job, Runs
 from ostinato.engine.served import Served
-from ostinato.engine.session import Answers, Item, Result, Session, answers
+from ostinato.engine.session import Answers, Group, Item, Result, Session, answers
 from ostinato.errors import OstinatoError
 from ostinato.events import Event
 from ostinato.streaming import accept, advance, push
@@ -49,29 +50,43 @@ class Ticks:
         """Let the first streams in the model's line, as many as fit ``ms``, have their share."""
         room = served.pace.rows(ms)
         rows = 0
+        groups: list[Group] = []
         batch: list[Session] = []
         for _ in range(len(served.line)):
-            session = served.line.popleft()
-            session.lined = False
-            if (item := self._next(session, results)) is not None:
-                batch.append(session)
-                rows += self._rows(session, item)
-                if rows >= room:
-                    break
-        if not batch:
-            return
+            first = served.line.popleft()
+            if isinstance(first, Group):
+                if (more := first.rows) > room:
+                    first.scatter()
+                elif first.sessions:
+                    groups.append(first.take())
+                    rows += more
+            else:
+                first.lined = False
+                if (item := self._next(first, results)) is not None:
+                    batch.append(first)
+                    rows += self._rows(first, item)
+            if rows >= room:
+                break
+        if groups or batch:
+            self._turn(served, groups, batch, rows, results)
+
+    def _turn(
+        self, served: Served, groups: list[Group], batch: list[Session], rows: int, results: list[Result | Answers]
+    ) -> None:
+        """Compute of these groups and streams, about so many frames, and answer what is done."""
         start = time.monotonic_ns()
-        before = [session.stream.frames_out for session in batch]
+        sessions = [session for group in groups for session in group.sessions] + batch
+        before = [session.stream.frames_out for session in sessions]
         try:
-            events = self._answer(batch) if served.causal else self._prepare(batch, start)
+            events = self._answer(groups, batch) if served.causal else self._prepare(batch, start)
         except Exception as error:  # a fault of ours: these streams' states are lost, those of the others are not
-            for session in batch:
+            for session in sessions:
                 self._give_up(session, error, results)
             return
         took = time.monotonic_ns() - start
         served.pace.add(rows, took)
-        counts = [session.stream.frames_out - frames for session, frames in zip(batch, before, strict=True)]
-        self._computed(batch, events, counts, start, took, results)
+        counts = [session.stream.frames_out - frames for session, frames in zip(sessions, before, strict=True)]
+        self._computed(sessions, groups, events, counts, start, took, results)
 
     def _rows(self, session: Session, item: Item) -> int:
         """About how many frames the stream's turn will compute."""
@@ -81,16 +96,20 @@ class Ticks:
             return frames
         return wait.frames if session.stream.waiting + frames >= wait.frames else 1
 
-    def _answer(self, batch: list[Session]) -> list[list[Event]]:
+    def _answer(self, groups: list[Group], batch: list[Session]) -> list[list[Event]]:
         """Let causal streams take their first messages in, and compute their share of what is ready: their events."""
         fresh = [session for session in batch if not session.queue[0].accepted]
-        data = [session.queue[0].data for session in fresh]
-        found = push([session.stream for session in fresh], data, self._limits.share) if fresh else []
+        streams = [session.stream for group in groups for session in group.sessions]
+        streams += [session.stream for session in fresh]
+        data = [piece for group in groups for piece in group.data] + [session.queue[0].data for session in fresh]
+        units = [count for group in groups for count in group.units] + [session.queue[0].units for session in fresh]
+        found = push(streams, data, units, self._limits.share) if streams else []
         if len(fresh) == len(batch):
             return found
+        grouped = len(streams) - len(fresh)
         going = [session.stream for session in batch if session.queue[0].accepted]
-        new, more = iter(found), iter(advance(going, self._limits.share))
-        return [next(more if session.queue[0].accepted else new) for session in batch]
+        new, more = iter(found[grouped:]), iter(advance(going, self._limits.share))
+        return found[:grouped] + [next(more if session.queue[0].accepted else new) for session in batch]
 
     def _prepare(self, batch: list[Session], start: int) -> list[list[Event]]:
         """The same for bidirectional streams: of what is ready early or in blocks, as far as memory goes."""
@@ -111,33 +130,53 @@ class Ticks:
         return events
 
     def _computed(
-        self, batch: list[Session], events: list[list[Event]], counts: list[int], start: int, took: int,
-        results: list[Result | Answers],
+        self, sessions: list[Session], groups: list[Group], events: list[list[Event]], counts: list[int], start: int,
+        took: int, results: list[Result | Answers],
     ) -> None:  # fmt: skip
-        """Each stream of the batch has these events, and has computed so many frames: answer what is done."""
-        causal = batch[0].served.causal
+        """Each of the sessions has these events, and has computed so many frames: answer what is done."""
         done: list[Session] = []
         frames: list[int] = []
         waiting_ms: list[float] = []
-        for session, found, count in zip(batch, events, counts, strict=True):
-            item = session.queue[0]
-            if causal and not (found or item.accepted or session.stream.waiting):
-                session.leave(item)
+        each = zip(sessions, events, counts, strict=True)
+        for group in groups:
+            for session, found, count in islice(each, len(group.sessions)):
+                if found or session.stream.waiting:
+                    item = Item("push", session.expected - 1, group.arrived_ns, units=session.waiting)
+                    session.queue.append(item)
+                    self._add(session, item, found, count, start, took, results)
+                    continue
+                session.done = session.expected - 1
+                session.processed += session.waiting
+                session.waiting = 0
                 done.append(session)
                 frames.append(count)
-                waiting_ms.append((start - item.arrived_ns) / 1e6)
+                waiting_ms.append((start - group.arrived_ns) / 1e6)
+        for session, found, count in each:
+            item = session.queue[0]
+            if found or item.accepted or session.stream.waiting or not session.served.causal:
+                self._add(session, item, found, count, start, took, results)
                 continue
-            if not item.accepted:
-                item.accept(start)
-            item.events += found
-            item.frames += count
-            item.computing_ns += took
-            self._settle(session, results)
+            session.leave(item)
+            done.append(session)
+            frames.append(count)
+            waiting_ms.append((start - item.arrived_ns) / 1e6)
         if done:
             results.append(answers(done, frames, waiting_ms, took / 1e6))
             for session in done:
                 if session.queue:
                     self._go_on(session, results)
+
+    def _add(
+        self, session: Session, item: Item, events: list[Event], frames: int, start: int, took: int,
+        results: list[Result | Answers],
+    ) -> None:  # fmt: skip
+        """Add to a message what was computed of it, and answer it if that is all."""
+        if not item.accepted:
+            item.accept(start)
+        item.events += events
+        item.frames += frames
+        item.computing_ns += took
+        self._settle(session, results)
 
     def _goes_on(self, session: Session) -> bool:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has

@@ -54,9 +54,12 @@ class FrontEnd(Protocol[S]):
         """The frames that checked data completes, float32 [n, frame_size]."""
         ...
 
-    def step_many(self, states: Sequence[S], data: Sequence[Any]) -> tuple[F32, list[int]]:
-        """`step` for many streams, each its own data, computed together where that pays. The same bits.
+    def step_many(
+        self, states: Sequence[S], data: Sequence[Any], lengths: Sequence[int] | None = None
+    ) -> tuple[F32, list[int]]:
+        """`step` for many streams, computed together where that pays. The same bits.
 
+        Stream i has data[i]; or, with ``lengths``, the next lengths[i] of ``data``, whose pieces have whole streams.
         Returns the frames of the first stream, then of the second, …, [n, frame_size], and how many each has."""
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
 
 F32 = npt.NDArray[np.float32]
+D = TypeVar("D", bound=Any)
 
 
 @dataclass(slots=True)
@@ -57,9 +59,11 @@ class Frames:
         """The frames themselves, float32 [n, size]."""
         return data
 
-    def step_many(self, states: Sequence[FramesState], data: Sequence[F32]) -> tuple[F32, list[int]]:
+    def step_many(
+        self, states: Sequence[FramesState], data: Sequence[F32], lengths: Sequence[int] | None = None
+    ) -> tuple[F32, list[int]]:
         """`step` for many streams."""
-        return joined(data, self.frame_size), [len(each) for each in data]
+        return joined(data, self.frame_size), list(map(len, data) if lengths is None else lengths)
 
     def flush(self, state: FramesState) -> F32:
         """No frames: none are ever held back."""
@@ -75,6 +79,22 @@ def joined(frames: Sequence[F32], size: int) -> F32:
     if len(frames) == 1:
         return frames[0]
     return np.concatenate(frames) if frames else np.empty((0, size), np.float32)
+
+
+def each_part(data: Sequence[D], lengths: Sequence[int] | None) -> Sequence[D]:
+    """The data of each stream: ``data`` itself, or parts of the given lengths of its pieces, none of which is of two
+    pieces."""
+    if lengths is None or len(lengths) == len(data):
+        return data
+    parts: list[D] = []
+    pieces = iter(data)
+    piece, at = next(pieces), 0
+    for length in lengths:
+        while at + length > len(piece):
+            piece, at = next(pieces), 0
+        parts.append(piece[at : at + length])
+        at += length
+    return parts
 
 
 def split(rows: F32, counts: Iterable[int]) -> list[F32]:

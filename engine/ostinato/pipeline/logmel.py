@@ -16,7 +16,7 @@ from ostinato.kernels.simd import LANES
 from ostinato.kernels.spectrum import log_mel, work_size
 from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import joined, kind_of, split
+from ostinato.pipeline.frames import each_part, joined, kind_of, split
 from ostinato.pipeline.mel import filter_bank
 from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, ResamplerState, check_rate, resampler
 
@@ -126,9 +126,11 @@ class LogMel:
         """The frames that checked samples complete, float32 [n, frame_size]."""
         return self.step_many([state], [data])[0]
 
-    def step_many(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> tuple[F32, list[int]]:
+    def step_many(
+        self, states: Sequence[LogMelState], data: Sequence[Samples], lengths: Sequence[int] | None = None
+    ) -> tuple[F32, list[int]]:
         """`step` for many streams: their windows are transformed as one batch."""
-        windows, starts, counts = self._cut(states, data)
+        windows, starts, counts = self._cut(states, data, lengths)
         frames = self._features(windows, starts)
         if self.settings.stack == self.settings.stride == 1:
             return frames, counts
@@ -163,12 +165,18 @@ class LogMel:
         expect(skips, "state.skip or state.skip_rows is out of range")
         return state
 
-    def _cut(self, states: Sequence[LogMelState], data: Sequence[Samples]) -> tuple[F32, I64, list[int]]:
+    def _cut(
+        self, states: Sequence[LogMelState], data: Sequence[Samples], lengths: Sequence[int] | None
+    ) -> tuple[F32, I64, list[int]]:
         """What holds the streams' windows, where each of them begins, and how many each stream has; the states move
         on."""
         if any(state.resampler for state in states) or len({samples.itemsize for samples in data}) > 1:
-            data = [self._resampled(state, samples) for state, samples in zip(states, data, strict=True)]
-        lengths, kept = [len(samples) for samples in data], [state.kept for state in states]
+            parts = each_part(data, lengths)
+            data = [self._resampled(state, samples) for state, samples in zip(states, parts, strict=True)]
+            lengths = None
+        if lengths is None:
+            lengths = [len(samples) for samples in data]
+        kept = [state.kept for state in states]
         samples = np.empty(sum(lengths) + LANES, np.float32)
         if data:
             np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES], casting="unsafe")

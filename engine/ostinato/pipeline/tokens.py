@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ostinato.errors import BadModelFileError, DtypeError, InputError, UnknownTokenError
 from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import joined, kind_of
+from ostinato.pipeline.frames import each_part, joined, kind_of
 
 F32 = npt.NDArray[np.float32]
 MAX_WORD = 1024
@@ -88,9 +88,11 @@ class Tokens:
         state.pending = words.pop()[: MAX_WORD + 1] if words and not text[-1].isspace() else ""
         return self._look_up(map(self._word, words))
 
-    def step_many(self, states: Sequence[TokensState], data: Sequence[str]) -> tuple[F32, list[int]]:
+    def step_many(
+        self, states: Sequence[TokensState], data: Sequence[str], lengths: Sequence[int] | None = None
+    ) -> tuple[F32, list[int]]:
         """`step` for many streams."""
-        ids = [self.step(state, text) for state, text in zip(states, data, strict=True)]
+        ids = [self.step(state, text) for state, text in zip(states, each_part(data, lengths), strict=True)]
         return joined(ids, 1), [len(each) for each in ids]
 
     def flush(self, state: TokensState) -> F32:

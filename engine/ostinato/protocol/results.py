@@ -159,8 +159,8 @@ _RECORD = np.dtype(
 
 
 def plain_results(streams: Sequence[bytes], **columns: Any) -> npt.NDArray[np.uint8]:
-    """Results that are neither final nor have events, one for each of ``streams``, as rows of bytes: to be chosen with
-    NumPy's indexing, and sent by `encode_plain`. ``columns``: `Result`'s fields, a value for each or for all."""
+    """Results that are neither final nor have events, one for each of ``streams``, as rows of bytes: to be chosen by
+    indexing, and sent by `encode_plain`. ``columns``: `Result`'s fields, a value for each or for all."""
     packed = bytearray(_PLAIN * len(streams))
     rows = np.frombuffer(packed, _RECORD)
     rows["stream"] = np.frombuffer(b"".join(streams), _FORMATS["stream"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import OstinatoError, StreamError
 from ostinato.events import Event
-from ostinato.pipeline.frames import joined, split
+from ostinato.pipeline.frames import each_part, joined, split
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.packed import MAX_ROWS
 from ostinato.streaming.utterance import placed
@@ -42,24 +42,26 @@ def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError
     return errors
 
 
-def push(streams: Sequence[Stream], data: Sequence[Any], max_frames: int) -> list[list[Event]]:
+def push(
+    streams: Sequence[Stream], data: Sequence[Any], lengths: Sequence[int], max_frames: int
+) -> list[list[Event]]:
     """`accept`, then `advance`, of causal streams in which nothing waits: in one go where nothing is unusual.
 
-    The caller sees to it that they are different ones of one model."""
+    Stream i has the next lengths[i] units of ``data``, whose pieces have whole streams. The caller sees to it that
+    they are different ones of one model."""
     if not all(stream.plain and not stream._queue.count for stream in streams):
-        accept(streams, data)
+        accept(streams, each_part(data, lengths))
         return advance(streams, max_frames)
     model = streams[0].model
-    frames, counts = model.front_end.step_many([stream._front for stream in streams], data)
+    frames, counts = model.front_end.step_many([stream._front for stream in streams], data, lengths)
     if not 0 < min(counts) <= max(counts) <= max_frames or len(frames) > MAX_ROWS:
-        for stream, each, part in zip(streams, data, split(frames, counts), strict=True):
-            stream._received(model.front_end.units(each), part)
+        for stream, units, part in zip(streams, lengths, split(frames, counts), strict=True):
+            stream._received(units, part)
         return advance(streams, max_frames)
     outputs = model.runner.run(model.states.rows, [stream._slot for stream in streams], frames, counts)
     decoder_states = [stream._decoder_state for stream in streams]
     decoded: list[list[Event]] = model.decoder.step_many(decoder_states, outputs, counts)
-    for stream, each, count, events in zip(streams, data, counts, decoded, strict=True):
-        units = len(each)
+    for stream, units, count, events in zip(streams, lengths, counts, decoded, strict=True):
         stream.units_in += units
         stream._utterance_units += units
         stream.frames_in += count
