@@ -27,7 +27,7 @@ PATIENCE_S = 10.0
 GRAIN_MS = 4
 """How finely chunks are sent, at most: those due within it go together when the last one is due, as at a gateway."""
 FILL = 0.9
-"""How full a message may become meanwhile: a second one would be small, and so would be the server's batch for it."""
+"""How full messages may become on average: a second one would be small, and so would be the server's batch for it."""
 INDEX_BYTES = 4
 """The end of a stream's id is its number among ours, so that results tell whose they are at once."""
 
@@ -162,19 +162,18 @@ class Load:
         total, sent = len(self.sent_ns), 0
         start = time.monotonic_ns()
         step = chunk_ns / self.streams
-        grain = min(GRAIN_MS * 1_000_000, int(FILL * self.together * len(self._lines()) * step))
-        told = turn = start
+        most = max(1, int(min(GRAIN_MS * 1e6 / step, FILL * self.together * len(self._lines()))))
+        parcel = -(-self.streams // -(-self.streams // most))  # a chunk of all streams makes equal parcels
+        told = start
         while sent < total and not self.refused:
+            until = min(sent + parcel, (sent // self.streams + 1) * self.streams)
+            turn = start + int((until - 1) * step)
             if (now := time.monotonic_ns()) < turn:
                 self.receive(1 + (turn - now) // 1_000_000)
                 continue
-            turn = now + grain
-            due = min(total, int((now - start) / step) + 1)
-            while sent < due:
-                end = min(due, (sent // self.streams + 1) * self.streams)  # of one chunk of all streams
-                self._push(sent, end)
-                self.late_ns.append((self.sent_ns[sent:end] - start - np.arange(sent, end) * step).astype(np.int64))
-                sent = end
+            self._push(sent, until)
+            self.late_ns.append((self.sent_ns[sent:until] - start - np.arange(sent, until) * step).astype(np.int64))
+            sent = until
             if now - told > 500_000_000:
                 told = now
                 say(progress=sent / total)
