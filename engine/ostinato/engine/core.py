@@ -205,7 +205,7 @@ class Engine:
         """`push` for many streams: keys[i] gets message sequences[i], the next units[i] of the array ``data``.
 
         Takes those in which nothing is unusual, and returns which it has left: they are yet to be pushed one by one.
-        What has to wait behind other input is copied, so that it keeps no more than itself alive.
+        What may wait is copied where it would keep alive more than what these streams have sent.
         """
         left: set[int] = set()
         blocks: dict[Served, Any] = {}
@@ -241,9 +241,9 @@ class Engine:
                 starts.append(start)
         for served, (group, starts) in groups.items():
             if group.sessions:
-                block, together = blocks[served], len(starts) == len(keys)
-                parts = zip(starts, group.units, strict=True)
-                group.data = [block] if together else [block[start : start + count] for start, count in parts]
+                block, parts = blocks[served], zip(starts, group.units, strict=True)
+                whole = len(starts) == len(keys)
+                group.data = [block] if whole else [block[start : start + count].copy() for start, count in parts]
                 served.line.append(group)
         return left
 

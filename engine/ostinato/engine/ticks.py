@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 
 from ostinato.engine.limits import Limits
@@ -16,6 +17,21 @@ from ostinato.events import Event
 from ostinato.streaming import accept, advance, push
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one model computes in a tick: groups, then single streams; about so many rows."""
+
+    groups: list[Group] = field(default_factory=list)
+    singles: list[Session] = field(default_factory=list)
+    rows: int = 0
+    started_ns: int = 0
+    took_ns: int = 0
+
+    def sessions(self) -> list[Session]:
+        """All of them."""
+        return [session for group in self.groups for session in group.sessions] + self.singles
 
 
 class Ticks:
@@ -49,44 +65,40 @@ class Ticks:
     def _advance(self, served: Served, ms: float, results: list[Result | Answers]) -> None:
         """Let the first streams in the model's line, as many as fit ``ms``, have their share."""
         room = served.pace.rows(ms)
-        rows = 0
-        groups: list[Group] = []
-        batch: list[Session] = []
+        turn = Turn()
         for _ in range(len(served.line)):
             first = served.line.popleft()
             if isinstance(first, Group):
-                if (more := first.rows) > room:
+                if (rows := first.rows) > room:
                     first.scatter()
-                elif first.sessions:
-                    groups.append(first.take())
-                    rows += more
+                elif rows:
+                    turn.groups.append(first.take())
+                    turn.rows += rows
             else:
                 first.lined = False
                 if (item := self._next(first, results)) is not None:
-                    batch.append(first)
-                    rows += self._rows(first, item)
-            if rows >= room:
+                    turn.singles.append(first)
+                    turn.rows += self._rows(first, item)
+            if turn.rows >= room:
                 break
-        if groups or batch:
-            self._turn(served, groups, batch, rows, results)
+        if turn.rows:
+            self._turn(served, turn, results)
 
-    def _turn(
-        self, served: Served, groups: list[Group], batch: list[Session], rows: int, results: list[Result | Answers]
-    ) -> None:
-        """Compute of these groups and streams, about so many frames, and answer what is done."""
-        start = time.monotonic_ns()
-        sessions = [session for group in groups for session in group.sessions] + batch
+    def _turn(self, served: Served, turn: Turn, results: list[Result | Answers]) -> None:
+        """Compute, and answer what is done."""
+        turn.started_ns = time.monotonic_ns()
+        sessions = turn.sessions()
         before = [session.stream.frames_out for session in sessions]
         try:
-            events = self._answer(groups, batch) if served.causal else self._prepare(batch, start)
+            events = self._answer(turn) if served.causal else self._prepare(turn)
         except Exception as error:  # a fault of ours: these streams' states are lost, those of the others are not
             for session in sessions:
                 self._give_up(session, error, results)
             return
-        took = time.monotonic_ns() - start
-        served.pace.add(rows, took)
+        turn.took_ns = time.monotonic_ns() - turn.started_ns
+        served.pace.add(turn.rows, turn.took_ns)
         counts = [session.stream.frames_out - frames for session, frames in zip(sessions, before, strict=True)]
-        self._computed(sessions, groups, events, counts, start, took, results)
+        self._settle_all(turn, zip(sessions, events, counts, strict=True), results)
 
     def _rows(self, session: Session, item: Item) -> int:
         """About how many frames the stream's turn will compute."""
@@ -96,87 +108,72 @@ class Ticks:
             return frames
         return wait.frames if session.stream.waiting + frames >= wait.frames else 1
 
-    def _answer(self, groups: list[Group], batch: list[Session]) -> list[list[Event]]:
+    def _answer(self, turn: Turn) -> list[list[Event]]:
         """Let causal streams take their first messages in, and compute their share of what is ready: their events."""
-        fresh = [session for session in batch if not session.queue[0].accepted]
-        streams = [session.stream for group in groups for session in group.sessions]
+        fresh = [session for session in turn.singles if not session.queue[0].accepted]
+        streams = [session.stream for group in turn.groups for session in group.sessions]
+        grouped = len(streams)
         streams += [session.stream for session in fresh]
-        data = [piece for group in groups for piece in group.data] + [session.queue[0].data for session in fresh]
-        units = [count for group in groups for count in group.units] + [session.queue[0].units for session in fresh]
+        data = [piece for group in turn.groups for piece in group.data] + [session.queue[0].data for session in fresh]
+        units = [count for group in turn.groups for count in group.units]
+        units += [session.queue[0].units for session in fresh]
         found = push(streams, data, units, self._limits.share) if streams else []
-        if len(fresh) == len(batch):
+        if len(fresh) == len(turn.singles):
             return found
-        grouped = len(streams) - len(fresh)
-        going = [session.stream for session in batch if session.queue[0].accepted]
+        going = [session.stream for session in turn.singles if session.queue[0].accepted]
         new, more = iter(found[grouped:]), iter(advance(going, self._limits.share))
-        return found[:grouped] + [next(more if session.queue[0].accepted else new) for session in batch]
+        return found[:grouped] + [next(more if session.queue[0].accepted else new) for session in turn.singles]
 
-    def _prepare(self, batch: list[Session], start: int) -> list[list[Event]]:
+    def _prepare(self, turn: Turn) -> list[list[Event]]:
         """The same for bidirectional streams: of what is ready early or in blocks, as far as memory goes."""
-        if fresh := [session for session in batch if not session.queue[0].accepted]:
+        if fresh := [session for session in turn.singles if not session.queue[0].accepted]:
             errors = accept([session.stream for session in fresh], [session.queue[0].data for session in fresh])
             for session, error in zip(fresh, errors, strict=True):
                 item = session.queue[0]
-                item.accept(start)
+                item.accept(turn.started_ns)
                 item.error = error
                 session.utterance_ns = session.utterance_ns or item.arrived_ns
-        going = [self._goes_on(session) for session in batch]
-        found = iter(
-            advance([each.stream for each, goes in zip(batch, going, strict=True) if goes], self._limits.share)
-        )
-        events = [next(found) if goes else [] for goes in going]
-        for session in batch:
+        going = [session for session in turn.singles if self._goes_on(session)]
+        found = advance([session.stream for session in going], self._limits.share)
+        for session in going:
             self._runs.account(session)
-        return events
+        events = dict(zip(map(id, going), found, strict=True))
+        return [events.get(id(session), []) for session in turn.singles]
 
-    def _computed(
-        self, sessions: list[Session], groups: list[Group], events: list[list[Event]], counts: list[int], start: int,
-        took: int, results: list[Result | Answers],
-    ) -> None:  # fmt: skip
-        """Each of the sessions has these events, and has computed so many frames: answer what is done."""
+    def _settle_all(
+        self, turn: Turn, computed: Iterator[tuple[Session, list[Event], int]], results: list[Result | Answers]
+    ) -> None:
+        """Answer what is done: of each session, its events and how many frames were computed."""
         done: list[Session] = []
         frames: list[int] = []
         waiting_ms: list[float] = []
-        each = zip(sessions, events, counts, strict=True)
-        for group in groups:
-            for session, found, count in islice(each, len(group.sessions)):
-                if found or session.stream.waiting:
-                    item = Item("push", session.expected - 1, group.arrived_ns, units=session.waiting)
-                    session.queue.append(item)
-                    self._add(session, item, found, count, start, took, results)
+        for group in turn.groups:
+            waited = (turn.started_ns - group.arrived_ns) / 1e6
+            for session, events, count in islice(computed, len(group.sessions)):
+                if events or session.stream.waiting:
+                    session.queue.append(Item("push", session.expected - 1, group.arrived_ns, units=session.waiting))
+                    self._settle(turn, session, events, count, results)
                     continue
                 session.done = session.expected - 1
                 session.processed += session.waiting
                 session.waiting = 0
                 done.append(session)
                 frames.append(count)
-                waiting_ms.append((start - group.arrived_ns) / 1e6)
-        for session, found, count in each:
+                waiting_ms.append(waited)
+        for session, events, count in computed:
             item = session.queue[0]
-            if found or item.accepted or session.stream.waiting or not session.served.causal:
-                self._add(session, item, found, count, start, took, results)
+            if events or item.accepted or session.stream.waiting or not session.served.causal:
+                self._settle(turn, session, events, count, results)
                 continue
             session.leave(item)
             done.append(session)
             frames.append(count)
-            waiting_ms.append((start - item.arrived_ns) / 1e6)
+            waiting_ms.append((turn.started_ns - item.arrived_ns) / 1e6)
         if done:
-            results.append(answers(done, frames, waiting_ms, took / 1e6))
+            results.append(answers(done, frames, waiting_ms, turn.took_ns / 1e6))
             for session in done:
                 if session.queue:
                     self._go_on(session, results)
-
-    def _add(
-        self, session: Session, item: Item, events: list[Event], frames: int, start: int, took: int,
-        results: list[Result | Answers],
-    ) -> None:  # fmt: skip
-        """Add to a message what was computed of it, and answer it if that is all."""
-        if not item.accepted:
-            item.accept(start)
-        item.events += events
-        item.frames += frames
-        item.computing_ns += took
-        self._settle(session, results)
 
     def _goes_on(self, session: Session) -> bool:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
@@ -184,9 +181,16 @@ class Ticks:
         stream = session.stream
         return bool(stream.ready) and not stream.ended and self._runs.claim(session, self._limits.share)
 
-    def _settle(self, session: Session, results: list[Result | Answers]) -> None:
+    def _settle(
+        self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Result | Answers]
+    ) -> None:
         """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
         item, stream = session.queue[0], session.stream
+        if not item.accepted:
+            item.accept(turn.started_ns)
+        item.events += events
+        item.frames += frames
+        item.computing_ns += turn.took_ns
         causal = session.served.causal
         if item.error is not None:
             session.leave(item, taken=False)
