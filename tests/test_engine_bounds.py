@@ -320,6 +320,48 @@ def test_a_fault_of_ours_costs_its_streams_and_no_other(monkeypatch: pytest.Monk
     assert [result.kind for result in run(engine)["audio"]] == ["push"]
 
 
+def test_a_fault_costs_all_that_came_in_the_same_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(models("frames"))
+    for key in "abc":
+        engine.open(key, "frames")
+    assert not engine.push_many("ab", [1, 1], [3, 4], frames(7), 1)
+    monkeypatch.setattr(ticks, "push", lambda *_: 1 / 0)
+    assert {result.key: result.kind for result in engine.tick()} == {"a": "closed", "b": "closed"}
+    monkeypatch.undo()
+    assert engine.streams == 1 and not engine.busy
+    engine.push("c", 1, frames(7))
+    assert [result.kind for result in run(engine)["c"]] == ["push"]
+
+
+def test_a_stream_closed_in_company_does_not_hold_the_others_up() -> None:
+    engine = Engine(models("frames", "frames-bi"))
+    for key in "abc":
+        engine.open(key, "frames-bi" if key == "c" else "frames")
+    given = frames(12)
+    assert not engine.push_many("abc", [1, 1, 1], [3, 4, 5], given, 1)
+    engine.close("a")
+    engine.flush("c", 2)
+    found = run(engine)
+    assert set(found) == {"b", "c"} and found["c"][-1].final
+    with model("frames").stream() as alone:
+        assert bits(events(found["b"])) == bits(alone.push(given[3:7]))
+
+
+def test_what_is_unusual_is_left_to_be_pushed_alone() -> None:
+    engine = Engine(models("frames", "audio"), Limits(credit_ms=500.0))
+    for key in ("twice", "gap", "full", "alone"):
+        engine.open(key, "frames")
+    engine.open("other", "audio")
+    keys = ["twice", "nobody", "gap", "twice", "full", "other", "alone"]
+    left = engine.push_many(keys, [1, 1, 2, 2, 1, 1, 1], [1, 1, 1, 1, 51, 1, 0], frames(56), 1)
+    assert left == {1, 2, 3, 4, 5}
+    found = run(engine)
+    assert {key: [result.frames for result in results] for key, results in found.items()} == {
+        "twice": [1], "alone": [0]
+    }  # fmt: skip
+    assert [engine.expected(key) for key in keys] == [2, None, 1, 2, 1, 1, 2]
+
+
 def test_a_fault_in_an_utterance_costs_its_stream_only(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(models("frames-bi"))
     for key in ("good", "bad"):

@@ -244,12 +244,25 @@ def test_chunking_does_not_matter(front: LogMel, rate: int | None, data: st.Data
     st.sampled_from(FRONTS),
     st.lists(st.tuples(st.sampled_from([None, 8000, 48000]), st.integers(0, 4000)), min_size=1, max_size=9),
     st.integers(0, 2**32 - 1),
+    st.sampled_from([np.float32, np.int16, None]),
+    st.integers(0, 9),
 )
-def test_company_does_not_matter(front: LogMel, streams: list[tuple[int | None, int]], seed: int) -> None:
+def test_company_does_not_matter(
+    front: LogMel, streams: list[tuple[int | None, int]], seed: int, dtype: type | None, cut: int
+) -> None:
+    """Streams of one kind of samples in two pieces, or of both kinds, each by itself."""
     rng = np.random.default_rng(seed)
-    audio = [rng.uniform(-1, 1, size).astype(np.float32) for _, size in streams]
+    kinds = [dtype or rng.choice([np.float32, np.int16]) for _ in streams]
+    audio = [
+        (rng.uniform(-1, 1, size) * (1 if kind is np.float32 else 30000)).astype(kind)
+        for (_, size), kind in zip(streams, kinds, strict=True)
+    ]
     together = [front.start(rate) for rate, _ in streams]
-    got = split(*front.step_many(together, audio))
+    if dtype is None:
+        got = split(*front.step_many(together, audio))
+    else:
+        pieces = [np.concatenate(part) for part in (audio[:cut], audio[cut:]) if part]
+        got = split(*front.step_many(together, pieces, list(map(len, audio))))
     for (rate, _), samples, frames, state in zip(streams, audio, got, together, strict=True):
         alone = front.start(rate)
         assert front.step(alone, samples).tobytes() == frames.tobytes()

@@ -258,6 +258,26 @@ def test_results_share_messages(many):
     assert [plain(r) for frame in frames for r in wire.decode_reply(frame).results] == [plain(r) for r in many]
 
 
+columns = st.lists(st.tuples(ids, *[st.integers(0, 2**63 - 1)] * 5, finite, finite), min_size=1, max_size=700)
+
+
+@settings(deadline=None, max_examples=50)
+@given(columns, finite)
+def test_many_plain_results_are_written_as_each_would_be(rows, computing_ms):
+    stream, seq, first, processed, utterance, count, utterance_ms, waiting_ms = zip(*rows, strict=True)
+    singly = [
+        wire.Result(*row[:5], frames=row[5], utterance_ms=row[6], waiting_ms=row[7], computing_ms=computing_ms)
+        for row in rows
+    ]
+    packed = wire.plain_results(
+        stream, seq=seq, first=first, processed=processed, utterance=utterance, frames=count,
+        utterance_ms=utterance_ms, waiting_ms=waiting_ms, computing_ms=computing_ms,
+    )  # fmt: skip
+    assert wire.encode_plain(packed) == wire.encode_results(singly)
+    chosen = packed[1::2]
+    assert wire.encode_plain(chosen) == wire.encode_results(singly[1::2])
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 400), st.integers(1, 2000), st.integers(0, 3))
 def test_long_results_are_cut_between_events(count, size, others):
