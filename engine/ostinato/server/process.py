@@ -57,19 +57,21 @@ def serve(
     level = logging.INFO if parent is None else logging.WARNING  # a private server shares its parent's terminal
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
     _raise_descriptor_limit()
-    from ostinato.engine import Limits  # loads Numba: an address that is refused should be so at once
-    from ostinato.server.loading import load_models, warm_up
-    from ostinato.server.server import Server
+    gc.disable()  # what is loaded now stays: looking for garbage in it would take a tenth of the start
+    try:
+        from ostinato.engine import Limits  # loads Numba: an address that is refused should be so at once
+        from ostinato.server.loading import load_models, warm_up
+        from ostinato.server.server import Server
 
-    settings, limits = settings or Settings(), limits or Limits()
-    loaded = load_models(models, folders, limits.max_streams)
-    for model in loaded.values():
-        warm_up(model)
-    gc.collect()
-    gc.freeze()  # what is loaded stays: later collections need not look through it, and workers share its pages
-    gc.set_threshold(
-        50_000, 20, 100
-    )  # messages come and go without cycles: looking for some costs more than it finds
+        settings, limits = settings or Settings(), limits or Limits()
+        loaded = load_models(models, folders, limits.max_streams)
+        for model in loaded.values():
+            warm_up(model)
+        gc.freeze()  # nor need later collections look through it; and workers share its pages
+    finally:
+        gc.enable()
+    # Messages come and go without cycles: looking for some costs more than it finds.
+    gc.set_threshold(50_000, 20, 100)
 
     def ready(endpoint: str) -> None:
         print(f"ready {endpoint} {','.join(loaded)} start-up {_age_ms():.0f} ms", flush=True)
