@@ -215,29 +215,26 @@ class Engine:
         for i, (key, sequence, count) in enumerate(zip(keys, sequences, units, strict=True)):
             start, end = end, end + count
             session = find(key)
-            if (
-                session is None
-                or sequence != session.expected
-                or session.waiting + count > session.credit
-                or (session.group is not None and session.group.sessions)
-                or len(session.queue) >= most
-            ):
+            if session is None or sequence != session.expected or session.waiting + count > session.credit:
                 left.add(i)
                 continue
             served = session.served
             if served not in blocks:
                 blocks[served] = _checked(session.stream, data)
                 groups[served] = Group(arrived_ns), []
-            if (block := blocks[served]) is None:
+            block, (new, starts), waiting = blocks[served], groups[served], session.group
+            if waiting is not None and waiting.sessions and waiting is not new:
+                waiting.scatter()
+            if block is None or waiting is new or len(session.queue) >= most:
                 left.add(i)
             elif session.queue or not served.causal:
                 self._enqueue(session, Item("push", sequence, arrived_ns, block[start:end].copy(), count))
             else:
                 session.expected += 1
                 session.waiting = count
-                session.group, starts = groups[served]
-                session.group.sessions.append(session)
-                session.group.units.append(count)
+                session.group = new
+                new.sessions.append(session)
+                new.units.append(count)
                 starts.append(start)
         for served, (group, starts) in groups.items():
             if group.sessions:
