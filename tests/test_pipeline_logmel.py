@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from ostinato.errors import BadModelFileError, DtypeError, InputError, NotFiniteError, ShapeError, SnapshotError
 from ostinato.model import specification
 from ostinato.pipeline import pack
-from ostinato.pipeline.frames import split
 from ostinato.pipeline.logmel import LogMel, LogMelState
+from ostinato.pipeline.pieces import split
 
 F32 = npt.NDArray[np.float32]
 SETTINGS = specification.LogMel(mels=40)

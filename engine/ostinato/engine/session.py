@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ostinato.events import Event
-from ostinato.pipeline.frames import each_part
+from ostinato.pipeline.pieces import each_part
 
 if TYPE_CHECKING:
     from ostinato.engine.served import Served

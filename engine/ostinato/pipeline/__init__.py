@@ -59,7 +59,7 @@ class FrontEnd(Protocol[S]):
     ) -> tuple[F32, list[int]]:
         """`step` for many streams, computed together where that pays. The same bits.
 
-        Stream i has data[i]; or, with ``lengths``, the next lengths[i] of ``data``, whose pieces have whole streams.
+        Stream i has data[i]; or, with ``lengths``, the next lengths[i] units of ``data`` (see `pieces.each_part`).
         Returns the frames of the first stream, then of the second, …, [n, frame_size], and how many each has."""
         ...
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,9 @@ import numpy.typing as npt
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError
 from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.pieces import joined
 
 F32 = npt.NDArray[np.float32]
-D = TypeVar("D", bound=Any)
 
 
 @dataclass(slots=True)
@@ -72,38 +71,6 @@ class Frames:
     def restore(self, packed: object) -> FramesState:
         """The state that `state.pack` packed. Raises SnapshotError."""
         return snapshots.unpack(FramesState, packed)
-
-
-def joined(frames: Sequence[F32], size: int) -> F32:
-    """Frames of many streams, [n, size] each, one stream after the other."""
-    if len(frames) == 1:
-        return frames[0]
-    return np.concatenate(frames) if frames else np.empty((0, size), np.float32)
-
-
-def each_part(data: Sequence[D], lengths: Sequence[int] | None) -> Sequence[D]:
-    """The data of each stream: ``data`` itself, or parts of the given lengths of its pieces, none of which is of two
-    pieces."""
-    if lengths is None or len(lengths) == len(data):
-        return data
-    parts: list[D] = []
-    pieces = iter(data)
-    piece, at = next(pieces), 0
-    for length in lengths:
-        while at + length > len(piece):
-            piece, at = next(pieces), 0
-        parts.append(piece[at : at + length])
-        at += length
-    return parts
-
-
-def split(rows: F32, counts: Iterable[int]) -> list[F32]:
-    """The first so many rows, the next so many, …: views."""
-    parts, end = [], 0
-    for count in counts:
-        start, end = end, end + count
-        parts.append(rows[start:end])
-    return parts
 
 
 def kind_of(data: object) -> str:

@@ -16,8 +16,9 @@ from ostinato.kernels.simd import LANES
 from ostinato.kernels.spectrum import log_mel, work_size
 from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import each_part, joined, kind_of, split
+from ostinato.pipeline.frames import kind_of
 from ostinato.pipeline.mel import filter_bank
+from ostinato.pipeline.pieces import each_part, joined, split
 from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, ResamplerState, check_rate, resampler
 
 F32 = npt.NDArray[np.float32]
@@ -130,6 +131,8 @@ class LogMel:
         self, states: Sequence[LogMelState], data: Sequence[Samples], lengths: Sequence[int] | None = None
     ) -> tuple[F32, list[int]]:
         """`step` for many streams: their windows are transformed as one batch."""
+        if not states:
+            return np.empty((0, self.frame_size), np.float32), []
         windows, starts, counts = self._cut(states, data, lengths)
         frames = self._features(windows, starts)
         if self.settings.stack == self.settings.stride == 1:
@@ -168,8 +171,8 @@ class LogMel:
     def _cut(
         self, states: Sequence[LogMelState], data: Sequence[Samples], lengths: Sequence[int] | None
     ) -> tuple[F32, I64, list[int]]:
-        """What holds the streams' windows, where each of them begins, and how many each stream has; the states move
-        on."""
+        """The windows that the data completes: float32 [n] that holds them, int64 [windows] where each begins in it,
+        and how many each stream has. The states move on."""
         if any(state.resampler for state in states) or len({samples.itemsize for samples in data}) > 1:
             parts = each_part(data, lengths)
             data = [self._resampled(state, samples) for state, samples in zip(states, parts, strict=True)]
@@ -178,14 +181,12 @@ class LogMel:
             lengths = [len(samples) for samples in data]
         kept = [state.kept for state in states]
         samples = np.empty(sum(lengths) + LANES, np.float32)
-        if data:
-            np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES], casting="unsafe")
+        np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES])
         addresses, skips = [state.address for state in states], [state.skip for state in states]
         streams = np.array([addresses, kept, skips, lengths], np.int64)
         size = len(samples) + sum(kept)
         windows, starts = np.empty(size, np.float32), np.empty(size // self.hop + len(states), np.int64)
-        unit = _unit(data[0]) if data else 1.0
-        total = cut(samples, unit, streams, self.window, self.hop, windows, starts)
+        total = cut(samples, _unit(data[0]), streams, self.window, self.hop, windows, starts)
         _, kept, skips, counts = streams.tolist()
         for state, here, beyond in zip(states, kept, skips, strict=True):
             state.kept, state.skip = here, beyond
@@ -226,5 +227,5 @@ class LogMel:
 
 
 def _unit(samples: Samples) -> float:
-    """What 1 counts in these samples."""
+    """By what these samples are multiplied to be in [-1, 1]."""
     return 2**-15 if samples.itemsize == 2 else 1.0

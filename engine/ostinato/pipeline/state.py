@@ -1,11 +1,10 @@
 """Stream state as plain data: dataclasses to and from dicts of msgpack types, strictly.
 
 A state is a dataclass whose fields are numbers, text, arrays or further states; fields that it makes itself
-(``init=False``) are left out. Array fields are declared with the
-aliases below, which carry dtype and number of dimensions, so that `unpack` can refuse anything else. What a field may
-hold beyond its type (a tail no longer than a window, an index below the number of labels) is known by the front end
-or decoder alone: their ``restore`` calls `unpack` and checks that too, so a forged snapshot cannot lead a kernel out
-of its arrays.
+(``init=False``) are left out. Array fields are declared with the aliases below, which carry dtype and number of
+dimensions, so that `unpack` can refuse anything else. What a field may hold beyond its type (a tail no longer than a
+window, an index below the number of labels) is known by the front end or decoder alone: their ``restore`` calls
+`unpack` and checks that too, so a forged snapshot cannot lead a kernel out of its arrays.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ostinato.errors import BadModelFileError, DtypeError, InputError, UnknownTokenError
 from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import each_part, joined, kind_of
+from ostinato.pipeline.frames import kind_of
+from ostinato.pipeline.pieces import each_part, joined
 
 F32 = npt.NDArray[np.float32]
 MAX_WORD = 1024

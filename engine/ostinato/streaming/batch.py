@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import OstinatoError, StreamError
 from ostinato.events import Event
-from ostinato.pipeline.frames import each_part, joined, split
+from ostinato.pipeline.pieces import each_part, joined, split
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.packed import MAX_ROWS
 from ostinato.streaming.utterance import placed
@@ -47,8 +47,8 @@ def push(
 ) -> list[list[Event]]:
     """`accept`, then `advance`, of causal streams in which nothing waits: in one go where nothing is unusual.
 
-    Stream i has the next lengths[i] units of ``data``, whose pieces have whole streams. The caller sees to it that
-    they are different ones of one model."""
+    Stream i has the next lengths[i] units of checked ``data``, as `each_part` takes it apart. Returns the events of
+    each. The caller sees to it that the streams are different ones of one model, and open."""
     if not all(stream.plain and not stream._queue.count for stream in streams):
         accept(streams, each_part(data, lengths))
         return advance(streams, max_frames)
