@@ -274,8 +274,37 @@ def test_many_plain_results_are_written_as_each_would_be(rows, computing_ms):
         utterance_ms=utterance_ms, waiting_ms=waiting_ms, computing_ms=computing_ms,
     )  # fmt: skip
     assert wire.encode_plain(packed) == wire.encode_results(singly)
+    read = [wire.decode_plain(frame) for frame in wire.encode_plain(packed)]
+    assert [bytes(row["stream"]) for part in read for row in part] == list(stream)
+    for name, column in (("seq", seq), ("frames", count), ("waiting_ms", waiting_ms)):
+        assert [value for part in read for value in part[name].tolist()] == list(column)
     chosen = packed[1::2]
     assert wire.encode_plain(chosen) == wire.encode_results(singly[1::2])
+
+
+@quick
+@given(st.lists(results, max_size=20))
+def test_only_plain_results_are_read_as_such(many):
+    alike = not any(result.final or result.events or repr(result.buffered_ms) != "0.0" for result in many)
+    for frame in wire.encode_results(many):
+        assert (wire.decode_plain(frame) is not None) == alike
+
+
+def test_a_changed_byte_makes_results_plain_no_more_or_is_a_value():
+    frame = wire.encode_results([wire.Result(SID, 7, 8, 9) for _ in range(20)])[0]
+    for at in range(len(frame)):
+        changed = bytearray(frame)
+        changed[at] ^= 1
+        rows = wire.decode_plain(bytes(changed))
+        if rows is None:
+            continue
+        try:
+            whole = wire.decode_reply(bytes(changed))
+        except BadMessageError:  # a number out of range: `decode_plain` does not look
+            continue
+        assert [row["seq"] for row in rows] == [result.seq for result in whole.results]
+    assert wire.decode_plain(frame[:-1]) is None and wire.decode_plain(frame + b"\0") is None
+    assert wire.decode_plain(wire.encode(wire.Results(()))).size == 0
 
 
 @settings(deadline=None, max_examples=20)

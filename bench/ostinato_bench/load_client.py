@@ -31,20 +31,6 @@ FILL = 0.9
 INDEX_BYTES = 4
 """The end of a stream's id is its number among ours, so that results tell whose they are at once."""
 
-_PLAIN = len(wire.encode(wire.Results((wire.Result(bytes(16), 0, 0, 0),)))) - len(wire.encode(wire.Results(())))
-"""Bytes of a result without events, as our server writes it; what looks otherwise is read as any MessagePack."""
-_SEQ_AT = len(b"\x8c\xa6stream\xc4\x10") + wire.STREAM_ID_BYTES + len(b"\xa3seq\xcf")
-_SEQ_KEY = np.frombuffer(b"\xa3seq\xcf", np.uint8)
-_RESULT = np.dtype(
-    {
-        "names": ["index", "seq"],
-        "formats": [">u4", ">i8"],
-        "offsets": [_SEQ_AT - len(_SEQ_KEY) - INDEX_BYTES, _SEQ_AT],
-        "itemsize": _PLAIN,
-    }
-)
-_LIST = b"\x81\xa7results"
-
 
 @dataclass(eq=False)
 class Line:
@@ -252,13 +238,10 @@ class Load:
 
 def _read(frame: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The streams' numbers and the ``seq`` of the results in a RESULTS."""
-    start = 2 + len(_LIST)
-    start += 1 if frame[start] & 0xF0 == 0x90 else 3
-    if (len(frame) - start) % _PLAIN == 0:
-        raw = np.frombuffer(frame, np.uint8, offset=start).reshape(-1, _PLAIN)
-        if (raw[:, _SEQ_AT - len(_SEQ_KEY) : _SEQ_AT] == _SEQ_KEY).all() and (raw[:, -1] == 0x90).all():
-            rows = np.frombuffer(frame, _RESULT, offset=start)
-            return rows["index"].astype(np.int64), rows["seq"].astype(np.int64)
+    rows = wire.decode_plain(frame)
+    if rows is not None:
+        words = np.frombuffer(rows["stream"].tobytes(), f">u{INDEX_BYTES}").reshape(len(rows), -1)
+        return words[:, -1].astype(np.int64), rows["seq"].astype(np.int64)
     results = msgpack.unpackb(memoryview(frame)[2:])["results"]
     index = [int.from_bytes(result["stream"][-INDEX_BYTES:], "big") for result in results]
     return np.array(index, np.int64), np.array([result["seq"] for result in results], np.int64)

@@ -52,11 +52,11 @@ from ostinato.protocol.messages import (
 )
 from ostinato.protocol.parts import PART_BYTES, Assembler, encode_open, encode_snapshot
 from ostinato.protocol.pushes import DTYPES
-from ostinato.protocol.results import encode_plain, encode_results, plain_results
+from ostinato.protocol.results import decode_plain, encode_plain, encode_results, plain_results
 
 __all__ = [
-    "encode", "decode_request", "decode_reply", "encode_results", "plain_results", "encode_plain", "encode_models",
-    "encode_open", "encode_snapshot",
+    "encode", "decode_request", "decode_reply", "encode_results", "plain_results", "encode_plain", "decode_plain",
+    "encode_models", "encode_open", "encode_snapshot",
     "Assembler", "units", "Array", "Direction", "Unit",
     "Request", "Input", "ListModels", "Open", "Push", "Pushes", "Flush", "Mark", "TakeSnapshot", "Reset", "Close",
     "Ping",
