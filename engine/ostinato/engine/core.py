@@ -204,7 +204,8 @@ class Engine:
     ) -> set[int]:
         """`push` for many streams: keys[i] gets message sequences[i], the next units[i] of the array ``data``.
 
-        Takes those in which nothing is unusual, and returns which it has left: they are yet to be pushed one by one.
+        ``data`` is [samples] or [frames, size]. Takes those in which nothing is unusual, and returns which (by i) it
+        has left: they are yet to be pushed one by one.
         What may wait is copied where it would keep alive more than what these streams have sent.
         """
         left: set[int] = set()
@@ -287,10 +288,10 @@ class Engine:
 
     def tick(self) -> list[Result]:
         """Compute a little of everything that waits: a slice of finished utterances, then frames of streams."""
-        return [each for done in self.tick_many() for each in (done if isinstance(done, Answers) else (done,))]
+        return [each for done in self.tick_columns() for each in (done if isinstance(done, Answers) else (done,))]
 
-    def tick_many(self) -> list[Result | Answers]:
-        """`tick`, results that have nothing special together: for many streams a microsecond less for each."""
+    def tick_columns(self) -> list[Result | Answers]:
+        """`tick` for who writes results by columns: pushes without events come together, as `Answers`."""
         return self._ticks.tick()
 
 

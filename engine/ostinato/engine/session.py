@@ -66,6 +66,22 @@ class Answers:
     waiting_ms: list[float]
     computing_ms: float
 
+    @staticmethod
+    def of(sessions: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float) -> Answers:
+        """Of the pushes that these sessions have just been left by; the other columns are a value for each."""
+        streams = [session.stream for session in sessions]
+        return Answers(
+            [session.key for session in sessions],
+            [session.done for session in sessions],
+            [session.processed for session in sessions],
+            [session.events for session in sessions],
+            [stream.utterance for stream in streams],
+            [stream.utterance_ms for stream in streams],
+            frames,
+            waiting_ms,
+            computing_ms,
+        )
+
     def __iter__(self) -> Iterator[Result]:
         columns = zip(
             self.keys, self.sequence, self.processed, self.first, self.utterance, self.utterance_ms, self.frames,
@@ -118,7 +134,7 @@ class Group:
         return int(sum(self.units) / self.sessions[0].units_per_frame) + 1 if self.sessions else 0
 
     def take(self) -> Group:
-        """What the group is, which leaves it empty."""
+        """The group's content, as a group that stands in no line; this one is empty then."""
         taken = Group(self.arrived_ns, self.sessions, self.units, self.data)
         self.sessions, self.units, self.data = [], [], []
         return taken
@@ -183,19 +199,3 @@ class Session:
             self.key, kind, self.done, self.processed, first, item.events, utterance, False, item.frames,
             (item.started_ns - item.arrived_ns) / 1e6, item.computing_ns / 1e6, utterance_ms=utterance_ms,
         )  # fmt: skip
-
-
-def answers(sessions: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float) -> Answers:
-    """Of pushes that these sessions have just been left by, and that had no events."""
-    streams = [session.stream for session in sessions]
-    return Answers(
-        [session.key for session in sessions],
-        [session.done for session in sessions],
-        [session.processed for session in sessions],
-        [session.events for session in sessions],
-        [stream.utterance for stream in streams],
-        [stream.utterance_ms for stream in streams],
-        frames,
-        waiting_ms,
-        computing_ms,
-    )

@@ -11,7 +11,7 @@ from itertools import islice
 from ostinato.engine.limits import Limits
 from ostinato.engine.runs import Job, Runs
 from ostinato.engine.served import Served
-from ostinato.engine.session import Answers, Group, Item, Result, Session, answers
+from ostinato.engine.session import Answers, Group, Item, Result, Session
 from ostinato.errors import OstinatoError
 from ostinato.events import Event
 from ostinato.streaming import accept, advance, push
@@ -170,7 +170,7 @@ class Ticks:
             frames.append(count)
             waiting_ms.append((turn.started_ns - item.arrived_ns) / 1e6)
         if done:
-            results.append(answers(done, frames, waiting_ms, turn.took_ns / 1e6))
+            results.append(Answers.of(done, frames, waiting_ms, turn.took_ns / 1e6))
             for session in done:
                 if session.queue:
                     self._go_on(session, results)

@@ -152,7 +152,7 @@ class Server:
         while self._end != "now":
             more = self._receive()
             if engine.busy:
-                self._dialogue.answer(engine.tick_many())
+                self._dialogue.answer(engine.tick_columns())
             self._send()
             self._report(engine.streams)
             now = time.monotonic()
@@ -305,7 +305,7 @@ class Server:
         """Compute what waits, and take leave; both within FINISH_S."""
         end = time.monotonic() + FINISH_S
         while self._engine.busy and self._end == "drain" and time.monotonic() < end:
-            self._dialogue.answer(self._engine.tick_many())
+            self._dialogue.answer(self._engine.tick_columns())
             self._send()
         for peer in list(self._peers.values()):
             self._dialogue.close_all(peer, "drain")
