@@ -11,7 +11,6 @@ import pytest
 from engine_models import events, frames, model, models, run, sound
 from random_models import bits
 
-from ostinato import streaming
 from ostinato.engine import Engine, Limits, ticks
 from ostinato.errors import CapacityError, CreditError, InputError, OstinatoError, UtteranceTooLongError
 from ostinato.streaming import UtteranceRun
@@ -293,18 +292,23 @@ def test_bounded_wait_reserves_a_block_and_not_an_utterance() -> None:
     assert whole - blocks == 4 * 3 * (6000 - 20)
 
 
-def test_a_fault_of_ours_costs_its_streams_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("where", "seconds"), [("push", 0.1), ("advance", 0.7)])
+def test_a_fault_of_ours_costs_its_streams_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, where: str, seconds: float
+) -> None:
+    """In the first turn of a message; in a later one of a long message."""
     engine = Engine(models("frames", "audio", "frames-bi"))
     for key in ("frames", "audio", "frames-bi"):
         engine.open(key, key)
-        engine.push(key, 1, sound(0.1) if key == "audio" else frames(10))
+        engine.push(key, 1, sound(seconds) if key == "audio" else frames(10))
+    real = getattr(ticks, where)
 
     def faulty(streams: Any, *more: Any) -> Any:
-        if streams[0].model.name == "audio":
+        if streams and streams[0].model.name == "audio":
             raise ZeroDivisionError("injected")
-        return streaming.push(streams, *more)
+        return real(streams, *more)
 
-    monkeypatch.setattr(ticks, "push", faulty)
+    monkeypatch.setattr(ticks, where, faulty)
     engine.flush("frames-bi", 2)
     found = run(engine)
     (lost,) = found["audio"]

@@ -289,8 +289,10 @@ def test_no_streams_and_no_samples() -> None:
 def test_an_idle_stream_is_small() -> None:
     front = make()
     state = front.start()
+    tail = state.tail
     front.step(state, speech_like(3.0))
-    assert state.tail.base is None and state.tail.nbytes <= 400 * 4  # its own memory, not a view of the batch's
+    assert state.tail.base is None and state.tail.nbytes == 400 * 4  # its own window, not a view of the batch's
+    assert state.tail is tail and state.kept < 400 and not state.tail[state.kept :].any()
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
