@@ -21,7 +21,7 @@ from test_kernels_cells import CELLS, random_weights, stack
 import ostinato
 from ostinato import model
 from ostinato.errors import BadModelFileError, InputError, TrainingError
-from ostinato.kernels.integer_tile import LIMIT, groups_of
+from ostinato.kernels.integer_tile import LIMIT, largest_sums
 from ostinato.kernels.program import Workspace, advance
 from ostinato.model import Network, Specification
 from ostinato.model.integers import input_scale, to_integers
@@ -77,26 +77,40 @@ def test_sums_are_exact(inputs: int) -> None:
     """Every remainder of rows, of vectors and of inputs that a tile may leave."""
     rng = np.random.default_rng(inputs)
     for outputs in (1, 16, 33, 64, 80, 128, 144, 200):
-        weights = rng.integers(-64, 65, (outputs, inputs)).astype(np.int8)
+        weights = rng.integers(-32, 33, (outputs, inputs)).astype(np.int8)
         network = dense(weights)
         for count in (1, 2, 3, 4, 5, 6, 7, 64, 65, 67):
             x = rng.integers(-63, 64, (count, inputs))
             np.testing.assert_array_equal(rows_of(network, x.astype(np.float32)), x @ weights.T.astype(np.int64))
 
 
+ONE_SIGN, BOTH_SIGNS = [127, 127, 4, 0, 0, 0, 0, 0], [127, -127, 0, -4, 4, 0, -127, 127]
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_largest_sums_do_not_saturate(count: int) -> None:
     """Groups at the limit, on inputs at the ends: an int16 holds at most 127 * 258 of its 32767, either way."""
-    group = np.array([127, 127, 4, 0])
-    for signs in itertools.product((1, -1), repeat=3):
-        pattern = np.zeros(8, int)
-        pattern[[0, 1, 4, 5]] = group * np.array([signs[0], signs[1], signs[1], 1])
-        pattern[[2, 3, 6, 7]] = group * signs[2]
-        weights = np.tile(pattern, (40, 64)).astype(np.int8)
-        assert groups_of(weights).sum(axis=2).max() == LIMIT
-        for x in (np.full((count, 512), 63), np.full((count, 512), -63), np.tile(63 * np.sign(pattern), (count, 64))):
+    for even, odd, shift in itertools.product((1, -1), (1, -1), range(8)):
+        pattern = np.zeros((8, 2), int)  # pairs of bytes: every other one goes to the same int16
+        pattern[0::2] = even * np.roll(ONE_SIGN, shift).reshape(4, 2)
+        pattern[1::2] = odd * np.roll(BOTH_SIGNS, shift).reshape(4, 2)
+        weights = np.tile(pattern.ravel(), (40, 32)).astype(np.int8)
+        assert largest_sums(weights).tolist() == [LIMIT] * 40
+        toward = np.tile(63 * np.sign(pattern.ravel()), (count, 32))
+        for x in (np.full((count, 512), 63), np.full((count, 512), -63), toward, -toward):
             found = rows_of(dense(weights), x.astype(np.float32))
             np.testing.assert_array_equal(found, x @ weights.T.astype(np.int64))
+
+
+def test_weights_of_one_sign_that_meet_are_added() -> None:
+    def largest(*places: int) -> list[float]:
+        weights = np.zeros((2, 33), np.int8)
+        weights[0, list(places)], weights[1, list(places)] = 3, -3
+        weights[:, 20] = [-5, 5]
+        return largest_sums(weights).tolist()
+
+    assert largest(0, 1, 4, 5, 8, 9, 12, 13) == largest(2, 3, 6, 7, 10, 11, 14, 15) == [24, 24]
+    assert largest(0, 2, 16, 32) == [5, 5] and largest(16, 17, 24) == [9, 9]
 
 
 def test_inputs_are_rounded_half_to_even_and_clipped() -> None:
@@ -200,10 +214,10 @@ def test_matrices_become_integers_that_fit(shape: tuple[int, int], power: float,
     matrix = rng.standard_t(1.5, shape) if heavy else rng.uniform(-1, 1, shape)
     matrix = (matrix * 10**power).astype(np.float32)
     found, scale = to_integers(matrix)
-    assert groups_of(found).sum(axis=2).max() <= LIMIT and np.abs(found.astype(int)).max() <= 127
+    assert largest_sums(found).max() <= LIMIT and np.abs(found.astype(int)).max() <= 127
     wrong = np.abs(found * scale.astype(np.float64)[:, None] - matrix)
     assert (wrong <= 0.5000001 * scale[:, None]).all()
-    largest = np.maximum(np.abs(matrix).max(axis=1) / 127, groups_of(matrix).sum(axis=2).max(axis=1) / 256)
+    largest = np.maximum(np.abs(matrix).max(axis=1) / 127, largest_sums(matrix) / (LIMIT - 4))
     assert (scale <= 1.000001 * np.maximum(largest, 1e-18)).all()
 
 
@@ -263,8 +277,8 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "negative scale": (lambda w: w[f"{W}_input_scale"].fill(-1), f"{W}_input_scale has values that are not"),
     "infinite scale": (lambda w: w[f"{W}_scale"].fill(np.inf), f"{W}_scale has NaN or infinite"),
     "huge scale": (lambda w: w[f"{W}_scale"].fill(1e30), f"{W}_scale has values that are not"),
-    "full bytes": (lambda w: w[W].fill(127), f"{W}: four weights of row 0"),
-    "one group": (lambda w: w[W][7, [8, 9, 12]].fill(0) or w[W][7].put([8, 9, 12], [-128, -128, 3]), "row 7"),
+    "full bytes": (lambda w: w[W].fill(127), f"{W}: weights of one sign of row 0"),
+    "one group": (lambda w: w[W][7].put([0, 1, 4, 5, 8, 9, 12], [0, 0, 0, 0, -128, -128, -3]), "row 7"),
     "unused": (lambda w: w.update({"layers.1.W_scale": np.ones(4, np.float32)}), "layers.1.W_scale is unused"),
 }
 

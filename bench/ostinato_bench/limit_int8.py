@@ -11,63 +11,65 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from ostinato.kernels.integer_tile import GROUP, HOST
-from ostinato.kernels.product import FEATURES, WIDE
+from ostinato.kernels.integer_tile import GROUP, HOST, QUADS
+from ostinato.kernels.product import WIDE
 from ostinato.kernels.program import zeros
-from ostinato.kernels.simd import BYTES, I32, I64, POINTER, address
+from ostinato.kernels.simd import I32, I64, POINTER, address
 from ostinato_bench.probe import Probe
 
-_CHAINS = 12 if WIDE else 9 if "+avxvnni" in FEATURES else 5
-"""Sums at once, each with an input of its own; two registers more are for weights, and what is between."""
-_STEPS, _TIMES = 32, 400  # weights that stay in L1, and how often they are gone over
+_CHAINS = 12 if WIDE else 8
+"""Registers that are multiplied at once, each what it was multiplied to: enough to keep the multipliers busy."""
+_STEPS = 5000
 
 
-def _emit(b: Any, data: Any, out: Any) -> None:
-    """IR: sums, from and to ``out``, of `_CHAINS` inputs times `_STEPS` pairs of registers of weights."""
+def _emit(b: Any, data: Any) -> None:
+    """IR: the multiplications of `_STEPS` groups of inputs for `_CHAINS` registers of outputs, and nothing else."""
     register, size = ir.VectorType(I32, HOST.lanes), 4 * HOST.lanes
 
-    def load(base: Any, offset: Any) -> Any:
-        return b.load(b.inttoptr(b.add(base, offset), POINTER), typ=register, align=4)
+    def place(number: int) -> Any:
+        return b.inttoptr(b.add(data, I64(size * number)), POINTER)
 
-    x = [load(data, I64(size * chain)) for chain in range(_CHAINS)]
-    start = [load(out, I64(size * chain)) for chain in range(_CHAINS)]
+    first = [b.load(place(number), typ=register, align=4) for number in range(_CHAINS + 1)]
+    weights = first.pop()
     before, loop, done = b.block, b.append_basic_block("step"), b.append_basic_block("done")
     b.branch(loop)
     b.position_at_end(loop)
-    at, sums = b.phi(I64), [b.phi(register) for _ in range(_CHAINS)]
-    weights = [load(data, at), load(data, b.add(at, I64(size)))]
-    after = [HOST.dot(b, sums_, [x_, x_], weights) for sums_, x_ in zip(sums, x, strict=True)]
-    following = b.add(at, I64(2 * size))
-    for phi, first, again in zip([at, *sums], [I64(0), *start], [following, *after], strict=True):
-        phi.add_incoming(first, before)
+    step, chains = b.phi(I64), [b.phi(register) for _ in range(_CHAINS)]
+    after = chains
+    for _ in range(QUADS):
+        after = [HOST.multiply(b, None if HOST.widen else each, each, weights) for each in after]
+    if HOST.widen:
+        after = [HOST.widen(b, ir.Constant(register, None), each) for each in after]
+    following = b.add(step, I64(1))
+    for phi, start, again in zip([step, *chains], [I64(0), *first], [following, *after], strict=True):
+        phi.add_incoming(start, before)
         phi.add_incoming(again, loop)
-    b.cbranch(b.icmp_signed("<", following, I64(2 * size * _STEPS)), loop, done)
+    b.cbranch(b.icmp_signed("<", following, I64(_STEPS)), loop, done)
     b.position_at_end(done)
-    for chain, value in enumerate(after):
-        b.store(value, b.inttoptr(b.add(out, I64(size * chain)), POINTER), align=4)
+    for number, value in enumerate(after):
+        b.store(value, place(number), align=4)
 
 
-def _typed(typingctx: Any, data: Any, out: Any) -> Any:
+def _typed(typingctx: Any, data: Any) -> Any:
     def generate(context: Any, builder: Any, _signature: Any, values: list[Any]) -> Any:
         _emit(builder, *values)
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64), generate
+    return types.void(types.int64), generate
 
 
-_dots: Any = intrinsic(_typed)
+_multiplications: Any = intrinsic(_typed)
 
 
 @numba.njit(nogil=True)
-def _repeat(data: Any, out: Any) -> None:
-    for _ in range(_TIMES):
-        _dots(address(data), address(out))
+def _multiply(data: Any) -> None:
+    _multiplications(address(data))
 
 
 @cache
 def arithmetic() -> Probe:
-    """Multiply-accumulates of int8 in registers, as the tiles of `kernels.integer_tile` make them."""
-    data = zeros(BYTES // 4 * 2 * _STEPS)
+    """Multiply-accumulates of int8, by the multiplications that the tiles of `kernels.integer_tile` need for them:
+    without additions, in registers."""
+    data = zeros((_CHAINS + 1) * HOST.lanes)
     data.view(np.uint8)[:] = 1
-    out = zeros(BYTES // 4 * _CHAINS)
-    return Probe(lambda: _repeat(data, out), _CHAINS * HOST.lanes * GROUP * _STEPS * _TIMES / 1e3)
+    return Probe(lambda: _multiply(data), _CHAINS * HOST.lanes * GROUP * _STEPS / 1e3)

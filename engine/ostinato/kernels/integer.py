@@ -2,8 +2,7 @@
 
 An input x becomes the integer nearest to x / s (half to even), at most 63 in magnitude, where s is the matrix's input
 scale; the byte is that plus 64. An output is float32(sum of integers times weights) * scale + initial, fused. Seven
-bits of input rather than eight leave one more to the weights, of which four have to fit an int16 (`integer_tile`): on
-balance as precise as eight bits and pairs of weights, and a third faster without VNNI.
+bits of input rather than eight leave one more to the weights, of which eight have to fit an int16 (`integer_tile`).
 
 A packed matrix lies in the buffer of float32 weights, bit for bit: 1 / s in 16 values of which the first counts; all
 outputs' scales (input scale times weight scale); as int32, what takes the 64 of the bytes back (-64 times the sum of
@@ -36,11 +35,11 @@ BLOCK = 64
 """Rows that are rounded and multiplied at a time."""
 
 _ZERO = 64
-_WIDE = HOST.lanes == LANES  # 32 registers of a whole vector each; otherwise 16 of a half or a quarter
+_ROWS, _VECTORS, _ALONE = HOST.rows, HOST.vectors, HOST.alone
 
-_t1, _t1_4, _t1_8 = make_integer_tile(1, 1), make_integer_tile(1, 4), make_integer_tile(1, 8)
-_t2, _t2_4 = make_integer_tile(2, 1), make_integer_tile(2, 4)
-_t4, _t4_4 = make_integer_tile(4, 1), make_integer_tile(4, 4)
+_t1, _t1_panel, _t1_alone = make_integer_tile(1, 1), make_integer_tile(1, _VECTORS), make_integer_tile(1, _ALONE)
+_t2, _t2_panel = make_integer_tile(2, 1), make_integer_tile(2, _VECTORS)
+_t4, _t4_panel = make_integer_tile(4, 1), make_integer_tile(4, _VECTORS)
 
 
 def pack(
@@ -77,43 +76,45 @@ def _one_row(
 ) -> None:
     """All outputs of one row; ``step``: from a vector's weights to the next one's."""
     v = 0
-    while _WIDE and v + 8 <= vectors:
+    while v + _ALONE <= vectors:
         at = v * BYTES
-        _t1_8(x, 0, K, weights + v * step, step, scale + at, start + at, initial + at, 0, out + at, 0)
-        v += 8
-    while v + 4 <= vectors:
+        _t1_alone(x, 0, K, weights + v * step, step, scale + at, start + at, initial + at, 0, out + at, 0)
+        v += _ALONE
+    while _VECTORS < _ALONE and v + _VECTORS <= vectors:
         at = v * BYTES
-        _t1_4(x, 0, K, weights + v * step, step, scale + at, start + at, initial + at, 0, out + at, 0)
-        v += 4
-    while v < vectors:
+        _t1_panel(x, 0, K, weights + v * step, step, scale + at, start + at, initial + at, 0, out + at, 0)
+        v += _VECTORS
+    while _VECTORS > 1 and v < vectors:
         at = v * BYTES
         _t1(x, 0, K, weights + v * step, step, scale + at, start + at, initial + at, 0, out + at, 0)
         v += 1
 
 
-if _WIDE:  # elsewhere it would only take time to compile
-
-    @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-    def _four_vectors(
-        x: int, rows: int, x_step: int, K: int, weights: int, step: int, scale: int, start: int,
-        initial: int, initial_step: int, out: int, out_step: int,
-    ) -> None:  # fmt: skip
-        """Four vectors of outputs of several rows, AVX-512."""
-        left = rows
-        while left >= 4:
-            _t4_4(x, x_step, K, weights, step, scale, start, initial, initial_step, out, out_step)
-            x += 4 * x_step
-            initial += 4 * initial_step
-            out += 4 * out_step
-            left -= 4
-        if left >= 2:
-            _t2_4(x, x_step, K, weights, step, scale, start, initial, initial_step, out, out_step)
-            x += 2 * x_step
-            initial += 2 * initial_step
-            out += 2 * out_step
-            left -= 2
-        if left > 0:
-            _t1_4(x, 0, K, weights, step, scale, start, initial, 0, out, 0)
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+def _panel(
+    x: int, rows: int, x_step: int, K: int, weights: int, step: int, scale: int, start: int,
+    initial: int, initial_step: int, out: int, out_step: int,
+) -> None:  # fmt: skip
+    """As many vectors of outputs as a tile has, of several rows."""
+    left = rows
+    while _ROWS >= 4 and left >= 4:
+        _t4_panel(x, x_step, K, weights, step, scale, start, initial, initial_step, out, out_step)
+        x += 4 * x_step
+        initial += 4 * initial_step
+        out += 4 * out_step
+        left -= 4
+    while _ROWS >= 2 and left >= 2:
+        _t2_panel(x, x_step, K, weights, step, scale, start, initial, initial_step, out, out_step)
+        x += 2 * x_step
+        initial += 2 * initial_step
+        out += 2 * out_step
+        left -= 2
+    while left > 0:
+        _t1_panel(x, 0, K, weights, step, scale, start, initial, 0, out, 0)
+        x += x_step
+        initial += initial_step
+        out += out_step
+        left -= 1
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
@@ -123,7 +124,7 @@ def _one_vector(
 ) -> None:  # fmt: skip
     """One vector of outputs of several rows."""
     left = rows
-    while _WIDE and left >= 4:
+    while _ROWS >= 4 and left >= 4:
         _t4(x, x_step, K, weights, 0, scale, start, initial, initial_step, out, out_step)
         x += 4 * x_step
         initial += 4 * initial_step
@@ -158,29 +159,28 @@ def product(
     scale = matrix + BYTES
     start = scale + vectors * BYTES
     weights = start + vectors * BYTES
-    inputs = -(-K // LANES) * LANES
-    used = -(-K // GROUP) * GROUP
-    step = used * LANES
+    inputs = -(-K // GROUP) * GROUP
+    step = inputs * LANES
     for first in range(0, rows, BLOCK):
         count = min(BLOCK, rows - first)
         _round(table + 8 * first, offset, count, inputs // LANES, load_float(matrix), scratch)
         before = initial + first * initial_step
         after = out + first * out_step
         if count == 1:
-            _one_row(scratch, used, weights, step, vectors, scale, start, before, after)
+            _one_row(scratch, inputs, weights, step, vectors, scale, start, before, after)
             continue
         v = 0
-        while _WIDE and v + 4 <= vectors:
+        while v + _VECTORS <= vectors:
             at = v * BYTES
-            _four_vectors(
-                scratch, count, inputs, used, weights + v * step, step, scale + at, start + at,
+            _panel(
+                scratch, count, inputs, inputs, weights + v * step, step, scale + at, start + at,
                 before + at, initial_step, after + at, out_step,
             )  # fmt: skip
-            v += 4
-        while v < vectors:
+            v += _VECTORS
+        while _VECTORS > 1 and v < vectors:
             at = v * BYTES
             _one_vector(
-                scratch, count, inputs, used, weights + v * step, scale + at, start + at,
+                scratch, count, inputs, inputs, weights + v * step, scale + at, start + at,
                 before + at, initial_step, after + at, out_step,
             )  # fmt: skip
             v += 1

@@ -1,8 +1,8 @@
 """Matrices in int8: how they are made of float32 ones, and what makes one valid.
 
 A value is an integer times a scale: one scale for each row of a matrix, one for all of its inputs. The kernels need
-each group of four weights (`groups_of`) to have magnitudes of at most LIMIT together, so scales are chosen for
-groups, not for single weights.
+the weights of one sign that meet in 16 bits to add up to at most LIMIT (`largest_sums`), so scales are chosen for
+groups of weights, not for single ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError
 from ostinato.kernels.integer import MAGNITUDE
-from ostinato.kernels.integer_tile import LIMIT, groups_of
+from ostinato.kernels.integer_tile import LIMIT, largest_sums
 
 Float32 = npt.NDArray[np.float32]
 Int8 = npt.NDArray[np.int8]
@@ -28,9 +28,9 @@ _CANDIDATES = np.geomspace(1 / 16, 1, 81)  # of the largest magnitude, as what t
 def to_integers(matrix: Float32) -> tuple[Int8, Float32]:
     """A matrix [outputs, inputs] as integers and their scales [outputs].
 
-    A group of four grows by at most 2 when its weights are rounded, which is left free below LIMIT.
+    Eight weights grow by at most 4 when they are rounded, which is left free below LIMIT.
     """
-    groups = groups_of(matrix).sum(axis=2).max(axis=1, initial=0) / (LIMIT - 2)
+    groups = largest_sums(matrix) / (LIMIT - 4)
     single = np.abs(matrix.astype(np.float64)).max(axis=1, initial=0) / 127
     scale = np.clip(np.maximum(groups, single), SMALLEST, LARGEST).astype(np.float32)
     # A scale that was rounded down must not let a group grow beyond the limit.
@@ -56,11 +56,11 @@ def check_integers(name: str, weights: npt.NDArray[Any], scale: Float32, inputs:
             raise BadModelFileError(
                 f"weight {which} has values that are not from {SMALLEST:g} to {LARGEST:g}: quantize the model again"
             )
-    sums = groups_of(weights).sum(axis=2)
+    sums = largest_sums(weights)
     if (sums > LIMIT).any():
-        row = int(np.argmax((sums > LIMIT).any(axis=1)))
+        row = int(np.argmax(sums > LIMIT))
         raise BadModelFileError(
-            f"weight {name}: four weights of row {row} that are added in 16 bits have magnitudes of "
-            f"{sums[row].max():g} together, over the limit of {LIMIT}, so hosts could differ: make the file with "
+            f"weight {name}: weights of one sign of row {row} that are added in 16 bits have magnitudes of "
+            f"{sums[row]:g} together, over the limit of {LIMIT}, so hosts could differ: make the file again with "
             f"`ostinato quantize`"
         )
