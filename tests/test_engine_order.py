@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engine_models import events, frames, model, models, run, sound
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_models import bits
 
@@ -158,6 +158,49 @@ def check(name: str, wait: dict[str, Any], messages: list[tuple[str, int, int]],
                 assert result.payload == stream.snapshot()
             if kind == "error":
                 assert isinstance(result.payload, InputError)
+
+
+STEPS = st.one_of(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=7),
+    st.tuples(st.sampled_from(("mark", "flush", "reset", "error")), st.integers(0, 4)),
+    st.just("tick"),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(steps=st.lists(STEPS, max_size=25), share=st.sampled_from((4, 32)), name=st.sampled_from(("frames", "audio")))
+@example(steps=[[(0, 12)], [(0, 1)], "tick", [(0, 1)]], share=4, name="frames")
+def test_messages_for_many_may_wait_behind_each_other(steps: list[Any], share: int, name: str) -> None:
+    """One message for several streams after another, some twice in one, and in between what has to wait for them."""
+    engine = Engine(models(name), Limits(share=share))
+    sent: dict[int, list[tuple[str, int, int]]] = {key: [] for key in range(5)}
+    found: dict[Hashable, list[Result]] = defaultdict(list)
+    for key in sent:
+        engine.open(key, name)
+    for number, step in enumerate(steps):
+        if step == "tick":
+            for result in engine.tick():
+                found[result.key].append(result)
+        elif isinstance(step, tuple):
+            kind, key = step
+            sent[key].append((kind, 0, number))
+            send(engine, key, len(sent[key]), name, *sent[key][-1])
+        else:
+            sequences = []
+            for key, length in step:
+                sent[key].append(("push", length, number))
+                sequences.append(len(sent[key]))
+            parts = [data(name, length, number) for _, length in step]
+            keys = [key for key, _ in step]
+            left = engine.push_many(keys, sequences, list(map(len, parts)), np.concatenate(parts), 1)
+            for i in sorted(left):
+                assert engine.push(keys[i], sequences[i], parts[i]) is None
+    for name_of, results in run(engine).items():
+        found[name_of] += results
+    for key, messages in sent.items():
+        check(name, {}, messages, found[key])
+        engine.close(key)
+    assert not engine.busy
 
 
 def test_a_snapshot_goes_on_in_another_engine() -> None:

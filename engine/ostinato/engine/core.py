@@ -165,12 +165,13 @@ class Engine:
         session = self._sessions.get(key)
         if session is None:
             raise UnknownStreamError("no stream of that id is open on this connection: open it (again)")
-        if session.group is not None:
-            session.group.scatter()
-            session.group = None
+        if session.grouped:
+            session.served.scatter()
         return session
 
     def _remove(self, session: Session) -> None:
+        if session.grouped:
+            session.served.scatter()
         del self._sessions[session.key]
         self._reserved -= session.reserved
         session.closed = True
@@ -223,19 +224,17 @@ class Engine:
             if served not in blocks:
                 blocks[served] = _checked(session.stream, data)
                 groups[served] = Group(arrived_ns), []
-            block, (new, starts), waiting = blocks[served], groups[served], session.group
-            if waiting is not None and waiting.sessions and waiting is not new:
-                waiting.scatter()
-            if block is None or waiting is new or len(session.queue) >= most:
+            block, (group, starts) = blocks[served], groups[served]
+            if block is None or session.waits >= most or (session.queue and session.grouped):
                 left.add(i)
             elif session.queue or not served.causal:
                 self._enqueue(session, Item("push", sequence, arrived_ns, block[start:end].copy(), count))
             else:
                 session.expected += 1
-                session.waiting = count
-                session.group = new
-                new.sessions.append(session)
-                new.units.append(count)
+                session.waiting += count
+                group.sessions.append(session)
+                group.sequences.append(sequence)
+                group.units.append(count)
                 starts.append(start)
         for served, (group, starts) in groups.items():
             if group.sessions:

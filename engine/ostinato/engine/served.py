@@ -52,3 +52,9 @@ class Served:
         if not session.lined:
             session.lined = True
             self.line.append(session)
+
+    def scatter(self) -> None:
+        """Put what waits in groups into the queues of its streams, in order."""
+        for each in list(self.line):
+            if isinstance(each, Group):
+                each.scatter()

@@ -117,14 +117,16 @@ class Item:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Pushes of one message for causal streams of one model in which nothing else waits: they stand in line as one.
+    """Pushes of one message for causal streams of one model whose queues are empty: they stand in line as one.
 
-    ``data`` is the checked input of all in pieces, ``units[i]`` of it are of sessions[i] (see `FrontEnd.step_many`).
-    Once it is taken, or scattered because a member has something else to do, it has no sessions any more.
+    ``data`` is the checked input of all in pieces, ``units[i]`` of it are of sessions[i] (see `FrontEnd.step_many`),
+    whose message is sequences[i]. Once it is taken, or scattered because a member has something else to do, it has
+    no sessions any more.
     """
 
     arrived_ns: int
     sessions: list[Session] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
     units: list[int] = field(default_factory=list)
     data: list[Any] = field(default_factory=list)
 
@@ -133,17 +135,25 @@ class Group:
         """About how many frames it makes."""
         return int(sum(self.units) / self.sessions[0].units_per_frame) + 1 if self.sessions else 0
 
+    @property
+    def due(self) -> bool:
+        """Whether its pushes are the next messages of their streams."""
+        return all(
+            session.done + 1 == sequence for session, sequence in zip(self.sessions, self.sequences, strict=True)
+        )
+
     def take(self) -> Group:
         """The group's content, as a group that stands in no line; this one is empty then."""
-        taken = Group(self.arrived_ns, self.sessions, self.units, self.data)
-        self.sessions, self.units, self.data = [], [], []
+        taken = Group(self.arrived_ns, self.sessions, self.sequences, self.units, self.data)
+        self.sessions, self.sequences, self.units, self.data = [], [], [], []
         return taken
 
     def scatter(self) -> None:
         """Put each push into its own stream's queue, and each stream in line."""
         group = self.take()
-        for session, part in zip(group.sessions, each_part(group.data, group.units), strict=True):
-            session.queue.append(Item("push", session.expected - 1, group.arrived_ns, part.copy(), len(part)))
+        parts = each_part(group.data, group.units)
+        for session, sequence, part in zip(group.sessions, group.sequences, parts, strict=True):
+            session.queue.append(Item("push", sequence, group.arrived_ns, part.copy(), len(part)))
             session.served.enter(session)
 
 
@@ -151,7 +161,7 @@ class Group:
 class Session:
     """An open stream and its queue.
 
-    While its only message is in a ``group`` that has sessions, its queue is empty. It is ``lined`` while it stands in
+    Its messages wait in its queue, then in `Group`s. It is ``lined`` while it stands in
     its model's line, which it leaves while a finished utterance of its own is computed. ``units_per_frame`` is how
     much input makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to
     hold. ``utterance_ns`` is when its utterance's first input arrived, or 0. ``early_bytes`` is what `Runs` knows its
@@ -174,7 +184,16 @@ class Session:
     events: int = 0
     utterance_ns: int = 0
     early_bytes: int = 0
-    group: Group | None = None
+
+    @property
+    def waits(self) -> int:
+        """Messages that wait."""
+        return self.expected - 1 - self.done
+
+    @property
+    def grouped(self) -> bool:
+        """Whether some of them are in groups."""
+        return self.waits > len(self.queue)
 
     def leave(self, item: Item, *, taken: bool = True) -> None:
         """The item at the head of the queue is done with; its input was ``taken`` unless it was refused."""

@@ -15,6 +15,7 @@ from ostinato.engine.session import Answers, Group, Item, Result, Session
 from ostinato.errors import OstinatoError
 from ostinato.events import Event
 from ostinato.streaming import accept, advance, push
+from ostinato.streaming.packed import MAX_ROWS
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +65,16 @@ class Ticks:
 
     def _advance(self, served: Served, ms: float, results: list[Result | Answers]) -> None:
         """Let the first streams in the model's line, as many as fit ``ms``, have their share."""
-        room = served.pace.rows(ms)
+        room = min(served.pace.rows(ms), MAX_ROWS)
         turn = Turn()
         for _ in range(len(served.line)):
             first = served.line.popleft()
             if isinstance(first, Group):
-                if (rows := first.rows) > room:
+                rows, due = first.rows, first.due
+                if turn.rows and (not due or turn.rows + rows > MAX_ROWS):
+                    served.line.appendleft(first)
+                    break
+                if rows > room or not due:
                     first.scatter()
                 elif rows:
                     turn.groups.append(first.take())
@@ -149,14 +154,15 @@ class Ticks:
         waiting_ms: list[float] = []
         for group in turn.groups:
             waited = (turn.started_ns - group.arrived_ns) / 1e6
-            for session, events, count in islice(computed, len(group.sessions)):
+            mine = zip(group.sequences, group.units, islice(computed, len(group.sessions)), strict=True)
+            for sequence, units, (session, events, count) in mine:
                 if events or session.stream.waiting:
-                    session.queue.append(Item("push", session.expected - 1, group.arrived_ns, units=session.waiting))
+                    session.queue.append(Item("push", sequence, group.arrived_ns, units=units))
                     self._settle(turn, session, events, count, results)
                     continue
-                session.done = session.expected - 1
-                session.processed += session.waiting
-                session.waiting = 0
+                session.done = sequence
+                session.processed += units
+                session.waiting -= units
                 done.append(session)
                 frames.append(count)
                 waiting_ms.append(waited)
