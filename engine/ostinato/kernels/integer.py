@@ -90,49 +90,49 @@ def _one_row(
         v += 1
 
 
-@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def _panel(
-    x: int, rows: int, x_step: int, K: int, weights: int, step: int, scale: int, start: int,
+    x: int, rows: int, K: int, weights: int, step: int, scale: int, start: int,
     initial: int, initial_step: int, out: int, out_step: int,
 ) -> None:  # fmt: skip
     """As many vectors of outputs as a tile has, of several rows."""
     left = rows
     while _ROWS >= 4 and left >= 4:
-        _t4_panel(x, x_step, K, weights, step, scale, start, initial, initial_step, out, out_step)
-        x += 4 * x_step
+        _t4_panel(x, K, K, weights, step, scale, start, initial, initial_step, out, out_step)
+        x += 4 * K
         initial += 4 * initial_step
         out += 4 * out_step
         left -= 4
     while _ROWS >= 2 and left >= 2:
-        _t2_panel(x, x_step, K, weights, step, scale, start, initial, initial_step, out, out_step)
-        x += 2 * x_step
+        _t2_panel(x, K, K, weights, step, scale, start, initial, initial_step, out, out_step)
+        x += 2 * K
         initial += 2 * initial_step
         out += 2 * out_step
         left -= 2
     while left > 0:
         _t1_panel(x, 0, K, weights, step, scale, start, initial, 0, out, 0)
-        x += x_step
+        x += K
         initial += initial_step
         out += out_step
         left -= 1
 
 
-@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def _one_vector(
-    x: int, rows: int, x_step: int, K: int, weights: int, scale: int, start: int,
+    x: int, rows: int, K: int, weights: int, scale: int, start: int,
     initial: int, initial_step: int, out: int, out_step: int,
 ) -> None:  # fmt: skip
     """One vector of outputs of several rows."""
     left = rows
     while _ROWS >= 4 and left >= 4:
-        _t4(x, x_step, K, weights, 0, scale, start, initial, initial_step, out, out_step)
-        x += 4 * x_step
+        _t4(x, K, K, weights, 0, scale, start, initial, initial_step, out, out_step)
+        x += 4 * K
         initial += 4 * initial_step
         out += 4 * out_step
         left -= 4
     while left >= 2:
-        _t2(x, x_step, K, weights, 0, scale, start, initial, initial_step, out, out_step)
-        x += 2 * x_step
+        _t2(x, K, K, weights, 0, scale, start, initial, initial_step, out, out_step)
+        x += 2 * K
         initial += 2 * initial_step
         out += 2 * out_step
         left -= 2
@@ -173,14 +173,14 @@ def product(
         while v + _VECTORS <= vectors:
             at = v * BYTES
             _panel(
-                scratch, count, inputs, inputs, weights + v * step, step, scale + at, start + at,
+                scratch, count, inputs, weights + v * step, step, scale + at, start + at,
                 before + at, initial_step, after + at, out_step,
             )  # fmt: skip
             v += _VECTORS
         while _VECTORS > 1 and v < vectors:
             at = v * BYTES
             _one_vector(
-                scratch, count, inputs, inputs, weights + v * step, scale + at, start + at,
+                scratch, count, inputs, weights + v * step, scale + at, start + at,
                 before + at, initial_step, after + at, out_step,
             )  # fmt: skip
             v += 1
