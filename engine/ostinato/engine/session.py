@@ -161,9 +161,9 @@ class Group:
 class Session:
     """An open stream and its queue.
 
-    Its messages wait in its queue, those behind them in `Group`s. It is ``lined`` while it stands in its model's line,
-    which it leaves while a finished utterance of its own is computed. ``units_per_frame`` is how much input makes a
-    frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to hold.
+    Its messages wait in its queue, those behind them in `Group`s. It is ``lined`` while it stands in its model's
+    line, which it leaves while a finished utterance of its own is computed. ``units_per_frame`` is how much input
+    makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to hold.
     ``utterance_ns`` is when its utterance's first input arrived, or 0. ``early_bytes`` is what `Runs` knows its
     utterance to take, which is computed while it goes on.
     """
