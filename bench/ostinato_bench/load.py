@@ -68,7 +68,8 @@ def run(
     idle: int = 1000,
     connections: int = 2,
 ) -> dict[str, Any]:
-    """Serve ``model``; open ``idle`` streams that say one chunk each; then let ``streams`` speak for ``seconds``.
+    """Serve ``model``; open ``idle`` streams that say one chunk each, unless there is a ``search``; then let
+    ``streams`` speak for ``seconds``.
 
     ``model`` is a name or a path, or like ``gru-2x160``: log-mel 80 and a random network of 2 GRU layers of 160;
     ``gru-2x160-int8`` the same in int8.
@@ -84,6 +85,8 @@ def run(
         workers = os.cpu_count() or 1 if search or streams >= MANY else 1
     names = [model, ENDING_MODEL] if endings and model != ENDING_MODEL else [model]
     with _served(names, workers) as (server, paths):
+        if search:  # the streams that were tried before have left their memory to the idle ones
+            idle = 0
         plan = Plan(server.endpoint, served_name(paths[0]), streams, seconds, idle, connections)
         extra: dict[str, Any] = {}
         if search:
@@ -107,7 +110,7 @@ def run(
 
 
 def _short(plan: Plan, streams: int) -> Plan:
-    return dataclasses.replace(plan, streams=streams, seconds=min(plan.seconds, SEARCH_S), idle=0)
+    return dataclasses.replace(plan, streams=streams, seconds=min(plan.seconds, SEARCH_S))
 
 
 def _measure(
@@ -235,10 +238,11 @@ def table(result: dict[str, Any]) -> Table:
         ("server's share of a core", _share(result["server_core_share"])),
         ("client's share of a core", _share(result["client_core_share"])),
         ("memory of the server", f"{result['rss_mb']} MB in {result['workers']} worker(s)"),
-        (f"{result['idle_streams']} idle streams alone", f"{result['idle_mb']} MB"),
     )
     for row in rows:
         made.add_row(*row)
+    if result["idle_streams"]:
+        made.add_row(f"{result['idle_streams']} idle streams alone", f"{result['idle_mb']} MB")
     if search := result.get("search"):
         made.add_row(f"most streams with p99 < {search['bound_ms']:g} ms", str(search["most"]))
     if ends := result.get("endings"):
