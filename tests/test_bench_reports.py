@@ -184,3 +184,17 @@ def test_a_commit_that_cannot_be_measured(repository: Path) -> None:
     subprocess.run([*git, "commit", "-q", "-a", "-m", "Break it"], check=True, timeout=60)
     with pytest.raises(InputError, match="cannot be measured"):
         compare("HEAD", repository, [Cell("gru", 4, 16)], processes=1)
+
+
+def test_a_commit_without_int8(repository: Path, tmp_path: Path) -> None:
+    quantization = repository / "engine" / "ostinato" / "model" / "quantization.py"
+    kept = quantization.rename(tmp_path / "quantization.py")
+    git = ["git", "-c", "user.name=Nobody", "-c", "user.email=nobody@localhost", "-C", str(repository)]
+    subprocess.run([*git, "commit", "-q", "-a", "-m", "Before int8"], check=True, timeout=60)
+    kept.rename(quantization)
+    said: list[str] = []
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    cells = [Cell("gru", 4, 16, precision="int8"), Cell("gru", 4, 16)]
+    found = compare("HEAD", repository, cells, processes=1, rounds=1, seconds=0.005, cache=cache, report=said.append)
+    assert [each.cell for each in found] == cells[1:]
+    assert any("gru 4 → 16, B = 1, int8 is left out" in line for line in said)

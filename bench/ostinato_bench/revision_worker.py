@@ -28,7 +28,9 @@ def main() -> None:
         cell = Cell(**request["cell"])
         try:
             if cell not in ours:
-                ours = {cell: Ours(cell.network(), cell.input_frames())}
+                network = cell.network()
+                network = cell.in_int8(network) if cell.precision == "int8" else network
+                ours = {cell: Ours(network, cell.input_frames())}
             timed = alternate({"ours": Timed(ours[cell].call)}, request["seconds"], rounds=2)
             _say({"us": timed["ours"].median})
         except Exception as error:  # the commit may lack what the cell needs: said, and the next one tried
