@@ -127,8 +127,8 @@ def _rows_narrow(
 ) -> None:
     """A panel of ``vectors`` for two rows or more, sixteen shorter registers.
 
-    Six rows at a time. Fewer use fewer sums, and four take as long as five: so the last seven, nine and ten begin with
-    five.
+    Six rows at a time. Fewer use fewer sums, and four take as long as five: so the last seven, nine and ten begin
+    with five.
     """
     step = vectors * BYTES
     left = rows
