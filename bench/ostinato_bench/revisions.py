@@ -116,13 +116,13 @@ def compare(
 def _medians(
     cell: Cell, workers: dict[Path, list[_Worker]], rounds: int, seconds: float
 ) -> dict[Path, tuple[float, ...]]:
-    """Of each process, timed in turns."""
-    times: dict[Path, list[list[float]]] = {sources: [[] for _ in each] for sources, each in workers.items()}
+    """Microseconds a call, of each process; they are timed in turns."""
+    times: dict[_Worker, list[float]] = {worker: [] for each in workers.values() for worker in each}
     for _ in range(rounds):
-        for turn in zip(*(zip(times[sources], each, strict=True) for sources, each in workers.items()), strict=True):
-            for its, worker in turn:
-                its.append(worker.time(cell, seconds))
-    return {sources: tuple(map(statistics.median, each)) for sources, each in times.items()}
+        for turn in zip(*workers.values(), strict=True):
+            for worker in turn:
+                times[worker].append(worker.time(cell, seconds))
+    return {sources: tuple(statistics.median(times[one]) for one in each) for sources, each in workers.items()}
 
 
 def _check_out(base: str, root: Path, target: Path) -> None:
