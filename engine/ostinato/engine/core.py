@@ -206,8 +206,8 @@ class Engine:
         """`push` for many streams: keys[i] gets message sequences[i], the next units[i] of the array ``data``.
 
         ``data`` is [samples] or [frames, size]. Takes those in which nothing is unusual, and returns which (by i) it
-        has left: they are yet to be pushed one by one.
-        What may wait is copied where it would keep alive more than what these streams have sent.
+        has left: they are yet to be pushed one by one. What may wait is copied where it would keep alive more than
+        what these streams have sent.
         """
         left: set[int] = set()
         blocks: dict[Served, Any] = {}

@@ -44,8 +44,8 @@ Tiles = tuple[int, int, int]
 
 
 def largest_sums(weights: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """For each output of weights [outputs, inputs]: the most that weights of one sign that meet in an int16 add up
-    to in magnitude."""
+    """For each output of weights [outputs, inputs], of any dtype: the most that weights of one sign that meet in an
+    int16 add up to in magnitude, [outputs]."""
     wide = np.pad(weights.astype(np.float64), ((0, 0), (0, -weights.shape[1] % GROUP)))
     pairs = wide.reshape(len(wide), -1, QUADS, 2, 2)  # [outputs, groups, quad, pair, of the pair]
     signs = np.stack((pairs.clip(min=0), -pairs.clip(max=0)))
