@@ -1,4 +1,4 @@
-"""What the README shows works as it stands there."""
+"""What README and the other documents show works as it stands there."""
 
 from __future__ import annotations
 
@@ -6,51 +6,146 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import typer
+from snippets import DOCUMENTS, ROOT, Snippet, commands, snippets
 
 from ostinato.cli.app import app
-from ostinato.cli.files import bundled_recording
-from ostinato.server import spawn_server
+from ostinato.cli.files import bundled_recording, transcript_beside
+from ostinato.pipeline.score import error_rate
+from ostinato.server import Spawned, spawn_server
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CHUNKS = """
-import numpy as np
-from ostinato_client import FileSource
-with FileSource({recording!r}, realtime=False) as source:
-    samples = np.repeat(source.read(), 16000 // source.sample_rate)
-chunks = [samples[at : at + 800] for at in range(0, len(samples), 800)]
-"""
+DIGITS = (transcript_beside(bundled_recording()) or "").split()
+ENDPOINT = "tcp://127.0.0.1:7077"
+PROGRAMS = [one for document in DOCUMENTS for one in snippets(document, "python")]
+COMMANDS = [(one, line) for document in DOCUMENTS for one in snippets(document, "sh") for line in commands(one)]
+NOT_RUN = {
+    "make demo": "test_cli_compare runs what it runs",
+    "make test": "is running this test",
+    "apt install libportaudio2 libasound2-plugins": "changes the machine",
+}
+"""Commands that no test runs as they stand, and why."""
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_the_programs_hear_digits() -> None:
-    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(programs) == 2
-    with spawn_server(["digits-uni"]) as server:
-        for program in programs:
-            script = CHUNKS.format(recording=str(bundled_recording()))
-            script += program.replace("tcp://127.0.0.1:7077", server.endpoint)
-            done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
-            assert done.returncode == 0, done.stderr
-            assert re.search(r"\b(five|zero|one|four|nine)\b", done.stdout)
+@pytest.fixture(scope="module")
+def server() -> Iterator[Spawned]:
+    """What the documents' programs talk to."""
+    with spawn_server(["digits-uni", "digits-bi"]) as server:
+        yield server
 
 
-def test_the_commands_exist() -> None:
-    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    known |= {group.name for group in app.registered_groups if group.name}
-    named = {shlex.split(line)[0] for line in re.findall(r"`(?:\.venv/bin/)?ostinato ([a-z][^`]*)`", README)}
-    assert named and named <= known
-    for document in ("README.md", "CONTRIBUTING.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        targets = set(re.findall(r"`?make (demo|test|lint|format|clean)", text))
-        assert targets and all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in targets)
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def test_a_program_hears_the_digits(program: Snippet, server: Spawned) -> None:
+    """In the clone's folder, with nothing before it: it says each digit of the recording, and no empty line."""
+    script = program.code.replace(ENDPOINT, server.endpoint)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert all(line.strip() for line in done.stdout.splitlines()), "an empty line says nothing"
+    heard = [word for word in re.findall(r"[a-z]+", done.stdout) if word in {*DIGITS, "two", "three", "six", "eight"}]
+    assert error_rate(DIGITS, heard) < 0.3, done.stdout
 
 
-def test_the_links_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-            assert (ROOT / link).exists(), f"{document} links to {link}"
+@pytest.mark.parametrize(("snippet", "line"), COMMANDS, ids=[f"{one}: {line}" for one, line in COMMANDS])
+def test_a_command_does_what_it_says(ostinato: Run, snippet: Snippet, line: str) -> None:
+    """It is run as it stands; what would hear a microphone is given the bundled recording."""
+    if line in NOT_RUN:
+        assert line.split()[0] != "make" or f"\n{line.split()[1]}:" in (ROOT / "Makefile").read_text()
+        return
+    program, *arguments = shlex.split(line)
+    assert program == ".venv/bin/ostinato", f"{snippet}: neither run nor in NOT_RUN: {line}"
+    if arguments[0] == "serve":
+        return serves(arguments)
+    if arguments[0] == "listen" and not {"--file", "--list-devices"} & {*arguments}:
+        arguments += ["--file", str(bundled_recording()), "--fast"]
+    done = ostinato(*arguments, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert error_rate(DIGITS, re.findall(r"  ([a-z]+)\b", done.stdout)) < 0.3, done.stdout
+
+
+def serves(arguments: list[str]) -> None:
+    """It says where it listens, and ends when it is told."""
+    command = [sys.executable, "-c", "from ostinato.cli import main; main()", *arguments]
+    if "--bind" not in command:
+        command += ["--bind", "tcp://127.0.0.1:*"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.terminate()
+        assert process.wait(30) == 0
+    assert "tcp://127.0.0.1:" in first
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_nothing_that_could_be_run_stands_where_no_test_sees_it(document: str) -> None:
+    for one in snippets(document):
+        assert one.language in ("", "python", "sh", "text", "mermaid"), f"{one}: how is {one.language} tested?"
+        if one.language in ("", "text") and document != "docs/protocol.md":
+            runs = re.search(r"^(import |from \w+ import|make |pip |\.venv/|ostinato |\$ )", one.code, re.MULTILINE)
+            assert runs is None, f"{one}: put it between ```python or ```sh fences"
+
+
+def test_snippets_are_found() -> None:
+    text = [
+        "```python",
+        "a = 1",
+        "",
+        "b",
+        "```",
+        "words",
+        "",
+        "    shown",
+        "",
+        "    more",
+        "",
+        "- ```sh",
+        "  ```sh",
+        "  ls # x",
+        "  ```",
+    ]
+    from snippets import _parse
+
+    found = _parse("x.md", text)
+    assert [(one.line, one.language, one.code) for one in found] == [
+        (1, "python", "a = 1\n\nb\n"),
+        (8, "", "shown\n\nmore\n"),
+        (13, "sh", "ls # x\n"),
+    ]
+    assert commands(found[2]) == ["ls"]
+    with pytest.raises(ValueError, match="without an end"):
+        _parse("x.md", ["```python", "a"])
+
+
+def known_commands() -> dict[str, Any]:
+    """All commands, as click's objects, by what is typed: "serve", "bench load"."""
+    top: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    below = {f"{name} {one}": it for name, group in top.items() for one, it in getattr(group, "commands", {}).items()}
+    return top | below
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_commands_and_their_options_exist(document: str) -> None:
+    text, known = (ROOT / document).read_text(encoding="utf-8"), known_commands()
+    if document == "CHANGELOG.md":
+        text = text.split("\n## ")[0]  # it also tells of what was
+    for line in re.findall(r"`(?:\.venv/bin/)?ostinato ([a-z][^`]*)`", text):
+        words = shlex.split(line)
+        name = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+        assert name in known, f"{document}: no command {line!r}"
+        options = {option for parameter in known[name].params for option in parameter.opts} | {"--help"}
+        unknown = {word for word in words if re.fullmatch(r"--[a-z-]+", word)} - options
+        assert not unknown, f"{document}: {line!r} has {unknown}"
+    for target in re.findall(r"`make ([a-z-]+)", text):
+        assert f"\n{target}:" in (ROOT / "Makefile").read_text(), f"{document}: no make {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_links_lead_somewhere(document: str) -> None:
+    here = (ROOT / document).parent
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text(encoding="utf-8")):
+        assert (here / link).exists(), f"{document} links to {link}"
