@@ -2,7 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+S = TypeVar("S", bound=Hashable)
+Pair: TypeAlias = tuple[S | None, S | None]
+"""(said, heard): equal, or a substitution; (said, None) is a deletion, (None, heard) an insertion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """The errors of recognising ``symbols`` spoken symbols. Those of several recordings may be added."""
+
+    symbols: int = 0
+    substitutions: int = 0
+    insertions: int = 0
+    deletions: int = 0
+
+    @property
+    def total(self) -> int:
+        """All errors: the edit distance."""
+        return self.substitutions + self.insertions + self.deletions
+
+    @property
+    def rate(self) -> float:
+        """Errors per spoken symbol; may exceed 1. Where nothing was said, the number of errors."""
+        return self.total / max(1, self.symbols)
+
+    def __add__(self, other: Errors) -> Errors:
+        return Errors(
+            self.symbols + other.symbols,
+            self.substitutions + other.substitutions,
+            self.insertions + other.insertions,
+            self.deletions + other.deletions,
+        )
+
+
+def count(pairs: Iterable[Pair[S]]) -> Errors:
+    """The errors of an alignment."""
+    symbols = substitutions = insertions = deletions = 0
+    for said, heard in pairs:
+        symbols += said is not None
+        if said is None:
+            insertions += 1
+        elif heard is None:
+            deletions += 1
+        else:
+            substitutions += said != heard
+    return Errors(symbols, substitutions, insertions, deletions)
+
+
+def align(reference: Sequence[S], hypothesis: Sequence[S]) -> list[Pair[S]]:
+    """Who stands for whom, in order: an alignment with the fewest errors (`edit_distance`) and, of these, one with
+    the most symbols right. Symbols are never None."""
+    wide = len(hypothesis) + 1
+    # Costs are (errors, symbols right) as one number, so that fewer errors always win.
+    error, right = len(reference) + wide, -1
+    costs = [[error * j for j in range(wide)]]
+    for i, said in enumerate(reference, 1):
+        above, row = costs[-1], [error * i]
+        for j, heard in enumerate(hypothesis, 1):
+            step = right if said == heard else error
+            row.append(min(above[j - 1] + step, above[j] + error, row[j - 1] + error))
+        costs.append(row)
+    pairs: list[Pair[S]] = []
+    i, j = len(reference), len(hypothesis)
+    while i or j:
+        step = right if i and j and reference[i - 1] == hypothesis[j - 1] else error
+        if i and j and costs[i][j] == costs[i - 1][j - 1] + step:
+            i, j = i - 1, j - 1
+            pairs.append((reference[i], hypothesis[j]))
+        elif i and costs[i][j] == costs[i - 1][j] + error:
+            i -= 1
+            pairs.append((reference[i], None))
+        else:
+            j -= 1
+            pairs.append((None, hypothesis[j]))
+    return pairs[::-1]
 
 
 def edit_distance(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> int:
