@@ -17,9 +17,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
+from rich.markup import escape
 
 from ostinato.errors import ConnectionLostError, UnknownModelError
 from ostinato.model import Network, Specification, resolve, write
@@ -28,9 +29,7 @@ from ostinato.server import Spawned, served_name, spawn_server
 from ostinato_bench.load_search import SEARCH_S, confirm, find
 from ostinato_bench.load_watch import Watch
 from ostinato_bench.machine import describe
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from ostinato_bench.terminal import Table
 
 DEFAULT_MODEL = "digits-uni"
 ENDING_MODEL, ENDING_S = "digits-bi", 30.0
@@ -225,12 +224,10 @@ def _p99(values_ns: Any) -> float | None:
 
 def table(result: dict[str, Any]) -> Table:
     """The figures for people."""
-    from rich.table import Table
-
-    made = Table(box=None, pad_edge=False, show_header=False)
+    made = Table("figure", "value", prose=("value",), headings=False)
     latency, late = result["latency_ms"], result["late_ms"]
     rows = (
-        ("streams", f"{result['streams']} of {result['model']}, {result['seconds']:g} s in real time"),
+        ("streams", f"{result['streams']} of {escape(result['model'])}, {result['seconds']:g} s in real time"),
         ("chunks sent", f"{result['sent']} of {result['chunk_ms']:g} ms"),
         ("results received", f"{result['received']}, {result['lost']} lost"),
         ("from chunk to result", ", ".join(f"{key} {value:.1f} ms" for key, value in latency.items())),

@@ -23,12 +23,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from ostinato.errors import InputError
 from ostinato_bench.cells import Cell, Kind
 from ostinato_bench.tables import us
+from ostinato_bench.terminal import Console, Table
 
 PROCESSES, ROUNDS, SECONDS = 3, 5, 0.06
 SMALLEST = 0.02
@@ -194,12 +192,8 @@ class _Worker:
 
 def table(found: Sequence[Compared], base: str) -> Table:
     """For the terminal."""
-    made = Table(
-        title=f"Microseconds a call: {base}, and this tree", title_justify="left", title_style="bold", box=None,
-        pad_edge=False, collapse_padding=True,
-    )  # fmt: skip
-    for heading in ("network", "B", "base", "now", "ratio", "from", "to", ""):
-        made.add_column(heading, justify="left" if heading in ("network", "") else "right", no_wrap=True)
+    columns = ("network", "B", "base", "now", "ratio", "from", "to", "")
+    made = Table(*columns, title=f"Microseconds a call: {base}, and this tree", right=columns[1:-1])
     colours = {"faster": "green", "slower": "red", "": "dim"}
     for row in found:
         verdict = row.verdict

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from rich.table import Table
+from ostinato_bench.terminal import Table
 
 Row = dict[str, Any]
 _LARGE = 128  # hidden units from which on products should reach the processor's peak
@@ -41,15 +41,11 @@ def legend(result: dict[str, Any]) -> str:
 
 
 def _terminal(title: str, rows: Sequence[Row]) -> Table:
-    made = Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, collapse_padding=True
-    )
     peers = list(dict.fromkeys(name for row in rows for name in row["peers"]))
     steps, small = (any(key in row for row in rows) for key in ("step_us", "float32_us"))
     headings = ["network", "B", "ours", "±", *["bare"] * steps, *["float32"] * small]
     headings += [*(_SHORT[name] for name in peers), "limit"]
-    for heading in headings:
-        made.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
+    made = Table(*headings, title=title, right=headings[1:])
     for row in rows:
         low, high = row["ours_quartiles_us"]
         made.add_row(

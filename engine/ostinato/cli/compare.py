@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from rich.markup import escape
 
-from ostinato.cli.console import delay, duration, err, note, out, size, table
+from ostinato.cli.console import delay, duration, err, note, out, size
 from ostinato.cli.files import (
     RECORDINGS,
     bundled_recording,
@@ -22,6 +22,7 @@ from ostinato.cli.files import (
 )
 from ostinato.cli.serving import serving
 from ostinato_bench.comparison import Comparison, DelayRow, Wait
+from ostinato_bench.terminal import Table
 
 DEFAULT_MODELS = ("digits-uni", "digits-bi")
 
@@ -115,7 +116,7 @@ def show(found: Comparison, name: str) -> None:
     out.print()
 
     headings = tuple(run.name if run.wait is None else f"{run.name}\n{run.wait}" for run in found.models)
-    figures = table("", *headings, right=headings)
+    figures = Table("", *headings, right=headings)
     rows: list[tuple[str, list[str]]] = [
         ("direction", [run.direction.removesuffix("directional") for run in found.models]),
         ("delay", [delay(run.delay_ms) for run in found.models]),
@@ -139,7 +140,7 @@ def show(found: Comparison, name: str) -> None:
     lengths = sorted({row.seconds for row in found.by_length})
     if lengths:
         out.print("\n[bold]From the last chunk to the final result[/], by the utterance's length")
-        by_length = table(
+        by_length = Table(
             "", *(f"{length:g} s" for length in lengths), right=tuple(f"{length:g} s" for length in lengths)
         )
         for name, run in zip(called, found.models, strict=True):
@@ -159,7 +160,7 @@ def _show_errors(rows: Sequence[DelayRow]) -> None:
         f"recording{'s' if recordings > 1 else ''}"
     )
     columns = ("block", "look-ahead", "delay", "words wrong")
-    listing = table("model", *columns, right=columns)
+    listing = Table("model", *columns, right=columns)
     for row in rows:
         block, ahead = (f"{ms:g} ms" for ms in (row.wait.block_ms, row.wait.lookahead_ms)) if row.wait else "––"
         listing.add_row(escape(row.name), block, ahead, delay(row.delay_ms), f"{100 * row.error_rate:.1f} %")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from ostinato_bench.terminal import Console
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
-WRAPPING = "about"
-"""The column of tables that may wrap; the others hold short facts."""
 
 
 def complain(message: str) -> None:
@@ -20,14 +18,6 @@ def complain(message: str) -> None:
 def note(message: str) -> None:
     """What a user may want to know but did not ask for, on standard error."""
     err.print(f"[dim]{escape(message)}[/]", soft_wrap=True)
-
-
-def table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:
-    """An empty table in the house style; the columns named in ``right`` are aligned right."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=column != WRAPPING)
-    return made
 
 
 def size(count: int) -> str:

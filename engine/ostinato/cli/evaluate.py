@@ -7,12 +7,13 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from ostinato.cli.console import err, out, table
+from ostinato.cli.console import err, out
 from ostinato.cli.files import check_writable, read_audio, transcribed, write_json
 from ostinato.errors import InputError
 from ostinato.pipeline.score import edit_distance
 from ostinato.streaming import load
 from ostinato_bench.comparison import Wait, wait_as_dict
+from ostinato_bench.terminal import Table
 from ostinato_bench.tradeoff import heard, transcribes
 
 
@@ -35,7 +36,7 @@ def evaluate(name: str, data: Path, folder: Path | None, json: Path | None, wait
             count[1] += len(text.split())
             count[2] += edit_distance(text.split(), heard(model, *read_audio(path), wait))
     everything = [sum(column) for column in zip(*counts.values(), strict=True)]
-    listing = table(
+    listing = Table(
         "folder", "recordings", "symbols", "errors", "rate", right=("recordings", "symbols", "errors", "rate")
     )
     rows = {folder: _figures(count) for folder, count in sorted(counts.items())}

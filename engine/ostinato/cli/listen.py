@@ -10,11 +10,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ostinato.cli.console import note, out, table
+from rich.markup import escape
+
+from ostinato.cli.console import note, out
 from ostinato.cli.display import Display, Progress, display, level_db
 from ostinato.cli.serving import serving
 from ostinato.errors import InputError, UnknownModelError
 from ostinato.protocol import ModelInfo
+from ostinato_bench.terminal import Table
 from ostinato_client import Client, FileSource, MicrophoneSource, Result, Source, Stream, TextSource, microphones
 
 END_OF_SPEECH_MS = 600.0
@@ -35,11 +38,10 @@ class Wanted:
 
 def show_devices() -> None:
     """The microphones that PortAudio sees."""
-    listing = table("", "number", "name", "channels", "rate", right=("number", "channels", "rate"))
+    listing = Table("number", "name", "channels", "rate", "", right=("number", "channels", "rate"))
     for one in microphones():
-        listing.add_row(
-            "*" if one.default else "", str(one.number), one.name, str(one.channels), f"{one.sample_rate} Hz"
-        )
+        default = "the default" if one.default else ""
+        listing.add_row(str(one.number), escape(one.name), str(one.channels), f"{one.sample_rate} Hz", default)
     if listing.row_count:
         out.print(listing)
     else:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import typer
 from rich.markup import escape
 
-from ostinato.cli.console import err, note, out, size, table
+from ostinato.cli.console import err, note, out, size
 from ostinato.cli.files import AUDIO, check_writable, read_audio, transcript_beside, write_json
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
@@ -20,10 +20,8 @@ from ostinato.model.quantization import observe, quantize_for, quantized, run
 from ostinato.model.specification import LogMel, Tokens
 from ostinato.pipeline.score import edit_distance
 from ostinato.streaming import Model, load
+from ostinato_bench.terminal import Table
 from ostinato_bench.tradeoff import heard, transcribes
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Float32 = npt.NDArray[np.float32]
 
@@ -144,7 +142,7 @@ def _errors(before: Model, after: Model, paths: list[Path]) -> dict[str, int] | 
 
 
 def _inputs_table(inputs: dict[str, dict[str, float]]) -> Table:
-    listing = table("int8 matrix", "inputs up to", "clipped", right=("inputs up to", "clipped"))
+    listing = Table("int8 matrix", "inputs up to", "clipped", right=("inputs up to", "clipped"))
     for name, found in inputs.items():
         listing.add_row(escape(name), f"{found['up_to']:.3g}", f"{found['clipped']:.3%}")
     return listing
@@ -152,7 +150,7 @@ def _inputs_table(inputs: dict[str, dict[str, float]]) -> Table:
 
 def _summary(figures: dict[str, Any]) -> Table:
     outputs, errors = figures["outputs"], figures["errors"]
-    listing = table("", "float32", "int8", right=("float32", "int8"))
+    listing = Table("", "float32", "int8", right=("float32", "int8"))
     listing.add_row("weights", *(size(figures["bytes"][precision]) for precision in ("float32", "int8")))
     if errors is not None:
         listing.add_row(f"errors in {errors['symbols']} symbols", str(errors["float32"]), str(errors["int8"]))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from ostinato.cli.console import delay, out, size, table
+from ostinato.cli.console import delay, out, size
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
 from ostinato.model.specification import Layer, LogMel, Specification, Tokens, output_size, weight_shapes
 from ostinato.streaming import load
+from ostinato_bench.terminal import Table
 
 if TYPE_CHECKING:
     from ostinato.streaming import Model
@@ -30,8 +31,8 @@ def show_models(folder: Path | None) -> None:
     if not found:
         out.print("There are no models here: train some with [bold]ostinato train digits[/].")
         return
-    about = ["about"] if out.width > 110 else []
-    listing = table("model", "direction", "delay", "input", "weights", "state", *about, right=("weights", "state"))
+    columns = ("model", "direction", "delay", "input", "weights", "state", "about")
+    listing = Table(*columns, right=("weights", "state"))
     broken: list[str] = []
     for name, path in found.items():
         try:
@@ -48,7 +49,7 @@ def show_models(folder: Path | None) -> None:
             _input(specification),
             f"{model.network.size:,}" + " int8" * (specification.precision == "int8"),
             size(model.state_bytes),
-            *([escape(specification.description)] if about else []),
+            escape(specification.description),
         )
     out.print(listing)
     for why in broken:
@@ -68,10 +69,9 @@ def show_model(name: str, folder: Path | None) -> None:
         out.print(f"\n[bold]{escape(heading)}[/]\n{escape(text)}")
 
 
-def _facts(path: Path, model: Model) -> object:
+def _facts(path: Path, model: Model) -> Table:
     specification = model.network.specification
-    facts = table("", "")
-    facts.show_header = False
+    facts = Table("fact", "value", prose=("value",), headings=False)
     for name, value in (
         ("file", f"{path} ({size(path.stat().st_size)})"),
         ("input", _input(specification)),
@@ -108,9 +108,9 @@ def _decoder(specification: Specification) -> str:
     return f"{decoder.kind}: {' '.join(shown)}{' …' if len(names) > 24 else ''}"
 
 
-def _layers(specification: Specification) -> object:
+def _layers(specification: Specification) -> Table:
     shapes = weight_shapes(specification)
-    listing = table("#", "layer", "input", "output", "weights", "about", right=("#", "input", "output", "weights"))
+    listing = Table("#", "layer", "input", "output", "weights", "about", right=("#", "input", "output", "weights"))
     below = specification.front_end.frame_size
     for index, layer in enumerate(specification.layers):
         count = sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(f"layers.{index}."))
