@@ -201,3 +201,28 @@ def test_another_loop_is_refused():
         with pytest.raises(RuntimeError, match="event loop"):
             run(client.ping())
         client._links.close()
+
+
+def test_a_busy_loop_does_not_blame_the_server():
+    """Nor do calls whose time is over meanwhile, although they have sent nothing yet."""
+
+    async def talk() -> None:
+        with FakeServer() as server:
+            async with AsyncClient(server.endpoint, timeout=0.5) as client:
+                stream = await client.open("echo", timeout=LONG)
+                for _ in range(2):
+                    await stream.push("x")
+                    await stream.mark()
+                    time.sleep(1.2)
+                flushing = asyncio.create_task(stream.flush())
+                await asyncio.sleep(0)
+                time.sleep(1.2)
+                assert (await flushing)[-1].final
+                server.mute.set()
+                await stream.push("x")
+                await asyncio.sleep(0.3)
+                time.sleep(1.2)
+                with pytest.raises(ConnectionLostError):
+                    await stream.flush(timeout=LONG)  # now it is to blame
+
+    run(talk())

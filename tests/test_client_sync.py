@@ -280,3 +280,15 @@ def test_many_threads():
 def test_info_is_the_servers():
     with FakeServer() as server, Client(server.endpoint, timeout=LONG) as client:
         assert client.open("echo").model == INFO
+
+
+def test_a_client_that_was_kept_from_running_does_not_blame_the_server():
+    with FakeServer() as server, Client(server.endpoint, timeout=0.5) as client:
+        stream = client.open("echo", timeout=LONG)
+        stream.push("x")
+        stream.mark()
+        with client._changed:  # its thread needs this, as it would Python's lock
+            time.sleep(1.2)
+        stream.push("x")
+        stream.mark()
+        assert [result.text for result in stream.results(LONG)] == ["x", "x"]

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
-from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, StreamView, late, request
+from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
 from ostinato_client.links import Links
 from ostinato_client.results import Result
 from ostinato_client.stream_core import Call, Steps, StreamCore
@@ -102,7 +102,7 @@ class AsyncClient:
     async def _run(self, steps: Steps[T], timeout: float | None, what: str) -> T:
         """Drive an operation to its end, or to its timeout."""
         seconds = self.timeout if timeout is None else timeout
-        deadline = time.monotonic() + seconds
+        deadline = Deadline(seconds)
         with contextlib.closing(steps):
             if self._closed:
                 raise ConnectionLostError("the client is closed: make another")
@@ -111,7 +111,7 @@ class AsyncClient:
                 waits_for = next(steps)
                 while True:
                     self._service_soon()
-                    if (rest := deadline - time.monotonic()) <= 0:
+                    if (rest := deadline.rest()) <= 0:
                         error = late(waits_for, seconds, what, self._links.alive(waits_for))
                         waits_for = steps.throw(error)
                     await self._changed(waits_for, rest)

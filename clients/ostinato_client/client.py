@@ -20,7 +20,7 @@ import zmq
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
-from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, StreamView, late, request
+from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
 from ostinato_client.links import Links
 from ostinato_client.results import Result
 from ostinato_client.stream_core import Steps, StreamCore
@@ -112,7 +112,7 @@ class Client:
     def _run(self, steps: Steps[T], timeout: float | None, what: str) -> T:
         """Drive an operation to its end, or to its timeout."""
         seconds = self.timeout if timeout is None else timeout
-        deadline = time.monotonic() + seconds
+        deadline = Deadline(seconds)
         with self._changed, contextlib.closing(steps):
             if self._closed:
                 raise ConnectionLostError("the client is closed: make another")
@@ -120,7 +120,7 @@ class Client:
                 waits_for = next(steps)
                 while True:
                     self._wake_to_send()
-                    if (rest := deadline - time.monotonic()) <= 0:
+                    if (rest := deadline.rest()) <= 0:
                         error = late(waits_for, seconds, what, self._links.alive(waits_for))
                         waits_for = steps.throw(error)
                     self._changed.wait(rest)

@@ -68,6 +68,11 @@ class Core:
         if call is not None:
             call.sent = True
 
+    @property
+    def pinging(self) -> bool:
+        """Whether a PING has not been answered yet."""
+        return bool(self._pings)
+
     def heartbeat(self) -> None:
         """Queue a PING that nobody waits for, unless one is on its way."""
         if not self._pings:

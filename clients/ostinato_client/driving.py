@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, CreditError, OstinatoError
@@ -12,6 +13,30 @@ from ostinato_client.stream_core import MAX_UNREAD, Call, StreamCore
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:7077"
 CLOSING_S = 1.0
 """How long closing a client waits for the server to know."""
+
+
+LATE_S = 0.1
+"""Who wakes so much after a call's time is over was kept from running."""
+GRACE_S = 0.5
+"""What such a call gets then: enough for what has come to be read, and for a round trip."""
+
+
+class Deadline:
+    """When the time of a call of ``seconds`` is over.
+
+    While its event loop is blocked, or its process stopped, a client reads nothing, so that the server is not to
+    blame: a call that finds its time long over gets a little more."""
+
+    def __init__(self, seconds: float) -> None:
+        self._grace = min(seconds, GRACE_S)
+        self._end = time.monotonic() + seconds
+
+    def rest(self) -> float:
+        """Seconds that are left; not above 0 if none."""
+        now = time.monotonic()
+        if now - self._end > LATE_S:
+            self._end = now + self._grace
+        return self._end - now
 
 
 class StreamView:

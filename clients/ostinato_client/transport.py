@@ -25,7 +25,8 @@ POLL_S = 0.25
 class Transport:
     """The DEALER socket of one connection, its monitor, and the heartbeat.
 
-    ``silence_s``: a server that owes an answer and has not been heard for so long is taken for dead.
+    ``silence_s``: a server that owes an answer and has not been heard for so long is taken for dead. Only time in
+    which a PING is on its way and somebody looks counts: not that of a blocked event loop or a stopped process.
     """
 
     def __init__(self, core: Core, context: zmq.Context[zmq.Socket[bytes]], silence_s: float) -> None:
@@ -54,7 +55,8 @@ class Transport:
             raise ConnectionLostError(
                 f"cannot connect to {self.core.endpoint!r}, which is no address: write it as tcp://127.0.0.1:7077"
             ) from error
-        self._heard = self._beat = time.monotonic()
+        self._looked = self._beat = time.monotonic()
+        self._silent_s = 0.0
         self._message: float | None = None
         self.generation += 1
 
@@ -102,7 +104,7 @@ class Transport:
                 frames = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return taken
-            self._heard = self._message = time.monotonic()
+            self._silent_s, self._message = 0.0, time.monotonic()
             self.core.receive(frames[0] if len(frames) == 1 else b"")
         return MAX_TURN
 
@@ -114,15 +116,19 @@ class Transport:
             except zmq.Again:
                 return died
             if event == zmq.EVENT_CONNECTED:
-                self._heard = time.monotonic()
+                self._silent_s = 0.0
             elif event == zmq.EVENT_DISCONNECTED and self.core.expecting:
                 died = True
 
     def _watch(self) -> None:
         now = time.monotonic()
+        looked, self._looked = self._looked, now
         if not self.core.expecting:
-            self._heard = self._beat = now
-        elif now - self._heard > self.silence_s:
+            self._silent_s, self._beat = 0.0, now
+            return
+        if self.core.pinging:  # whose answer would have been taken before this
+            self._silent_s += min(now - looked, 2 * POLL_S)
+        if self._silent_s > self.silence_s:
             self._lose(
                 f"the server at {self.core.endpoint} has been silent for {self.silence_s:g} s: it hangs or is gone"
             )
