@@ -7,6 +7,7 @@ import weakref
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from engine_models import events, frames, model, models, run, sound
 from random_models import bits
@@ -290,6 +291,23 @@ def test_bounded_wait_reserves_a_block_and_not_an_utterance() -> None:
     engine.open("blocks", "frames-bi", block_ms=100.0, lookahead_ms=100.0)
     whole, blocks = (engine._sessions[key].reserved for key in ("whole", "blocks"))
     assert whole - blocks == 4 * 3 * (6000 - 20)
+
+
+def test_what_waits_before_speech_is_reserved_too() -> None:
+    """With bounded wait nothing else bounds it; no stream holds more than was reserved for it."""
+    engine = Engine(models("audio-bi"))
+    front_end = model("audio-bi").front_end
+    engine.open("plain", "audio-bi", block_ms=100.0)
+    engine.open("listens", "audio-bi", block_ms=100.0, end_of_speech_ms=500.0)
+    plain, listens = (engine._sessions[key] for key in ("plain", "listens"))
+    early = (listens.reserved - plain.reserved) // (4 * front_end.frame_size)
+    assert early * front_end.frame_ms >= 3000
+    held, noise = 0, np.random.default_rng(0).normal(scale=0.05, size=160).astype(np.float32)
+    for sequence in range(1, 501):
+        engine.push("listens", sequence, noise)
+        run(engine)
+        held = max(held, listens.stream.waiting)
+    assert 200 < held <= early
 
 
 @pytest.mark.parametrize(("where", "seconds"), [("push", 0.1), ("advance", 0.7)])

@@ -145,6 +145,25 @@ def test_end_of_speech(pattern: str, ends: list[tuple[int, float]]) -> None:
     assert all(e.kind == "end-of-speech" for e in events)
 
 
+@pytest.mark.parametrize(
+    ("known", "revised", "after", "ends"),
+    [
+        ("...", "###.", "....", [(7, 45.0)]),  # the beginning turns out to have been speech
+        ("##.", "###.", "....", [(7, 45.0)]),
+        ("...", "#...", ".....", []),  # too short to be speech
+        ("........", "###......", "", [(8, 45.0)]),  # it would have ended before: it ends now
+        (".....", ".###", ".....", [(10, 75.0)]),  # only the last of the frames are given anew
+    ],
+)
+def test_end_of_speech_revised(known: str, revised: str, after: str, ends: list[tuple[int, float]]) -> None:
+    made = decoder(EndOfSpeech(index=1, min_speech_ms=30, silence_ms=50), 10.0, 15.0)
+    state = made.start()
+    events = made.step(state, voiced(known)) + made.revise(state, voiced(revised))
+    assert state.frames == len(known) + 1
+    events += made.step(made.restore(pack(state)), voiced(after))
+    assert [(e.frame, e.time_ms) for e in events] == ends
+
+
 def test_the_threshold_itself_is_speech() -> None:
     settings = EndOfSpeech(threshold=0.1, min_speech_ms=10, silence_ms=10)  # 0.1 is not a float32
     assert len(run(settings, [[0.1], [0.0999]])) == 1

@@ -156,13 +156,19 @@ def test_the_state_stays_small() -> None:
     energy = SpeechEnergy(PLAIN, {})
     state = energy.start()
     energy.step(state, PLAIN.step(PLAIN.start(), (noise("white", 10 * RATE) * 0.1).astype(np.float32)))
-    assert len(state.minima) == SECTIONS
+    assert len(state.minima) == SECTIONS and not len(state.levels) and energy.known(state)
 
 
 def test_what_is_refused() -> None:
     with pytest.raises(InputError, match="audio"):
         SpeechEnergy(front_end(specification.Frames(3), {}), {})  # type: ignore[arg-type]
     energy = SpeechEnergy(PLAIN, {})
-    for changes in ({"frames": 25}, {"frames": -1}, {"minima": {"shape": [13], "data": bytes(13 * 8)}}):
+    for changes in (
+        {"frames": 25},
+        {"frames": -1},
+        {"minima": {"shape": [13], "data": bytes(13 * 8)}},
+        {"levels": {"shape": [1], "data": bytes(8)}},
+        {"levels": {"shape": [1], "data": bytes(8)}, "minima": {"shape": [12], "data": bytes(12 * 8)}},
+    ):
         with pytest.raises(SnapshotError):
             energy.restore(pack(energy.start()) | changes)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import io
+import shutil
+import subprocess
 from functools import cache
+from importlib.resources import files
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import Case, bits, network
 
 from ostinato.events import Event
 from ostinato.model.specification import Direction, Gru, LogMel, Outputs, Specification
-from ostinato.streaming import Model, UtteranceRun, advance
+from ostinato.pipeline.speech import BACKGROUND_MS
+from ostinato.streaming import Model, UtteranceRun, advance, load
 from ostinato.streaming.speech import PREROLL_MS
 
 RATE = 8000
 SILENCE_MS = 300.0
 BURSTS = ((0.9, 1.5), (2.4, 2.8), (3.4, 4.3))
 """Where there is something like speech, in s; the last end comes with the flush."""
+AT_ONCE = ((0.0, 0.5), (1.3, 1.6), (2.4, 4.3))
+"""The same, beginning with speech: there is no background before it."""
 
 
 @cache
@@ -50,20 +59,81 @@ def ends(events: list[Event]) -> list[Event]:
     return [event for event in events if event.kind == "end-of-speech"]
 
 
+def words(events: list[Event]) -> list[str]:
+    return [event.text for event in events if event.kind == "symbol"]
+
+
+@pytest.mark.parametrize("bursts", [BURSTS, AT_ONCE])
 @pytest.mark.parametrize("stack", [1, 3])
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
-def test_each_end_of_speech_is_heard_where_it_was(direction: Direction, stack: int) -> None:
-    found = ends(listen(model(direction, stack), [sound()]))
+def test_each_end_of_speech_is_heard_where_it_was(
+    direction: Direction, stack: int, bursts: tuple[tuple[float, float], ...]
+) -> None:
+    found = ends(listen(model(direction, stack), [sound(bursts)]))
     times = [event.utterance_ms + event.time_ms for event in found]
-    assert len(times) == len(BURSTS)
-    for time_ms, (_, end) in zip(times, BURSTS, strict=True):
+    assert len(times) == len(bursts)
+    for time_ms, (_, end) in zip(times, bursts, strict=True):
         assert abs(time_ms - 1000 * end) < 100
 
 
+@pytest.mark.parametrize("snr", [None, 30, 15])
+@pytest.mark.parametrize("peak", [0.9, 0.01])
+@pytest.mark.parametrize("cut_db", [-30, -10])
+def test_no_word_is_lost_where_a_recording_begins_with_it(cut_db: float, peak: float, snr: float | None) -> None:
+    """A real voice, cut where its first word has come up to ``cut_db`` of its peak: a model that waits for the end of
+    speech, which comes by itself, hears the first words as one that has all of it."""
+    bundled = load("digits-bi")
+    samples, rate = soundfile.read(str(files("ostinato") / "recordings" / "phone-number.wav"))
+    first = int(np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (cut_db / 20))[0])
+    samples = np.concatenate((samples[first:], np.zeros(rate)))
+    if snr is not None:
+        rms = np.sqrt(np.mean(samples**2))
+        samples += np.random.default_rng(1).normal(size=len(samples)) * rms * 10 ** (-snr / 20)
+    samples = (samples * peak / np.abs(samples).max()).astype(np.float32)
+    with bundled.stream(sample_rate=rate) as stream:
+        whole = words(stream.push(samples) + stream.flush())
+    with bundled.stream(sample_rate=rate, end_of_speech_ms=600) as stream:
+        events = [event for at in range(0, len(samples), 320) for event in stream.push(samples[at : at + 320])]
+    assert ends(events) and events[0].utterance_ms == 0.0
+    assert words(events)[:3] == whole[:3] and {"five"} <= set(whole[:3])
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
+@pytest.mark.parametrize("word", ["three", "four", "eight", "nine", "open"])
+@pytest.mark.parametrize("snr", [60, 20])
+def test_a_single_word_from_its_onset_on(word: str, snr: float) -> None:
+    spoken = subprocess.run(["espeak-ng", "--stdout", word], capture_output=True, check=True, timeout=30).stdout
+    voice, rate = soundfile.read(io.BytesIO(spoken))
+    loud = np.flatnonzero(np.abs(voice) > 0.1 * np.abs(voice).max())
+    voice = voice[loud[0] :]
+    samples = np.concatenate((voice, np.zeros(rate)))
+    samples += np.random.default_rng(2).normal(size=len(samples)) * np.std(voice) * 10 ** (-snr / 20)
+    for direction in ("forward", "bidirectional"):
+        with model(direction).stream(sample_rate=rate, end_of_speech_ms=SILENCE_MS) as stream:
+            events = stream.push(samples.astype(np.float32))
+            (end,) = ends(events)
+            assert abs(end.utterance_ms + end.time_ms - 1000 * (loud[-1] - loud[0]) / rate) < 150
+            assert events[0].kind == "output" and events[0].utterance_ms == 0.0 and events[0].frame == 0
+
+
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_noise_from_the_first_sample_on_is_not_speech(direction: Direction) -> None:
+    for seed in range(5):
+        noise = np.random.default_rng(seed).normal(size=8 * RATE).astype(np.float32) * 0.05
+        with model(direction).stream(end_of_speech_ms=SILENCE_MS) as stream:
+            assert ends(stream.push(noise) + stream.flush()) == []
+
+
 @settings(deadline=None, max_examples=25)
-@given(cuts=st.lists(st.integers(0, 1 << 20), max_size=30), direction=st.sampled_from(("forward", "bidirectional")))
-def test_chunking_does_not_matter_to_the_end_of_speech(cuts: list[int], direction: Direction) -> None:
-    which, samples = model(direction), sound()
+@given(
+    cuts=st.lists(st.integers(0, 1 << 20), max_size=30),
+    direction=st.sampled_from(("forward", "bidirectional")),
+    bursts=st.sampled_from((BURSTS, AT_ONCE)),
+)
+def test_chunking_does_not_matter_to_the_end_of_speech(
+    cuts: list[int], direction: Direction, bursts: tuple[tuple[float, float], ...]
+) -> None:
+    which, samples = model(direction), sound(bursts)
     whole = listen(which, [samples])
     assert bits(listen(which, Case(which.network, samples).pieces(cuts))) == bits(whole)
 
@@ -122,12 +192,14 @@ def run_of(which: Model, frames: npt.NDArray[np.float32]) -> list[bytes]:
 
 
 def test_silence_before_speech_is_forgotten_but_for_a_little() -> None:
+    """Once the background is known: before, all is kept that the utterance has room for."""
     which = model("bidirectional")
     frame_ms = which.front_end.frame_ms
     with which.stream(end_of_speech_ms=SILENCE_MS, max_utterance_s=2.0) as stream:
         for start in range(0, 30 * RATE, RATE):  # far over the bound, were it kept
             assert stream.push(sound((), 30.0)[start : start + RATE]) == []
-            assert stream.waiting <= PREROLL_MS / frame_ms + 10
+            known = start + RATE > BACKGROUND_MS * RATE / 1000
+            assert stream.waiting <= (PREROLL_MS / frame_ms + 10 if known else 2000 / frame_ms - 1)
         assert stream.utterance == 0
         events = stream.push(sound(((0.5, 1.1),), 2.0))
     (end,) = ends(events)
@@ -146,10 +218,10 @@ def test_speech_without_a_pause_is_cut_at_the_bound_and_nothing_is_lost() -> Non
 
 
 def test_a_snapshot_in_the_middle_of_speech_goes_on() -> None:
-    for direction in ("forward", "bidirectional"):
-        which, samples = model(direction), sound()
+    for direction, bursts in product(("forward", "bidirectional"), (BURSTS, AT_ONCE)):
+        which, samples = model(direction), sound(bursts)
         whole = listen(which, [samples])
-        for at in (0, int(1.2 * RATE), int(1.6 * RATE), int(3.9 * RATE)):
+        for at in (0, int(0.45 * RATE), int(0.6 * RATE), int(1.2 * RATE), int(1.6 * RATE), int(3.9 * RATE)):
             with which.stream(end_of_speech_ms=SILENCE_MS) as stream:
                 events = stream.push(samples[:at])
                 with which.restore(stream.snapshot()) as restored:
@@ -158,7 +230,7 @@ def test_a_snapshot_in_the_middle_of_speech_goes_on() -> None:
 
 
 def test_company_does_not_matter_to_the_end_of_speech() -> None:
-    which, samples = model("forward"), sound()
+    which, samples = model("forward"), sound(AT_ONCE)
     streams = [which.stream(end_of_speech_ms=SILENCE_MS) for _ in range(5)]
     for number, stream in enumerate(streams):
         stream.accept(samples[number * 1000 :])
@@ -178,11 +250,17 @@ def test_after_a_flush_nothing_of_the_background_is_remembered() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(cuts=st.lists(st.integers(0, 1 << 20), max_size=30), at=st.integers(0, 30))
-def test_bounded_wait_ends_utterances_at_the_same_frames_and_does_not_wait_for_them(cuts: list[int], at: int) -> None:
+@given(
+    cuts=st.lists(st.integers(0, 1 << 20), max_size=30),
+    at=st.integers(0, 30),
+    bursts=st.sampled_from((BURSTS, AT_ONCE)),
+)
+def test_bounded_wait_ends_utterances_at_the_same_frames_and_does_not_wait_for_them(
+    cuts: list[int], at: int, bursts: tuple[tuple[float, float], ...]
+) -> None:
     """The utterances are those of a stream that waits for their ends; all of a stretch of speech but its last block
     is answered before its end is heard, however the input is cut, with a snapshot anywhere."""
-    which, samples = model("bidirectional"), sound()
+    which, samples = model("bidirectional"), sound(bursts)
     options = {"block_ms": 50.0, "lookahead_ms": 30.0}
     events = listen(which, [samples], **options)
     whole = listen(which, [samples])

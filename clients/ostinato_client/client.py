@@ -75,7 +75,8 @@ class Client:
 
         ``sample_rate`` (Hz) of the audio that will come (default: the model's own), its ``dtype`` to have it checked
         now, ``decoder`` another than the model's ("outputs": raw outputs), ``end_of_speech_ms``: the server ends the
-        utterance after so much silence, ``max_utterance_s`` bounds it. ``block_ms`` and ``lookahead_ms``
+        utterance after so much silence (audio may begin with speech, but only what is quieter, within 3 s, shows that
+        it was speech), ``max_utterance_s`` bounds it. ``block_ms`` and ``lookahead_ms``
         (bidirectional models) ask for bounded wait: answers in blocks of that length, each once so much right context
         is there.
         """

@@ -121,7 +121,11 @@ def listen(
     block_ms: BlockMs = None,
     lookahead_ms: LookaheadMs = None,
 ) -> None:
-    """Show what a model recognises, as it comes, from the microphone, a file or standard input."""
+    """Show what a model recognises, as it comes, from the microphone, a file or standard input.
+
+    A model that waits for the end of the utterance answers after each pause of 0.6 s. Recordings may begin and end in
+    the middle of speech. Noise that sets in suddenly is taken for speech, for up to 3 s.
+    """
     from ostinato.cli import listen as command
 
     if list_devices:

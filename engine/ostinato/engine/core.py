@@ -26,6 +26,7 @@ from ostinato.errors import (
 )
 from ostinato.streaming import Delay, Model, Stream
 from ostinato.streaming.options import Options
+from ostinato.streaming.speech import frames_before_speech
 
 MIN_CREDIT = 16
 """Units that may wait however long each of them lasts."""
@@ -141,7 +142,8 @@ class Engine:
                     f"block_ms and lookahead_ms come to {block_ms:g} ms, over this server's bound of "
                     f"{self.limits.max_block_ms:g}"
                 )
-            reserved += stream.wait.frames * 4 * front_end.frame_size
+            early = 0 if options.end_of_speech_ms is None else frames_before_speech(front_end.frame_ms)
+            reserved += (stream.wait.frames + early) * 4 * front_end.frame_size
         elif not served.causal:
             reserved += int(options.max_utterance_s * 1000 / front_end.frame_ms) * 4 * front_end.frame_size
         if self._reserved + reserved > self.limits.max_buffer_bytes:

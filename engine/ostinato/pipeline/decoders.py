@@ -244,21 +244,25 @@ class EndOfSpeech(_Decoder[specification.EndOfSpeech]):
         """The ends of speech that the rows of ``outputs`` [n, size] decide."""
         events = []
         scores = outputs[:, self.settings.index]
-        for score, voiced in zip(
-            scores.tolist(), (scores >= np.float32(self.settings.threshold)).tolist(), strict=True
-        ):
-            state.frames += 1
-            if voiced:
-                state.speech += 1
-                state.silence = 0
-                state.spoken = state.spoken or state.speech >= self._min_speech
-                continue
-            state.speech = 0
-            if state.spoken:
-                state.silence += 1
-                if state.silence >= self._silence:
-                    events.append(self._end(state, 1.0 - score))
+        for score, voiced in zip(scores.tolist(), self._voiced(scores), strict=True):
+            self._count(state, voiced)
+            if state.silence >= self._silence:
+                events.append(self._end(state, 1.0 - score))
         return events
+
+    def revise(self, state: EndOfSpeechState, outputs: F32) -> list[Event]:
+        """As `step` with the last row of ``outputs`` [n, size], after the n - 1 frames before it turned out to have
+        other outputs than those that were given: all those rows are counted, and the others forgotten.
+
+        An end that would have come earlier comes now.
+        """
+        scores = outputs[:, self.settings.index]
+        state.frames -= len(scores) - 1
+        state.speech = state.silence = 0
+        state.spoken = False
+        for voiced in self._voiced(scores):
+            self._count(state, voiced)
+        return [self._end(state, 1.0 - float(scores[-1]))] if state.silence >= self._silence else []
 
     def flush(self, state: EndOfSpeechState) -> list[Event]:
         """The end of speech that was going on."""
@@ -270,6 +274,20 @@ class EndOfSpeech(_Decoder[specification.EndOfSpeech]):
         inside = 0 <= state.speech <= state.frames and 0 <= state.silence <= min(state.frames, self._silence)
         snapshots.expect(inside, "state.speech or state.silence is out of range")
         return state
+
+    def _voiced(self, scores: F32) -> list[bool]:
+        voiced: list[bool] = (scores >= np.float32(self.settings.threshold)).tolist()
+        return voiced
+
+    def _count(self, state: EndOfSpeechState, voiced: bool) -> None:
+        state.frames += 1
+        if voiced:
+            state.speech += 1
+            state.silence = 0
+            state.spoken = state.spoken or state.speech >= self._min_speech
+        else:
+            state.speech = 0
+            state.silence += state.spoken
 
     def _end(self, state: EndOfSpeechState, probability: float) -> Event:
         last = state.frames - 1

@@ -24,6 +24,8 @@ SMOOTHING_MS = 25.0
 SECTION_MS, SECTIONS = 250.0, 12
 """The background is the least level of the last 3 s, kept as the least of each section (Martin 2001, minimum
 statistics): shorter than the pauses of speech are apart, it would take speech for background."""
+BACKGROUND_MS = SECTION_MS * SECTIONS
+"""How much audio it takes until the background is known."""
 QUIET = 10 ** (-85 / 20)
 """Root mean square of white noise below which a background is taken to be that loud: less is digital silence."""
 DB = 10 / math.log(10)
@@ -34,9 +36,10 @@ CONTRAST_DB, SLOPE_DB = 4.5, 1.0
 @dataclass(slots=True)
 class SpeechEnergyState:
     """``level``: smoothed, in dB. ``lowest``: the least level of the present section, if it has ``frames`` at all.
-    ``minima``: that of the sections before it, oldest first."""
+    ``minima``: that of the sections before it, oldest first. ``levels``: those that `SpeechEnergy.again` scores."""
 
     minima: snapshots.F64Vector
+    levels: snapshots.F64Vector
     level: float = 0.0
     lowest: float = 0.0
     frames: int = 0
@@ -48,8 +51,8 @@ class SpeechEnergy:
     The level of a frame is the mean over its mel bands of the logarithm of their power, so that hum, which is loud in
     few bands, hardly raises it, while speech does by 10 to 30 dB. The score is a logistic function of how far it is
     above the background. The background falls at once and rises within 3 s, so a noise that sets in scores as speech
-    for so long; so does a stream's first word only after the first dip below it. Scores do not depend on how frames
-    are cut.
+    for so long. Where audio begins with speech, the background is too high until the first dip: that is what `again`
+    is for. Scores do not depend on how frames are cut.
     """
 
     def __init__(self, front_end: LogMel | Tokens | Frames, weights: Mapping[str, F32]) -> None:
@@ -68,7 +71,7 @@ class SpeechEnergy:
 
     def start(self) -> SpeechEnergyState:
         """A fresh state: nothing is known of the background."""
-        return SpeechEnergyState(np.empty(0))
+        return SpeechEnergyState(np.empty(0), np.empty(0))
 
     def step(self, state: SpeechEnergyState, frames: F32) -> F32:
         """The scores of model frames [n, frame_size], float32 [n, 1]."""
@@ -78,18 +81,45 @@ class SpeechEnergy:
             first = not state.frames and not len(state.minima)
             state.level = level if first else state.level + self._smoothing * (level - state.level)
             state.lowest = min(state.lowest, state.level) if state.frames else state.level
-            background = max(self._quiet, min(state.lowest, past))
-            short = (background + CONTRAST_DB - state.level) / SLOPE_DB
-            scores[t] = 1 / (1 + math.exp(min(short, 60.0)))
+            scores[t] = _score(state.level, max(self._quiet, min(state.lowest, past)))
             state.frames += 1
+            if len(state.minima) < SECTIONS:
+                state.levels = np.append(state.levels, state.level)
             if state.frames == self._section:
                 state.minima = np.append(state.minima, state.lowest)[-SECTIONS:]
                 past, state.frames = min(state.minima.tolist()), 0
+                if self.known(state):
+                    state.levels = np.empty(0)
         return scores
+
+    def known(self, state: SpeechEnergyState) -> bool:
+        """Whether the background is known: the scores that were given are final."""
+        return len(state.minima) == SECTIONS
+
+    def background(self, state: SpeechEnergyState) -> float:
+        """The background in dB; infinite before the first frame."""
+        past: list[float] = state.minima.tolist()
+        return max(self._quiet, min([state.lowest if state.frames else math.inf, *past]))
+
+    def again(self, state: SpeechEnergyState) -> F32:
+        """The scores of all frames since `start`, or since `forget`, against the background of now, while it is not
+        `known`; float32 [n, 1]."""
+        background = self.background(state)
+        return np.array([_score(level, background) for level in state.levels.tolist()], np.float32)[:, None]
+
+    def forget(self, state: SpeechEnergyState, kept: int = 0) -> None:
+        """Score none but the last ``kept`` frames `again`."""
+        state.levels = state.levels[max(0, len(state.levels) - kept) :]
 
     def restore(self, packed: object) -> SpeechEnergyState:
         """The state that `state.pack` packed. Raises SnapshotError."""
         state = snapshots.unpack(SpeechEnergyState, packed)
         snapshots.expect(len(state.minima) <= SECTIONS, "state.minima is too long")
         snapshots.expect(0 <= state.frames < self._section, "state.frames is out of range")
+        seen = 0 if self.known(state) else len(state.minima) * self._section + state.frames
+        snapshots.expect(len(state.levels) <= seen, "state.levels is too long")
         return state
+
+
+def _score(level: float, background: float) -> float:
+    return 1 / (1 + math.exp(min((background + CONTRAST_DB - level) / SLOPE_DB, 60.0)))

@@ -84,7 +84,10 @@ class Model:
         ``sample_rate`` (Hz) is that of the audio to come, None the model's own. ``decoder`` "outputs" gives each
         frame's raw outputs instead of what the model decodes. ``end_of_speech_ms`` (audio) emits an
         ``end-of-speech`` event after so much silence; a bidirectional stream ends its utterance there and starts
-        the next. A bidirectional stream keeps at most ``max_utterance_s`` of input.
+        the next. Speech is 0.1 s or more that is 4.5 dB above the background, the quietest moment of the last 3 s;
+        in the first 3 s, also of the moments to come. So audio may begin in the middle of a word, if something
+        quieter follows within 3 s, or `Stream.flush`; before that nothing tells speech from noise. A noise that
+        sets in counts as speech for up to 3 s. A bidirectional stream keeps at most ``max_utterance_s`` of input.
 
         ``block_ms`` and ``lookahead_ms`` (bidirectional models) ask for bounded wait: the utterance is answered in
         blocks of that length while it goes on, each once so much right context is there, at some cost in accuracy

@@ -22,7 +22,7 @@ from ostinato.errors import SnapshotError
 from ostinato.pipeline.state import F32Matrix
 
 MAGIC = b"OSTS"
-VERSION = 3
+VERSION = 4
 _CHECKSUM = 16
 _HEADER = len(MAGIC) + 1 + _CHECKSUM
 

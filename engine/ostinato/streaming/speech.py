@@ -12,14 +12,20 @@ import numpy.typing as npt
 from ostinato.events import Event
 from ostinato.model import specification
 from ostinato.pipeline.decoders import EndOfSpeech, EndOfSpeechState
-from ostinato.pipeline.speech import SpeechEnergyState
+from ostinato.pipeline.speech import BACKGROUND_MS, SpeechEnergyState
 from ostinato.pipeline.state import expect
 
 if TYPE_CHECKING:
     from ostinato.streaming.model import Model
 
 PREROLL_MS = 400.0
-"""Kept before the start of speech: its soft beginning, and context for the backward direction."""
+"""Kept before the start of speech: its soft beginning, and context for the backward direction. Until the background
+is known, everything is kept, as it may turn out to have been speech."""
+
+
+def frames_before_speech(frame_ms: float) -> int:
+    """The most frames of a stream that wait before its speech is sure."""
+    return round(max(BACKGROUND_MS, PREROLL_MS) / frame_ms) + 1
 
 
 @dataclass(slots=True)
@@ -51,10 +57,25 @@ class SpeechWatch:
     def next_utterance(self) -> None:
         """Count frames from 0 again; the background is the same."""
         self.state.end = self._end.start()
+        self._energy.forget(self.state.energy)
 
     def step(self, frames: npt.NDArray[np.float32]) -> list[Event]:
         """The ends of speech that ``frames`` [n, frame_size] decide."""
-        return self._end.step(self.state.end, self._energy.step(self.state.energy, frames))
+        if self._energy.known(self.state.energy):
+            return self._end.step(self.state.end, self._energy.step(self.state.energy, frames))
+        return [event for frame in frames[:, None] for event in self._step_early(frame)]
+
+    def _step_early(self, frame: npt.NDArray[np.float32]) -> list[Event]:
+        """`step` for one frame [1, frame_size] while the background is not known: once it falls, frames that were
+        taken for background may have been speech."""
+        energy, end = self.state.energy, self.state.end
+        before = self._energy.background(energy)
+        scores = self._energy.step(energy, frame)
+        fell = self._energy.background(energy) < before and not self._energy.known(energy)
+        ends = self._end.revise(end, self._energy.again(energy)) if fell else self._end.step(end, scores)
+        if ends:
+            self._energy.forget(energy)
+        return ends
 
     def flush(self) -> list[Event]:
         """The end of speech that was going on."""
@@ -65,18 +86,26 @@ class SpeechWatch:
         """Whether the utterance has begun to speak: from then on nothing of it is dropped."""
         return self.state.end.spoken
 
-    def drop_before_speech(self, kept: int) -> int:
-        """How many of the ``kept`` frames of the utterance so far can be forgotten: those well before any speech.
+    def drop_before_speech(self, kept: int, limit: int) -> int:
+        """How many of the ``kept`` frames of the utterance so far can be forgotten: those well before any speech, and
+        those that leave no room for another of at most ``limit``.
 
         The utterance then starts after them.
         """
-        end = self.state.end
-        count = 0 if end.spoken else max(0, kept - end.speech - self._preroll)
-        end.frames -= count
+        energy, end = self.state.energy, self.state.end
+        if end.spoken:
+            return 0
+        wanted = end.speech + self._preroll if self._energy.known(energy) else kept
+        count = max(0, kept - max(end.speech, min(wanted, limit - 1)))
+        if count:
+            end.frames -= count
+            self._energy.forget(energy, kept - count)
         return count
 
     def restore(self, packed: object) -> None:
         """Go on from a packed state. Raises SnapshotError."""
         fields = packed if isinstance(packed, dict) else {}
         expect(fields.keys() == {"energy", "end"}, "the speech state lacks its two parts")
-        self.state = SpeechState(self._energy.restore(fields["energy"]), self._end.restore(fields["end"]))
+        state = SpeechState(self._energy.restore(fields["energy"]), self._end.restore(fields["end"]))
+        expect(len(state.energy.levels) <= state.end.frames, "state.levels is longer than the utterance")
+        self.state = state

@@ -290,13 +290,13 @@ class Stream:
         for frame in frames[:, None]:
             self._queue.append(frame)
             ends = self._speech.step(frame)
+            if not ends and (dropped := self._speech.drop_before_speech(self._queue.count, limit)):
+                self._queue.take(dropped)
+                self._start_frame += dropped
             if ends or (self._whole and self.waiting >= limit):
                 self._cut(ends or self._speech.flush())
                 self._speech.next_utterance()
                 self.utterance += 1
-            elif dropped := self._speech.drop_before_speech(self._queue.count):
-                self._queue.take(dropped)
-                self._start_frame += dropped
 
     def _cut(self, ends: list[Event]) -> None:
         """What is left of the utterance becomes a run, its events followed by ``ends``; the next one starts here."""
