@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ import soundfile
 import typer
 from engine_models import models, sound
 
-from ostinato.cli.files import bundled_recording, check_writable
+from ostinato.cli import UNREAD
+from ostinato.cli.files import bundled_recording
+from ostinato.cli.outputs import check_writable
 from ostinato.errors import BadMessageError, OstinatoError, ShapeError
 from ostinato.server import Server, spawn_server
 from ostinato_client import Client
@@ -85,7 +88,7 @@ def test_a_reader_that_leaves_is_no_traceback(arguments: list[str]) -> None:
         done = subprocess.run([*COMMAND, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120)
     finally:
         os.close(writing)
-    assert done.returncode == 1
+    assert done.returncode == UNREAD
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr
 
 
@@ -99,8 +102,11 @@ def test_files_that_cannot_be_written_or_read(ostinato: Run, tmp_path: Path) -> 
 
 
 def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)  # as for anyone but root, who may write anywhere
-    with pytest.raises(typer.BadParameter, match="cannot be written"):
+    def refuse(*_: object, **__: object) -> None:  # as anyone but root is refused, who may write anywhere
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    with pytest.raises(typer.BadParameter, match="cannot be written: Permission denied"):
         check_writable(tmp_path / "figures.json")
 
 

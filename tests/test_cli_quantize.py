@@ -75,5 +75,5 @@ def test_what_cannot_calibrate_is_refused_with_the_cure(ostinato: Run, tmp_path:
     done = ostinato("quantize", "digits-uni", "--calibrate", RECORDINGS, "-o", tmp_path / "no" / "out.safetensors")
     assert done.returncode == 2 and "no folder" in done.stderr
     done = ostinato("quantize", "digits-uni", "--calibrate", RECORDINGS, "-o", tmp_path / "out.bin")
-    assert done.returncode == 1 and "ends in .safetensors" in done.stderr
+    assert done.returncode == 2 and "should end in .safetensors" in done.stderr
     assert not out.exists()

@@ -24,12 +24,16 @@ Widths = Sequence[int | None]
 
 
 class Console(rich.console.Console):
-    """Rich's, but nothing is wrapped unless a terminal is there to read it."""
+    """Rich's, but wraps nothing unless a terminal is there to read it, and a broken pipe is an error like others."""
 
     @property  # type: ignore[misc]  # nobody sets it
     def size(self) -> ConsoleDimensions:
         """Of the terminal; elsewhere as wide as it takes."""
         return super().size if self.is_terminal else ConsoleDimensions(UNBOUNDED, 25)
+
+    def on_broken_pipe(self) -> None:
+        """Called while the error is handled: Rich would end the process here."""
+        raise
 
 
 class Table:

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import sys
+
+DONE, FAILED, WRONG_USAGE, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
+"""Exit codes. The last two are what shells make of SIGINT and SIGPIPE."""
 
 
 def main() -> None:
-    """Run the command line. Exits with 0, with 1 after an error that Ostinato names, with 2 after wrong usage."""
-    from ostinato.cli.app import app
-    from ostinato.cli.console import complain
-    from ostinato.errors import OstinatoError
+    """Run the command line, and exit with one of the codes above."""
+    sys.exit(_run())
 
+
+def _run() -> int:
+    """Whatever goes wrong, loading included, is told in one line; only our own faults are tracebacks."""
     try:
-        app()
-    except OstinatoError as error:
-        complain(str(error))
-        sys.exit(1)
+        from ostinato import stdio
+
+        stdio.prepare()
+        from ostinato.cli.app import run
+
+        status = run()
+        sys.stdout.flush()  # here, where it is known what to do if that fails
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except BrokenPipeError:
-        # What read our output has gone (`ostinato ... | head`): nothing is left to say, nor a way to say it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        # A user's file that cannot be read or written: no permission, no room, another thing than a file.
-        if error.filename is None:
+        return UNREAD  # `ostinato ... | head`: files are written, and nobody is left to read the rest
+    except Exception as error:
+        from ostinato.cli.console import complain
+        from ostinato.errors import OstinatoError
+
+        if isinstance(error, OstinatoError):
+            complain(str(error))
+        elif isinstance(error, OSError) and error.filename is not None:
+            # A user's file that cannot be read or written: no permission, no room, another thing than a file.
+            cure = "check the path, its permissions and the room on the disk"
+            complain(f"{error.filename}: {error.strerror or error}: {cure}")
+        else:
             raise
-        complain(f"{error.filename}: {error.strerror}: check the path, its permissions and the room on the disk")
-        sys.exit(1)
+        return FAILED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -19,6 +19,34 @@ bench = typer.Typer(no_args_is_help=True, help="Measure this machine: kernels, o
 train = typer.Typer(no_args_is_help=True, help="Train the bundled models anew.")
 app.add_typer(bench, name="bench")
 app.add_typer(train, name="train")
+
+UsageError = cast(type[Exception], typer.BadParameter.__base__)
+"""What click raises for a wrong command line; typer keeps click inside, and gives this class no name."""
+
+
+def run() -> int:
+    """Run the command line; the exit code. Raises what commands raise."""
+    from ostinato.cli import INTERRUPTED, UNREAD, WRONG_USAGE
+
+    try:
+        return int(app(prog_name="ostinato", standalone_mode=False) or 0)
+    except UsageError as error:
+        _explain(error)
+        return WRONG_USAGE
+    except typer.Abort:  # Ctrl-C, in older typers
+        return INTERRUPTED
+    except SystemExit:  # what typer makes of a broken pipe
+        return UNREAD
+
+
+def _explain(error: Any) -> None:
+    from ostinato.cli.console import complain, note
+
+    if message := error.format_message():  # none where help was shown instead
+        complain(message)
+        if error.ctx is not None:
+            note(f"{error.ctx.command_path} --help says what there is")
+
 
 LOOPBACK = "tcp://127.0.0.1:7077"
 

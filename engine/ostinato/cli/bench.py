@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import Progress, TaskID
 
 from ostinato.cli.console import err, note, out
-from ostinato.cli.files import check_writable, write_json
+from ostinato.cli.outputs import check_picture, check_writable, write_json, write_picture
 
 if TYPE_CHECKING:
     from ostinato_bench.cells import Cell
@@ -20,22 +20,19 @@ def kernels(
 ) -> None:
     """Recurrent networks beside other engines, for ``seconds`` each."""
     from ostinato_bench.kernels import run
+    from ostinato_bench.kernels_picture import draw
     from ostinato_bench.tables import legend, terminal
 
     check_writable(json)
-    check_writable(plot)
+    check_picture(plot)
     found = run(cells, seconds, wanted=peers, progress=_Steps())
+    write_json(json, found)
+    write_picture(plot, lambda path: draw(found, path))
     for table in terminal(found):
         out.print(table)
     note(legend(found))
     for peer, cure in found["missing"].items():
         note(f"{peer} was not measured: {cure}")
-    write_json(json, found)
-    if plot:
-        from ostinato_bench.kernels_picture import draw
-
-        draw(found, plot)
-        note(f"picture: {plot}")
 
 
 class _Steps:
@@ -75,7 +72,7 @@ def load(
     from ostinato_bench.load_search import draw
 
     check_writable(json)
-    check_writable(plot)
+    check_picture(plot)
     with err.status("[dim]starting a server and its clients[/]") as status:
         found = run(
             streams,
@@ -86,8 +83,6 @@ def load(
             search=search,
             progress=lambda share: status.update(f"[dim]{share:.0%} of the load[/]"),
         )
-    out.print(table(found))
     write_json(json, found)
-    if plot is not None:
-        draw(found, plot)
-        note(f"picture: {plot}")
+    write_picture(plot, lambda path: draw(found, path))
+    out.print(table(found))

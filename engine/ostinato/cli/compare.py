@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-import typer
 from rich.markup import escape
 
-from ostinato.cli.console import delay, duration, err, note, out, size
-from ostinato.cli.files import (
-    RECORDINGS,
-    bundled_recording,
-    check_writable,
-    read_audio,
-    transcribed,
-    transcript_beside,
-    write_json,
-)
+from ostinato.cli.console import delay, duration, err, out, size
+from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcribed, transcript_beside
+from ostinato.cli.outputs import check_picture, check_writable, write_json, write_picture
 from ostinato.cli.serving import serving
 from ostinato_bench.comparison import Comparison, DelayRow, Wait
 from ostinato_bench.terminal import Table
@@ -46,11 +37,10 @@ class Wanted:
 def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str | None, folder: Path | None) -> None:
     """Measure the models on the recording; print tables, and write what was asked for."""
     from ostinato_bench.compare import measure
+    from ostinato_bench.picture import draw
 
     check_writable(json)
-    check_writable(plot)
-    if plot is not None and find_spec("matplotlib") is None:
-        raise typer.BadParameter("a picture needs matplotlib: pip install 'ostinato[plot]'")
+    check_picture(plot)
     file = wanted.file or bundled_recording()
     transcript = transcript_beside(file) if wanted.transcript is None else wanted.transcript
     samples, rate = read_audio(file)
@@ -67,13 +57,9 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
             found = measure(
                 endpoint, names, samples, rate, transcript, report, wait=wanted.wait, error_by_delay=by_delay
             )
-    show(found, file.name)
     write_json(json, found.as_dict())
-    if plot is not None:
-        from ostinato_bench.picture import draw
-
-        draw(found, plot)
-        note(f"picture: {plot}")
+    write_picture(plot, lambda path: draw(found, path))
+    show(found, file.name)
 
 
 def _errors_by_delay(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from rich.markup import escape
 
 from ostinato_bench.terminal import Console
@@ -12,12 +14,17 @@ err = Console(stderr=True, highlight=False)
 
 def complain(message: str) -> None:
     """An error, in red, on standard error."""
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    _tell(f"[bold red]error:[/] {escape(message)}")
 
 
 def note(message: str) -> None:
     """What a user may want to know but did not ask for, on standard error."""
-    err.print(f"[dim]{escape(message)}[/]", soft_wrap=True)
+    _tell(f"[dim]{escape(message)}[/]")
+
+
+def _tell(markup: str) -> None:
+    with suppress(OSError):  # whoever read it may have gone: no reason to stop
+        err.print(markup, soft_wrap=True)
 
 
 def size(count: int) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.markup import escape
 
 from ostinato.cli.console import err, out
-from ostinato.cli.files import check_writable, read_audio, transcribed, write_json
+from ostinato.cli.files import read_audio, transcribed
+from ostinato.cli.outputs import check_writable, write_json
 from ostinato.errors import InputError
 from ostinato.pipeline.score import edit_distance
 from ostinato.streaming import load
@@ -40,13 +41,13 @@ def evaluate(name: str, data: Path, folder: Path | None, json: Path | None, wait
         "folder", "recordings", "symbols", "errors", "rate", right=("recordings", "symbols", "errors", "rate")
     )
     rows = {folder: _figures(count) for folder, count in sorted(counts.items())}
+    write_json(json, {"model": model.name, **wait_as_dict(wait), "all": _figures(everything), "by_folder": rows})
     for heading, figures in (*rows.items(), ("all", _figures(everything))):
         recordings, symbols, errors, rate = figures.values()
         listing.add_row(escape(heading), str(recordings), str(symbols), str(errors), f"{rate:.1%}")
     out.print(listing)
     if missing:
         err.print(f"[dim]{missing} recordings without a .txt beside them were left out[/]")
-    write_json(json, {"model": model.name, **wait_as_dict(wait), "all": _figures(everything), "by_folder": rows})
 
 
 def _figures(count: list[int]) -> dict[str, float]:

@@ -1,19 +1,14 @@
-"""The recordings that commands read and the files that they write."""
+"""The recordings that commands read."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import typer
 
-from ostinato.cli.console import note
 from ostinato.errors import InputError
 
 RECORDINGS = Path(str(files("ostinato"))) / "recordings"
@@ -59,18 +54,3 @@ def transcribed(folder: Path) -> tuple[dict[Path, str], int]:
             f"{folder} has no recording with a .txt of the same name beside it", param_hint="--data"
         )
     return spoken, len(paths) - len(spoken)
-
-
-def check_writable(path: Path | None) -> None:
-    """Refuse, as wrong usage, a file that could not be written, before time is spent on what goes into it."""
-    if path is not None and not path.resolve().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {path.resolve().parent} to write {path.name} into")
-    if path is not None and not os.access(path if path.exists() else path.resolve().parent, os.W_OK):
-        raise typer.BadParameter(f"{path} cannot be written: check its permissions, or name another file")
-
-
-def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write figures as JSON, if a file was asked for."""
-    if path is not None:
-        path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        note(f"figures: {path}")

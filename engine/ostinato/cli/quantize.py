@@ -12,10 +12,12 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import err, note, out, size
-from ostinato.cli.files import AUDIO, check_writable, read_audio, transcript_beside, write_json
+from ostinato.cli.files import AUDIO, read_audio, transcript_beside
+from ostinato.cli.outputs import check_writable, write_json
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
+from ostinato.model.file import SUFFIX
 from ostinato.model.quantization import observe, quantize_for, quantized, run
 from ostinato.model.specification import LogMel, Tokens
 from ostinato.pipeline.score import edit_distance
@@ -28,7 +30,7 @@ Float32 = npt.NDArray[np.float32]
 
 def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Path | None) -> None:
     """Write the int8 model and show its size, its inputs' ranges, and how far its outputs are from float32's."""
-    check_writable(output)
+    check_writable(output, (SUFFIX,))
     check_writable(json)
     model = load(name, folders=[] if folder is None else [folder])
     quantized(model.network.specification)  # refuses what cannot be, before anything is read
@@ -53,11 +55,11 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
         figures["inputs"] = _inputs(made, observed)
         figures["outputs"] = _difference(model.network, made, utterances)
         figures["errors"] = _errors(model, Model(made), paths)
+    note(f"written: {output}")
+    write_json(json, figures)
     out.print(_inputs_table(figures["inputs"]))
     out.print()
     out.print(_summary(figures))
-    note(f"written: {output}")
-    write_json(json, figures)
 
 
 def _paths(model: Model, data: Path) -> list[Path]:
