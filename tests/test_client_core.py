@@ -14,6 +14,7 @@ from ostinato.errors import (
     BadMessageError,
     ConnectionLostError,
     CreditError,
+    DivergedError,
     DrainingError,
     DtypeError,
     OstinatoError,
@@ -287,6 +288,53 @@ def test_what_fails_the_connection(frame, error):
     stream = opened(core)
     core.receive(frame)
     with pytest.raises(error):
+        stream.raise_error()
+
+
+def test_one_streams_unreadable_result_fails_that_stream_alone():
+    core = Core("x")
+    other = bytes(16)
+    one, two, three = opened(core), opened(core, stream=other), opened(core, stream=b"x" * 16)
+    for stream in (one, two, three):
+        finished(stream.push("a"))
+    outgoing(core)
+    wrong = Event("symbol", 0, 0.0, "nan", 1, float("nan"))
+    answer(core, wire.Results((wire.Result(other, 1, 0, 1, events=(wrong,)), wire.Result(SID, 1, 0, 1))))
+    with pytest.raises(BadMessageError, match="result 0 event 0: time or probability is not a finite number"):
+        two.raise_error()
+    assert outgoing(core) == [wire.Close(other)], "the server need not go on with it"
+    answer(core, wire.Results((wire.Result(other, 2, 0, 1), wire.Result(SID, 1, 0, 1, events=symbols("b")))))
+    assert "".join(result.text for result in one.take()) == "b" and not one.unanswered
+    core.receive(bytes([wire.Marked.TYPE, 1]) + msgpack.packb({"stream": b"x" * 16, "seq": -1, "token": b""}))
+    with pytest.raises(BadMessageError, match="'seq'"):
+        three.raise_error()
+    answer(core, wire.Snapshot(SID, 1, b"", 3, 5))
+    with pytest.raises(BadMessageError, match="out of turn"):
+        one.raise_error()
+
+
+def test_a_lost_utterance_is_told_once_and_reset_goes_on():
+    core = Core("x")
+    stream = opened(core)
+    for _ in range(4):
+        finished(stream.push("a"))
+    refusals = [wire.Error("diverged", "overflowed", SID, seq) for seq in range(1, 6)]
+    answer(core, refusals[0], refusals[1])
+    with pytest.raises(DivergedError) as told:
+        next(stream.push("a"))
+    assert told.value.seq == 1
+    finished(stream.push("a"))
+    answer(core, refusals[2])
+    resetting = stream.reset()
+    next(resetting)
+    answer(core, refusals[3], refusals[4])
+    next(resetting)
+    answer(core, wire.ResetDone(SID, 6))
+    finished(resetting)
+    assert stream.backlog == stream.unanswered == 0
+    finished(stream.push("a"))
+    answer(core, wire.Error("diverged", "again", SID, 7))
+    with pytest.raises(DivergedError, match="again"):
         stream.raise_error()
 
 

@@ -178,11 +178,28 @@ class Core:
         self.draining_s = None
 
     def receive(self, frame: bytes) -> None:
-        """A frame from the server. What cannot be read fails the connection: nothing after it can be trusted."""
+        """A frame from the server. What cannot be read fails the streams that it is about, or the connection if that
+        is not to be seen: nothing after it can be trusted."""
         try:
-            self._receive(wire.decode_reply(frame))
+            reply = wire.decode_reply(frame)
         except ProtocolError as error:
+            self._salvage(frame, error)
+        else:
+            self._receive(reply)
+
+    def _salvage(self, frame: bytes, error: ProtocolError) -> None:
+        try:
+            results, broken = wire.salvage(frame, error)
+        except ProtocolError:
             self.fail(error)
+            return
+        self._receive(wire.Results(tuple(results)))
+        for stream_id, why in broken.items():
+            if stream := self._stream(stream_id):
+                self._send(None, wire.encode(wire.Close(stream_id)))
+                self.streams.pop(stream_id)
+                stream.gone = True
+                stream.fail(why)
 
     def _receive(self, reply: wire.Reply) -> None:
         if isinstance(reply, wire.Results):

@@ -17,9 +17,11 @@ from ostinato.errors import (
     BadMessageError,
     ConnectionLostError,
     CreditError,
+    DivergedError,
     DrainingError,
     DtypeError,
     OstinatoError,
+    ProtocolError,
     SequenceError,
     ShapeError,
     StreamClosedError,
@@ -78,6 +80,7 @@ class StreamCore(Call):
         self._awaited: set[int] = set()
         self._parts = wire.Assembler()
         self._refused: deque[OstinatoError] = deque()
+        self._reset_at = 0  # the seq of the last RESET
 
     # --- what the user may know -----------------------------------------------------------------------------------
 
@@ -144,8 +147,13 @@ class StreamCore(Call):
         return (yield from self._ask(lambda seq: wire.TakeSnapshot(self.id, seq)))
 
     def reset(self) -> Steps[None]:
-        """Drop the utterance."""
-        yield from self._ask(lambda seq: wire.Reset(self.id, seq))
+        """Drop the utterance; what has become of it is told no more."""
+        self._refused = deque(error for error in self._refused if not isinstance(error, DivergedError))
+        yield from self._ask(self._resetting)
+
+    def _resetting(self, seq: int) -> wire.Reset:
+        self._reset_at = seq
+        return wire.Reset(self.id, seq)
 
     def results(self) -> Steps[list[Result]]:
         """All results not yet read, as soon as there is one; none when its time is over. Errors come last."""
@@ -273,7 +281,11 @@ class StreamCore(Call):
 
     def on_snapshot(self, reply: wire.Snapshot) -> None:
         """A part of a snapshot."""
-        whole = self._parts.add(reply.data, reply.part, reply.parts)
+        try:
+            whole = self._parts.add(reply.data, reply.part, reply.parts)
+        except ProtocolError as error:
+            self.fail(error)
+            return
         if whole is not None:
             self.on_answer(reply.seq, whole)
 
@@ -285,8 +297,12 @@ class StreamCore(Call):
             self.fail(error)
             return
         self._units -= self._waiting[place][1]
+        seq, _ = self._waiting[place]
         del self._waiting[place]
-        self._refused.append(error)
+        if not isinstance(error, DivergedError):
+            self._refused.append(error)
+        elif seq > self._reset_at and not any(isinstance(each, DivergedError) for each in self._refused):
+            self._refused.append(error)  # all that was sent behind it is refused too: told once
 
     def on_closed(self, reason: wire.Reason) -> None:
         """The server has closed it."""

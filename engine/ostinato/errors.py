@@ -17,6 +17,7 @@ branch on it. The message names what is wrong and the cure.
     │   ├── StreamInUseError         stream_in_use
     │   ├── StreamClosedError        stream_closed
     │   ├── UtteranceTooLongError    utterance_too_long
+    │   ├── DivergedError            diverged
     │   └── SnapshotError            bad_snapshot
     ├── ProtocolError            the message cannot be understood
     │   ├── BadMessageError          bad_message
@@ -33,6 +34,8 @@ branch on it. The message names what is wrong and the cure.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class OstinatoError(Exception):
@@ -121,6 +124,28 @@ class UtteranceTooLongError(StreamError):
     """A bidirectional stream's utterance would outgrow its bound."""
 
     code = "utterance_too_long"
+
+
+class DivergedError(StreamError):
+    """The network's outputs are no longer finite numbers: the utterance is lost, and input is refused until the
+    stream is reset or flushed."""
+
+    code = "diverged"
+    events: list[Any]
+    """What the same call had decided before (`ostinato.events.Event`)."""
+
+    def __init__(self, message: str, events: list[Any] | None = None) -> None:
+        super().__init__(message)
+        self.events = events or []
+
+    @staticmethod
+    def at(frame: int) -> DivergedError:
+        """The error of an utterance whose outputs are finite up to ``frame``, from 0."""
+        return DivergedError(
+            f"the outputs are infinite or NaN from frame {frame} of the utterance on: the network's state has "
+            "overflowed, and the utterance is lost. Reset the stream, or flush it, to begin the next one; if it "
+            "comes again, scale the input to what the model was trained on"
+        )
 
 
 class SnapshotError(StreamError):

@@ -17,7 +17,6 @@ from ostinato.errors import (
     CapacityError,
     CreditError,
     InputError,
-    OstinatoError,
     SequenceError,
     SnapshotError,
     StreamInUseError,
@@ -124,7 +123,7 @@ class Engine:
             stream = _resume(served.model, snapshot, options | {"max_utterance_s": max_utterance_s}, longest)
         try:
             session = self._session(key, served, stream)
-        except OstinatoError:
+        except BaseException:
             stream.close()
             raise
         self._sessions[key] = session

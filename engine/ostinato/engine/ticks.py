@@ -12,7 +12,7 @@ from ostinato.engine.limits import Limits
 from ostinato.engine.runs import Job, Runs
 from ostinato.engine.served import Served
 from ostinato.engine.session import Answers, Group, Item, Result, Session
-from ostinato.errors import OstinatoError
+from ostinato.errors import DivergedError, OstinatoError
 from ostinato.events import Event
 from ostinato.streaming import accept, advance, push
 from ostinato.streaming.packed import MAX_ROWS
@@ -198,9 +198,8 @@ class Ticks:
         item.frames += frames
         item.computing_ns += turn.took_ns
         causal = session.served.causal
-        if item.error is not None:
-            session.leave(item, taken=False)
-            results.append(session.state("error", item.error))
+        if (error := item.error or stream.fault) is not None:
+            self._refuse(session, item, error, results)
         elif not causal and stream.ended:
             self._run_next(session)
             return
@@ -224,14 +223,22 @@ class Ticks:
             session.served.enter(session)
 
     def _next(self, session: Session, results: list[Result | Answers]) -> Item | None:
-        """Do the messages before the next push. That push; None if there is none or an utterance comes first."""
+        """Do the messages before the next push. That push; None if there is none or an utterance comes first. Pushes
+        of an utterance that is lost are refused."""
         while session.queue:
-            item = session.queue[0]
+            item, fault = session.queue[0], session.stream.fault
             if item.kind == "push":
-                return item
+                if fault is None:
+                    return item
+                self._refuse(session, item, fault, results)
+                continue
+            place = (session.stream.utterance, session.stream.utterance_ms)
             try:
                 if not self._do(session, item, results):
                     return None
+            except DivergedError as error:
+                item.events = error.events
+                self._refuse(session, item, error, results, place)
             except Exception as error:
                 self._give_up(session, error, results)
         return None
@@ -240,7 +247,7 @@ class Ticks:
         """Do the message at the head of the queue, no push; False if an utterance must be computed first."""
         stream = session.stream
         if item.kind == "flush":
-            if not session.served.causal:
+            if not session.served.causal and stream.fault is None:
                 stream.end_utterance()
                 self._run_next(session)
                 return False
@@ -269,11 +276,20 @@ class Ticks:
     def _ran(self, job: Job, error: Exception | None, results: list[Result | Answers]) -> None:
         """An utterance has been computed: its result, and what comes after it."""
         session, run = job.session, job.run
-        if error is not None:
+        if error is not None and not isinstance(error, DivergedError):
             self._give_up(session, error, results)
             return
         item, another = session.queue[0], session.stream.ended
         ends = item.kind == "flush" and not another
+        if error is not None:
+            item.events, item.frames = run.events, run.count
+            item.started_ns, item.computing_ns = job.started_ns, job.computing_ns
+            session.stream.lose(error)
+            if item.kind == "flush":  # it has ended the utterance all the same
+                session.stream.fault = None
+            self._refuse(session, item, error, results, (run.utterance, run.utterance_ms))
+            self._go_on(session, results)
+            return
         if ends:
             session.leave(item)
         answered = Item(item.kind, item.sequence, item.arrived_ns, events=run.events, frames=run.count)
@@ -294,6 +310,25 @@ class Ticks:
             session.leave(item)
             results.append(session.answer(item, "push", session.stream.utterance, session.stream.utterance_ms))
         self._go_on(session, results)
+
+    def _refuse(
+        self,
+        session: Session,
+        item: Item,
+        error: Exception,
+        results: list[Result | Answers],
+        place: tuple[int, float] | None = None,
+    ) -> None:
+        """Answer the message at the head of the queue by an error; what it had decided before, in the utterance at
+        ``place`` (default: the present one), comes first."""
+        if item.events:
+            place = place or (session.stream.utterance, session.stream.utterance_ms)
+            results.append(session.answer(item, "push", *place))
+        if isinstance(error, DivergedError):
+            self._runs.account(session)
+            session.utterance_ns = 0
+        session.leave(item, taken=False)
+        results.append(session.state("error", error))
 
     def _give_up(self, session: Session, error: Exception, results: list[Result | Answers]) -> None:
         log.error("a stream of %s is lost to a fault", session.served.model.name, exc_info=error)

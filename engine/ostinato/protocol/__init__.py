@@ -7,6 +7,7 @@ from ostinato.protocol.codec import (
     decode_request,
     encode,
     encode_models,
+    salvage,
 )
 from ostinato.protocol.messages import (
     BACKSTOP_BYTES,
@@ -55,8 +56,8 @@ from ostinato.protocol.pushes import DTYPES
 from ostinato.protocol.results import decode_plain, encode_plain, encode_results, plain_results
 
 __all__ = [
-    "encode", "decode_request", "decode_reply", "encode_results", "plain_results", "encode_plain", "decode_plain",
-    "encode_models", "encode_open", "encode_snapshot",
+    "encode", "decode_request", "decode_reply", "salvage", "encode_results", "plain_results", "encode_plain",
+    "decode_plain", "encode_models", "encode_open", "encode_snapshot",
     "Assembler", "units", "Array", "Direction", "Unit",
     "Request", "Input", "ListModels", "Open", "Push", "Pushes", "Flush", "Mark", "TakeSnapshot", "Reset", "Close",
     "Ping",

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgpack
 
-from ostinato.errors import BadMessageError, TooLargeError, VersionError
+from ostinato.errors import BadMessageError, ProtocolError, TooLargeError, VersionError
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, stream_id
 from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
@@ -204,7 +204,34 @@ def decode_reply(frame: bytes) -> m.Reply:
     return _decode(frame, _REPLIES)
 
 
+def salvage(frame: bytes, error: ProtocolError) -> tuple[list[m.Result], dict[bytes, ProtocolError]]:
+    """Of a server's message that `decode_reply` refused with ``error``: the results that can be read nevertheless,
+    and why those of other streams, by id, cannot, so that a client may go on with its other streams.
+
+    Raises BadMessageError, VersionError or TooLargeError if it is not to be seen which streams it is about."""
+    name, raw = _opened_up(frame, _REPLIES)
+    if frame[0] != m.Results.TYPE:
+        return [], {stream_id(Fields(raw, name)): error}
+    readable: list[m.Result] = []
+    broken: dict[bytes, ProtocolError] = {}
+    for i, each in enumerate(Fields(raw, name).array("results", m.MAX_MESSAGE_BYTES)):
+        try:
+            readable.append(decode_result(each, f"{name} result {i}"))
+        except BadMessageError as wrong:
+            broken.setdefault(stream_id(Fields(each, f"{name} result {i}")), wrong)
+    return [result for result in readable if result.stream not in broken], broken
+
+
 def _decode(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) -> _M:
+    name, raw = _opened_up(frame, table)
+    fields = Fields(raw, name)
+    message = table[frame[0]][1](fields)
+    fields.finish()
+    return message
+
+
+def _opened_up(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) -> tuple[str, Any]:
+    """What kind of message it is, and what it holds, not looked into."""
     if len(frame) > m.MAX_MESSAGE_BYTES:
         raise TooLargeError(
             f"a message of {len(frame)} bytes is over the limit of {m.MAX_MESSAGE_BYTES}: send smaller pieces"
@@ -215,15 +242,11 @@ def _decode(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]]) 
         raise VersionError(f"protocol version {frame[1]} is unknown here: this side speaks version {m.VERSION}")
     if frame[0] not in table:
         raise BadMessageError(f"message type 0x{frame[0]:02x} is unknown")
-    name, build = table[frame[0]]
+    name = table[frame[0]][0]
     try:
-        raw = msgpack.unpackb(memoryview(frame)[_HEAD:], raw=False, strict_map_key=True)
+        return name, msgpack.unpackb(memoryview(frame)[_HEAD:], raw=False, strict_map_key=True)
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadMessageError(f"{name}: what follows the version is not one whole msgpack value") from None
-    fields = Fields(raw, name)
-    message = build(fields)
-    fields.finish()
-    return message
 
 
 # --- replies that may need several messages -------------------------------------------------------------------------

@@ -236,7 +236,7 @@ class Dialogue:
     def _send_results(self, peer: Peer, results: list[wire.Result]) -> None:
         try:
             frames = wire.encode_results(results)
-        except TooLargeError as error:
+        except Exception as error:
             self._send_singly(peer, results, error)
             return
         self._send_frames(peer, frames)
@@ -247,12 +247,15 @@ class Dialogue:
             for frame in frames:
                 peer.send(frame)
 
-    def _send_singly(self, peer: Peer, results: list[wire.Result], error: TooLargeError) -> None:
-        """One of the results has an event that fits no message: its stream is closed, as it cannot be answered."""
+    def _send_singly(self, peer: Peer, results: list[wire.Result], error: Exception) -> None:
+        """One of the results fits no message: its stream is closed, as it cannot be answered."""
         for result in results:
             if len(results) > 1:
                 self._send_results(peer, [result])
             elif result.stream in peer.streams:
+                if not isinstance(error, OstinatoError):
+                    log.error("a result cannot be written", exc_info=error)
+                    error = OstinatoError("a fault of the server: its log says more")
                 self._close(peer, result.stream)
                 self._refuse(peer, error, result.stream)
 

@@ -1,5 +1,5 @@
 """Many streams of one model at once: input taken in by one batch of the front end, frames computed as one packed
-batch. Company changes no bit of a stream's results."""
+batch. Company changes no bit of a stream's results, and what overflows in one stream (`Stream.fault`) is its own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ostinato.errors import OstinatoError, StreamError
+from ostinato.errors import DivergedError, OstinatoError, StreamError
 from ostinato.events import Event
 from ostinato.pipeline.pieces import each_part, joined, split
+from ostinato.streaming.finite import all_finite, finite_parts
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.packed import MAX_ROWS
 from ostinato.streaming.utterance import placed
@@ -48,7 +49,8 @@ def push(
     """`accept`, then `advance`, of causal streams in which nothing waits: in one go where nothing is unusual.
 
     Stream i has the next lengths[i] units of checked ``data``, as `each_part` takes it apart. Returns the events of
-    each. The caller sees to it that the streams are different ones of one model, and open."""
+    each; those of a stream that refuses its data, or overflows, stop there, and its `Stream.fault` says why. The
+    caller sees to it that the streams are different ones of one model, and open."""
     if not all(stream.plain and not stream._queue.count for stream in streams):
         accept(streams, each_part(data, lengths))
         return advance(streams, max_frames)
@@ -59,6 +61,12 @@ def push(
             stream._received(units, part)
         return advance(streams, max_frames)
     outputs = model.runner.run(model.states.rows, [stream._slot for stream in streams], frames, counts)
+    if not all_finite(outputs):
+        parts = split(frames, counts)
+        for stream, units, part in zip(streams, lengths, parts, strict=True):
+            stream._received(units, part)
+            stream._queue.take(len(part))
+        return _decode(streams, parts, outputs)
     decoder_states = [stream._decoder_state for stream in streams]
     decoded: list[list[Event]] = model.decoder.step_many(decoder_states, outputs, counts)
     for stream, units, count, events in zip(streams, lengths, counts, decoded, strict=True):
@@ -75,13 +83,17 @@ def advance(streams: Sequence[Stream], max_frames: int | None = None) -> list[li
     """Compute what is ready in many different streams of one model, together; the events of each.
 
     At most ``max_frames`` of each stream, if given, but at least a block with bounded wait. Finished utterances of
-    bidirectional streams are computed whole; of what has not ended, what needs no later frame is computed early."""
+    bidirectional streams are computed whole; of what has not ended, what needs no later frame is computed early. The
+    events of a stream that overflows end there, and its `Stream.fault` says so."""
     _one_model(streams)
     events: list[list[Event]] = [[] for _ in streams]
     for i, stream in enumerate(streams):
         while run := stream.next_run():
-            while not run.step():
-                pass
+            try:
+                while not run.step():
+                    pass
+            except DivergedError as error:
+                stream.lose(error)
             events[i] += run.events
     todo = [(i, stream, ready) for i, stream in enumerate(streams) if (ready := stream.ready)]
     if max_frames is not None:
@@ -126,7 +138,7 @@ def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
         else:
             for stream, rows in zip(streams, split(outputs, counts), strict=True):
                 stream._rows.append(rows)
-        todo = later
+        todo = [each for each in later if each[1].fault is None]
 
 
 def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
@@ -148,11 +160,15 @@ def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
                 decoded = _decode(streams, frames, outputs)
                 for (i, _), each in zip(members[first : first + size], decoded, strict=True):
                     events[i] += each
-        todo = [(i, s, most - s.wait.block) for i, s, most in todo if s.wait and most > s.wait.block]
+        todo = [
+            (i, s, most - s.wait.block) for i, s, most in todo if s.wait and most > s.wait.block and s.fault is None
+        ]
 
 
 def _decode(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
     """The events of each stream's frames; ``outputs`` has those of the first stream, then of the second, …."""
+    if not all_finite(outputs):
+        return _decode_finite(streams, frames, outputs)
     model = streams[0].model
     if all(stream._decoder is model.decoder for stream in streams):
         states, counts = [stream._decoder_state for stream in streams], [len(each) for each in frames]
@@ -161,6 +177,16 @@ def _decode(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float
         parts = split(outputs, map(len, frames))
         decoded = [s._decoder.step(s._decoder_state, part) for s, part in zip(streams, parts, strict=True)]
     return [s._decoded(each, events) for s, each, events in zip(streams, frames, decoded, strict=True)]
+
+
+def _decode_finite(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
+    """`_decode` up to the first outputs of each stream that are not finite, where its utterance is lost."""
+    finite, kept = finite_parts(outputs, [len(each) for each in frames])
+    decoded = _decode(streams, [each[:count] for each, count in zip(frames, finite, strict=True)], kept)
+    for stream, each, count in zip(streams, frames, finite, strict=True):
+        if count < len(each):
+            stream.lose(DivergedError.at(stream._decoder_state.frames), each[count:])
+    return decoded
 
 
 def _one_model(streams: Sequence[Stream]) -> None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
-from ostinato.errors import InputError, SnapshotError, StreamClosedError, StreamError, UtteranceTooLongError
+from ostinato.errors import (
+    DivergedError,
+    InputError,
+    SnapshotError,
+    StreamClosedError,
+    StreamError,
+    UtteranceTooLongError,
+)
 from ostinato.events import Event
 from ostinato.pipeline.state import expect, pack, unpack
 from ostinato.streaming import snapshot as snapshots
@@ -31,8 +38,8 @@ class Stream:
 
     __slots__ = (
         "__weakref__", "_base_ms", "_computed", "_decoder", "_decoder_state", "_front", "_queue", "_rows", "_runs",
-        "_slot", "_speech", "_start_frame", "_utterance_units", "causal", "closed", "frames_in", "frames_out",
-        "model", "options", "plain", "units_in", "utterance", "wait",
+        "_slot", "_speech", "_start_frame", "_utterance_units", "causal", "closed", "fault", "frames_in",
+        "frames_out", "model", "options", "plain", "units_in", "utterance", "wait",
     )  # fmt: skip
 
     def __init__(self, model: Model, options: Options) -> None:
@@ -50,6 +57,8 @@ class Stream:
         """Model frames computed and decoded since the stream was opened."""
         self.utterance = 0
         """Number of the present utterance, from 0."""
+        self.fault: DivergedError | None = None
+        """Why the present utterance is lost, if it is: no input is taken until `flush` or `reset`."""
         self._base_ms = 0.0
         self._start_frame = 0
         self._utterance_units = 0
@@ -73,18 +82,34 @@ class Stream:
 
         ``data`` is what the front end takes: mono audio, int16 or float32 in [-1, 1]; text; or float32 frames [n,
         size]. Raises InputError (DtypeError, ShapeError, NotFiniteError, UnknownTokenError), UtteranceTooLongError,
-        StreamClosedError; the stream is then as if it had not come."""
+        StreamClosedError; the stream is then as if it had not come. DivergedError if the outputs overflow: its
+        ``events`` are those before that, the utterance is lost, and all input is refused so until `flush` or
+        `reset`."""
         self.accept(self.check(data))
-        return advance([self])[0]
+        events = advance([self])[0]
+        if self.fault is not None:
+            raise DivergedError(str(self.fault), events)
+        return events
 
     def flush(self) -> list[Event]:
-        """End the utterance: all events that are still to come. The stream then starts its next utterance."""
+        """End the utterance: all events that are still to come; none if it was lost. The stream then starts its next
+        utterance, also if the outputs overflow only now (DivergedError, see `push`)."""
         self._need_open()
-        if not self.causal:
+        if self.fault is not None:
+            self.reset()
+            return []
+        if self.causal:
+            self._received(0, self.model.front_end.flush(self._front))
+        else:
             self.end_utterance()
-            return advance([self])[0]
-        self._received(0, self.model.front_end.flush(self._front))
         events = advance([self])[0]
+        if (fault := self.fault) is not None:
+            self.fault = None
+            if self.causal:
+                self.reset()
+            raise DivergedError(str(fault), events)
+        if not self.causal:
+            return events
         events += placed(self._decoder.flush(self._decoder_state), self.utterance, self.utterance_ms)
         events += placed(self._speech.flush() if self._speech else [], self.utterance, self.utterance_ms)
         self._restart()
@@ -93,13 +118,15 @@ class Stream:
     def reset(self) -> None:
         """Drop the utterance and what waits; the stream starts its next utterance."""
         self._need_open()
-        self._queue = FrameQueue(self.model.front_end.frame_size)
-        self._runs.clear()
+        self._drop()
+        self.fault = None
         self._restart()
 
     def snapshot(self) -> bytes:
-        """All of the stream's state, to be given to `Model.restore`, in this process or another."""
+        """All of the stream's state, to be given to `Model.restore`, in this process or another. Raises DivergedError
+        while the utterance is lost."""
         self._need_open()
+        self._need_sound()
         record = snapshots.StreamRecord(
             self.model.network.digest,
             self.options.sample_rate,
@@ -196,7 +223,9 @@ class Stream:
     def ready(self) -> int:
         """Of these, the frames that `advance` will take up: all of a causal stream, those of complete blocks with
         bounded wait, else those not computed early yet. None before speech if the stream listens for its end: they
-        may yet be forgotten."""
+        may yet be forgotten; and none of an utterance that is lost."""
+        if self.fault is not None:
+            return 0
         count = self._queue.count
         if self.causal or not count:
             return count
@@ -249,6 +278,14 @@ class Stream:
         self.frames_out += run.count
         return run
 
+    def lose(self, error: DivergedError, unanswered: Float32 | None = None) -> None:
+        """The outputs are not finite: the present utterance, and finished ones that wait, are given up. Frames
+        ``unanswered`` [n, frame_size] were computed in vain; they count as waiting."""
+        self.fault = error
+        self._drop()
+        if unanswered is not None:
+            self._queue.append(unanswered.copy())
+
     # --- inside -----------------------------------------------------------------------------------------------------
 
     @property
@@ -265,9 +302,20 @@ class Stream:
         if self.closed:
             raise StreamClosedError("the stream is closed: open another")
 
+    def _need_sound(self) -> None:
+        if self.fault is not None:
+            raise DivergedError(str(self.fault))
+
+    def _drop(self) -> None:
+        """Forget all frames that wait."""
+        self._queue = FrameQueue(self.model.front_end.frame_size)
+        self._rows = RowStore(self.model.network.program)
+        self._runs.clear()
+
     def _admit(self, data: Any) -> int:
         """The number of units, if the utterance has room for them."""
         self._need_open()
+        self._need_sound()
         units = cast(int, self.model.front_end.units(data))
         if self._whole and self._speech is None:
             limit = self.options.max_utterance_s * 1000 * self._units_per_ms

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ostinato.errors import DivergedError
 from ostinato.events import Event
 from ostinato.kernels.program import Pass
 from ostinato.pipeline.state import expect, pack, unpack
+from ostinato.streaming.finite import finite_rows
 from ostinato.streaming.frames import Float32, RowStore
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.packed import MAX_ROWS
@@ -78,7 +80,9 @@ class UtteranceRun:
         self._computing: Iterator[bool] | None = None
 
     def step(self, max_rows: int = 1 << 30) -> bool:
-        """Compute at most ``max_rows`` frames of one pass. True when all is done and ``events`` are complete."""
+        """Compute at most ``max_rows`` frames of one pass. True when all is done and ``events`` are complete.
+
+        Raises DivergedError if outputs are not finite; ``events`` are those before that then."""
         self._max_rows = max_rows
         if self._computing is None:
             self._computing = self._compute()
@@ -173,7 +177,12 @@ class UtteranceRun:
         output, done = self._model.network.program.output, 0
         while done < keep:
             piece = rows.head(done, keep, self._max_rows)
-            self._emit(self._decoder.step(self._decoder_state, piece[:, output.slice]))
+            outputs = piece[:, output.slice]
+            finite = finite_rows(outputs)
+            self._emit(self._decoder.step(self._decoder_state, outputs[:finite]))
+            if finite < len(outputs):
+                self.drop()
+                raise DivergedError.at(self._decoder_state.frames)
             done += len(piece)
             yield False
 
