@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from random_models import network
 
 from ostinato import model
@@ -23,12 +25,13 @@ def test_a_digit_model_becomes_an_int8_one(ostinato: Run, tmp_path: Path) -> Non
     made, figures = tmp_path / "small.safetensors", tmp_path / "figures.json"
     done = ostinato("quantize", "digits-uni", "--calibrate", RECORDINGS, "-o", made, "--json", figures)
     assert done.returncode == 0, done.stderr
-    for words in ("layers.1.forward.R", "1.17 MB", "errors in 12 symbols", "same greatest output"):
+    for words in ("layers.1.forward.R", "1.17 MB", "errors in 12 words", "95 % interval", "same greatest output"):
         assert words in done.stdout
     found = json.loads(figures.read_text())
     assert found["bytes"]["int8"] < 0.3 * found["bytes"]["float32"]
     assert found["outputs"]["same_greatest"] > 0.98 and found["outputs"]["mean"] < 0.002
-    assert found["errors"]["symbols"] == 12 and found["files"] == 2
+    assert found["errors"]["symbols"] == found["errors"]["int8"]["symbols"] == 12 and found["files"] == 2
+    assert found["left_out"] == []
     assert found["inputs"]["layers.0.forward.R"]["up_to"] == pytest.approx(1, abs=0.05)
     network = model.read(made)
     assert network.specification.name == "digits-uni-int8"
@@ -55,6 +58,31 @@ def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
         assert load(after).network.specification.precision == "int8"
     again = ostinato("quantize", after, "--calibrate", text, "-o", tmp_path / "again.safetensors")
     assert again.returncode == 1 and "int8 already" in again.stderr
+
+
+def test_one_bad_file_of_a_folder_is_left_out_and_told(ostinato: Run, tmp_path: Path) -> None:
+    data, made, figures = tmp_path / "data", tmp_path / "made.safetensors", tmp_path / "figures.json"
+    data.mkdir()
+    for recording in RECORDINGS.glob("*.wav"):
+        shutil.copy(recording, data)
+        (data / f"{recording.stem}.TXT").write_text("5 5 5 0 1 4 9", encoding="utf-16")
+    shutil.copy(bundled_recording(), data / "latin.wav")
+    (data / "latin.txt").write_bytes(b"caf\xe9")
+    (data / "broken.npy").write_bytes(b"junk")
+    (data / "noise.WAV").write_bytes(b"no audio")
+    soundfile.write(data / "short.wav", np.zeros(20, np.float32), 8000)
+    done = ostinato("quantize", "digits-uni", "--calibrate", data, "-o", made, "--json", figures)
+    assert done.returncode == 1 and "error: 4 of 6 files were left out" in done.stderr, done.stderr
+    found = json.loads(figures.read_text())
+    assert [one["file"] for one in found["left_out"]] == ["broken.npy", "noise.WAV", "short.wav", "latin.wav"]
+    assert found["files"] == 3 and found["errors"]["symbols"] == 14, "latin.wav calibrates all the same"
+    assert load(made).network.specification.precision == "int8"
+    for path in data.glob("*-*.*"):
+        path.unlink()
+    (data / "latin.wav").unlink()
+    made.unlink()
+    done = ostinato("quantize", "digits-uni", "--calibrate", data, "-o", made)
+    assert done.returncode == 1 and "3 of 3 files were left out" in done.stderr and not made.exists()
 
 
 def test_what_cannot_calibrate_is_refused_with_the_cure(ostinato: Run, tmp_path: Path) -> None:

@@ -5,45 +5,15 @@ Computed in this process, as fast as it goes: errors do not depend on how fast o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from ostinato.model.specification import Ctc, LogMel
 from ostinato.pipeline.score import edit_distance
 from ostinato.streaming import Model
-from ostinato_bench.comparison import DelayRow, Samples, Wait
+from ostinato_bench.comparison import DelayRow, Wait
+from ostinato_bench.recognition import Spoken as Spoken
+from ostinato_bench.recognition import heard, transcribes
 
 LOOKAHEADS_MS = (0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0)
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """A recording and what is said in it, symbols apart by spaces; ``read`` gives its mono samples and their rate."""
-
-    path: Path
-    transcript: str
-    read: Callable[[Path], tuple[Samples, int]]
-
-
-def transcribes(model: Model) -> bool:
-    """Whether a model turns audio into symbols, which can be compared with a transcript."""
-    specification = model.network.specification
-    return isinstance(specification.front_end, LogMel) and isinstance(specification.decoder, Ctc)
-
-
-def heard(model: Model, samples: Samples, sample_rate: int, wait: Wait | None = None) -> list[str]:
-    """The symbols that a model recognises in a recording, one utterance."""
-    seconds = max(60.0, math.ceil(len(samples) / sample_rate) + 1.0)
-    with model.stream(
-        sample_rate=sample_rate,
-        max_utterance_s=seconds,
-        block_ms=None if wait is None else wait.block_ms,
-        lookahead_ms=None if wait is None else wait.lookahead_ms,
-    ) as stream:
-        events = [*stream.push(samples), *stream.flush()]
-    return [event.text for event in events if event.kind == "symbol"]
 
 
 def errors_by_delay(

@@ -251,26 +251,39 @@ def _numbers(text: str | None) -> list[float] | None:
 
 @app.command()
 def evaluate(
-    model: ModelArgument,
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Models, by name or path: side by side if several.")
+    ],
     data: Annotated[
         Path,
         typer.Option(
-            metavar="DIR", help="Recordings with a .txt of the same name beside each.", exists=True, file_okay=False
+            metavar="DIR",
+            help="Recordings, each with a .txt of the same name beside it that says what is spoken.",
+            exists=True,
+            file_okay=False,
         ),
     ],
     folder: ModelsFolder = None,
     json: Json = None,
     block_ms: BlockMs = None,
     lookahead_ms: LookaheadMs = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show all recordings with errors, not only the worst twenty.")
+    ] = False,
 ) -> None:
-    """Count a model's errors on transcribed recordings, by folder (one per voice, say) and in all."""
+    """Show what models hear wrongly in transcribed recordings, and count it, by folder (one per voice, say) and in
+    all.
+
+    With --block-ms, bidirectional models are shown with bounded wait, then whole. A recording that cannot be used is
+    named and left out; the command then ends with 1.
+    """
     from ostinato.cli.evaluate import evaluate
     from ostinato_bench.comparison import Wait
 
     if block_ms is None and lookahead_ms is not None:
         raise typer.BadParameter("--lookahead-ms needs --block-ms")
     wait = None if block_ms is None else Wait(block_ms, lookahead_ms or 0.0)
-    evaluate(model, data, folder, json, wait)
+    evaluate(models, data, folder, json, wait, everything)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from rich.markup import escape
@@ -44,3 +45,8 @@ def duration(ms: float | None) -> str:
 def delay(ms: float | None) -> str:
     """A model's delay for people; None is the whole utterance."""
     return "the utterance" if ms is None else f"{ms:.0f} ms"
+
+
+def percent(bounds: Sequence[float] | None) -> str:
+    """A range of shares for people: 1.5 to 24.3 %; a dash for None."""
+    return "–" if bounds is None else "{:.1f} to {:.1f} %".format(*(100 * bound for bound in bounds))

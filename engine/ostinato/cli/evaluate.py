@@ -1,60 +1,259 @@
-"""``ostinato evaluate``: a model's errors on transcribed recordings."""
+"""``ostinato evaluate``: models' errors on transcribed recordings."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import typer
 from rich.markup import escape
 
-from ostinato.cli.console import err, out
-from ostinato.cli.files import read_audio, transcribed
+from ostinato.cli.console import err, note, out, percent
+from ostinato.cli.files import read_audio
 from ostinato.cli.outputs import check_writable, write_json
+from ostinato.cli.recordings import LeftOut, transcribed
 from ostinato.errors import InputError
-from ostinato.pipeline.score import edit_distance
+from ostinato.pipeline import confidence
+from ostinato.pipeline.score import Errors
 from ostinato.streaming import load
-from ostinato_bench.comparison import Wait, wait_as_dict
+from ostinato_bench.comparison import Wait
+from ostinato_bench.recognition import (
+    Recognised,
+    Spoken,
+    Way,
+    errors_as_dict,
+    recognise,
+    transcribes,
+    vocabulary,
+)
+from ostinato_bench.side_by_side import side_by_side
 from ostinato_bench.terminal import Table
-from ostinato_bench.tradeoff import heard, transcribes
+
+SHOWN = 20
+"""So many recordings are shown with what was heard in them, unless all are asked for."""
+CONFUSIONS = 10
+TOLD = 10
+WIDE = 0.1
+"""An interval that says little."""
+EVERYTHING = "all"
 
 
-def evaluate(name: str, data: Path, folder: Path | None, json: Path | None, wait: Wait | None) -> None:
-    """Count substitutions, insertions and deletions of symbols, by the recordings' folders and in all; with bounded
-    ``wait``, if that is given."""
+def evaluate(
+    names: Sequence[str], data: Path, folder: Path | None, json: Path | None, wait: Wait | None, everything: bool
+) -> None:
+    """Show what was heard wrongly, and count it by the recordings' folders and in all.
+
+    ``wait``: bidirectional models are evaluated with that bounded wait, too. ``everything``: all recordings with
+    errors are shown, not only the worst. Ends with 1 if recordings were left out.
+    """
     check_writable(json)
-    model = load(name, folders=[] if folder is None else [folder])
-    if not transcribes(model):
-        raise InputError(
-            f"{model.name} does not transcribe audio: evaluate compares what was said with what is heard"
-        )
-    spoken, missing = transcribed(data)
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    ways = _ways(names, [] if folder is None else [folder], wait)
+    left_out = LeftOut(data)
+    spoken = [Spoken(path, text, read_audio) for path, text in transcribed(data, left_out).items()]
+    unknown = _unknown(ways, spoken, left_out)
     with err.status("…") as status:
-        for done, (path, text) in enumerate(spoken.items(), 1):
-            status.update(f"[dim]{done} of {len(spoken)} recordings[/]")
-            count = counts[path.parent.relative_to(data).as_posix()]
-            count[0] += 1
-            count[1] += len(text.split())
-            count[2] += edit_distance(text.split(), heard(model, *read_audio(path), wait))
-    everything = [sum(column) for column in zip(*counts.values(), strict=True)]
-    listing = Table(
-        "folder", "recordings", "symbols", "errors", "rate", right=("recordings", "symbols", "errors", "rate")
+        found = recognise(ways, spoken, left_out.add, lambda doing: status.update(f"[dim]{escape(doing)}[/]"))
+    used = len(found[0])
+    folders = {one.path: one.path.parent.relative_to(data).as_posix() for one in found[0]}
+    write_json(
+        json,
+        {
+            **(_figures(ways, found, folders, left_out) if used else {"models": []}),
+            "interval_95_method": confidence.METHOD,
+            "unknown_words": unknown,
+            "left_out": left_out.as_dict(),
+        },
     )
-    rows = {folder: _figures(count) for folder, count in sorted(counts.items())}
-    write_json(json, {"model": model.name, **wait_as_dict(wait), "all": _figures(everything), "by_folder": rows})
-    for heading, figures in (*rows.items(), ("all", _figures(everything))):
-        recordings, symbols, errors, rate = figures.values()
-        listing.add_row(escape(heading), str(recordings), str(symbols), str(errors), f"{rate:.1%}")
+    if used:
+        _show_recordings(ways, found, left_out, None if everything else SHOWN)
+        _show_confusions(ways, found)
+        _show_rates(ways, found, folders)
+        out.print(f"\n{escape(_closing(ways, found))}")
+    left_out.finish(used + len(left_out.reasons))
+
+
+def _ways(names: Sequence[str], folders: Sequence[Path], wait: Wait | None) -> list[Way]:
+    """Each model once; bidirectional ones with the bounded wait first, if there is one."""
+    ways = []
+    for name in dict.fromkeys(names):
+        model = load(name, folders=folders)
+        if not transcribes(model):
+            raise InputError(
+                f"{model.name} does not transcribe audio: evaluate compares what was said with what is heard"
+            )
+        ways += [Way(model.name, model, wait)] if wait is not None and model.direction == "bidirectional" else []
+        ways.append(Way(model.name, model))
+    if wait is not None and all(way.wait is None for way in ways):
+        raise typer.BadParameter(
+            "bounded wait is for bidirectional models, and none is named", param_hint="--block-ms"
+        )
+    return ways
+
+
+def _unknown(ways: Sequence[Way], spoken: Sequence[Spoken], left_out: LeftOut) -> dict[str, dict[str, list[str]]]:
+    """By word: the recordings whose transcripts have a word that models cannot say, and these models. Told once for
+    each word, as is which transcripts are empty."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, model in {way.name: way.model for way in ways}.items():
+        known = vocabulary(model)
+        for one in spoken:
+            for word in known.unknown(known.read(one.transcript)):
+                where = found.setdefault(word, {"recordings": [], "models": []})
+                for names, new in ((where["recordings"], left_out.name(one.path)), (where["models"], name)):
+                    names += [] if new in names else [new]
+    for word, where in list(found.items())[:TOLD]:
+        models = " or ".join(where["models"])
+        note(f"{word!r} in {_first(where['recordings'])} is no word that {models} can say: an error each time")
+    if len(found) > TOLD:
+        note(f"{_plural(len(found) - TOLD, 'more word')} like these: --json has them all")
+    known = vocabulary(ways[0].model)
+    if empty := [left_out.name(one.path) for one in spoken if not known.read(one.transcript)]:
+        note(f"nothing is said, by the transcript, in {_first(empty)}: every word heard there is an error")
+    return found
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _show_recordings(
+    ways: Sequence[Way], found: Sequence[Sequence[Recognised]], left_out: LeftOut, most: int | None
+) -> None:
+    """Those with errors, the worst first: what was said, and what each heard, word under word."""
+    wrong = [results for results in zip(*found, strict=True) if any(one.errors.total for one in results)]
+    wrong.sort(key=lambda results: -sum(one.errors.total for one in results))
+    for results in wrong[:most]:
+        alone = _plural(results[0].errors.total, "error") if len(ways) == 1 else ""
+        out.print(f"[bold]{escape(left_out.name(results[0].path))}[/]  [dim]{alone}[/]", soft_wrap=True)
+        for line in side_by_side([str(way) for way in ways], [one.pairs for one in results], out.width - 2):
+            out.print(f"  {line}", soft_wrap=True)
+        out.print()
+    if most is not None and len(wrong) > most:
+        out.print(f"[dim]{len(wrong) - most} more recordings have errors: --all shows them[/]\n", soft_wrap=True)
+
+
+def _show_confusions(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> None:
+    """What was wrong more than once."""
+    counts = [_confusions(results) for results in found]
+    total = sum(counts, Counter[tuple[str | None, str | None]]())
+    often = [pair for pair, _ in _ordered(total) if max(count[pair] for count in counts) > 1]
+    if not often:
+        return
+    columns = [str(way) for way in ways] if len(ways) > 1 else ["times"]
+    listing = Table("said", "heard", *columns, right=columns)
+    for said, heard in often[:CONFUSIONS]:
+        times = (str(count[said, heard]) for count in counts)
+        listing.add_row(escape(said or "(nothing)"), escape(heard or "(nothing)"), *times)
     out.print(listing)
-    if missing:
-        err.print(f"[dim]{missing} recordings without a .txt beside them were left out[/]")
+    out.print()
 
 
-def _figures(count: list[int]) -> dict[str, float]:
-    recordings, symbols, errors = count
+def _show_rates(ways: Sequence[Way], found: Sequence[Sequence[Recognised]], folders: dict[Path, str]) -> None:
+    right = ("recordings", "words", "wrong", "extra", "missed", "errors", "95 %")
+    listing = Table("folder", "model", *right, right=right)
+    for name in (*sorted(set(folders.values())), EVERYTHING):
+        if name != EVERYTHING and len(set(folders.values())) == 1:
+            continue
+        for way, results in zip(ways, found, strict=True):
+            errors = [one.errors for one in results if name in (EVERYTHING, folders[one.path])]
+            total = sum(errors, Errors())
+            kinds = (total.substitutions, total.insertions, total.deletions)
+            listing.add_row(
+                escape(name),
+                escape(str(way)),
+                str(len(errors)),
+                str(total.symbols),
+                *map(str, kinds),
+                f"{100 * total.rate:.1f} %",
+                percent(confidence.interval(errors)),
+            )
+    out.print(listing)
+    out.print(f"[dim]95 %: {confidence.METHOD}; none of a single recording[/]")
+
+
+def _closing(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> str:
+    """What it comes to, in plain words."""
+    errors = [[one.errors for one in results] for results in found]
+    totals = [sum(each, Errors()) for each in errors]
+    recordings, words = len(errors[0]), totals[0].symbols
+    best = min(range(len(ways)), key=lambda i: totals[i].rate)
+    said = _plural(words, "word") + " in " + _plural(recordings, "recording")
+    sentences = [f"{ways[best]} made {_plural(totals[best].total, 'error')} in {said}."]
+    for i, way in enumerate(ways):
+        if i != best:
+            sentences.append(f"{way} made {totals[i].total}{_difference(errors[best], errors[i])}.")
+    bounds = confidence.interval(errors[best])
+    if recordings == 1:
+        sentences.append("One recording cannot tell what to expect of others.")
+    elif bounds is not None:
+        little = "So few words say little: of" if bounds[1] - bounds[0] > WIDE else "Of"
+        sentences.append(f"{little} other recordings like these, expect errors in {percent(bounds)} of the words.")
+    return " ".join(sentences)
+
+
+def _difference(better: Sequence[Errors], worse: Sequence[Errors]) -> str:
+    p = confidence.chance(better, worse)
+    if sum(one.total for one in better) == sum(one.total for one in worse):
+        return ", as many"
+    told = "more than chance explains" if p < 1 - confidence.LEVEL else "which may be chance"
+    return f", {told} (p = {p:.2g}, permutation test)"
+
+
+def _figures(
+    ways: Sequence[Way],
+    found: Sequence[Sequence[Recognised]],
+    folders: dict[Path, str],
+    left_out: LeftOut,
+) -> dict[str, Any]:
+    """The JSON."""
+    models = []
+    for way, results in zip(ways, found, strict=True):
+        by_folder = {
+            name: errors_as_dict([one.errors for one in results if folders[one.path] == name])
+            for name in sorted(set(folders.values()))
+        }
+        confusions = [
+            {"said": said, "heard": heard, "times": times} for (said, heard), times in _ordered(_confusions(results))
+        ]
+        recordings = [
+            {
+                "recording": left_out.name(one.path),
+                "said": list(one.said),
+                "heard": list(one.heard),
+                "aligned": [list(pair) for pair in one.pairs],
+                **errors_as_dict([one.errors]),
+            }
+            for one in results
+        ]
+        everything = errors_as_dict([one.errors for one in results])
+        models.append(
+            way.as_dict()
+            | {"all": everything, "by_folder": by_folder, "confusions": confusions, "recordings": recordings}
+        )
+    differences = [
+        {"models": [str(ways[i]), str(ways[j])], "p": confidence.chance(
+            [one.errors for one in found[i]], [one.errors for one in found[j]])}
+        for i in range(len(ways)) for j in range(i)
+    ]  # fmt: skip
     return {
-        "recordings": recordings,
-        "symbols": symbols,
-        "errors": errors,
-        "error_rate": round(errors / max(1, symbols), 4),
+        "models": models,
+        "differences": differences,
+        "closing": _closing(ways, found),
     }
+
+
+def _confusions(results: Iterable[Recognised]) -> Counter[tuple[str | None, str | None]]:
+    return Counter((said, heard) for one in results for said, heard in one.pairs if said != heard)
+
+
+def _ordered(
+    confusions: Counter[tuple[str | None, str | None]],
+) -> list[tuple[tuple[str | None, str | None], int]]:
+    """The most frequent first, then by the alphabet."""
+    return sorted(confusions.items(), key=lambda each: (-each[1], each[0][0] or "", each[0][1] or ""))
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -11,77 +11,98 @@ import numpy.typing as npt
 import typer
 from rich.markup import escape
 
-from ostinato.cli.console import err, note, out, size
-from ostinato.cli.files import AUDIO, read_audio, transcript_beside
+from ostinato.cli.console import err, note, out, percent, size
+from ostinato.cli.files import read_audio, read_text, transcript_beside
 from ostinato.cli.outputs import check_writable, write_json
+from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
 from ostinato.model.file import SUFFIX
 from ostinato.model.quantization import observe, quantize_for, quantized, run
 from ostinato.model.specification import LogMel, Tokens
-from ostinato.pipeline.score import edit_distance
+from ostinato.pipeline.confidence import chance
+from ostinato.pipeline.score import Errors
 from ostinato.streaming import Model, load
+from ostinato_bench.recognition import Spoken, Way, errors_as_dict, recognise, transcribes
 from ostinato_bench.terminal import Table
-from ostinato_bench.tradeoff import heard, transcribes
 
 Float32 = npt.NDArray[np.float32]
 
 
 def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Path | None) -> None:
-    """Write the int8 model and show its size, its inputs' ranges, and how far its outputs are from float32's."""
+    """Write the int8 model and show its size, its inputs' ranges, and how far its outputs are from float32's.
+
+    A file of a folder that cannot be used is left out, and the command then ends with 1.
+    """
     check_writable(output, (SUFFIX,))
     check_writable(json)
     model = load(name, folders=[] if folder is None else [folder])
     quantized(model.network.specification)  # refuses what cannot be, before anything is read
     paths = _paths(model, data)
+    left_out = LeftOut(data)
     with err.status("…") as status:
-        utterances = []
+        utterances, used = [], []
         for done, path in enumerate(paths, 1):
             status.update(f"[dim]{done} of {len(paths)} files read[/]")
-            utterances.append(_frames(model, path))
+            if data.is_file():
+                utterances.append(_frames(model, path))
+                used.append(path)
+                continue
+            with left_out.trying(path):
+                utterances.append(_frames(model, path))
+                used.append(path)
+        if not used:
+            left_out.finish(len(paths))
         status.update("[dim]calibrating[/]")
         observed = observe(model.network, utterances)
         made = quantize_for(model.network, observed)
         frames = sum(map(len, utterances))
         source = f"{model.name} ({model.network.digest[:16]})"
-        about = f"Made by `ostinato quantize` from {source}, calibrated on {frames} frames of {len(paths)} files."
+        about = f"Made by `ostinato quantize` from {source}, calibrated on {frames} frames of {len(used)} files."
         card = made.specification.card | {"int8": about}
         made = Network(dataclasses.replace(made.specification, card=card), made.weights)
         write(output, made)
         status.update("[dim]comparing[/]")
-        figures: dict[str, Any] = {"model": made.specification.name, "frames": frames, "files": len(paths)}
+        figures: dict[str, Any] = {"model": made.specification.name, "frames": frames, "files": len(used)}
         figures["bytes"] = {"float32": model.network.nbytes, "int8": made.nbytes}
         figures["inputs"] = _inputs(made, observed)
         figures["outputs"] = _difference(model.network, made, utterances)
-        figures["errors"] = _errors(model, Model(made), paths)
+        figures["errors"] = _errors(model, Model(made), used, left_out)
+        figures["left_out"] = left_out.as_dict()
     note(f"written: {output}")
     write_json(json, figures)
     out.print(_inputs_table(figures["inputs"]))
     out.print()
     out.print(_summary(figures))
+    left_out.finish(len(paths))
 
 
 def _paths(model: Model, data: Path) -> list[Path]:
     """The files to calibrate on: ``data`` itself, or those below it that the model can read."""
     front = model.network.specification.front_end
-    suffixes = {".npy"} | (AUDIO if isinstance(front, LogMel) else {".txt"} if isinstance(front, Tokens) else set())
+    suffixes = {".npy"} | (
+        AUDIO | UNREADABLE if isinstance(front, LogMel) else {".txt"} if isinstance(front, Tokens) else set()
+    )
     if data.is_file():
         if data.suffix.lower() in suffixes:
             return [data]
         found = []
     else:
-        found = [path for path in sorted(data.rglob("*")) if path.suffix.lower() in suffixes]
+        found = files_of(data, suffixes)
     if not found:
+        ends = ", ".join(sorted(suffixes - UNREADABLE))
         raise typer.BadParameter(
-            f"{data} has nothing that {model.name} reads: its files end in {', '.join(sorted(suffixes))}",
-            param_hint="--calibrate",
+            f"{data} has nothing that {model.name} reads: its files end in {ends}", param_hint="--calibrate"
         )
     return found
 
 
 def _frames(model: Model, path: Path) -> Float32:
-    """What the model's front end makes of a file; a .npy holds frames as they are."""
+    """What the model's front end makes of a file, at least one frame; a .npy holds frames as they are.
+
+    Raises InputError, OSError.
+    """
     width = model.front_end.frame_size
     if path.suffix.lower() == ".npy":
         try:
@@ -99,11 +120,15 @@ def _frames(model: Model, path: Path) -> Float32:
     content: Any
     rate = None
     if path.suffix.lower() == ".txt":
-        content = path.read_text(encoding="utf-8")
+        content = read_text(path)
     else:
         content, rate = read_audio(path)
     state = model.front_end.start(rate)
-    return np.concatenate([model.front_end.step(state, model.front_end.check(content)), model.front_end.flush(state)])
+    parts = [model.front_end.step(state, model.front_end.check(content)), model.front_end.flush(state)]
+    made = np.concatenate(parts)
+    if not len(made):
+        raise InputError(f"{str(path)!r} is too short: it does not make a single frame for {model.name}")
+    return made
 
 
 def _inputs(made: Network, observed: dict[str, Float32]) -> dict[str, dict[str, float]]:
@@ -131,15 +156,26 @@ def _difference(before: Network, after: Network, utterances: list[Float32]) -> d
     return {"mean": total / frames, "largest": largest, "same_greatest": same / frames}
 
 
-def _errors(before: Model, after: Model, paths: list[Path]) -> dict[str, int] | None:
-    """Both models' errors in how many symbols, if they transcribe and there are transcripts."""
-    spoken = {path: text for path in paths if path.suffix.lower() in AUDIO and (text := transcript_beside(path))}
-    symbols = sum(len(text.split()) for text in spoken.values())
-    if not transcribes(before) or not symbols:
+def _errors(before: Model, after: Model, paths: list[Path], left_out: LeftOut) -> dict[str, Any] | None:
+    """Both models' errors in how many symbols, if they transcribe and there are transcripts. A bad transcript is left
+    out here, though the recording has calibrated."""
+    if not transcribes(before):
         return None
-    return {"symbols": symbols} | {
-        precision: sum(edit_distance(text.split(), heard(model, *read_audio(path))) for path, text in spoken.items())
-        for precision, model in (("float32", before), ("int8", after))
+    spoken = []
+    for path in paths:
+        if path.suffix.lower() in AUDIO:
+            with left_out.trying(path):
+                text = transcript_beside(path)
+                spoken += [] if text is None else [Spoken(path, text, read_audio)]
+    ways = [Way("float32", before), Way("int8", after)]
+    errors = [[one.errors for one in results] for results in recognise(ways, spoken, left_out.add)]
+    symbols = sum(errors[0], Errors()).symbols
+    if not symbols:
+        return None
+    return {
+        "symbols": symbols,
+        "p": chance(*errors),
+        **{way.name: errors_as_dict(each) for way, each in zip(ways, errors, strict=True)},
     }
 
 
@@ -155,7 +191,9 @@ def _summary(figures: dict[str, Any]) -> Table:
     listing = Table("", "float32", "int8", right=("float32", "int8"))
     listing.add_row("weights", *(size(figures["bytes"][precision]) for precision in ("float32", "int8")))
     if errors is not None:
-        listing.add_row(f"errors in {errors['symbols']} symbols", str(errors["float32"]), str(errors["int8"]))
+        both = errors["float32"], errors["int8"]
+        listing.add_row(f"errors in {errors['symbols']} words", *(str(each["errors"]) for each in both))
+        listing.add_row("error rate, 95 % interval", *(percent(each["interval_95"]) for each in both))
     listing.add_row("frames with the same greatest output", "", f"{outputs['same_greatest']:.2%}")
     listing.add_row("difference of outputs, mean", "", f"{outputs['mean']:.2g}")
     listing.add_row("difference of outputs, largest", "", f"{outputs['largest']:.2g}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ostinato.pipeline.score import Errors
 
-METHOD = "Wilson's score interval over the effective number of words, at 95 %"
+METHOD = "Wilson's score interval over the effective number of words"
 """How `interval` works, in a line for people."""
 LEVEL = 0.95
 EXACT = 12

@@ -1,0 +1,156 @@
+"""What models recognise in transcribed recordings, and which of it is wrong.
+
+Computed in this process, as fast as it goes: errors do not depend on how fast one speaks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ostinato.errors import InputError, OstinatoError
+from ostinato.model.specification import Ctc, LogMel
+from ostinato.pipeline.confidence import interval
+from ostinato.pipeline.score import Errors, Pair, align, count
+from ostinato.pipeline.transcript import Vocabulary
+from ostinato.streaming import Model
+from ostinato_bench.comparison import Samples, Wait, wait_as_dict
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A recording and what is said in it, as people write it; ``read`` gives its mono samples and their rate."""
+
+    path: Path
+    transcript: str
+    read: Callable[[Path], tuple[Samples, int]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A model, and the bounded wait that it answers with, if it does."""
+
+    name: str
+    model: Model
+    wait: Wait | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.wait is None else f"{self.name}, {self.wait}"
+
+    @property
+    def delay_ms(self) -> float | None:
+        """How late its answers are; None is the whole utterance."""
+        if self.wait is None:
+            return self.model.delay.ms
+        with self.model.stream(block_ms=self.wait.block_ms, lookahead_ms=self.wait.lookahead_ms) as stream:
+            return stream.delay.ms
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its entries in JSON."""
+        return {
+            "name": self.name,
+            "direction": self.model.direction,
+            **wait_as_dict(self.wait),
+            "delay_ms": self.delay_ms,
+        }
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A recording: the symbols said and heard, aligned."""
+
+    path: Path
+    pairs: tuple[Pair[str], ...]
+
+    @cached_property
+    def errors(self) -> Errors:
+        """How many."""
+        return count(self.pairs)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The symbols that its transcript says."""
+        return tuple(said for said, _ in self.pairs if said is not None)
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """The symbols that the model gave."""
+        return tuple(heard for _, heard in self.pairs if heard is not None)
+
+
+def transcribes(model: Model) -> bool:
+    """Whether a model turns audio into symbols, which can be compared with a transcript."""
+    specification = model.network.specification
+    return isinstance(specification.front_end, LogMel) and isinstance(specification.decoder, Ctc)
+
+
+def vocabulary(model: Model) -> Vocabulary:
+    """What a model that `transcribes` can say."""
+    settings = model.network.specification.decoder
+    assert isinstance(settings, Ctc)
+    return Vocabulary(settings)
+
+
+def heard(model: Model, samples: Samples, sample_rate: int, wait: Wait | None = None) -> list[str]:
+    """The symbols that a model recognises in a recording, one utterance. Raises InputError if it is too short for a
+    single frame."""
+    seconds = len(samples) / sample_rate
+    with model.stream(
+        sample_rate=sample_rate,
+        max_utterance_s=max(60.0, math.ceil(seconds) + 1.0),
+        block_ms=None if wait is None else wait.block_ms,
+        lookahead_ms=None if wait is None else wait.lookahead_ms,
+    ) as stream:
+        events = [*stream.push(samples), *stream.flush()]
+        frames = stream.frames_in
+    if not frames:
+        needed = model.front_end.frame_ms + model.front_end.latency_ms
+        raise InputError(
+            f"{1e3 * seconds:.0f} ms are too short for {model.name}, which hears nothing in less than {needed:.0f} ms"
+        )
+    return [event.text for event in events if event.kind == "symbol"]
+
+
+def recognise(
+    ways: Sequence[Way],
+    recordings: Sequence[Spoken],
+    left_out: Callable[[Path, Exception], None],
+    report: Callable[[str], None] = lambda doing: None,
+) -> list[list[Recognised]]:
+    """What each way makes of the recordings: a list for each, of the same recordings in the same order.
+
+    A recording that cannot be read or heard by one is left out for all, and ``left_out`` is told why.
+    """
+    found: list[list[Recognised]] = [[] for _ in ways]
+    vocabularies = [vocabulary(way.model) for way in ways]
+    for number, spoken in enumerate(recordings, 1):
+        report(f"recording {number} of {len(recordings)}")
+        try:
+            samples, rate = spoken.read(spoken.path)
+            symbols = [heard(way.model, samples, rate, way.wait) for way in ways]
+        except (OstinatoError, OSError) as error:
+            left_out(spoken.path, error)
+            continue
+        for results, known, each in zip(found, vocabularies, symbols, strict=True):
+            pairs = align(known.read(spoken.transcript), known.heard(each))
+            results.append(Recognised(spoken.path, tuple(pairs)))
+    return found
+
+
+def errors_as_dict(by_recording: Sequence[Errors]) -> dict[str, Any]:
+    """Their entries in JSON: the errors of all recordings together, and their rate's 95 % interval."""
+    total, bounds = sum(by_recording, Errors()), interval(by_recording)
+    return {
+        "recordings": len(by_recording),
+        "symbols": total.symbols,
+        "errors": total.total,
+        "substitutions": total.substitutions,
+        "insertions": total.insertions,
+        "deletions": total.deletions,
+        "error_rate": round(total.rate, 4),
+        "interval_95": None if bounds is None else [round(bound, 4) for bound in bounds],
+    }

@@ -1,0 +1,104 @@
+"""Folders of recordings, in which one bad file ends nothing: it is named, left out, and named again at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from ostinato.cli.console import complain, note
+from ostinato.cli.files import transcript_beside
+from ostinato.errors import InputError, OstinatoError
+
+AUDIO = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
+UNREADABLE = {".aac", ".amr", ".m4a", ".webm", ".wma"}
+"""Recordings all the same: they are named as what cannot be read, and not passed over."""
+TOLD, LISTED = 10, 50
+"""Of so many files one is told at once, and at the end, why they are left out; --json has them all."""
+
+
+class LeftOut:
+    """The files of a folder that could not be used, and why."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.reasons: dict[str, str] = {}
+        """By the file's name below the folder, in the order found."""
+
+    def name(self, path: Path) -> str:
+        """How a file of the folder is called: its path below the folder."""
+        return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else str(path)
+
+    def add(self, path: Path, error: Exception) -> None:
+        """Leave a file out, and say so at once."""
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        name = self.name(path)
+        self.reasons[name] = reason.removeprefix(f"{str(path)!r} ").removeprefix(f"{path}: ")
+        if len(self.reasons) <= TOLD:
+            note(f"left out: {name}: {self.reasons[name]}")
+
+    @contextmanager
+    def trying(self, path: Path) -> Iterator[None]:
+        """Whatever is wrong with a file inside of this leaves that file out."""
+        try:
+            yield
+        except (OstinatoError, OSError) as error:
+            self.add(path, error)
+
+    def as_dict(self) -> list[dict[str, str]]:
+        """Their entries in JSON."""
+        return [{"file": name, "reason": reason} for name, reason in self.reasons.items()]
+
+    def finish(self, total: int) -> None:
+        """The command's end: name them again, if there are any, and exit with 1. ``total``: files there were."""
+        if not self.reasons:
+            return
+        complain(f"{len(self.reasons)} of {total} files were left out:")
+        for name, reason in list(self.reasons.items())[:LISTED]:
+            note(f"  {name}: {reason}")
+        if len(self.reasons) > LISTED:
+            note(f"  and {len(self.reasons) - LISTED} more")
+        raise typer.Exit(1)
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """The recordings in a folder and those below it, in order; hidden files (a Mac's ``._one.wav``) are none."""
+    return files_of(folder, AUDIO | UNREADABLE)
+
+
+def files_of(folder: Path, suffixes: Iterable[str]) -> list[Path]:
+    """The files in a folder and below it that end so, in any case; those that are hidden are not meant."""
+    wanted = {suffix.lower() for suffix in suffixes}
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in wanted and not path.name.startswith(".") and not path.is_dir()
+    ]
+
+
+def transcribed(folder: Path, left_out: LeftOut) -> dict[Path, str]:
+    """The recordings in a folder and below it, each with what the .txt of the same name says; those without one, or
+    with a bad one, are left out. Refuses, as wrong usage, a folder without recordings or without transcripts."""
+    paths = audio_files(folder)
+    if not paths:
+        raise typer.BadParameter(
+            f"{folder} has no recordings: they end in {', '.join(sorted(AUDIO))}", param_hint="--data"
+        )
+    said: dict[Path, str] = {}
+    without = []
+    for path in paths:
+        with left_out.trying(path):
+            text = transcript_beside(path)
+            if text is None:
+                without.append(path)
+            else:
+                said[path] = text
+    if len(without) == len(paths):
+        raise typer.BadParameter(
+            f"{folder} has no recording with a .txt of the same name beside it", param_hint="--data"
+        )
+    for path in without:
+        left_out.add(path, InputError(f"has no transcript: write what is said in it into {path.stem}.txt beside it"))
+    return said
