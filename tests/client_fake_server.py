@@ -43,6 +43,7 @@ class FakeServer:
         self._streams: dict[tuple[bytes, bytes], FakeStream] = {}
         self._snapshots: dict[bytes, wire.Assembler] = {}
         self._stop = threading.Event()
+        self._linger = 0
         self._say: list[wire.Reply] = []
         self._peers: set[bytes] = set()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -52,7 +53,9 @@ class FakeServer:
         """Send to all clients that were heard."""
         self._say.append(reply)
 
-    def stop(self) -> None:
+    def stop(self, linger: int = 0) -> None:
+        """``linger``: for how many ms what was said may still leave."""
+        self._linger = linger
         self._stop.set()
         self._thread.join()
 
@@ -79,7 +82,7 @@ class FakeServer:
                     if not self.mute.is_set():
                         self._take(peer, wire.decode_request(frame))
         finally:
-            self._socket.close(0)
+            self._socket.close(self._linger)
             self._context.term()
 
     def _send(self, peer: bytes, frame: bytes) -> None:

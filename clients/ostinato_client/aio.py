@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
+from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
 from ostinato_client.links import Links
 from ostinato_client.results import Result
@@ -33,6 +34,7 @@ class AsyncClient:
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 5.0) -> None:
         self.timeout = timeout
+        self._home = Home("client")
         self._links = Links(endpoint, silence_s=timeout)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: tuple[int, list[int]] = (0, [])
@@ -77,8 +79,8 @@ class AsyncClient:
         return self._links.draining_s
 
     async def close(self) -> None:
-        """Close all streams and the connection. May be called again."""
-        if self._closed:
+        """Close all streams and the connection. May be called again; in a forked process it does nothing."""
+        if self._closed or self._home.left:
             return
         with contextlib.suppress(OstinatoError):
             await self._run(self._links.close_all(), min(CLOSING_S, self.timeout), "close its streams")
@@ -103,6 +105,7 @@ class AsyncClient:
         """Drive an operation to its end, or to its timeout."""
         seconds = self.timeout if timeout is None else timeout
         deadline = Deadline(seconds)
+        self._home.check()
         with contextlib.closing(steps):
             if self._closed:
                 raise ConnectionLostError("the client is closed: make another")

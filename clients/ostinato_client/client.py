@@ -20,6 +20,7 @@ import zmq
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
+from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
 from ostinato_client.links import Links
 from ostinato_client.results import Result
@@ -33,11 +34,14 @@ class Client:
     """A connection to a server, with any number of streams. Its methods may be called from any thread.
 
     ``timeout`` (s) holds for every call that names none, and is how long a silent server is waited for. It connects
-    in the background: the first call says if there is no server. Use it in a ``with``, or call `close`.
+    in the background: the first call says, at once, if there is no server. Use it in a ``with``, or call `close`. It
+    belongs to the process that made it; a forked one needs its own. Raises CapacityError where file descriptors are
+    too few.
     """
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 5.0) -> None:
         self.timeout = timeout
+        self._home = Home("client")
         self._links = Links(endpoint, silence_s=timeout)
         self._changed = threading.Condition()
         self._bell, self._ear = socket.socketpair()
@@ -91,7 +95,9 @@ class Client:
         return self._links.draining_s
 
     def close(self) -> None:
-        """Close all streams and the connection. May be called again."""
+        """Close all streams and the connection. May be called again; in a forked process it does nothing."""
+        if self._home.left:
+            return
         if not self._closed:
             with contextlib.suppress(OstinatoError):
                 self._run(self._links.close_all(), min(CLOSING_S, self.timeout), "close its streams")
@@ -114,6 +120,7 @@ class Client:
         """Drive an operation to its end, or to its timeout."""
         seconds = self.timeout if timeout is None else timeout
         deadline = Deadline(seconds)
+        self._home.check()  # in a fork there is no thread, and who knows who holds the lock
         with self._changed, contextlib.closing(steps):
             if self._closed:
                 raise ConnectionLostError("the client is closed: make another")

@@ -10,6 +10,8 @@ import zmq
 
 from ostinato import protocol as wire
 from ostinato.errors import CapacityError, OstinatoError
+from ostinato.zeromq import need_descriptors
+from ostinato_client.context import LINK_DESCRIPTORS, shared
 from ostinato_client.core import Core
 from ostinato_client.stream_core import Call, Steps, StreamCore
 from ostinato_client.transport import Transport
@@ -22,12 +24,13 @@ class Links:
     """The connections, each a `Core` and its `Transport`. ``silence_s`` as `Transport` has it.
 
     `service` and what it stands beside are those of all transports together. Raises ConnectionLostError if
-    ``endpoint`` is no address.
+    ``endpoint`` is no address, CapacityError where descriptors are too few.
     """
 
     def __init__(self, endpoint: str, silence_s: float) -> None:
         self._silence_s = silence_s
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context = shared.take()
+        self._closed = False
         self._transports: dict[str, Transport] = {}
         self._retired: list[Transport] = []
         self._closed_generations = 0
@@ -35,7 +38,7 @@ class Links:
             self.first = self._link(endpoint)
             """The core of the server itself."""
         except OstinatoError:
-            self._context.term()
+            shared.give_back(self._context)
             raise
 
     # --- operations -----------------------------------------------------------------------------------------------
@@ -70,6 +73,7 @@ class Links:
         if endpoint not in self._transports:
             if len(self._transports) >= MAX_LINKS:
                 self._drop_one()
+            need_descriptors(LINK_DESCRIPTORS, "another connection of a client")
             self._transports[endpoint] = Transport(Core(endpoint), self._context, self._silence_s)
         return self._transports[endpoint].core
 
@@ -104,9 +108,12 @@ class Links:
 
     def close(self) -> None:
         """Close all sockets. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
         for transport in (*self._transports.values(), *self._retired):
             transport.close()
-        self._context.term()
+        shared.give_back(self._context)
 
     @property
     def pending(self) -> bool:

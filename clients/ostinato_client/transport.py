@@ -2,6 +2,10 @@
 
 It never blocks, so that a thread can drive it between polls (`Client`) as well as an event loop (`AsyncClient`). The
 socket has one owner: only `service`, `close` and who polls `sockets`, all in one thread, touch it.
+
+A socket is for one connection. ZeroMQ would connect it again by itself, and what was queued for one server would
+reach the next one; so it may not, and once a connection has ended, or was refused, the next frame to be sent gets
+another socket.
 """
 
 from __future__ import annotations
@@ -9,10 +13,11 @@ from __future__ import annotations
 import time
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from ostinato import protocol as wire
-from ostinato.errors import ConnectionLostError
+from ostinato.errors import CapacityError, ConnectionLostError
+from ostinato.zeromq import Monitor, mind_connections, need_descriptors
+from ostinato_client.context import LINK_DESCRIPTORS
 from ostinato_client.core import Core
 
 MAX_TURN = 1000
@@ -20,6 +25,8 @@ MAX_TURN = 1000
 HEARTBEAT_S = 1.0
 POLL_S = 0.25
 """How often `service` is wanted even if nothing comes."""
+NEVER_MS = 86_400_000
+"""When ZeroMQ connects again by itself. (Told not to at all, it would drop what has come and was not read.)"""
 
 
 class Transport:
@@ -40,15 +47,15 @@ class Transport:
 
     def _connect(self) -> None:
         self._socket = socket = self._context.socket(zmq.DEALER)
-        self._monitor = socket.get_monitor_socket(zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED)
         try:
-            socket.linger = 0
-            socket.immediate = 1  # nothing is queued for a server that is not there
+            self._monitor = Monitor(socket, zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED)
+        except zmq.ZMQError:
+            socket.close(0)
+            raise
+        try:
+            mind_connections(socket)
             socket.maxmsgsize = wire.BACKSTOP_BYTES
-            socket.heartbeat_ivl = 1000
-            socket.heartbeat_timeout = max(1, int(self.silence_s * 1000))
-            socket.reconnect_ivl = 50
-            socket.reconnect_ivl_max = 1000
+            socket.reconnect_ivl = NEVER_MS
             socket.connect(self.core.endpoint)
         except zmq.ZMQError as error:
             self.close()
@@ -58,12 +65,17 @@ class Transport:
         self._looked = self._beat = time.monotonic()
         self._silent_s = 0.0
         self._message: float | None = None
+        self._connected = False
+        self._over = False
         self.generation += 1
 
     def _disconnect(self) -> None:
-        self._socket.disable_monitor()
-        self._monitor.close(0)
+        self._monitor.close()
         self._socket.close(0)
+
+    def _connect_again(self) -> None:
+        self._disconnect()
+        self._connect()
 
     def close(self) -> None:
         """Close the socket. What has been handed to ZeroMQ and not sent is dropped."""
@@ -75,12 +87,12 @@ class Transport:
     def sockets(self) -> list[tuple[zmq.Socket[bytes], int]]:
         """What to poll for before the next `service`, besides the time."""
         wanted = zmq.POLLIN | (zmq.POLLOUT if self.core.pending else 0)
-        return [(self._socket, wanted), (self._monitor, zmq.POLLIN)]
+        return [(self._socket, wanted), (self._monitor.socket, zmq.POLLIN)]
 
     @property
     def descriptors(self) -> list[int]:
         """Descriptors that become readable when there may be something to do. Edge-triggered."""
-        return [int(self._socket.fd), int(self._monitor.fd)]
+        return [int(self._socket.fd), int(self._monitor.socket.fd)]
 
     @property
     def alive(self) -> bool:
@@ -89,10 +101,20 @@ class Transport:
 
     def service(self) -> bool:
         """Take what has come, send what can be sent, watch the heartbeat. True if there may be more to do at once."""
+        if self._over and self.core.pending:
+            try:
+                need_descriptors(LINK_DESCRIPTORS, "a client that connects again")
+            except CapacityError as error:
+                self.core.fail(error)
+                return True
+            self._connect_again()
         taken = self._receive()
-        if self._died():
-            self._receive()  # what it said last: GOODBYE explains more than a closed connection
-            self._lose(f"the server at {self.core.endpoint} has gone: the connection is closed")
+        if why := self._ended():
+            while self._receive() == MAX_TURN:  # what it said last: GOODBYE explains more than a closed connection
+                pass
+            self._over = True
+            if self.core.expecting or not self._connected:
+                self.core.fail(ConnectionLostError(why))
             return True
         self._watch()
         self._send()
@@ -108,17 +130,22 @@ class Transport:
             self.core.receive(frames[0] if len(frames) == 1 else b"")
         return MAX_TURN
 
-    def _died(self) -> bool:
-        died = False
-        while True:
-            try:
-                event = recv_monitor_message(self._monitor, zmq.DONTWAIT)["event"]
-            except zmq.Again:
-                return died
+    def _ended(self) -> str:
+        """Why the connection is no more, or never was; "" if that is not so."""
+        why, endpoint = "", self.core.endpoint
+        for event, _ in self._monitor.events():
             if event == zmq.EVENT_CONNECTED:
-                self._silent_s = 0.0
-            elif event == zmq.EVENT_DISCONNECTED and self.core.expecting:
-                died = True
+                self._silent_s, self._connected = 0.0, True
+            elif event == zmq.EVENT_CONNECT_RETRIED and not self._connected:
+                why = f"no server listens at {endpoint}: is it running, at that address? `ostinato serve` starts one"
+            elif event == zmq.EVENT_DISCONNECTED:
+                why = f"the server at {endpoint} has gone: the connection is closed"
+                if self._message is None:
+                    why = (
+                        f"{endpoint} closed the connection without a word: it is no Ostinato server, or it "
+                        "has more clients than it can have"
+                    )
+        return why
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -129,18 +156,16 @@ class Transport:
         if self.core.pinging:  # whose answer would have been taken before this
             self._silent_s += min(now - looked, 2 * POLL_S)
         if self._silent_s > self.silence_s:
-            self._lose(
-                f"the server at {self.core.endpoint} has been silent for {self.silence_s:g} s: it hangs or is gone"
-            )
+            self.core.fail(ConnectionLostError(self._silence()))
+            self._connect_again()
         elif now - self._beat > min(HEARTBEAT_S, self.silence_s / 3):
             self._beat = now
             self.core.heartbeat()
 
-    def _lose(self, why: str) -> None:
-        # Another socket, so that nothing that was queued reaches a server that comes back.
-        self.core.fail(ConnectionLostError(why))
-        self._disconnect()
-        self._connect()
+    def _silence(self) -> str:
+        if self._connected:
+            return f"the server at {self.core.endpoint} has been silent for {self.silence_s:g} s: it hangs or is gone"
+        return f"no server answers at {self.core.endpoint}: is it running, at that address?"
 
     def _send(self) -> None:
         while self.core.pending:
