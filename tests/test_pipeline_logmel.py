@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.errors import BadModelFileError, DtypeError, InputError, NotFiniteError, ShapeError, SnapshotError
+from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError, SnapshotError
 from ostinato.model import specification
 from ostinato.pipeline import pack
 from ostinato.pipeline.logmel import LogMel, LogMelState
@@ -331,13 +331,6 @@ def test_what_is_a_little_loud_is_taken() -> None:
 def test_bad_sample_rate(rate: int) -> None:
     with pytest.raises(InputError, match="sample rate"):
         make().start(rate)
-
-
-def test_a_window_of_nothing_is_refused() -> None:
-    with pytest.raises(BadModelFileError, match="window_ms"):
-        make(replace(SETTINGS, window_ms=0.05))
-    with pytest.raises(BadModelFileError, match="hop_ms"):
-        make(replace(SETTINGS, hop_ms=0.05))
 
 
 def forge(state: LogMelState, **changes: object) -> LogMelState:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.errors import (
-    BadModelFileError,
     DtypeError,
     InputError,
     NotFiniteError,
@@ -19,7 +18,7 @@ from ostinato.errors import (
     UnknownTokenError,
 )
 from ostinato.model import specification
-from ostinato.pipeline import front_end, pack
+from ostinato.pipeline import pack
 from ostinato.pipeline.frames import Frames
 from ostinato.pipeline.tokens import MAX_WORD, Tokens, TokensState
 
@@ -119,11 +118,6 @@ def test_what_text_is_refused() -> None:
     assert characters(lowercase=True).check("A") == "A"
     with pytest.raises(InputError, match="sample rate"):
         characters().start(16000)
-
-
-def test_a_word_vocabulary_without_unknown_is_refused() -> None:
-    with pytest.raises(BadModelFileError, match="<unk>"):
-        front_end(specification.Tokens(("good",), unit="word"), {})
 
 
 @pytest.mark.parametrize("pending", ["two words", "x" * (MAX_WORD + 2)])

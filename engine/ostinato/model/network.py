@@ -37,7 +37,6 @@ class Network:
     weights: Mapping[str, Weight]
 
     def __post_init__(self) -> None:
-        self.specification.check()
         wanted = weight_shapes(self.specification)
         check_weights({name: (array.dtype.name, array.shape) for name, array in self.weights.items()}, wanted)
         weights = {name: _frozen(name, self.weights[name]) for name in wanted}
@@ -82,7 +81,6 @@ class Network:
         embeddings normal, biases and peepholes zero but for the LSTM's forget gate, 1 (Jozefowicz et al. 2015). The
         front end's normalisation starts as none. Raises BadModelFileError for an int8 specification.
         """
-        specification.check()
         if specification.precision == "int8":
             raise BadModelFileError(
                 "an int8 network is made from a float32 one: take precision out of the specification, then quantize"

@@ -1,5 +1,7 @@
 """What a model is, as data: front end, layers and decoder, read from and written to JSON, strictly.
 
+Whatever cannot be served is refused as it is made, in Python as from JSON, by a BadModelFileError that names it.
+
 Weights are named ``layers.<i>.<part>`` and described by `weight_shapes`. Gate orders are those of the ONNX operators
 RNN, GRU and LSTM (opset 22), whose formulas `ostinato.kernels` implements: GRU z r h, LSTM i o f c, peepholes i o f.
 """
@@ -13,9 +15,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ostinato.errors import BadModelFileError
-from ostinato.model.strict_json import LATER, decode, encode
+from ostinato.model.strict_json import LATER, Strict, decode, encode
 
 VERSION = 1
+MOST = 65536
+"""The largest size of anything: a layer, a frame, a window in samples."""
 
 Direction = Literal["forward", "backward", "bidirectional"]
 Precision = Literal["float32", "int8"]
@@ -27,7 +31,7 @@ ActivationName = Literal[
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(Strict):
     """An activation function of the ONNX RNN operators; ``alpha`` and ``beta`` None mean ONNX's defaults."""
 
     name: ActivationName = "tanh"
@@ -39,7 +43,7 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class LogMel:
+class LogMel(Strict):
     """Log-mel filter banks of mono audio.
 
     ``convention`` "kaldi": compute-fbank-feats with snip-edges, dither 0, Povey window, pre-emphasis, DC removal, HTK
@@ -74,11 +78,25 @@ class LogMel:
         """Time from one model frame to the next, in ms."""
         return self.hop_ms * self.stride
 
+    def check(self) -> None:
+        """Sizes within bounds, frequencies in order, a window of two samples or more."""
+        positive = (self.sample_rate, self.mels, self.window_ms, self.hop_ms, self.stack, self.stride)
+        if min(positive) <= 0 or not 0 <= self.low_hz < self.high_hz <= self.sample_rate / 2:
+            raise BadModelFileError("front_end: sizes must be positive and 0 <= low_hz < high_hz <= sample_rate / 2")
+        window, hop = (int(self.sample_rate * 0.001 * ms) for ms in (self.window_ms, self.hop_ms))
+        if window < 2 or hop < 1:
+            raise BadModelFileError("front_end: window_ms and hop_ms must last at least two samples and one")
+        if max(window, hop) > MOST or self.mels > 512 or max(self.frame_size, self.stack, self.stride) > MOST:
+            raise BadModelFileError(
+                f"front_end: a window or hop has at most {MOST} samples, a frame 512 mels and {MOST} values"
+            )
+
 
 @dataclass(frozen=True)
-class Tokens:
+class Tokens(Strict):
     """Text to token ids: characters, or words split at white space. ``unknown`` is the index of the entry that stands
-    for all others; None refuses them."""
+    for all others; None refuses them, which only characters can do: a word that is cut between two pushes is complete
+    only once its first part has been accepted."""
 
     vocabulary: tuple[str, ...]
     kind: Literal["tokens"] = "tokens"
@@ -89,9 +107,21 @@ class Tokens:
     frame_size = 1
     frame_ms = 1.0
 
+    def check(self) -> None:
+        """A vocabulary without repetitions, with an entry for unknown words."""
+        if len(set(self.vocabulary)) != len(self.vocabulary) or not self.vocabulary:
+            raise BadModelFileError("front_end: the vocabulary is empty or names an entry twice")
+        if self.unknown is not None and not 0 <= self.unknown < len(self.vocabulary):
+            raise BadModelFileError(f"front_end: unknown = {self.unknown} is outside the vocabulary")
+        if self.unit == "word" and self.unknown is None:
+            raise BadModelFileError(
+                "front_end: a word vocabulary needs an entry for unknown words: add one such as '<unk>' and set "
+                "`unknown` to its index"
+            )
+
 
 @dataclass(frozen=True)
-class Frames:
+class Frames(Strict):
     """Ready frames: float32 vectors of ``size`` values, ``frame_ms`` apart."""
 
     size: int
@@ -103,12 +133,27 @@ class Frames:
         """Values in one frame."""
         return self.size
 
+    def check(self) -> None:
+        """Sizes within bounds."""
+        if not 0 < self.size <= MOST or not self.frame_ms >= 1e-3:
+            raise BadModelFileError(f"front_end: size must be from 1 to {MOST}, frame_ms at least 0.001")
+
 
 # --- layers ---------------------------------------------------------------------------------------------------------
 
 
+class _Layer(Strict):
+    def check(self) -> None:
+        """All sizes within bounds."""
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if type(value) is int and not 1 <= value <= MOST:
+                kind = getattr(self, "kind", "layer")
+                raise BadModelFileError(f"{kind}: {field.name} = {value} is not from 1 to {MOST}")
+
+
 @dataclass(frozen=True)
-class Rnn:
+class Rnn(_Layer):
     """h<t> = f(W x<t> + R h<t-1> + Wb + Rb). ONNX RNN."""
 
     input: int
@@ -122,7 +167,7 @@ class Rnn:
 
 
 @dataclass(frozen=True)
-class Gru:
+class Gru(_Layer):
     """ONNX GRU, gates z r h. ``reset`` "after" the product is linear_before_reset=1 (PyTorch, Keras reset_after),
     "before" is 0 (Cho et al. 2014): n = g(W x + r * (R h + Rb) + Wb) against n = g(W x + R (r * h) + Rb + Wb);
     h' = (1 - z) * n + z * h."""
@@ -138,7 +183,7 @@ class Gru:
 
 
 @dataclass(frozen=True)
-class Lstm:
+class Lstm(_Layer):
     """ONNX LSTM, gates i o f c. With ``peepholes`` i and f see c<t-1>, o sees c<t> (Gers and Schmidhuber 2000)."""
 
     input: int
@@ -152,7 +197,7 @@ class Lstm:
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(_Layer):
     """y = f(W x + b)."""
 
     input: int
@@ -163,7 +208,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Embedding:
+class Embedding(_Layer):
     """Token id -> a row of ``weights`` [size, output]. First layer only."""
 
     size: int
@@ -172,7 +217,7 @@ class Embedding:
 
 
 @dataclass(frozen=True)
-class OneHot:
+class OneHot(_Layer):
     """Token id -> a one-hot vector of ``size`` values, never materialised: the layer above looks its weight column
     up. First layer only, below a recurrent or dense layer."""
 
@@ -181,7 +226,7 @@ class OneHot:
 
 
 @dataclass(frozen=True)
-class Softmax:
+class Softmax(_Layer):
     """exp(x_i - max x) / sum_j exp(x_j - max x)."""
 
     size: int
@@ -191,25 +236,30 @@ class Softmax:
 # --- decoders -------------------------------------------------------------------------------------------------------
 
 
+PROBABILITIES: tuple[ActivationName, ...] = ("sigmoid", "hard-sigmoid")
+"""Activations whose values are in [0, 1], as those of a softmax are."""
+
+
 @dataclass(frozen=True)
-class Outputs:
+class Outputs(Strict):
     """Each frame's raw outputs, as they are."""
 
     kind: Literal["outputs"] = "outputs"
 
 
 @dataclass(frozen=True)
-class Labels:
-    """Each frame's most probable label. Outputs are probabilities (softmax above)."""
+class Labels(Strict):
+    """Each frame's most probable label. Outputs are probabilities: the last layer is a softmax, or has an activation
+    of `PROBABILITIES`."""
 
     labels: tuple[str, ...]
     kind: Literal["labels"] = "labels"
 
 
 @dataclass(frozen=True)
-class Ctc:
+class Ctc(Strict):
     """Greedy (best path) CTC decoding (Graves et al. 2006): repeats collapse, ``blank`` is dropped. Outputs are
-    probabilities (softmax above)."""
+    probabilities, as for `Labels`."""
 
     symbols: tuple[str, ...]
     kind: Literal["ctc"] = "ctc"
@@ -218,8 +268,9 @@ class Ctc:
 
 
 @dataclass(frozen=True)
-class SequenceClass:
-    """The class of the whole sequence: the last frame's probabilities, or their mean over the frames."""
+class SequenceClass(Strict):
+    """The class of the whole sequence: the last frame's probabilities, or their mean over the frames. Outputs are
+    probabilities, as for `Labels`."""
 
     labels: tuple[str, ...]
     kind: Literal["sequence-class"] = "sequence-class"
@@ -227,15 +278,23 @@ class SequenceClass:
 
 
 @dataclass(frozen=True)
-class EndOfSpeech:
-    """End of speech: output ``index`` (a probability of speech) at least ``threshold`` for ``min_speech_ms``, then
-    below it for ``silence_ms``."""
+class EndOfSpeech(Strict):
+    """End of speech: output ``index`` (a probability of speech, see `Labels`) at least ``threshold`` for
+    ``min_speech_ms``, then below it for ``silence_ms``."""
 
     kind: Literal["end-of-speech"] = "end-of-speech"
     index: int = 0
     threshold: float = 0.5
     min_speech_ms: float = 100.0
     silence_ms: float = 600.0
+
+    def check(self) -> None:
+        """A threshold that probabilities can reach and fall below, times that pass."""
+        if not 0 < self.threshold <= 1:
+            raise BadModelFileError(f"decoder: threshold = {self.threshold:g} is not above 0 and at most 1")
+        for name in ("min_speech_ms", "silence_ms"):
+            if not getattr(self, name) > 0:
+                raise BadModelFileError(f"decoder: {name} = {getattr(self, name):g} is not above 0")
 
 
 FrontEnd: TypeAlias = LogMel | Tokens | Frames
@@ -250,7 +309,7 @@ DECODERS = (Outputs, Labels, Ctc, SequenceClass, EndOfSpeech)
 
 
 @dataclass(frozen=True)
-class Specification:
+class Specification(Strict):
     """A whole pipeline: front end -> layers -> decoder, with a name and where it comes from.
 
     ``card`` is free text about the model by heading (data, accuracy, licence).
@@ -302,18 +361,13 @@ class Specification:
                 f"specification version {version!r} is unknown here (this Ostinato reads {VERSION}): "
                 "use the Ostinato that wrote the file, or write it again"
             )
-        specification: Specification = decode(Specification, raw, "specification")
-        specification.check()
-        return specification
+        made: Specification = decode(Specification, raw, "specification")
+        return made
 
     def check(self) -> None:
-        """Raise BadModelFileError if sizes do not fit together or are out of range."""
+        """Layers that fit together, and a decoder that has what it needs below it."""
         for index, layer in enumerate(self.layers):
             where = f"layers[{index}] ({layer.kind})"
-            for field in dataclasses.fields(layer):
-                value = getattr(layer, field.name)
-                if isinstance(value, int) and not isinstance(value, bool) and not 1 <= value <= 65536:
-                    raise BadModelFileError(f"{where}: {field.name} = {value} is not from 1 to 65536")
             if isinstance(layer, Embedding | OneHot):
                 if index or not isinstance(self.front_end, Tokens):
                     raise BadModelFileError(f"{where} must be the first layer, above a tokens front end")
@@ -330,39 +384,15 @@ class Specification:
                     raise BadModelFileError(f"{where} must be below a recurrent or dense layer")
         if self.layers and isinstance(self.front_end, Tokens) and not isinstance(self.layers[0], Embedding | OneHot):
             raise BadModelFileError("a tokens front end needs an embedding or one-hot layer above it")
-        self._check_front_end()
         self._check_decoder()
-
-    def _check_front_end(self) -> None:
-        front = self.front_end
-        if isinstance(front, LogMel):
-            positive = (
-                front.sample_rate,
-                front.mels,
-                front.window_ms,
-                front.hop_ms,
-                front.stack,
-                front.stride,
-            )
-            if min(positive) <= 0 or not 0 <= front.low_hz < front.high_hz <= front.sample_rate / 2:
-                raise BadModelFileError(
-                    "front_end: sizes must be positive and 0 <= low_hz < high_hz <= sample_rate / 2"
-                )
-            longest = max(front.window_ms, front.hop_ms) * front.sample_rate / 1000
-            if longest > 65536 or front.mels > 512 or max(front.frame_size, front.stack, front.stride) > 65536:
-                raise BadModelFileError(
-                    "front_end: a window or hop has at most 65536 samples, a frame 512 mels and 65536 values"
-                )
-        elif isinstance(front, Tokens):
-            if len(set(front.vocabulary)) != len(front.vocabulary) or not front.vocabulary:
-                raise BadModelFileError("front_end: the vocabulary is empty or names an entry twice")
-            if front.unknown is not None and not 0 <= front.unknown < len(front.vocabulary):
-                raise BadModelFileError(f"front_end: unknown = {front.unknown} is outside the vocabulary")
-        elif not 0 < front.size <= 65536 or not front.frame_ms >= 1e-3:
-            raise BadModelFileError("front_end: size must be from 1 to 65536, frame_ms at least 0.001")
 
     def _check_decoder(self) -> None:
         decoder, size = self.decoder, self.output_size
+        if not isinstance(decoder, Outputs) and not self._gives_probabilities:
+            raise BadModelFileError(
+                f"decoder: {decoder.kind} needs probabilities below it: end the layers in a softmax, or in one with "
+                f"activation {' or '.join(PROBABILITIES)}"
+            )
         names = {"labels": "labels", "sequence-class": "labels", "ctc": "symbols"}.get(decoder.kind)
         if names and len(getattr(decoder, names)) != size:
             raise BadModelFileError(f"decoder: {len(getattr(decoder, names))} {names} for {size} outputs")
@@ -370,6 +400,12 @@ class Specification:
             raise BadModelFileError(f"decoder: blank = {decoder.blank} is outside the {size} outputs")
         if isinstance(decoder, EndOfSpeech) and not 0 <= decoder.index < size:
             raise BadModelFileError(f"decoder: index = {decoder.index} is outside the {size} outputs")
+
+    @property
+    def _gives_probabilities(self) -> bool:
+        last = self.layers[-1] if self.layers else None
+        activated = isinstance(last, Rnn | Dense) and last.activation.name in PROBABILITIES
+        return isinstance(last, Softmax) or activated
 
 
 def output_size(layer: Layer) -> int:

@@ -98,7 +98,7 @@ class Decoder(Protocol[S]):
 
 
 def front_end(settings: specification.FrontEnd, weights: Mapping[str, F32]) -> FrontEnd[Any]:
-    """The front end of a model. Raises BadModelFileError for settings that cannot be served."""
+    """The front end of a model."""
     if isinstance(settings, specification.LogMel):
         return logmel.LogMel(settings, weights)
     if isinstance(settings, specification.Tokens):

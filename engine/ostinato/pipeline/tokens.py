@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.errors import BadModelFileError, DtypeError, InputError, UnknownTokenError
+from ostinato.errors import DtypeError, InputError, UnknownTokenError
 from ostinato.model import specification
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.frames import kind_of
@@ -41,13 +41,6 @@ class Tokens:
     latency_ms = 0.0
 
     def __init__(self, settings: specification.Tokens) -> None:
-        """Raises BadModelFileError for a word vocabulary without an entry for unknown words, which could not refuse a
-        word in time: a word that is cut between two pushes is complete only when the first was accepted long ago."""
-        if settings.unit == "word" and settings.unknown is None:
-            raise BadModelFileError(
-                "front_end: a word vocabulary needs an entry for unknown words: add one such as '<unk>' and set "
-                "`unknown` to its index"
-            )
         self.settings = settings
         self._ids = {token: index for index, token in enumerate(settings.vocabulary)}
 
