@@ -20,9 +20,9 @@ import soundfile
 import typer
 from engine_models import models, sound
 
-from ostinato.cli import UNREAD
 from ostinato.cli.files import bundled_recording
 from ostinato.cli.outputs import check_writable
+from ostinato.cli.usage import UNREAD
 from ostinato.errors import BadMessageError, OstinatoError, ShapeError
 from ostinato.server import Server, spawn_server
 from ostinato_client import Client

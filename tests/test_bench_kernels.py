@@ -103,7 +103,7 @@ def test_a_peer_with_other_shapes_is_refused() -> None:
 
 def test_a_peer_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda name: None if name == "torch" else importlib.util.find_spec(name))
-    assert "pip install 'ostinato[peers]'" in peers.missing()["pytorch"]
+    assert "pip install torch" in peers.missing()["pytorch"]
     assert "onnxruntime" not in peers.missing()
     found = run([Cell("gru", 4, 16)], seconds=0.02, wanted=["onnxruntime", "pytorch"])
     assert list(found["missing"]) == ["pytorch"]

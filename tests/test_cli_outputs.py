@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from ostinato.cli import FAILED, UNREAD, outputs
+from ostinato.cli import outputs
 from ostinato.cli.files import RECORDINGS
+from ostinato.cli.usage import FAILED, UNREAD
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 COMMAND = [sys.executable, "-c", "from ostinato.cli import main; main()"]

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.errors import InputError
+from ostinato.errors import InputError, did_you_mean
 from ostinato.model import Network
 from ostinato.model.specification import (
     Direction,
@@ -189,4 +189,4 @@ def one_of(known: Sequence[Word], word: str) -> Word:
     for each in known:
         if each == word:
             return each
-    raise InputError(f"{word!r} is none of {', '.join(known)}: use one of these")
+    raise InputError(f"{word!r} is none of {', '.join(known)}: use one of these{did_you_mean(word, known)}")

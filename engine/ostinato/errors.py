@@ -35,6 +35,8 @@ branch on it. The message names what is wrong and the cure.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -235,3 +237,10 @@ def _tree(root: type[OstinatoError]) -> dict[str, type[OstinatoError]]:
 
 BY_CODE = _tree(OstinatoError)
 """Error class by its code on the wire."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """For a message about a name that does not exist: ``"; did you mean 'digits-uni'?"``, or nothing."""
+    names = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(wrong[:100].casefold(), names, n=1)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""

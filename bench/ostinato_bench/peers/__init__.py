@@ -25,22 +25,22 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Peer:
-    """Whom we are compared with: ``package`` is what must be installed, by ``pip install 'ostinato[extra]'``."""
+    """Whom we are compared with: ``package`` is what must be there, and ``pip install`` of ``install`` brings it."""
 
     name: str
     precision: Precision
     package: str
-    extra: str
+    install: str
     caller: Callable[[Network, Floats, int], Call | None]
 
 
 PEERS = (
-    Peer("onnxruntime", "float32", "onnxruntime", "bench", onnx_runtime.caller),
-    Peer("onnxruntime-bound", "float32", "onnxruntime", "bench", onnx_runtime.bound_caller),
-    Peer("openvino", "float32", "openvino", "peers", open_vino.caller),
-    Peer("pytorch", "float32", "torch", "peers", pytorch.caller),
-    Peer("onnxruntime-int8", "int8", "onnxruntime", "bench", onnx_runtime_int8.caller),
-    Peer("pytorch-int8", "int8", "torch", "peers", pytorch.caller_int8),
+    Peer("onnxruntime", "float32", "onnxruntime", "onnx onnxruntime", onnx_runtime.caller),
+    Peer("onnxruntime-bound", "float32", "onnxruntime", "onnx onnxruntime", onnx_runtime.bound_caller),
+    Peer("openvino", "float32", "openvino", "onnx openvino", open_vino.caller),
+    Peer("pytorch", "float32", "torch", "torch", pytorch.caller),
+    Peer("onnxruntime-int8", "int8", "onnxruntime", "onnx onnxruntime", onnx_runtime_int8.caller),
+    Peer("pytorch-int8", "int8", "torch", "torch", pytorch.caller_int8),
 )
 NAMES = tuple(peer.name for peer in PEERS)
 
@@ -52,7 +52,7 @@ apart, int8 up to a hundredth; gates in the wrong order, a bias left out or sums
 def missing() -> dict[str, str]:
     """Why peers are not there: name -> the cure."""
     return {
-        peer.name: f"{peer.package} is not installed: pip install 'ostinato[{peer.extra}]'"
+        peer.name: f"{peer.package} is not installed: pip install {peer.install}"
         for peer in PEERS
         if find_spec(peer.package) is None
     }

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED, UNREAD = 0, 1, 2, 130, 141
-"""Exit codes. The last two are what shells make of SIGINT and SIGPIPE."""
-
 
 def main() -> None:
-    """Run the command line, and exit with one of the codes above."""
+    """Run the command line, and exit with one of the codes that `cli.usage` names."""
     sys.exit(_run())
 
 
@@ -19,15 +16,16 @@ def _run() -> int:
         from ostinato import stdio
 
         stdio.prepare()
-        from ostinato.cli.app import run
+        from ostinato.cli.app import app
+        from ostinato.cli.usage import run
 
-        status = run()
+        status = run(app)
         sys.stdout.flush()  # here, where it is known what to do if that fails
         return status
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return 130
     except BrokenPipeError:
-        return UNREAD  # `ostinato ... | head`: files are written, and nobody is left to read the rest
+        return 141  # `ostinato ... | head`: files are written, and nobody is left to read the rest
     except Exception as error:
         from ostinato.cli.console import complain
         from ostinato.errors import OstinatoError
@@ -40,4 +38,4 @@ def _run() -> int:
             complain(f"{error.filename}: {error.strerror or error}: {cure}")
         else:
             raise
-        return FAILED
+        return 1

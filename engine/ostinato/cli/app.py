@@ -2,78 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, TypeVar
 
 import typer
 
-app = typer.Typer(
-    name="ostinato",
-    help="Recurrent neural networks in real time: speech and tokens in, results out, frame by frame.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+from ostinato.cli.options import (
+    LONGEST_MS,
+    LONGEST_S,
+    LOOPBACK,
+    MODEL,
+    AsJson,
+    BlockMs,
+    Connect,
+    Json,
+    LookaheadMs,
+    ModelArgument,
+    ModelsFolder,
+    Plot,
 )
-bench = typer.Typer(no_args_is_help=True, help="Measure this machine: kernels, or a server under load.")
-train = typer.Typer(no_args_is_help=True, help="Train the bundled models anew.")
+from ostinato.cli.usage import EXIT_CODES, App, complete_model
+
+app = App(
+    name="ostinato",
+    help="Serve recurrent neural networks in real time: speech or text streams in, results stream out.",
+    epilog=EXIT_CODES,
+)
+bench = App(help="Measure this machine: networks beside other engines, or a server under load.")
+train = App(help="Train the bundled models anew.")
 app.add_typer(bench, name="bench")
 app.add_typer(train, name="train")
 
-UsageError = cast(type[Exception], typer.BadParameter.__base__)
-"""What click raises for a wrong command line; typer keeps click inside, and gives this class no name."""
 
-
-def run() -> int:
-    """Run the command line; the exit code. Raises what commands raise."""
-    from ostinato.cli import INTERRUPTED, UNREAD, WRONG_USAGE
-
-    try:
-        return int(app(prog_name="ostinato", standalone_mode=False) or 0)
-    except UsageError as error:
-        _explain(error)
-        return WRONG_USAGE
-    except typer.Abort:  # Ctrl-C, in older typers
-        return INTERRUPTED
-    except SystemExit:  # what typer makes of a broken pipe
-        return UNREAD
-
-
-def _explain(error: Any) -> None:
-    from ostinato.cli.console import complain, note
-
-    if message := error.format_message():  # none where help was shown instead
-        complain(message)
-        if error.ctx is not None:
-            note(f"{error.ctx.command_path} --help says what there is")
-
-
-LOOPBACK = "tcp://127.0.0.1:7077"
-
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or the path of a model file.")]
-ModelsFolder = Annotated[
-    Path | None, typer.Option("--models", metavar="DIR", help="A folder of model files, beside the bundled ones.",
-                              file_okay=False, exists=True),
-]  # fmt: skip
-Connect = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ENDPOINT", help=f"A running server, such as {LOOPBACK}. Without it a private one is started."
-    ),
-]
-Json = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file.", dir_okay=False)
-]
-
-BlockMs = Annotated[
-    float | None,
-    typer.Option(
-        metavar="MS", help="Bounded wait: a bidirectional model answers so much at a time, while speech goes on."
-    ),
-]
-LookaheadMs = Annotated[
-    float | None, typer.Option(metavar="MS", help="With --block-ms: how far it looks ahead beyond the block.")
-]
+Named = TypeVar("Named")
 
 
 def _version(wanted: bool) -> None:
@@ -94,30 +56,39 @@ def _root(
 
 
 @app.command()
-def models(folder: ModelsFolder = None) -> None:
-    """List the bundled models and those of a folder."""
+def models(folder: ModelsFolder = None, json: AsJson = False) -> None:
+    """List the models: those that come with Ostinato, and those of a folder."""
     from ostinato.cli.show import show_models
 
-    show_models(folder)
+    show_models(folder, json)
 
 
 @app.command()
-def inspect(model: ModelArgument, folder: ModelsFolder = None) -> None:
-    """Show a model: its layers, sizes, delay, state, and its card."""
+def inspect(model: ModelArgument, folder: ModelsFolder = None, json: AsJson = False) -> None:
+    """Show a model: its layers, sizes, delay, memory for each stream, and how it was made and tested."""
     from ostinato.cli.show import show_model
 
-    show_model(model, folder)
+    show_model(model, folder, json)
 
 
 @app.command()
 def serve(
     folder: ModelsFolder = None,
-    bind: Annotated[str, typer.Option(metavar="ENDPOINT", help="Where to listen; loopback only.")] = LOOPBACK,
+    bind: Annotated[
+        str,
+        typer.Option(metavar="ENDPOINT", help="Where to listen; on this machine only."),
+    ] = LOOPBACK,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes that share the streams; they take the ports after this one.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=64,
+            help="Processes that share the streams. Each has a port of its own, the next ones after --bind's.",
+        ),
     ] = 1,
 ) -> None:
-    """Serve models over ZeroMQ until interrupted."""
+    """Serve models over ZeroMQ until Ctrl-C."""
     from ostinato.server import serve
 
     serve(bind, folders=[folder] if folder else [], workers=workers)
@@ -125,27 +96,25 @@ def serve(
 
 @app.command()
 def listen(
-    model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A model's name, or the path of a model file.")
-    ] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL, autocompletion=complete_model)] = None,
     file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A recording instead of the microphone.", exists=True, dir_okay=False),
     ] = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="The file as fast as possible, not at the pace of speech.")
+        bool, typer.Option("--fast", help="With --file: as fast as possible, not at the pace of speech.")
     ] = False,
-    text: Annotated[bool, typer.Option("--text", help="Standard input instead, for models that read text.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Read standard input, for models of text.")] = False,
     device: Annotated[
-        str | None, typer.Option(metavar="N", help="The microphone, by its number or a part of its name.")
+        str | None, typer.Option(metavar="N", help="Which microphone, by its number or a part of its name.")
     ] = None,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="List the microphones and exit.")] = False,
     connect: Connect = None,
     folder: ModelsFolder = None,
     seconds: Annotated[
-        float | None, typer.Option(metavar="S", min=0.1, help="Stop after so many seconds of input.")
+        float | None, typer.Option(metavar="S", min=0.1, max=LONGEST_S, help="Stop after so many seconds of input.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, instead of text.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line instead of text.")] = False,
     block_ms: BlockMs = None,
     lookahead_ms: LookaheadMs = None,
 ) -> None:
@@ -183,7 +152,12 @@ def listen(
 def compare(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL...", help="Models to compare.", show_default="digits-uni digits-bi"),
+        typer.Argument(
+            metavar="MODEL...",
+            help="Models to compare, by name or path.",
+            show_default="digits-uni digits-bi",
+            autocompletion=complete_model,
+        ),
     ] = None,
     file: Annotated[
         Path | None,
@@ -195,27 +169,35 @@ def compare(
         str | None, typer.Option(metavar="TEXT", help="What is said in it.", show_default="the .txt beside FILE")
     ] = None,
     json: Json = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture, a PNG.", dir_okay=False)] = None,
+    plot: Plot = None,
     connect: Connect = None,
     folder: ModelsFolder = None,
     block_ms: Annotated[
         float,
-        typer.Option(metavar="MS", min=1.0, help="Bounded wait: bidirectional models answer so much at a time."),
+        typer.Option(
+            metavar="MS",
+            min=1.0,
+            max=LONGEST_MS,
+            help="For bidirectional models: answer so much at a time while speech goes on, not only at its end.",
+        ),
     ] = 120.0,
     lookahead_ms: Annotated[
-        float, typer.Option(metavar="MS", min=0.0, help="How far they look ahead beyond each block.")
+        float,
+        typer.Option(metavar="MS", min=0.0, max=LONGEST_MS, help="And wait for so much more before each answer."),
     ] = 300.0,
     sweep_ms: Annotated[
         str | None,
         typer.Option(
-            metavar="MS,MS,...", help="Look-aheads for errors against delay.", show_default="0 to 900 in nine steps"
+            metavar="MS,MS,...",
+            help="Values of --lookahead-ms to count errors at.",
+            show_default="0 to 900 in nine steps",
         ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Recordings for errors against delay, with a .txt of the same name beside each.",
+            help="Recordings to count errors in, each with a .txt of the same name that says what is spoken.",
             show_default="those bundled, or FILE",
             exists=True,
             file_okay=False,
@@ -242,7 +224,7 @@ def _numbers(text: str | None) -> list[float] | None:
         numbers = None if text is None else [float(part) for part in text.split(",")]
     except ValueError:
         numbers = [-1.0]
-    if numbers is not None and not all(0 <= number < float("inf") for number in numbers):
+    if numbers is not None and not all(0 <= number <= LONGEST_MS for number in numbers):
         raise typer.BadParameter(
             "give milliseconds with commas between them, such as 0,100,300", param_hint="--sweep-ms"
         )
@@ -312,69 +294,103 @@ def quantize(
 @app.command()
 def doctor(
     only: Annotated[
-        str | None, typer.Option(metavar="TOPIC", help="Only this topic: python, kernels, models, audio or network.")
+        str | None, typer.Option(metavar="TOPIC", help="Only this one: python, kernels, models, audio or network.")
     ] = None,
+    json: AsJson = False,
 ) -> None:
-    """Check this machine: Python, processor, kernels, models, microphones, ZeroMQ."""
+    """Check whether all works here: Python, processor, kernels, models, microphones, network."""
     from ostinato.cli.doctor import examine
 
-    raise typer.Exit(examine(only))
+    raise typer.Exit(examine(only, json))
 
 
 @bench.command()
 def kernels(
-    cell: Annotated[list[str] | None, typer.Option(metavar="KIND", help="rnn, gru or lstm.")] = None,
-    input: Annotated[list[int] | None, typer.Option(min=1, max=4096, help="Values in a frame.")] = None,
-    hidden: Annotated[list[int] | None, typer.Option(min=1, max=4096, help="Units of a layer.")] = None,
-    layers: Annotated[list[int] | None, typer.Option(min=1, max=16, help="Layers in the stack.")] = None,
+    cell: Annotated[list[str] | None, typer.Option(metavar="KIND", help="Kind of layer: rnn, gru or lstm.")] = None,
+    input: Annotated[list[int] | None, typer.Option(metavar="N", min=1, max=4096, help="Size of a frame.")] = None,
+    hidden: Annotated[list[int] | None, typer.Option(metavar="N", min=1, max=4096, help="Units of a layer.")] = None,
+    layers: Annotated[list[int] | None, typer.Option(metavar="N", min=1, max=16, help="Number of layers.")] = None,
     direction: Annotated[
-        list[str] | None, typer.Option(metavar="WAY", help="forward, or bidirectional: over 500 frames.")
+        list[str] | None, typer.Option(metavar="WAY", help="forward, or bidirectional (500 frames).")
     ] = None,
-    batch: Annotated[list[int] | None, typer.Option(min=1, max=4096, help="Streams advanced together.")] = None,
-    precision: Annotated[list[str] | None, typer.Option(metavar="TYPE", help="float32 or int8.")] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(metavar="N", min=1, max=4096, help="Streams computed together.")
+    ] = None,
+    precision: Annotated[list[str] | None, typer.Option(metavar="TYPE", help="Of weights: float32 or int8.")] = None,
     peer: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only beside this engine.", show_default="all installed")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Another engine, such as onnxruntime.", show_default="all installed"),
     ] = None,
     json: Json = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a picture, a PNG.", dir_okay=False)] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A selection, in under a minute instead of five.")] = False,
+    plot: Plot = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer networks: under a minute instead of five.")] = False,
 ) -> None:
     """Time recurrent networks beside other engines and this processor's limits, on one thread.
 
-    Options that choose what is measured may be given several times; all combinations are measured.
+    Without options a choice of networks is measured; with options all combinations of what they name.
     """
     from ostinato.cli.bench import kernels
     from ostinato_bench.cells import CELLS, QUICK, grid, one_of
     from ostinato_bench.peers import NAMES
 
     if cell or input or hidden or layers or direction or batch or precision:
-        cells = grid(cell, input, hidden, layers, direction, batch, precision)
+        cells = _named(lambda: grid(cell, input, hidden, layers, direction, batch, precision))
     else:
         cells = QUICK if quick else CELLS
-    wanted = [one_of(NAMES, name) for name in peer or NAMES]
+    wanted = _named(lambda: [one_of(NAMES, name) for name in peer or NAMES])
     kernels(cells, 0.8 if quick else 1.2, wanted, json, plot)
+
+
+def _named(read: Callable[[], Named]) -> Named:
+    """What ``read`` returns; a name that it does not know is wrong usage."""
+    from ostinato.errors import InputError
+
+    try:
+        return read()
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @bench.command()
 def load(
-    streams: Annotated[int, typer.Option(min=1, help="Streams at once.")] = 200,
-    seconds: Annotated[float, typer.Option(min=1, help="How long each one speaks.")] = 20.0,
+    streams: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Streams at once.")] = 200,
+    seconds: Annotated[float, typer.Option(metavar="S", min=1, max=86_400, help="For how long.")] = 20.0,
     model: Annotated[
-        str, typer.Option(help="A name, a path, or random weights such as gru-2x160: 2 GRU layers of 160 units.")
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="A name, a path, or random weights such as gru-2x160: 2 GRU layers of 160 units.",
+            autocompletion=complete_model,
+        ),
     ] = "digits-uni",
     workers: Annotated[
         int | None,
-        typer.Option(min=1, max=64, help="Processes of the server.", show_default="the cores, from 300 streams on"),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=64,
+            help="Processes of the server.",
+            show_default="1; as many as cores from 300 streams on",
+        ),
     ] = None,
     endings: Annotated[
-        int, typer.Option(metavar="N", min=0, help="So many bidirectional utterances of 30 s end at once, midway.")
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=10_000,
+            help="So many utterances of 30 s end at once midway (digits-bi).",
+        ),
     ] = 0,
     find: Annotated[
-        bool, typer.Option("--find", help="Search for the most streams whose p99 stays below 50 ms for --seconds.")
+        bool, typer.Option("--find", help="Search for the most streams of which 99 % of results come within 50 ms.")
     ] = False,
     json: Json = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --find: draw latency against streams.", dir_okay=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With --find: draw latency against streams, as .png, .svg or .pdf.", dir_okay=False
+        ),
     ] = None,
 ) -> None:
     """Time a server under many streams of speech, paced in real time."""
@@ -393,11 +409,16 @@ def digits(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the training set is kept.", file_okay=False)
     ] = Path("data/digits"),
-    steps: Annotated[int, typer.Option(min=1, help="Batches to learn from.")] = 9000,
+    steps: Annotated[int, typer.Option(metavar="N", min=1, max=10_000_000, help="Batches to learn from.")] = 9000,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     real: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Unpacked packages of recordings to test on.", exists=True, file_okay=False),
+        typer.Option(
+            metavar="DIR",
+            help="Unpacked packages of recordings to test on.",
+            exists=True,
+            file_okay=False,
+        ),
     ] = None,
     fsdd: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import out
-from ostinato.errors import AudioDeviceError, OstinatoError
+from ostinato.cli.outputs import print_json
+from ostinato.errors import AudioDeviceError, OstinatoError, did_you_mean
 
 Verdict = Literal["well", "poor", "broken"]
 MARKS = {"well": "[green]✓[/]", "poor": "[yellow]![/]", "broken": "[bold red]✗[/]"}
@@ -29,18 +31,26 @@ class Finding:
     cure: str = ""
 
 
-def examine(only: str | None) -> int:
+def examine(only: str | None, as_json: bool) -> int:
     """Examine all topics, or one; print what was found. The exit code: 1 if something is broken."""
     if only is not None and only not in TOPICS:
-        raise typer.BadParameter(f"{only!r} is not one of {', '.join(TOPICS)}", param_hint="--only")
+        known = ", ".join(TOPICS)
+        raise typer.BadParameter(f"{only!r} is not one of {known}{did_you_mean(only, TOPICS)}", param_hint="--only")
     broken = False
+    collected = []
     for topic in [only] if only else TOPICS:
-        out.print(f"[bold]{topic}[/]")
+        if not as_json:
+            out.print(f"[bold]{topic}[/]")
         for finding in _found(TOPICS[topic]):
             broken |= finding.verdict == "broken"
+            if as_json:
+                collected.append({"topic": topic, **dataclasses.asdict(finding)})
+                continue
             out.print(f"  {MARKS[finding.verdict]} {escape(finding.text)}", soft_wrap=True)
             if finding.cure:
                 out.print(f"      [dim]{escape(finding.cure)}[/]", soft_wrap=True)
+    if as_json:
+        print_json({"broken": broken, "findings": collected}, indent=2)
     return int(broken)
 
 

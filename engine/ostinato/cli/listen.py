@@ -15,7 +15,7 @@ from rich.markup import escape
 from ostinato.cli.console import note, out
 from ostinato.cli.display import Display, Progress, display, level_db
 from ostinato.cli.serving import serving
-from ostinato.errors import InputError, UnknownModelError
+from ostinato.errors import InputError, UnknownModelError, did_you_mean
 from ostinato.protocol import ModelInfo
 from ostinato_bench.terminal import Table
 from ostinato_client import Client, FileSource, MicrophoneSource, Result, Source, Stream, TextSource, microphones
@@ -69,9 +69,10 @@ def listen(
             if not source.seconds:
                 raise InputError(f"{str(wanted.file)!r} is empty: there is nothing to listen to")
     with serving([model], connect, folder) as (endpoint, (name,)), Client(endpoint, timeout=TIMEOUT_S) as client:
-        info = next((one for one in client.models() if one.name == name), None)
-        if info is None:
-            raise UnknownModelError(f"the server at {endpoint} has no model {name!r}")
+        served = {one.name: one for one in client.models()}
+        if (info := served.get(name)) is None:
+            has = f"it has {', '.join(sorted(served))}{did_you_mean(name, served)}"
+            raise UnknownModelError(f"the server at {endpoint} has no model {name!r}: {has}")
         with _source(wanted, info) as source:
             audio = info.unit == "sample"
             utterances = audio and info.direction == "bidirectional"  # what it was made for

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
 from ostinato.cli.console import delay, out, size
+from ostinato.cli.outputs import print_json
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
 from ostinato.model.specification import Layer, LogMel, Specification, Tokens, output_size, weight_shapes
@@ -25,9 +27,12 @@ def folders(folder: Path | None) -> list[Path]:
     return [] if folder is None else [folder]
 
 
-def show_models(folder: Path | None) -> None:
+def show_models(folder: Path | None, as_json: bool) -> None:
     """One line per model; a file that is no model says so in its line."""
     found = bundled.available(folders(folder))
+    if as_json:
+        print_json([_listed(name, path) for name, path in found.items()], indent=2)
+        return
     if not found:
         out.print("There are no models here: train some with [bold]ostinato train digits[/].")
         return
@@ -56,10 +61,44 @@ def show_models(folder: Path | None) -> None:
         out.print(f"[red]{escape(why)}[/]", soft_wrap=True)
 
 
-def show_model(name: str, folder: Path | None) -> None:
+def _listed(name: str, path: Path) -> dict[str, Any]:
+    try:
+        return {"name": name, **_described(path, load(path))}
+    except BadModelFileError as error:
+        return {"name": name, "file": str(path), "unusable": str(error)}
+
+
+def _described(path: Path, model: Model) -> dict[str, Any]:
+    """What a program may want to know of a model; ``delay_ms`` null: the utterance."""
+    specification = model.network.specification
+    front = specification.front_end
+    return {
+        "file": str(path),
+        "description": specification.description,
+        "licence": specification.licence,
+        "digest": model.network.digest,
+        "direction": model.direction,
+        "delay_ms": model.delay.ms,
+        "front_end": front.kind,
+        "sample_rate": front.sample_rate if isinstance(front, LogMel) else None,
+        "frame": {"size": front.frame_size, "ms": front.frame_ms},
+        "weights": model.network.size,
+        "weight_bytes": model.network.nbytes,
+        "precision": specification.precision,
+        "state_bytes": model.state_bytes,
+        "decoder": specification.decoder.kind,
+        "symbols": _names(specification),
+    }
+
+
+def show_model(name: str, folder: Path | None, as_json: bool) -> None:
     """Everything about one model."""
     path = bundled.resolve(name, folders(folder))
     model = load(path)
+    if as_json:
+        specification = json.loads(model.network.specification.to_json())
+        print_json({"name": model.name, **_described(path, model), "specification": specification}, indent=2)
+        return
     specification = model.network.specification
     out.print(f"[bold]{escape(specification.name)}[/]  {escape(specification.description)}")
     out.print(_facts(path, model))
@@ -100,12 +139,14 @@ def _input(specification: Specification) -> str:
 
 
 def _decoder(specification: Specification) -> str:
+    names, kind = _names(specification), specification.decoder.kind
+    return f"{kind}: {' '.join(names[:24])}{' …' if len(names) > 24 else ''}" if names else kind
+
+
+def _names(specification: Specification) -> list[str]:
+    """Of what the model can recognise."""
     decoder = specification.decoder
-    names = getattr(decoder, "symbols", None) or getattr(decoder, "labels", None)
-    if not names:
-        return decoder.kind
-    shown = [name for name in names[:24] if name]
-    return f"{decoder.kind}: {' '.join(shown)}{' …' if len(names) > 24 else ''}"
+    return [name for name in getattr(decoder, "symbols", None) or getattr(decoder, "labels", None) or () if name]
 
 
 def _layers(specification: Specification) -> Table:

@@ -22,6 +22,7 @@ from ostinato.errors import (
     StreamInUseError,
     UnknownModelError,
     UnknownStreamError,
+    did_you_mean,
 )
 from ostinato.streaming import Delay, Model, Stream
 from ostinato.streaming.options import Options
@@ -102,7 +103,10 @@ class Engine:
         served = self._served.get(model_name)
         if served is None:
             names = ", ".join(sorted(self._served)) or "none"
-            raise UnknownModelError(f"there is no model {model_name!r} here: those served are {names}")
+            raise UnknownModelError(
+                f"there is no model {model_name!r} here: those served are {names}"
+                f"{did_you_mean(model_name, self._served)}"
+            )
         if len(self._sessions) >= self.limits.max_streams:
             raise CapacityError(f"all {self.limits.max_streams} streams are in use: close some, or try again later")
         longest = float(self.limits.max_utterance_s)

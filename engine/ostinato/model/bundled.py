@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ostinato.errors import UnknownModelError
+from ostinato.errors import UnknownModelError, did_you_mean
 from ostinato.model.file import SUFFIX
 
 BUNDLED = Path(__file__).parent.parent / "models"
@@ -44,4 +44,5 @@ def resolve(name_or_path: str | os.PathLike[str], folders: Iterable[str | os.Pat
     names = ", ".join(sorted(models)) or "none"
     raise UnknownModelError(
         f"there is no model {text!r}: the models are {names}, or give the path of a {SUFFIX} file"
+        f"{did_you_mean(text, models)}"
     )

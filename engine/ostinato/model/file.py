@@ -24,11 +24,12 @@ MAX_FILE_BYTES = MAX_WEIGHT_BYTES + (16 << 20)
 """The largest model file that is read or written: the weights' bound and 16 MiB for the specification."""
 
 _DTYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16", "I8": "int8"}
+_REWRITE = "load it where it was made, and write the weights as a model file with ostinato.model.write"
 _FOREIGN = {
-    b"\x80": "a pickle, which could run code: export the model to ONNX or safetensors, then `ostinato import` it",
-    b"PK\x03\x04": "a zip archive (PyTorch, Keras or NumPy): `ostinato import` it",
-    b"\x89HDF": "an HDF5 file (Keras): `ostinato import` it",
-    b"\x93NUMPY": "a NumPy file: write a model file with ostinato.model.write",
+    b"\x80": f"a pickle, which could run code, so it is not read: {_REWRITE}",
+    b"PK\x03\x04": f"a zip archive (PyTorch, Keras or NumPy): {_REWRITE}",
+    b"\x89HDF": f"an HDF5 file (Keras): {_REWRITE}",
+    b"\x93NUMPY": f"a NumPy file: {_REWRITE}",
 }
 """How other files that people rename begin, and what to do with them. Looked at only once reading has failed."""
 
@@ -45,7 +46,8 @@ def read(path: str | os.PathLike[str]) -> Network:
             metadata = file.metadata() or {}
             if METADATA_KEY not in metadata:
                 raise BadModelFileError(
-                    f"metadata {METADATA_KEY!r} is missing: it is no Ostinato model; import it with `ostinato import`"
+                    f"metadata {METADATA_KEY!r} is missing, so it is no Ostinato model: write its weights as one "
+                    "with ostinato.model.write"
                 )
             specification = Specification.from_json(metadata[METADATA_KEY])
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (safe_open does not iterate)

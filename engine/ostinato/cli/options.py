@@ -1,0 +1,64 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.usage import complete_model
+
+LOOPBACK = "tcp://127.0.0.1:7077"
+LONGEST_S = 10_000_000.0
+LONGEST_MS = 60_000.0
+MODEL = "A model's name (`ostinato models` lists them), or the path of a model file."
+
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL, autocompletion=complete_model)]
+ModelsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        metavar="DIR",
+        help="A folder of model files, to be used beside the bundled ones.",
+        file_okay=False,
+        exists=True,
+    ),
+]
+Connect = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENDPOINT",
+        help=f"Use the server that runs there, such as {LOOPBACK}. Without it, one is started for this command.",
+    ),
+]
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Also write the figures to this file; - is standard output, instead of tables.",
+        dir_okay=False,
+        allow_dash=True,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw a picture: .png, .svg or .pdf.", dir_okay=False)
+]
+
+BlockMs = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS",
+        min=1.0,
+        max=LONGEST_MS,
+        help="For bidirectional models: answer so much at a time while speech goes on, not only at its end.",
+    ),
+]
+LookaheadMs = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS", min=0.0, max=LONGEST_MS, help="With --block-ms: wait for so much more before each answer."
+    ),
+]
