@@ -248,6 +248,15 @@ def test_models_and_pings_keep_their_order():
     assert not core.expecting
 
 
+def test_a_list_of_models_does_not_grow_for_ever():
+    core = Core("x")
+    listing = core.models()
+    next(listing)
+    answer(core, wire.ModelList((INFO,), 0, 3), wire.ModelList((INFO,), 0, 3))
+    with pytest.raises(BadMessageError, match="out of turn"):
+        next(listing)
+
+
 def test_calls_without_an_answer_leave_nothing_behind():
     core = Core("x")
     for _ in range(100):

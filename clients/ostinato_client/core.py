@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from ostinato import protocol as wire
-from ostinato.errors import BY_CODE, ConnectionLostError, OstinatoError, ProtocolError
+from ostinato.errors import BY_CODE, BadMessageError, ConnectionLostError, OstinatoError, ProtocolError
 from ostinato_client.stream_core import Call, Steps, StreamCore
 
 
@@ -20,6 +20,8 @@ class Listing(Call):
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint)
         self.models: list[wire.ModelInfo] = []
+        self.parts = 0
+        """Of the reply, that have come."""
         self.done = False
 
 
@@ -254,6 +256,10 @@ class Core:
     def _on_models(self, reply: wire.ModelList) -> None:
         if self._listings:
             call = self._listings[0]
+            if reply.part != call.parts:
+                self.fail(BadMessageError("a part of the list of models is out of turn"))
+                return
+            call.parts += 1
             call.models += reply.models
             if reply.part == reply.parts - 1:
                 call.done = True

@@ -27,6 +27,7 @@ from ostinato.errors import (
 from ostinato.streaming import Delay, Model, Stream
 from ostinato.streaming.options import Options
 from ostinato.streaming.speech import frames_before_speech
+from ostinato.streaming.stream import most_frames
 
 MIN_CREDIT = 16
 """Units that may wait however long each of them lasts."""
@@ -136,9 +137,12 @@ class Engine:
     def _session(self, key: Hashable, served: Served, stream: Stream) -> Session:
         front_end, options = served.model.front_end, stream.options
         units_per_ms = options.sample_rate / 1000 if options.sample_rate else served.model.units_per_ms
+        units_per_frame = units_per_ms * front_end.frame_ms
         credit = max(MIN_CREDIT, int(self.limits.credit_ms * units_per_ms))
-        unit_bytes = 4 * (front_end.frame_size if unit(served.model) == "frame" else 1)
+        frame_bytes = 4 * front_end.frame_size
+        unit_bytes = frame_bytes if unit(served.model) == "frame" else 4
         reserved = credit * unit_bytes + self.limits.inputs * MESSAGE_BYTES
+        kept = 0  # frames that are not computed yet, besides those that its credit makes
         if stream.wait:
             if (block_ms := stream.wait.frames * front_end.frame_ms) > self.limits.max_block_ms:
                 raise InputError(
@@ -146,16 +150,22 @@ class Engine:
                     f"{self.limits.max_block_ms:g}"
                 )
             early = 0 if options.end_of_speech_ms is None else frames_before_speech(front_end.frame_ms)
-            reserved += (stream.wait.frames + early) * 4 * front_end.frame_size
+            kept = stream.wait.frames + early
         elif not served.causal:
-            reserved += int(options.max_utterance_s * 1000 / front_end.frame_ms) * 4 * front_end.frame_size
+            kept = int(options.max_utterance_s * 1000 / front_end.frame_ms)
+        reserved += kept * frame_bytes
+        if stream.held > (most := kept + most_frames(credit, units_per_frame)):
+            raise SnapshotError(
+                f"the snapshot holds {stream.held} frames that are not computed, over this server's bound of {most} "
+                "for such a stream: take it once less waits"
+            )
         if self._reserved + reserved > self.limits.max_buffer_bytes:
             raise CapacityError(
                 f"the stream could come to hold {reserved >> 10} KiB, which is not left of the server's "
                 f"{self.limits.max_buffer_bytes >> 20} MiB: try again later, or ask for a smaller max_utterance_s"
             )
         self._reserved += reserved
-        return Session(key, served, stream, units_per_ms * front_end.frame_ms, credit, reserved)
+        return Session(key, served, stream, units_per_frame, credit, reserved)
 
     def close(self, key: Hashable) -> None:
         """Close the stream at once; what waits is dropped. Raises UnknownStreamError."""

@@ -20,8 +20,10 @@ from ostinato.model.specification import Specification, weight_shapes
 
 SUFFIX = ".safetensors"
 METADATA_KEY = "ostinato"
-MAX_FILE_BYTES = MAX_WEIGHT_BYTES + (16 << 20)
-"""The largest model file that is read or written: the weights' bound and 16 MiB for the specification."""
+MAX_HEADER_BYTES = 16 << 20
+MAX_FILE_BYTES = MAX_WEIGHT_BYTES + MAX_HEADER_BYTES
+"""The largest model file that is read or written: the weights' bound and 16 MiB for the header with the
+specification."""
 
 _DTYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16", "I8": "int8"}
 _REWRITE = "load it where it was made, and write the weights as a model file with ostinato.model.write"
@@ -112,6 +114,10 @@ def _check_file(path: Path) -> None:
         raise FileNotFoundError(path)
     if (size := path.stat().st_size) > MAX_FILE_BYTES:
         raise BadModelFileError(f"{size} bytes are over the limit of {MAX_FILE_BYTES}: use a smaller model")
+    with path.open("rb") as file:  # the format's header, all of which the library decodes, begins with its length
+        header = int.from_bytes(file.read(8), "little")
+    if MAX_HEADER_BYTES < header <= size:
+        raise BadModelFileError(f"a header of {header} bytes is over the limit of {MAX_HEADER_BYTES}: write it again")
 
 
 def _why_unreadable(path: Path) -> str:

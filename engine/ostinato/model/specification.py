@@ -14,12 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ostinato.bounded import check_json
 from ostinato.errors import BadModelFileError
 from ostinato.model.strict_json import LATER, Strict, decode, encode
 
 VERSION = 1
 MOST = 65536
 """The largest size of anything: a layer, a frame, a window in samples."""
+MAX_VALUES, MAX_CONTAINERS = 1 << 20, 1 << 16
+"""In a specification's JSON: room for large vocabularies, whose words may hold commas and brackets."""
 
 Direction = Literal["forward", "backward", "bidirectional"]
 Precision = Literal["float32", "int8"]
@@ -349,6 +352,10 @@ class Specification(Strict):
 
         Raises BadModelFileError naming the place for anything unknown, missing, of the wrong type, or inconsistent.
         """
+        try:
+            check_json(text, MAX_VALUES, MAX_CONTAINERS)
+        except ValueError as error:
+            raise BadModelFileError(f"the specification is too large: {error}") from error
         try:
             raw = json.loads(text)
         except (ValueError, RecursionError) as error:

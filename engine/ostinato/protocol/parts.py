@@ -46,7 +46,8 @@ class Assembler:
     def clear(self) -> None:
         """Forget what came."""
         self._pieces: list[bytes] = []
-        self._bytes = 0
+        self.size = 0
+        """Bytes held."""
         self._parts = 0
 
     def add(self, data: bytes, part: int, parts: int) -> bytes | None:
@@ -59,8 +60,8 @@ class Assembler:
             raise BadMessageError("a part of a snapshot is out of turn: send all parts from 0, in order")
         self._parts = parts
         self._pieces.append(data)
-        self._bytes += len(data)
-        if self._bytes > m.MAX_SNAPSHOT_BYTES:
+        self.size += len(data)
+        if self.size > m.MAX_SNAPSHOT_BYTES:
             self.clear()
             raise TooLargeError(f"a snapshot is over the limit of {m.MAX_SNAPSHOT_BYTES} bytes")
         if part < parts - 1:

@@ -13,12 +13,14 @@ from ostinato.errors import (
     CapacityError,
     DrainingError,
     OstinatoError,
+    SnapshotError,
     StreamInUseError,
     TooLargeError,
     UnknownStreamError,
 )
 from ostinato.model.specification import Ctc, Decoder, LogMel, Outputs
 from ostinato.server.peer import Peer
+from ostinato.server.resuming import Resuming
 from ostinato.server.settings import Settings
 from ostinato.streaming import Delay, Model
 
@@ -40,7 +42,7 @@ class Dialogue:
         self._engine = engine
         self._settings = settings
         self._place = place
-        self._resuming: set[Peer] = set()
+        self._resuming = Resuming(settings)
         self._infos = {name: describe(name, model) for name, model in engine.models.items()}
 
     # --- messages ---------------------------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ class Dialogue:
                 return
             if request.stream in peer.streams:
                 raise StreamInUseError("a stream of that id is open already: choose 16 other random bytes")
-            snapshot = self._whole(peer, request)
+            snapshot = self._resuming.add(peer, request)
             if request.snapshot is not None and snapshot is None:
                 return
             opened = self._engine.open(
@@ -141,29 +143,6 @@ class Dialogue:
         except TooLargeError:
             self._send(peer, dataclasses.replace(reply, model=dataclasses.replace(info, symbols=())))
 
-    def _whole(self, peer: Peer, request: wire.Open) -> bytes | None:
-        """The snapshot of an OPEN, once its last part is here."""
-        if request.snapshot is None or request.parts == 1:
-            return request.snapshot
-        if peer.resuming is None or peer.resumes != request.stream:
-            if peer not in self._resuming and len(self._resuming) >= self._settings.max_resuming:
-                raise CapacityError("too many clients are sending snapshots just now: try again later")
-            peer.resuming, peer.resumes = wire.Assembler(), request.stream
-            self._resuming.add(peer)
-        snapshot = None
-        try:
-            snapshot = peer.resuming.add(request.snapshot, request.part, request.parts)
-        except OstinatoError:
-            self._resumed(peer)
-            raise
-        if snapshot is not None:
-            self._resumed(peer)
-        return snapshot
-
-    def _resumed(self, peer: Peer) -> None:
-        peer.resuming = None
-        self._resuming.discard(peer)
-
     def _close(self, peer: Peer, stream: bytes) -> None:
         try:
             self._engine.close((peer, stream))
@@ -187,8 +166,14 @@ class Dialogue:
         for stream in peer.streams:
             self._engine.close((peer, stream))
         peer.streams.clear()
-        self._resumed(peer)
+        self._resuming.forget(peer)
         self.touched.discard(peer)
+
+    def care(self, now: float) -> None:
+        """To be called now and then: what has waited for too long (`time.monotonic`) is given up."""
+        for peer, stream in self._resuming.late(now):
+            error = SnapshotError(f"the snapshot did not come whole in {self._settings.resume_s:g} s: open again")
+            self._refuse(peer, error, stream)
 
     def tell(self, peer: Peer, message: wire.Reply) -> None:
         """Send a message of the server's own accord."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from ostinato.protocol import Assembler
-
 
 @dataclass(slots=True, eq=False)
 class Peer:
@@ -18,8 +16,6 @@ class Peer:
     streams: set[bytes] = field(default_factory=set)
     outgoing: deque[bytes] = field(default_factory=deque)
     outgoing_bytes: int = 0
-    resuming: Assembler | None = None
-    resumes: bytes = b""
 
     def send(self, frame: bytes) -> None:
         """Queue a message for it."""

@@ -160,6 +160,7 @@ class Server:
                 care = now + CARE_S
                 self._monitored()
                 self._forget_idle(now)
+                self._dialogue.care(now)
             if self._end == "drain":
                 if not deadline:
                     deadline = now + self.settings.drain_s

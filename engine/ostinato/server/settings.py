@@ -18,8 +18,10 @@ class Settings:
     """Messages that one client has not read yet; above it, it is dropped with its streams."""
     max_outgoing_bytes: int = 256 << 20
     """Messages that all clients together have not read yet; above it, the one with the most is dropped."""
-    max_resuming: int = 16
-    """Clients that are sending a snapshot in parts."""
+    max_resuming_bytes: int = 128 << 20
+    """Snapshots that have not come whole yet; a client sends one at a time."""
+    resume_s: float = 10.0
+    """In how long a snapshot must come, from its first part to its last."""
     idle_s: float = 3600.0
     """A client from which nothing comes for so long is forgotten with its streams."""
     drain_s: float = 5.0

@@ -7,7 +7,7 @@
                  of the fields of a state (`ostinato.pipeline.state`)
 
 A snapshot is tied to its model by the model's digest. The checksum finds damage, not malice: whoever takes
-snapshots from strangers must sign them.
+snapshots from strangers must sign them. What a forged one may make of memory is bounded before it is decoded.
 """
 
 from __future__ import annotations
@@ -18,11 +18,17 @@ from typing import Any
 
 import msgpack
 
+from ostinato.bounded import check_msgpack
 from ostinato.errors import SnapshotError
 from ostinato.pipeline.state import F32Matrix
 
 MAGIC = b"OSTS"
 VERSION = 4
+MAX_FINISHED = 256
+"""Finished utterances in one snapshot."""
+_VALUES = 256 + 64 * MAX_FINISHED
+_DEPTH = 8
+"""More values, and deeper nested ones, than a snapshot of so many can have."""
 _CHECKSUM = 16
 _HEADER = len(MAGIC) + 1 + _CHECKSUM
 
@@ -95,11 +101,14 @@ def decode(snapshot: bytes) -> list[Any]:
     if _checksum(body) != snapshot[len(MAGIC) + 1 : _HEADER]:
         raise SnapshotError("the snapshot is damaged or truncated: its checksum is wrong; use an earlier one")
     try:
+        check_msgpack(body, _VALUES, _DEPTH)
         parts = msgpack.unpackb(body)
     except ValueError as error:
         raise SnapshotError(f"the snapshot is damaged: {error}") from error
     if not isinstance(parts, list) or len(parts) != 5 or not isinstance(parts[4], list):
         raise SnapshotError("the snapshot is damaged: it does not have its five parts")
+    if len(parts[4]) > MAX_FINISHED:
+        raise SnapshotError(f"the snapshot is damaged: it has more than {MAX_FINISHED} finished utterances")
     return parts
 
 

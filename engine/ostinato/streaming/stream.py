@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -17,7 +18,7 @@ from ostinato.errors import (
     UtteranceTooLongError,
 )
 from ostinato.events import Event
-from ostinato.pipeline.state import expect, pack, unpack
+from ostinato.pipeline.state import MAX_COUNT, expect, pack, unpack
 from ostinato.streaming import snapshot as snapshots
 from ostinato.streaming.batch import advance
 from ostinato.streaming.frames import Float32, FrameQueue, RowStore
@@ -124,9 +125,14 @@ class Stream:
 
     def snapshot(self) -> bytes:
         """All of the stream's state, to be given to `Model.restore`, in this process or another. Raises DivergedError
-        while the utterance is lost."""
+        while the utterance is lost, StreamError if hundreds of finished utterances wait to be computed."""
         self._need_open()
         self._need_sound()
+        if len(self._runs) > snapshots.MAX_FINISHED:
+            raise StreamError(
+                f"{len(self._runs)} finished utterances wait, and a snapshot holds {snapshots.MAX_FINISHED}: compute "
+                "some first"
+            )
         record = snapshots.StreamRecord(
             self.model.network.digest,
             self.options.sample_rate,
@@ -218,6 +224,11 @@ class Stream:
     def waiting(self) -> int:
         """Frames that were made and are not answered yet: of a bidirectional stream, the utterance so far."""
         return self._rows.count + self._queue.count
+
+    @property
+    def held(self) -> int:
+        """Frames in its keeping: those that wait, and those of finished utterances."""
+        return self.waiting + sum(run.count for run in self._runs)
 
     @property
     def ready(self) -> int:
@@ -395,6 +406,7 @@ class Stream:
         counters = ("units_in", "frames_in", "frames_out", "utterance", "utterance_units", "start_frame", "computed")
         expect(min(getattr(record, name) for name in counters) >= 0, "a counter is negative")
         expect(record.utterance_units <= record.units_in, "the utterance is longer than all input")
+        expect(0 <= record.base_ms <= MAX_COUNT, "the utterance's place is out of range")
         self.units_in, self.frames_in, self.frames_out = record.units_in, record.frames_in, record.frames_out
         self.utterance, self._utterance_units = record.utterance, record.utterance_units
         self._base_ms, self._start_frame, self._computed = record.base_ms, record.start_frame, record.computed
@@ -411,6 +423,16 @@ class Stream:
             record.waiting.shape[1] == self.model.front_end.frame_size,
             "the waiting frames are not of the model's size",
         )
+        per_frame = self._units_per_ms * self.model.front_end.frame_ms
+        expect(
+            len(record.waiting) <= most_frames(self._utterance_units, per_frame),
+            "more frames wait than the utterance's input makes",
+        )
         self._queue.append(record.waiting)
         expect(not (runs and self.causal), "a causal stream has no finished utterances")
         self._runs = [UtteranceRun.restore(self.model, self._decoder, run, self.wait) for run in runs]
+
+
+def most_frames(units: int, units_per_frame: float) -> int:
+    """A bound of the frames that so much input makes. (Lower-casing makes two characters of a few.)"""
+    return 2 * math.ceil(units / units_per_frame) + 16

@@ -11,7 +11,7 @@ import numpy as np
 from ostinato.errors import DivergedError
 from ostinato.events import Event
 from ostinato.kernels.program import Pass
-from ostinato.pipeline.state import expect, pack, unpack
+from ostinato.pipeline.state import MAX_COUNT, expect, pack, unpack
 from ostinato.streaming.finite import finite_rows
 from ostinato.streaming.frames import Float32, RowStore
 from ostinato.streaming.options import BoundedWait
@@ -120,6 +120,8 @@ class UtteranceRun:
         expect(
             record.frames.shape[1] == model.front_end.frame_size, "an utterance's frames are not of the model's size"
         )
+        expect(record.utterance >= 0, "an utterance's number is negative")
+        expect(0 <= record.utterance_ms <= MAX_COUNT, "an utterance's place is out of range")
         begun = Begun.nothing(model, decoder)
         begun.decoder = decoder.restore(decoder_state)
         expect((record.state is None) == (wait is None), "an utterance's recurrent state does not fit the options")
