@@ -1,11 +1,14 @@
-"""Prints digests of kernel results on fixed inputs, float32 and int8; run for several targets by
-test_kernels_compilation."""
+"""Prints digests of kernel results on fixed inputs: float32, int8, and numbers around the smallest normal one; run for
+several targets by test_kernels_compilation."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ostinato.kernels import arrays
 from ostinato.kernels.activations import NAMES
@@ -14,6 +17,7 @@ from ostinato.model import Network
 from ostinato.model.compile import compile_network
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import (
+    Activation,
     Dense,
     Frames,
     Gru,
@@ -24,12 +28,17 @@ from ostinato.model.specification import (
     Specification,
     weight_shapes,
 )
+from ostinato.model.specification import LogMel as Settings
+from ostinato.pipeline.logmel import LogMel
+from ostinato.pipeline.resample import resampler
+
+Floats = npt.NDArray[np.float32]
 
 
 def main() -> None:
     rng = np.random.default_rng(0)
     digest = hashlib.sha256()
-    odd = [0.0, -0.0, np.inf, -np.inf, 1e-40, -1e-42, 3e38]
+    odd = [0.0, -0.0, np.inf, -np.inf, 3e38]
     x = np.concatenate([rng.uniform(-20, 20, 1000), rng.uniform(-1e-3, 1e-3, 1000), odd]).astype(np.float32)
     for name in NAMES:
         digest.update(arrays.activate(name, x).tobytes())
@@ -59,6 +68,7 @@ def main() -> None:
         digest.update(rows[:, program.output.slice].tobytes() + state.tobytes())
     print(digest.hexdigest())
     print(int8())
+    print(tiny())
 
 
 def int8() -> str:
@@ -86,6 +96,77 @@ def int8() -> str:
         advance(program, state, np.arange(9), np.array([9] * 4 + [3] * 3 + [1] * 5, np.int64), rows, Workspace())
         digest.update(rows[:, program.output.slice].tobytes() + state.tobytes())
     return digest.hexdigest()
+
+
+def tiny() -> str:
+    """The digest of what comes near 2^-126, where numbers become zeros: activations, single multiply-adds, states that
+    decay, audio that fades."""
+    rng = np.random.default_rng(2)
+    digest = hashlib.sha256()
+    near = np.concatenate([around_the_smallest(rng, 4000), np.linspace(-104, -86, 500).astype(np.float32)])
+    for name in NAMES:
+        digest.update(arrays.activate(name, near).tobytes())
+    digest.update(arrays.exp(near).tobytes() + arrays.log(np.abs(near)).tobytes())
+    digest.update(fused(*products_around_the_smallest(rng, 4096)).tobytes())
+    for frames, network in decaying(rng):
+        program = network.program
+        rows, state = program.new_rows(len(frames)), program.new_states(1)
+        rows[:, program.input.slice] = frames
+        advance(program, state, np.zeros(1, np.int64), np.ones(len(frames), np.int64), rows, Workspace())
+        digest.update(rows[:, program.output.slice].tobytes() + state.tobytes())
+    fading = np.ldexp(rng.uniform(-1, 1, 9000), -(np.arange(9000) // 60)).astype(np.float32)
+    front_end = LogMel(Settings(sample_rate=8000, high_hz=4000.0, mels=20), {})
+    for rate in (8000, 11025):
+        faded = front_end.start(rate)
+        digest.update(front_end.step(faded, fading).tobytes() + front_end.flush(faded).tobytes())
+    digest.update(resampler(11025, 8000).step(resampler(11025, 8000).start(), fading).tobytes())
+    return digest.hexdigest()
+
+
+def around_the_smallest(rng: np.random.Generator, count: int) -> Floats:
+    """Values of both signs from 2^-149 to 2^-120, those beside powers of two often."""
+    bits = rng.integers(0, 6 << 23, count)
+    beside = np.maximum((bits >> 23 << 23) + rng.integers(-2, 3, count), 0)
+    bits = np.where(rng.random(count) < 0.3, beside, bits) | rng.integers(0, 2, count) << 31
+    return bits.astype(np.uint32).view(np.float32)
+
+
+def products_around_the_smallest(rng: np.random.Generator, count: int) -> tuple[Floats, Floats, Floats]:
+    """x, y and z whose x * y + z, each exact, lies around 2^-126; some just below it, where rounding decides."""
+    x = np.ldexp(rng.choice([-1, 1], count) * rng.uniform(1, 2, count), rng.integers(-126, 0, count))
+    x = x.astype(np.float32)
+    target = np.ldexp(rng.uniform(0.5, 4, count), rng.integers(-128, -122, count))
+    y = (target / x).astype(np.float32)
+    z = around_the_smallest(rng, count)
+    just_below = 2.0**-126 * (1 - rng.integers(0, 64, count) * 2.0**-30)
+    cancel = (just_below - x.astype(np.float64) * y).astype(np.float32)
+    return x, y, np.where(rng.random(count) < 0.5, cancel, np.where(rng.random(count) < 0.2, 0, z)).astype(np.float32)
+
+
+def fused(x: Floats, y: Floats, z: Floats) -> Floats:
+    """x * y + z of vectors, by the kernels: a product whose matrix is diagonal would add zeros, so one at a time."""
+    rows = [arrays.multiply(arrays.pack_matrix([[b]], [c]), [[a]]).item() for a, b, c in zip(x, y, z, strict=True)]
+    return np.array(rows, np.float32)
+
+
+def decaying(rng: np.random.Generator) -> Iterator[tuple[Floats, Network]]:
+    """All kinds of cells without biases, float32 and int8, and frames that fall silent, some by way of faint ones."""
+    cells: list[Any] = [
+        Gru(5, 20), Gru(5, 20, reset="before"), Lstm(5, 20), Lstm(5, 20, peepholes=True), Rnn(5, 20),
+        Rnn(5, 20, activation=Activation("relu")), Rnn(5, 20, activation=Activation("identity")),
+    ]  # fmt: skip
+    frames = rng.uniform(-1, 1, (400, 5)).astype(np.float32)
+    frames[5:] = 0
+    frames[200:260] = around_the_smallest(rng, 300).reshape(60, 5)
+    for cell in cells:
+        specification = Specification("decaying", Frames(5), (cell,), Outputs())
+        weights = {
+            name: (rng.uniform(-0.15, 0.15, shape) if len(shape) > 1 or name.endswith("P") else np.zeros(shape))
+            for name, shape in weight_shapes(specification).items()
+        }
+        network = Network(specification, {name: array.astype(np.float32) for name, array in weights.items()})
+        yield frames, network
+        yield frames, quantize(network, [frames[:5]])
 
 
 if __name__ == "__main__":

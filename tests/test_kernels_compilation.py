@@ -1,4 +1,4 @@
-"""How kernels are compiled: for which targets, into what instructions, where they are kept, what is said about it."""
+"""How kernels are compiled: for which targets, into what instructions; what a step costs besides."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ dispatcher.compile(routine._sig.args)
 print(text)
 """
 X86 = platform.machine().lower() in ("x86_64", "amd64")
-GOLDEN = "6f07682d90e9edb8561162c8749f21304c9bc4946c26656d2baa857eed796b01"
+GOLDEN = "6b24c33b600fd7c858e60e6aea61845d103a142f37af660405e692a4818e3b38"
 GOLDEN_INT8 = "064106bf1b6b9e1cde6b553230532670b3c4b50f7cd06e719e02d7feb69b1194"
+GOLDEN_TINY = "65a9406a7072441945757bfd1b1ff4f97a066a3bff9101e04661aac2e588fbb6"
 
 
 def python(*arguments: str, timeout: float = 110, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -63,21 +64,28 @@ def python(*arguments: str, timeout: float = 110, **environment: str) -> subproc
 # --- bits and instructions ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", ["host", "avx2", "generic"])
+GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+TARGETS = {
+    "host": {},
+    "avx2": AVX2,
+    "generic": GENERIC,
+    # libm's fmaf uses a fused instruction where it finds one; told that there is none, it computes in float64.
+    "generic, libm too": GENERIC | {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2"},
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_the_bits_do_not_depend_on_the_processor(target: str) -> None:
     """The digests are written here: they were the same on every machine and target tried."""
-    forced = {
-        "host": {},
-        "avx2": AVX2,
-        "generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
-    }[target]
     host = get_host_cpu_features().split(",")
     if target != "host" and not X86:
         pytest.skip("targets of x86-64")
     if target == "avx2" and not {"+avx2", "+fma"} <= set(host):
         pytest.skip("this processor has no AVX2")
-    found = python(str(TESTS / "golden_bits.py"), **forced)
-    assert found.stdout.split() == [GOLDEN, GOLDEN_INT8]
+    found = python(str(TESTS / "golden_bits.py"), **TARGETS[target]).stdout.split()
+    assert found[:2] == [GOLDEN, GOLDEN_INT8]
+    if X86:  # ARM flushes what only rounding would make 2^-126, see docs/architecture.md
+        assert found[2] == GOLDEN_TINY
 
 
 def assembly(symbol: str, target: dict[str, str]) -> str:
@@ -208,100 +216,3 @@ def test_a_step_releases_the_gil() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert seen > 1
-
-
-# --- the cache ------------------------------------------------------------------------------------------------------
-
-WARM_UP = "from ostinato.kernels import warm_up; warm_up()"
-COUNT = (
-    "import ostinato.kernels._jit as j; j.warm_up(); "
-    "print(sum(r.cache_hits for r, _ in j._routines) + sum(sum(k.stats.cache_hits.values()) for k, _ in j._kernels), "
-    "len(j._routines) + len(j._kernels))"
-)
-
-
-def test_the_first_start_tells_how_far_it_is_and_the_next_only_loads(tmp_path: Path) -> None:
-    first = python("-c", COUNT, XDG_CACHE_HOME=str(tmp_path))
-    hits, count = map(int, first.stdout.split())
-    assert hits == 0
-    assert re.search(rf"compiling for this CPU, only this once: \d+ of {count} functions", first.stderr)
-    assert f"compiled {count} functions in" in first.stderr
-    (directory,) = (tmp_path / "ostinato").iterdir()
-    assert directory.stat().st_mode & 0o777 == 0o700
-    assert directory.parent.stat().st_mode & 0o777 == 0o700
-
-    second = python("-c", COUNT, XDG_CACHE_HOME=str(tmp_path))
-    assert second.stdout.split() == [str(count), str(count)]
-    assert second.stderr == ""
-
-    files = sorted(directory.iterdir())
-    for damaged in (next(f for f in files if f.suffix == ".nbi"), [f for f in files if f.suffix == ".nbc"][-1]):
-        damaged.write_bytes(damaged.read_bytes()[:30])
-    third = python("-c", COUNT, XDG_CACHE_HOME=str(tmp_path))
-    assert third.stdout.split() == [str(count - 2), str(count)]
-    fourth = python("-c", COUNT, XDG_CACHE_HOME=str(tmp_path))
-    assert fourth.stdout.split() == [str(count), str(count)]
-
-
-def test_importing_compiles_nothing(tmp_path: Path) -> None:
-    imported = "import ostinato.kernels.program, ostinato.model.compile, ostinato.kernels.arrays as a; "
-    found = python("-c", imported + "print(a._apply.signatures)", XDG_CACHE_HOME=str(tmp_path))
-    assert found.stdout.strip() == "[]"
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
-def test_a_directory_that_others_can_write_is_refused(
-    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert _jit._cache_directory() is not None
-    assert capsys.readouterr().err == ""
-    (tmp_path / "ostinato").chmod(mode)
-    assert _jit._cache_directory() is None
-    said = capsys.readouterr().err
-    assert str(tmp_path / "ostinato") in said
-    assert "Cure" in said
-
-
-def test_a_link_instead_of_a_directory_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "elsewhere").mkdir(mode=0o700)
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "ostinato").symlink_to(tmp_path / "elsewhere")
-    assert _jit._cache_directory() is None
-    assert "not a directory of ours" in capsys.readouterr().err
-
-
-def test_without_a_place_for_it_there_is_no_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert _jit._cache_directory() is None
-    assert "XDG_CACHE_HOME" in capsys.readouterr().err
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(Path, "expanduser", _homeless)
-    assert _jit._cache_directory() is None
-    assert "home" in capsys.readouterr().err
-
-
-def _homeless(_path: Path) -> Path:
-    raise RuntimeError("Could not determine home directory.")
-
-
-def test_old_caches_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found = []
-    for number in range(_jit._KEPT_CACHES + 2):
-        monkeypatch.setattr(_jit, "_digest", lambda number=number: f"{number:016d}")
-        directory = _jit._cache_directory()
-        assert directory is not None
-        (directory / "kernel.nbc").write_text("")
-        os.utime(directory, (number, number))
-        found.append(directory)
-    kept = sorted((tmp_path / "ostinato").iterdir())
-    assert found[-1] in kept
-    assert len(kept) == _jit._KEPT_CACHES

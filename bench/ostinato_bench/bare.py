@@ -20,7 +20,8 @@ _ENOUGH = 1 << 22  # multiply-accumulates of a loop of products, at least
 
 
 @numba.njit(nogil=True)
-def _advance(call: int, times: int) -> None:
+def advance(call: int, times: int) -> None:
+    """Make a workspace's latest call, by its address, so many times."""
     for _ in range(times):
         interpreter.run(call)
 
@@ -44,7 +45,7 @@ def _multiply(table: Any, K: int, weights: Any, vectors: int, bias: Any, out: An
 
 def steps(workspace: Workspace) -> Callable[[], None]:
     """A function that makes the workspace's latest call `STEPS` times."""
-    return lambda: _advance(workspace.address, STEPS)
+    return lambda: advance(workspace.address, STEPS)
 
 
 def products(cell: Cell) -> tuple[Callable[[], None], int]:

@@ -47,6 +47,7 @@ def run(
     - "step_us" (one stream): the kernels called by compiled code, without Python's share.
     - "product_gmacs" (many streams): the product with the first layer's R alone, in compiled code; "product_share" of
       "arithmetic_gmacs".
+    - "near_silence": whether frames hold denormal numbers; that should take as long as the same row without.
     - "peers": float32 but those whose name ends in -int8; int8 rows have ONNX Runtime's float32 too.
     - "float32_us" (int8): the same network of ours in float32.
     - "gmacs": 10^9 multiply-accumulates a second, of ours_us, or of whole_us where there is one; "share_of_limit" of

@@ -40,6 +40,7 @@ _NETWORKS: tuple[tuple[Kind, int, int, int], ...] = (
 )  # fmt: skip
 CELLS = (
     *(Cell(*network, batch=batch) for network in _NETWORKS for batch in (1, 8, 64)),
+    *(Cell("gru", 40, 128, batch=batch, near_silence=True) for batch in (1, 64)),
     Cell("gru", 40, 128, 1, "bidirectional", frames=500),
     *(Cell(kind, 80, 256, 2, batch=batch, precision="int8") for kind in ("gru", "lstm") for batch in (1, 8, 64)),
 )  # fmt: skip
@@ -198,7 +199,7 @@ def table(found: Sequence[Compared], base: str) -> Table:
     for row in found:
         verdict = row.verdict
         made.add_row(
-            row.cell.name + (", int8" if row.cell.precision == "int8" else ""),
+            row.cell.name + ", int8" * (row.cell.precision == "int8") + ", near silence" * row.cell.near_silence,
             str(row.cell.batch),
             us(statistics.median(row.base)),
             us(statistics.median(row.ours)),

@@ -181,10 +181,11 @@ def _beside(theirs: float | None, ours: float) -> str:
 
 
 def network_of(row: Row) -> str:
-    """``GRU 80 → 256 × 2, bidirectional``."""
+    """``GRU 80 → 256 × 2, bidirectional``; of a row with faint frames ``GRU 40 → 128, near silence``."""
     layers = f" × {row['layers']}" if row["layers"] > 1 else ""
     way = "" if row["direction"] == "forward" else f", {row['direction']}"
-    return f"{row['cell'].upper()} {row['input']} → {row['hidden']}{layers}{way}"
+    silence = ", near silence" * row.get("near_silence", False)  # older results do not have it
+    return f"{row['cell'].upper()} {row['input']} → {row['hidden']}{layers}{way}{silence}"
 
 
 def us(value: float) -> str:

@@ -2,6 +2,7 @@
 
 - `program`: Program, Workspace, advance, advance_slice, bind
 - `arrays`: log, exp, activate, pack_matrix, multiply
+- `float_mode`: denormals are zeros in all of them
 - `warm_up`, `ready`: compile, or load from the cache, now
 """
 

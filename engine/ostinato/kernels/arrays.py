@@ -1,6 +1,7 @@
 """Kernels over plain arrays, for front ends: logarithm, activations, and the product with a fixed matrix.
 
-The same vector code as in programs, hence the same bits on every host, and for one row as for many.
+The same vector code as in programs, hence the same bits on every host, and for one row as for many. Denormals are
+zeros, those of the arguments too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ostinato.kernels import activations
 from ostinato.kernels._jit import kernel, warm_up
 from ostinato.kernels.product import pack, product, vectors_of
 from ostinato.kernels.program import padded, zeros
-from ostinato.kernels.simd import BYTES, LANES, address, load, store, store_int
+from ostinato.kernels.simd import BYTES, LANES, address, flushed, load, store, store_int
 
 Floats = npt.NDArray[np.float32]
 
@@ -28,15 +29,16 @@ def _apply(number: int, alpha: int, beta: int, x: Any) -> None:
     """In ``x``: whole vectors, in place."""
     count = x.shape[0] // LANES
     start = address(x)
-    if number >= 0:
-        activations.activate(number, alpha, beta, start, count)
-        return
     for i in range(count):
         at = start + i * BYTES
+        value = flushed(load(at))
         if number == _LOG:
-            store(at, activations.log(load(at)))
-        else:
-            store(at, activations.exp(load(at)))
+            value = activations.log(value)
+        elif number == _EXP:
+            value = activations.exp(value)
+        store(at, value)
+    if number >= 0:
+        activations.activate(number, alpha, beta, start, count)
 
 
 @kernel("void(int64[::1], float32[:, ::1], float32[::1], float32[::1], float32[:, ::1])")

@@ -242,7 +242,7 @@ _ROOT_HALF = 0x3F3504F3  # bits of sqrt(1/2)
 
 @_define(vector, vector, vector)
 def scale(b: Any, x: Any, power: Any) -> Any:
-    """The vector x * 2**n where ``power`` is n + ROUNDER, |n| <= 252; in two factors, so that it may be subnormal."""
+    """The vector x * 2**n where ``power`` is n + ROUNDER, |n| <= 252; in two factors, as 2**n alone may be infinite."""
     n = b.sub(b.bitcast(power, INTS), _ints(_ROUNDER))
     half = b.ashr(n, _ints(1))
     for part in (half, b.sub(n, half)):
@@ -255,6 +255,15 @@ def scale(b: Any, x: Any, power: Any) -> Any:
 def exponent(b: Any, x: Any) -> Any:
     """The n of x = m * 2**n with sqrt(1/2) <= m < sqrt(2), for normal positive x."""
     return b.sitofp(b.ashr(b.sub(b.bitcast(x, INTS), _ints(_ROOT_HALF)), _ints(23)), FLOATS)
+
+
+@_define(vector, vector)
+def flushed(b: Any, x: Any) -> Any:
+    """The vector x, denormals as zeros of their sign. What is computed is flushed already (`float_mode`), what only
+    passes through a selection may or may not be: processors' minimum and maximum flush, their blends do not."""
+    bits = b.bitcast(x, INTS)
+    denormal = b.icmp_signed("==", b.and_(bits, _ints(0x7F800000)), _ints(0))
+    return b.bitcast(b.select(denormal, b.and_(bits, _ints(-(2**31))), bits), FLOATS)
 
 
 @_define(vector, vector)
