@@ -1,5 +1,5 @@
-"""Prints digests of kernel results on fixed inputs: float32, int8, and numbers around the smallest normal one; run for
-several targets by test_kernels_compilation."""
+"""Prints digests of kernel results on fixed inputs: float32, int8, and numbers around the smallest normal one; run
+for several targets by test_kernels_compilation."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def int8() -> str:
 
 
 def tiny() -> str:
-    """The digest of what comes near 2^-126, where numbers become zeros: activations, single multiply-adds, states that
-    decay, audio that fades."""
+    """The digest of what comes near 2^-126, where numbers become zeros: activations, single multiply-adds, states
+    that decay, audio that fades."""
     rng = np.random.default_rng(2)
     digest = hashlib.sha256()
     near = np.concatenate([around_the_smallest(rng, 4000), np.linspace(-104, -86, 500).astype(np.float32)])

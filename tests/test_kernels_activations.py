@@ -31,8 +31,8 @@ def flushed(x: Floats) -> Floats:
 
 
 def ulps(found: Floats, exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Distance in units in the last place of the exact value, which is zero where it is denormal; 0 where both are the
-    same infinity or NaN."""
+    """Distance in units in the last place of the exact value, which is zero where it is denormal; 0 where both are
+    the same infinity or NaN."""
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = flushed(exact.astype(np.float32))
         exact = np.where(rounded == 0, 0, exact)

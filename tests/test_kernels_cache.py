@@ -1,5 +1,5 @@
-"""Where compiled kernels are kept: only what is whole and ours is loaded, whatever happened to the files; what is said
-about it, and that nothing has to be said."""
+"""Where compiled kernels are kept: only what is whole and ours is loaded, whatever happened to the files; what is
+said about it, and that nothing has to be said."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_what_is_no_file_does_not_hang(folder: cache.Folder) -> None:
     os.mkfifo(file, 0o600)
     assert folder.read(KEY, "name") is None
     file.unlink()
-    with open(file, "wb") as sparse:
+    with file.open("wb") as sparse:
         sparse.truncate(1 << 40)
     assert folder.read(KEY, "name") is None
 
@@ -227,9 +227,7 @@ def test_processes_that_start_together_do_not_disturb_each_other(home: Path) -> 
     assert len(files(home)) == count, "nothing half-written is left"
 
 
-def test_what_a_killed_process_left_is_removed_in_time(
-    folder: cache.Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_killed_process_left_is_removed_in_time(folder: cache.Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder.path.parent))
     opened = cache.open_folder()
     assert opened is not None
@@ -322,7 +320,10 @@ SILENT = {
 def test_kernels_load_where_there_is_no_stderr(kind: str, home: Path) -> None:
     """As in pythonw and services: also when there is something to say, because compiling takes a while."""
     impatient = "import ostinato.kernels.progress as p; p._PATIENCE = p._PRINT_EVERY = 0.0; "
-    loads = "from ostinato.kernels import warm_up, ready; warm_up(); import os; os.write(1, str(ready()).encode()); os._exit(0)"
+    loads = (
+        "from ostinato.kernels import warm_up, ready; warm_up(); "
+        "import os; os.write(1, str(ready()).encode()); os._exit(0)"  # at exit Python would fail to flush
+    )
     for file in files(home)[::8]:
         file.unlink()
     found = python("-c", SILENT[kind] + impatient + loads, XDG_CACHE_HOME=str(home))
@@ -330,13 +331,10 @@ def test_kernels_load_where_there_is_no_stderr(kind: str, home: Path) -> None:
 
 
 @pytest.mark.parametrize("stderr", [None, "closed"])
-def test_nothing_is_told_where_nobody_is(
-    stderr: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gone = None if stderr is None else open(os.devnull, "w")
-    if gone is not None:
-        gone.close()
-    monkeypatch.setattr(sys, "stderr", gone)
+def test_nothing_is_told_where_nobody_is(stderr: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path(os.devnull).open("w") as gone:
+        pass
+    monkeypatch.setattr(sys, "stderr", gone if stderr else None)
     progress.tell("hello")
     told = progress.Progress(2, None, kept=True)
     told.said_at = 1.0

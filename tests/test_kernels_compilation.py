@@ -19,7 +19,7 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.runtime import _nrt_python, rtsys
 from test_kernels_cells import random_weights
 
-from ostinato.kernels import _jit, cells, integer, product
+from ostinato.kernels import cells, integer, product
 from ostinato.kernels.program import bind
 from ostinato.model.compile import compile_network
 from ostinato.model.specification import Dense, Frames, Gru, Lstm, Outputs, Rnn, Softmax, Specification

@@ -1,4 +1,4 @@
-"""Numbers below 2^-126 are zeros in all kernels, whatever mode the thread is in, and it is in the same mode afterwards.
+"""Numbers below 2^-126 are zeros in all kernels, whatever mode the thread is in; afterwards it is in the same mode.
 
 The golden digest of such numbers, for several targets, is in test_kernels_compilation.
 """
@@ -47,7 +47,7 @@ if ARM:
     MODES = {"as usual": 0, "flushing": 1 << 24, "upward": 1 << 22}
     CONTROL = 0x07FF9F00
 else:
-    MODES = {"as usual": 0x1F80, "flushing": 0x9FC0, "results only": 0x9F80, "arguments only": 0x1FC0, "upward": 0x5F80}
+    MODES = {"as usual": 0x1F80, "flushing": 0x9FC0, "results": 0x9F80, "arguments": 0x1FC0, "upward": 0x5F80}
     CONTROL = 0xFFC0  # the rest are flags of what happened
 
 

@@ -33,7 +33,7 @@ KINDS: dict[Kind, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lst
 DIRECTIONS: tuple[Direction, ...] = ("forward", "bidirectional")
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 FAINT = 1e-40
-"""Below float32's normal numbers: some processors take ten to fifty times as long over it, where it is not flushed."""
+"""Below float32's normal numbers: many processors take ten to fifty times as long over it, unless it is flushed."""
 UTTERANCE = 500
 """Frames of an utterance: what a bidirectional network is measured on."""
 
@@ -51,7 +51,7 @@ class Cell:
     precision: Precision = "float32"
     frames: int = 1
     near_silence: bool = False
-    """Whether frames hold `FAINT` instead of values of order one: denormal numbers, as a stream's silence has them."""
+    """Whether frames hold `FAINT` instead of values of order one: denormal numbers, as fading streams have them."""
 
     @property
     def stack(self) -> tuple[Recurrent, ...]:

@@ -1,8 +1,8 @@
 """Activation functions as vector code: our own, because the library's give other bits on other CPUs.
 
 Errors, over all float32 and against float64 (tests/test_kernels_activations.py): tanh and sigmoid 2e-7 of their
-range, exp and log 2 units in the last place. NaN stays NaN; infinities go to the limits. Denormals are zeros, as in all
-kernels (`float_mode`): where an activation selects rather than computes, its argument must come from a computation.
+range, exp and log 2 units in the last place. NaN stays NaN; infinities go to the limits. Denormals are zeros, as in
+all kernels (`float_mode`): where an activation selects rather than computes, its argument must be a computed one.
 """
 
 from __future__ import annotations

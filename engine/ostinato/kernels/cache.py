@@ -45,7 +45,7 @@ class Folder:
         """What was written for ``key``; None if there is nothing, or not exactly that."""
         try:
             descriptor = os.open(self._file(key, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with open(descriptor, "rb") as file:
+            with os.fdopen(descriptor, "rb") as file:
                 found = os.fstat(descriptor)
                 if not stat.S_ISREG(found.st_mode) or not _safe(found) or found.st_size > _LARGEST:
                     return None
@@ -60,14 +60,14 @@ class Folder:
         temporary = None
         try:
             descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=self.path)
-            with open(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(_checksum(key, data) + data)
-            os.replace(temporary, self._file(key, name))
+            Path(temporary).replace(self._file(key, name))
         except OSError as error:
             self.failure = error
             if temporary is not None:
                 with contextlib.suppress(OSError):
-                    os.unlink(temporary)
+                    Path(temporary).unlink()
 
     def _file(self, key: bytes, name: str) -> Path:
         return self.path / f"{name}-{hashlib.blake2b(key, digest_size=8).hexdigest()}.compiled"

@@ -55,7 +55,7 @@ _SWITCHES = {"x86_64": _x86, "aarch64": _arm, "arm64": _arm}
 
 
 def emit_entry(entry: Any, body: Any) -> None:
-    """IR: the function ``entry``, of the same type as ``body``, sets the mode, calls ``body`` and puts back what was."""
+    """IR: the function ``entry``, of the type of ``body``, sets the mode, calls ``body`` and puts back what was."""
     body.attributes.add("noinline")
     b = ir.IRBuilder(entry.append_basic_block("entry"))
     put_back = _SWITCHES.get(entry.module.triple.partition("-")[0], _elsewhere)(b)
@@ -80,7 +80,7 @@ class _Lower(lowering.Lower):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _Lowering(BaseNativeLowering):
-    _name = "ostinato_lowering"
+    _name: Any = "ostinato_lowering"
 
     @property
     def lowering_class(self) -> type[lowering.Lower]:
@@ -88,10 +88,11 @@ class _Lowering(BaseNativeLowering):
 
 
 class KernelCompiler(CompilerBase):
-    """A pipeline of Numba's, for ``njit(pipeline_class=…)``: whoever calls the function, compiled code too, has it run
-    in the mode."""
+    """A pipeline of Numba's, for ``njit(pipeline_class=…)``: whoever calls the function, compiled code too, has it
+    run in the mode."""
 
     def define_pipelines(self) -> list[Any]:
+        """Numba's own, but for the lowering."""
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
         pipeline.passes = [
             (_Lowering, what) if one is NativeLowering else (one, what) for one, what in pipeline.passes

@@ -242,7 +242,7 @@ _ROOT_HALF = 0x3F3504F3  # bits of sqrt(1/2)
 
 @_define(vector, vector, vector)
 def scale(b: Any, x: Any, power: Any) -> Any:
-    """The vector x * 2**n where ``power`` is n + ROUNDER, |n| <= 252; in two factors, as 2**n alone may be infinite."""
+    """The vector x * 2**n where ``power`` is n + ROUNDER, |n| <= 252; in two factors, as 2**n may be too large."""
     n = b.sub(b.bitcast(power, INTS), _ints(_ROUNDER))
     half = b.ashr(n, _ints(1))
     for part in (half, b.sub(n, half)):
