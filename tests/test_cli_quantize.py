@@ -45,10 +45,10 @@ def test_a_digit_model_becomes_an_int8_one(ostinato: Run, tmp_path: Path) -> Non
 def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
     frames, text = tmp_path / "frames.npy", tmp_path / "text.txt"
     np.save(frames, np.random.default_rng(0).normal(size=(50, 3)))
-    text.write_text("abba cab" * 20, encoding="utf-8")
+    text.write_bytes(b"\xef\xbb\xbf" + b"abba\r\ncab" * 20)
     specifications = {
         frames: Specification("numbers", Frames(3), (Gru(3, 5),), Outputs()),
-        text: Specification("letters", Tokens(tuple("abc ")), (Embedding(4, 3), Gru(3, 5)), Outputs()),
+        text: Specification("letters", Tokens(tuple("abc\n")), (Embedding(4, 3), Gru(3, 5)), Outputs()),
     }
     for data, specification in specifications.items():
         before, after = tmp_path / f"{specification.name}.safetensors", tmp_path / "after.safetensors"

@@ -256,8 +256,9 @@ def evaluate(
     """Show what models hear wrongly in transcribed recordings, and count it, by folder (one per voice, say) and in
     all.
 
-    With --block-ms, bidirectional models are shown with bounded wait, then whole. A recording that cannot be used is
-    named and left out; the command then ends with 1.
+    With --block-ms, bidirectional models are shown with bounded wait, then whole.
+
+    A recording that cannot be used is named and left out, and the command ends with 1.
     """
     from ostinato.cli.evaluate import evaluate
     from ostinato_bench.comparison import Wait

@@ -189,7 +189,8 @@ def _closing(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> str:
         sentences.append("One recording cannot tell what to expect of others.")
     elif bounds is not None:
         little = "So few words say little: of" if bounds[1] - bounds[0] > WIDE else "Of"
-        sentences.append(f"{little} other recordings like these, expect errors in {percent(bounds)} of the words.")
+        expected = f"expect errors in {percent(bounds)} of the words (95 %)"
+        sentences.append(f"{little} other recordings like these, {expected}.")
     return " ".join(sentences)
 
 
@@ -256,4 +257,4 @@ def _ordered(
 
 
 def _plural(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    return f"{f'{count:,}' if count else 'no'} {word}{'' if count == 1 else 's'}"

@@ -62,7 +62,8 @@ def transcript_beside(recording: Path) -> str | None:
 
 
 def read_text(path: Path, max_bytes: int = 1 << 28) -> str:
-    """A text file: UTF-8, or UTF-16 or UTF-32 with a byte order mark, which is no part of the text.
+    """A text file: UTF-8, or UTF-16 or UTF-32 with a byte order mark, which is no part of the text; lines
+    end in a line feed, whatever they end in there.
 
     Raises FileNotFoundError; InputError, naming the file, for what is no such text, no file, or longer than
     ``max_bytes``.
@@ -84,7 +85,7 @@ def read_text(path: Path, max_bytes: int = 1 << 28) -> str:
         ) from None
     if "\0" in text:
         raise InputError(f"{str(path)!r} is no text (it has NUL characters): save it as UTF-8")
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def transcribed(folder: Path) -> tuple[dict[Path, str], int]:
