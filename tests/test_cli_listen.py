@@ -78,6 +78,56 @@ def test_a_running_server_is_used_and_an_absent_one_is_named(ostinato: Run) -> N
     assert "Traceback" not in gone.stderr and endpoint in gone.stderr
 
 
+def test_audio_comes_from_standard_input_and_from_pipes(ostinato: Run, tmp_path: Path) -> None:
+    """With its format found in its header, or told; an endless one is heard as it comes."""
+    recording = bundled_recording().read_bytes()
+    raw = recording[44:]
+    for content, *told in ((recording,), (raw, "--format", "s16le", "--rate", "8000")):
+        with (tmp_path / "content").open("wb") as file:
+            file.write(content)
+        with subprocess.Popen(["cat", tmp_path / "content"], stdout=subprocess.PIPE) as cat:
+            done = ostinato("listen", "digits-uni", "--file", "-", "--fast", *told, stdin=cat.stdout)
+        assert done.returncode == 0, done.stderr
+        assert error_rate(TRANSCRIPT, words(done.stdout)) <= 0.3
+    untold = ostinato("listen", "digits-uni", "--file", tmp_path / "content")
+    assert untold.returncode == 1 and "content' is no audio" in untold.stderr
+    for wrong in (
+        ["--format", "s16le"],
+        ["--rate", "8000"],
+        ["--format", "s16le", "--rate", "8000", "--device", "1"],
+    ):
+        assert ostinato("listen", "digits-uni", *wrong).returncode == 2
+    strange = ostinato("listen", "digits-uni", "--file", "-", "--format", "int16", "--rate", "8000")
+    assert strange.returncode == 1 and "s16le" in strange.stderr
+    nothing = ostinato("listen", "digits-uni", "--file", "-")
+    assert nothing.returncode == 1 and "standard input is empty" in nothing.stderr
+
+
+def test_audio_from_a_pipe_is_shown_before_the_pipe_ends() -> None:
+    with subprocess.Popen(
+        [*LISTEN, "digits-uni", "--file", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(bundled_recording().read_bytes()[: 44 + 2 * 8000 * 2])
+        process.stdin.flush()
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=30)
+    assert words(first.decode()) and process.returncode == 0, complaints
+
+
+def test_what_was_spoken_before_a_recording_is_damaged_is_shown(ostinato: Run, tmp_path: Path) -> None:
+    """digits-bi has said nothing yet when the FLAC breaks off after four seconds."""
+    samples, rate = soundfile.read(bundled_recording())
+    soundfile.write(tmp_path / "whole.flac", samples, rate)
+    content = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(content[: len(content) * 2 // 3])
+    done = ostinato("listen", "digits-bi", "--file", tmp_path / "cut.flac", "--fast")
+    assert done.returncode == 1
+    assert re.search(r"cut.flac' is damaged after \d\.\d\d s", done.stderr)
+    assert len(words(done.stdout)) >= 3 and "heard" in done.stderr
+
+
 def test_text_comes_from_standard_input(ostinato: Run, tmp_path: Path) -> None:
     vocabulary = tuple("abcdefghijklmnopqrstuvwxyz ")
     specification = Specification(
@@ -179,6 +229,34 @@ def test_digits_appear_while_a_recording_is_played_into_a_microphone(tmp_path: P
     assert shown[0][0] < ended, "nothing was shown before the recording had been played"
     assert error_rate(TRANSCRIPT, heard) <= 0.5, heard
     assert "microphone" in complaints and "heard" in complaints
+
+
+@pytest.mark.skipif(bool(virtual_microphone.missing()), reason=f"needs {virtual_microphone.missing()}")
+@pytest.mark.xdist_group("microphone")
+def test_what_was_spoken_before_the_microphone_went_away_is_shown(tmp_path: Path) -> None:
+    """digits-bi has said nothing yet when the sound server dies: first its words, then the error, at once."""
+    with (
+        virtual_microphone.VirtualMicrophone(tmp_path) as microphone,
+        subprocess.Popen(
+            [*LISTEN, "digits-bi"],
+            env=microphone.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        wait_for(lambda: microphone.being_recorded() or process.poll() is not None)
+        with microphone.play(bundled_recording()) as player:
+            time.sleep(4.5)
+            microphone.vanish()
+            went = time.monotonic()
+            player.wait(30)
+        shown, complaints = process.communicate(timeout=30)
+        took = time.monotonic() - went
+    assert process.returncode == 1 and "has gone away" in complaints and "Traceback" not in complaints, complaints
+    assert complaints.index("heard") < complaints.index("has gone away")
+    assert set(words(shown)) & set(TRANSCRIPT) and len(words(shown)) >= 2, shown
+    assert took < 5
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:

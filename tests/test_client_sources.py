@@ -13,7 +13,16 @@ import pytest
 import soundfile
 
 from ostinato.errors import AudioDeviceError, InputError
-from ostinato_client import FileSource, MicrophoneSource, TextSource, find_microphone, microphones, sources
+from ostinato_client import (
+    FileSource,
+    MicrophoneSource,
+    TextSource,
+    find_microphone,
+    microphone,
+    microphones,
+    recording,
+    sources,
+)
 
 
 def write(path, samples, rate=8000, **settings):
@@ -53,7 +62,7 @@ def test_a_late_reader_catches_up(tmp_path, monkeypatch):
         waits.append(round(seconds, 6))
         now[0] += seconds
 
-    monkeypatch.setattr(sources, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(recording, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
     with FileSource(write(tmp_path / "a.wav", np.zeros(960, np.int16)), chunk_ms=20) as source:
         monkeypatch.setattr(source._closed, "wait", wait)
         for i, _ in enumerate(source):
@@ -70,14 +79,6 @@ def test_closing_ends_the_wait(tmp_path):
     with FileSource(write(tmp_path / "a.wav", np.zeros(8000 * 60, np.int16)), chunk_ms=30_000) as source:
         threading.Timer(0.05, source.close).start()
         assert list(source) == []
-
-
-@pytest.mark.parametrize("content", [b"", b"RIFF", b"this is no sound at all" * 50])
-def test_what_is_no_audio_file(tmp_path, content):
-    path = tmp_path / "not.wav"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="no audio file"):
-        FileSource(path)
 
 
 def test_no_file_and_a_folder(tmp_path):
@@ -121,6 +122,16 @@ class FakeInputStream:
 
     def close(self):
         self.closed = True
+        self.settings["finished_callback"]()
+
+    def vanish(self, complain):
+        """The device goes away: PortAudio ends the stream, and may complain when it is closed."""
+
+        def close():
+            raise PortAudioError("PaErrorCode -9986")
+
+        self.close = close if complain else self.close
+        self.settings["finished_callback"]()
 
     def hear(self, samples, overflow=False):
         status = types.SimpleNamespace(input_overflow=overflow)
@@ -194,9 +205,45 @@ def test_closing_from_another_thread_ends_the_wait(portaudio):
 
 
 def test_a_microphone_that_falls_silent_for_good(portaudio, monkeypatch):
-    monkeypatch.setattr(sources, "STALL_S", 0.05)
+    monkeypatch.setattr(microphone, "STALL_S", 0.05)
     with MicrophoneSource() as source, pytest.raises(AudioDeviceError, match="gave nothing"):
         list(source)
+
+
+@pytest.mark.parametrize("complain", [False, True])
+def test_a_microphone_that_goes_away(portaudio, complain):
+    """What was heard before comes first; then it is named, at once. What PortAudio says on closing is no news."""
+    with MicrophoneSource() as source:
+        FakeInputStream.last.hear(np.arange(5))
+        FakeInputStream.last.hear(np.arange(3))
+        FakeInputStream.last.vanish(complain)
+        chunks, start = iter(source), time.monotonic()
+        assert [len(next(chunks)), len(next(chunks))] == [5, 3]
+        with pytest.raises(AudioDeviceError, match="'Headset microphone' has gone away"):
+            next(chunks)
+        assert time.monotonic() - start < microphone.STALL_S / 2
+
+
+def test_a_microphone_that_goes_away_while_its_reader_is_late(portaudio):
+    with MicrophoneSource(chunk_ms=20) as source:
+        for _ in range(150):
+            FakeInputStream.last.hear(np.zeros(5))
+        FakeInputStream.last.vanish(True)
+        heard = []
+        with pytest.raises(AudioDeviceError, match="gone away"):
+            for chunk in source:
+                heard.append(chunk)
+        assert (len(heard), source.dropped) == (100, 50)
+
+
+def test_a_microphone_that_does_not_start_is_let_go(portaudio, monkeypatch):
+    def refuse(self):
+        raise PortAudioError("Device unavailable")
+
+    monkeypatch.setattr(FakeInputStream, "start", refuse)
+    with pytest.raises(AudioDeviceError, match="Device unavailable"):
+        MicrophoneSource()
+    assert FakeInputStream.last.closed
 
 
 def test_no_microphone(portaudio):

@@ -95,6 +95,12 @@ class VirtualMicrophone:
                 self._daemon.wait()
             self._daemon = None
 
+    def vanish(self) -> None:
+        """The sound server dies, as when a microphone is pulled out."""
+        assert self._daemon is not None
+        self._daemon.kill()
+        self._daemon.wait()
+
     def play(self, recording: Path) -> subprocess.Popen[bytes]:
         """Begin to play a recording into the microphone; the process ends with the sound."""
         return subprocess.Popen(["paplay", str(recording)], env=self.environment)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from ostinato_client.aio import AsyncClient, AsyncStream
 from ostinato_client.client import Client, Stream
 from ostinato_client.driving import DEFAULT_ENDPOINT
+from ostinato_client.microphone import Microphone, MicrophoneSource, find_microphone, microphones
+from ostinato_client.recording import FileSource, RawFormat
 from ostinato_client.results import ChunkClock, Result
-from ostinato_client.sources import (
-    FileSource,
-    Microphone,
-    MicrophoneSource,
-    Source,
-    TextSource,
-    find_microphone,
-    microphones,
-)
+from ostinato_client.sources import Source, TextSource
 
 __all__ = [
     "Client", "Stream", "AsyncClient", "AsyncStream", "Result", "ChunkClock", "DEFAULT_ENDPOINT",
-    "Source", "Microphone", "MicrophoneSource", "microphones", "find_microphone", "FileSource", "TextSource",
+    "Source", "Microphone", "MicrophoneSource", "microphones", "find_microphone", "FileSource", "RawFormat",
+    "TextSource",
 ]  # fmt: skip

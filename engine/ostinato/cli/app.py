@@ -98,9 +98,14 @@ def serve(
 def listen(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL, autocompletion=complete_model)] = None,
     file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A recording instead of the microphone.", exists=True, dir_okay=False),
+        str | None, typer.Option(metavar="FILE", help="A recording or pipe instead of the microphone; - is stdin.")
     ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How samples without a header are stored, such as s16le; with --rate."),
+    ] = None,
+    rate: Annotated[int | None, typer.Option(metavar="HZ", min=1, help="With --format: samples a second.")] = None,
+    channels: Annotated[int, typer.Option(metavar="N", min=1, help="With --format: interleaved channels.")] = 1,
     fast: Annotated[
         bool, typer.Option("--fast", help="With --file: as fast as possible, not at the pace of speech.")
     ] = False,
@@ -124,6 +129,7 @@ def listen(
     the middle of speech. Noise that sets in suddenly is taken for speech, for up to 3 s.
     """
     from ostinato.cli import listen as command
+    from ostinato_client import RawFormat
 
     if list_devices:
         command.show_devices()
@@ -136,9 +142,14 @@ def listen(
         raise typer.BadParameter("--fast needs --file: a microphone is never faster than speech")
     if connect and folder:
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
+    if file not in (None, "-") and not Path(file).exists():
+        raise typer.BadParameter(f"there is no file {file!r}", param_hint="--file")
+    if (format is None) != (rate is None) or (format and file is None):
+        raise typer.BadParameter("--format, --rate and --file belong together: give all of them")
+    raw = RawFormat(format, rate, channels) if format and rate else None
     command.listen(
         model,
-        command.Wanted(file=file, fast=fast, text=text, device=device),
+        command.Wanted(file=0 if file == "-" else file, raw=raw, fast=fast, text=text, device=device),
         connect,
         folder,
         seconds,

@@ -5,6 +5,7 @@ A thread of its own sends, so that a result is shown when it arrives, not when t
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -15,10 +16,20 @@ from rich.markup import escape
 from ostinato.cli.console import note, out
 from ostinato.cli.display import Display, Progress, display, level_db
 from ostinato.cli.serving import serving
-from ostinato.errors import InputError, UnknownModelError, did_you_mean
+from ostinato.errors import InputError, OstinatoError, UnknownModelError, did_you_mean
 from ostinato.protocol import ModelInfo
 from ostinato_bench.terminal import Table
-from ostinato_client import Client, FileSource, MicrophoneSource, Result, Source, Stream, TextSource, microphones
+from ostinato_client import (
+    Client,
+    FileSource,
+    MicrophoneSource,
+    RawFormat,
+    Result,
+    Source,
+    Stream,
+    TextSource,
+    microphones,
+)
 
 END_OF_SPEECH_MS = 600.0
 """Silence that ends a bidirectional model's utterance."""
@@ -28,9 +39,10 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """Where the input is to come from: a file, standard input, or (neither) a microphone."""
+    """Where the input is to come from: a recording or pipe (0: standard input), text, or (neither) a microphone."""
 
-    file: Path | None = None
+    file: str | int | None = None
+    raw: RawFormat | None = None
     fast: bool = False
     text: bool = False
     device: str | None = None
@@ -64,31 +76,44 @@ def listen(
 
     Raises OstinatoError for what is wrong with model, file, microphone or server.
     """
-    if wanted.file is not None:
-        with FileSource(wanted.file) as source:  # what is wrong with it is said before a server is started
-            if not source.seconds:
-                raise InputError(f"{str(wanted.file)!r} is empty: there is nothing to listen to")
-    with serving([model], connect, folder) as (endpoint, (name,)), Client(endpoint, timeout=TIMEOUT_S) as client:
+    with contextlib.ExitStack() as opened:
+        recording = None
+        if wanted.file is not None:  # what is wrong with it is said before a server is started
+            recording = opened.enter_context(FileSource(wanted.file, realtime=not wanted.fast, raw=wanted.raw))
+            if recording.seconds == 0:
+                raise InputError(f"{recording.name} is empty: there is nothing to listen to")
+        endpoint, (name,) = opened.enter_context(serving([model], connect, folder))
+        client = opened.enter_context(Client(endpoint, timeout=TIMEOUT_S))
         served = {one.name: one for one in client.models()}
         if (info := served.get(name)) is None:
             has = f"it has {', '.join(sorted(served))}{did_you_mean(name, served)}"
             raise UnknownModelError(f"the server at {endpoint} has no model {name!r}: {has}")
-        with _source(wanted, info) as source:
-            audio = info.unit == "sample"
-            utterances = audio and info.direction == "bidirectional"  # what it was made for
-            with client.open(
+        _check(wanted, info)
+        source: Source
+        if recording is not None:
+            source = recording
+        elif wanted.text:
+            source = opened.enter_context(TextSource())
+        else:
+            source = opened.enter_context(MicrophoneSource(wanted.device))
+        audio = info.unit == "sample"
+        utterances = audio and info.direction == "bidirectional"  # what it was made for
+        stream = opened.enter_context(
+            client.open(
                 name,
                 sample_rate=source.sample_rate,
                 end_of_speech_ms=END_OF_SPEECH_MS if utterances else None,
                 block_ms=block_ms,
                 lookahead_ms=lookahead_ms,
-            ) as stream:
-                note(_introduction(source, stream.model, endpoint if connect else None))
-                live = not (wanted.fast or wanted.text)
-                _Listening(stream, source, seconds, live, display(as_json, info.separator, audio)).run()
+            )
+        )
+        note(_introduction(source, stream.model, endpoint if connect else None))
+        live = not (wanted.fast or wanted.text)
+        _Listening(stream, source, seconds, live, display(as_json, info.separator, audio)).run()
 
 
-def _source(wanted: Wanted, info: ModelInfo) -> Source:
+def _check(wanted: Wanted, info: ModelInfo) -> None:
+    """Refuse input that the model does not take."""
     if info.unit == "frame":
         raise InputError(f"{info.name} takes ready frames, which no microphone gives: push them with ostinato_client")
     if (info.unit == "character") != wanted.text:
@@ -97,18 +122,14 @@ def _source(wanted: Wanted, info: ModelInfo) -> Source:
             if info.unit == "character"
             else f"{info.name} hears audio: leave --text out"
         )
-    if wanted.text:
-        return TextSource()
-    if wanted.file is not None:
-        return FileSource(wanted.file, realtime=not wanted.fast)
-    return MicrophoneSource(wanted.device)
 
 
 def _introduction(source: Source, info: ModelInfo, endpoint: str | None) -> str:
     if isinstance(source, MicrophoneSource):
         what = f"microphone {source.microphone.name!r} at {source.sample_rate} Hz, Ctrl-C ends"
     elif isinstance(source, FileSource):
-        what = f"{source.path}, {source.seconds:.1f} s"
+        length = f"{source.seconds:.1f} s" if source.seconds is not None else "until it ends"
+        what = f"{source.name}, {length}"
     else:
         what = "standard input"
     waits = (
@@ -135,22 +156,38 @@ class _Listening:
         self._pushing = threading.Thread(target=self._push_all, name="ostinato-source", daemon=True)
 
     def run(self) -> None:
-        """Until the source has ended, or Ctrl-C; then what is left is computed and shown."""
+        """Until the source has ended, or Ctrl-C; then what is left is computed and shown.
+
+        So it is too if the source or the server fails: what was spoken before is shown, then the error is raised.
+        """
         try:
             self._pushing.start()
-            try:
-                while self._pushing.is_alive():
-                    self._show(self._stream.results(wait=REFRESH_S))
-            except KeyboardInterrupt:
-                pass
+            with contextlib.suppress(KeyboardInterrupt):
+                self._show_what_comes()
             self._source.close()
             self._pushing.join(1.0)  # a source that waits for standard input may not hear that it is closed
-            if self._failure is not None:
-                raise self._failure
-            self._show(self._stream.flush())
+            self._show_what_is_left()
         finally:
             self._display.close()
         note(self._progress.summary())
+        if self._failure is not None:
+            raise self._failure
+
+    def _show_what_comes(self) -> None:
+        while self._pushing.is_alive():
+            try:
+                self._show(self._stream.results(wait=REFRESH_S))
+            except OstinatoError as error:
+                self._failure = self._failure or error
+                return
+
+    def _show_what_is_left(self) -> None:
+        try:
+            self._show(self._stream.flush())
+        except OstinatoError as error:
+            self._failure = self._failure or error
+            with contextlib.suppress(OstinatoError):
+                self._show(self._stream.results())
 
     def _push_all(self) -> None:
         try:
@@ -168,7 +205,7 @@ class _Listening:
                 if self._deadline is not None and time.monotonic() >= self._deadline:
                     return
         except BaseException as error:
-            self._failure = error
+            self._failure = self._failure or error
 
     def _show(self, results: list[Result]) -> None:
         for result in results:
