@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,10 @@ from ostinato.model import Network, Specification
 from ostinato.model import file as model_file
 from ostinato.model import network as model_network
 from ostinato.model.specification import Dense, Frames, Gru, LogMel, Lstm, Outputs, Softmax
+from ostinato.server import spawn_server
+from ostinato.server.loading import load_models
+from ostinato.streaming import load
+from ostinato_client import Client
 
 SPECIFICATION = Specification("small", Frames(3), (Gru(3, 5), Lstm(5, 4, peepholes=True), Dense(4, 2)), Outputs())
 
@@ -283,3 +288,26 @@ def test_an_unknown_model_error_lists_what_there_is(name: str, path: Path) -> No
 def test_a_missing_models_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="no such folder"):
         model.available([tmp_path / "none"])
+
+
+def test_a_path_is_never_taken_for_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ostinato: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """A file in the working folder that is called as a bundled model is, without the suffix, whoever asks for it."""
+    monkeypatch.chdir(tmp_path)
+    Path("digits-uni").write_bytes(model.resolve("digits-bi").read_bytes())
+    digest = model.read(model.resolve("digits-bi")).digest
+    assert model.read(model.resolve("digits-uni")).digest != digest, "without a folder it is a name"
+    for written in ("./digits-uni", Path("./digits-uni"), Path("digits-uni"), str(tmp_path / "digits-uni")):
+        found = model.resolve(written)
+        assert found == model.resolve(found) == model.resolve(str(found))
+        assert load(written).network.digest == load(found).network.digest == digest
+        assert load_models([written], [], 4)["digits-uni"].network.digest == digest
+    with spawn_server(["./digits-uni"]) as server, Client(server.endpoint, timeout=20.0) as client:
+        assert client.models()[0].digest == digest
+    told = ostinato("inspect", "./digits-uni", "--json", cwd=tmp_path)
+    assert json.loads(told.stdout)["digest"] == digest, told.stderr
+    Path("digits-uni").unlink()
+    for written in ("./digits-uni", Path("digits-uni")):
+        with pytest.raises(UnknownModelError):
+            model.resolve(written)

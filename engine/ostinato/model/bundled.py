@@ -29,18 +29,22 @@ def available(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]
 
 
 def resolve(name_or_path: str | os.PathLike[str], folders: Iterable[str | os.PathLike[str]] = ()) -> Path:
-    """The model file of that name, or at that path (anything with a folder or the suffix is a path).
+    """The model file of that name, or at that path: a text with a folder or the suffix, and anything but a text, such
+    as a `Path` (which has forgotten whether it was written with ``./``).
 
-    Raises UnknownModelError, listing the models there are.
+    The path is absolute, so it means the same file when it is resolved again, whatever its name. Raises
+    UnknownModelError, listing the models there are.
     """
     text = os.fspath(name_or_path)
-    if text.endswith(SUFFIX) or Path(text).name != text:
+    if isinstance(name_or_path, os.PathLike) or text.endswith(SUFFIX) or Path(text).name != text:
         path = Path(text)
         if path.is_file():
-            return path
+            return path.absolute()
+        if isinstance(name_or_path, os.PathLike):
+            raise UnknownModelError(f"there is no file {text!r}: a model's name, and not a path, is given as a str")
     models = available(folders)
     if text in models:
-        return models[text]
+        return models[text].absolute()
     names = ", ".join(sorted(models)) or "none"
     raise UnknownModelError(
         f"there is no model {text!r}: the models are {names}, or give the path of a {SUFFIX} file"

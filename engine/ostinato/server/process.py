@@ -124,7 +124,7 @@ def spawn_server(
     folders = [os.fspath(folder) for folder in folders]
     arguments = [each for folder in folders for each in ("--models", folder)]
     for model in models or ():
-        arguments += ["--model", str(resolve(model, folders).absolute())]
+        arguments += ["--model", str(resolve(model, folders))]
     process = subprocess.Popen(
         [
             sys.executable,
