@@ -11,31 +11,22 @@ from random_models import network
 
 from ostinato.engine import Engine, Result
 from ostinato.events import Event
-from ostinato.model.specification import (
-    Dense,
-    Embedding,
-    Frames,
-    Gru,
-    Labels,
-    LogMel,
-    Lstm,
-    Outputs,
-    Softmax,
-    Specification,
-    Tokens,
-)
+from ostinato.model.decoders import Labels, Outputs
+from ostinato.model.front_ends import Frames, LogMel, Tokens
+from ostinato.model.layers import Dense, Embedding, Gru, Lstm, Softmax
+from ostinato.model.specification import Sequential
 from ostinato.streaming import Model
 
 LABELS = Labels(("a", "b", "c"))
-HEAD = (Dense(5, 3), Softmax(3))
+HEAD = (Dense(3), Softmax())
 SPECIFICATIONS = {
-    "frames": Specification("frames", Frames(3), (Gru(3, 5), *HEAD), LABELS),
-    "frames-bi": Specification("frames-bi", Frames(3), (Lstm(3, 5, direction="bidirectional"),), Outputs()),
-    "audio": Specification("audio", LogMel(mels=13), (Gru(13, 5), *HEAD), LABELS),
-    "audio-bi": Specification(
-        "audio-bi", LogMel(mels=13), (Gru(13, 5, direction="backward"), *HEAD), LABELS
+    "frames": Sequential("frames", Frames(3), (Gru(5), *HEAD), LABELS),
+    "frames-bi": Sequential("frames-bi", Frames(3), (Lstm(5, direction="bidirectional"),), Outputs()),
+    "audio": Sequential("audio", LogMel(mels=13), (Gru(5), *HEAD), LABELS),
+    "audio-bi": Sequential(
+        "audio-bi", LogMel(mels=13), (Gru(5, direction="backward"), *HEAD), LABELS
     ),
-    "text": Specification("text", Tokens(tuple("abcd ")), (Embedding(5, 3), Gru(3, 5), *HEAD), LABELS),
+    "text": Sequential("text", Tokens(tuple("abcd ")), (Embedding(3), Gru(5), *HEAD), LABELS),
 }  # fmt: skip
 
 

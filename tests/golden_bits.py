@@ -10,25 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.activations import FUNCTIONS
 from ostinato.kernels import arrays
-from ostinato.kernels.activations import NAMES
 from ostinato.kernels.program import Workspace, advance
 from ostinato.model import Network
-from ostinato.model.compile import compile_network
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames
+from ostinato.model.front_ends import LogMel as Settings
+from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
+from ostinato.model.lowering import compile_network
 from ostinato.model.quantization import quantize
-from ostinato.model.specification import (
-    Activation,
-    Dense,
-    Frames,
-    Gru,
-    Lstm,
-    Outputs,
-    Rnn,
-    Softmax,
-    Specification,
-    weight_shapes,
-)
-from ostinato.model.specification import LogMel as Settings
+from ostinato.model.specification import Sequential
 from ostinato.pipeline.logmel import LogMel
 from ostinato.pipeline.resample import resampler
 
@@ -40,7 +33,7 @@ def main() -> None:
     digest = hashlib.sha256()
     odd = [0.0, -0.0, np.inf, -np.inf, 3e38]
     x = np.concatenate([rng.uniform(-20, 20, 1000), rng.uniform(-1e-3, 1e-3, 1000), odd]).astype(np.float32)
-    for name in NAMES:
+    for name in FUNCTIONS:
         digest.update(arrays.activate(name, x).tobytes())
     digest.update(arrays.exp(x).tobytes() + arrays.log(np.abs(x)).tobytes())
     digest.update(
@@ -48,17 +41,17 @@ def main() -> None:
     )
     for hidden in (7, 64, 100):
         layers = (
-            Gru(13, hidden),
-            Gru(hidden, hidden, reset="before"),
-            Lstm(hidden, hidden, direction="bidirectional", peepholes=True),
-            Rnn(2 * hidden, hidden),
-            Dense(hidden, 11),
-            Softmax(11),
+            Gru(hidden),
+            Gru(hidden, reset="before"),
+            Lstm(hidden, direction="bidirectional", peepholes=True),
+            Rnn(hidden),
+            Dense(11),
+            Softmax(),
         )
-        specification = Specification("golden", Frames(13), layers, Outputs())
+        specification = Sequential("golden", Frames(13), layers, Outputs())
         weights = {
-            name: rng.uniform(-0.3, 0.3, shape).astype(np.float32)
-            for name, shape in weight_shapes(specification).items()
+            name: rng.uniform(-0.3, 0.3, weight.shape).astype(np.float32)
+            for name, weight in specification.weights().items()
         }
         program = compile_network(specification, weights)
         rows, state = program.new_rows(50), program.new_states(9)
@@ -77,16 +70,16 @@ def int8() -> str:
     digest = hashlib.sha256()
     for hidden in (7, 64, 100):
         layers = (
-            Dense(13, 33),
-            Gru(33, hidden),
-            Gru(hidden, hidden, reset="before"),
-            Lstm(hidden, hidden, direction="bidirectional", peepholes=True),
-            Rnn(2 * hidden, 11),
+            Dense(33),
+            Gru(hidden),
+            Gru(hidden, reset="before"),
+            Lstm(hidden, direction="bidirectional", peepholes=True),
+            Rnn(11),
         )
-        specification = Specification("golden", Frames(13), layers, Outputs())
+        specification = Sequential("golden", Frames(13), layers, Outputs())
         weights = {
-            name: rng.uniform(-0.3, 0.3, shape).astype(np.float32)
-            for name, shape in weight_shapes(specification).items()
+            name: rng.uniform(-0.3, 0.3, weight.shape).astype(np.float32)
+            for name, weight in specification.weights().items()
         }
         network = Network(specification, weights)
         frames = rng.uniform(-1, 1, (50, 13)).astype(np.float32)
@@ -104,7 +97,7 @@ def tiny() -> str:
     rng = np.random.default_rng(2)
     digest = hashlib.sha256()
     near = np.concatenate([around_the_smallest(rng, 4000), np.linspace(-104, -86, 500).astype(np.float32)])
-    for name in NAMES:
+    for name in FUNCTIONS:
         digest.update(arrays.activate(name, near).tobytes())
     digest.update(arrays.exp(near).tobytes() + arrays.log(np.abs(near)).tobytes())
     digest.update(fused(*products_around_the_smallest(rng, 4096)).tobytes())
@@ -152,17 +145,17 @@ def fused(x: Floats, y: Floats, z: Floats) -> Floats:
 def decaying(rng: np.random.Generator) -> Iterator[tuple[Floats, Network]]:
     """All kinds of cells without biases, float32 and int8, and frames that fall silent, some by way of faint ones."""
     cells: list[Any] = [
-        Gru(5, 20), Gru(5, 20, reset="before"), Lstm(5, 20), Lstm(5, 20, peepholes=True), Rnn(5, 20),
-        Rnn(5, 20, activation=Activation("relu")), Rnn(5, 20, activation=Activation("identity")),
+        Gru(20), Gru(20, reset="before"), Lstm(20), Lstm(20, peepholes=True), Rnn(20),
+        Rnn(20, activation=Activation("relu")), Rnn(20, activation=Activation("identity")),
     ]  # fmt: skip
     frames = rng.uniform(-1, 1, (400, 5)).astype(np.float32)
     frames[5:] = 0
     frames[200:260] = around_the_smallest(rng, 300).reshape(60, 5)
     for cell in cells:
-        specification = Specification("decaying", Frames(5), (cell,), Outputs())
+        specification = Sequential("decaying", Frames(5), (cell,), Outputs())
         weights = {
             name: (rng.uniform(-0.15, 0.15, shape) if len(shape) > 1 or name.endswith("P") else np.zeros(shape))
-            for name, shape in weight_shapes(specification).items()
+            for name, shape in ((name, weight.shape) for name, weight in specification.weights().items())
         }
         network = Network(specification, {name: array.astype(np.float32) for name, array in weights.items()})
         yield frames, network

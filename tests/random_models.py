@@ -16,29 +16,12 @@ from hypothesis import strategies as st
 
 from ostinato.events import Event
 from ostinato.model import Network
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Ctc, Labels, Outputs, SequenceClass
+from ostinato.model.front_ends import Frames, LogMel, Tokens
+from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, Lstm, OneHot, Rnn, Softmax
 from ostinato.model.quantization import quantize
-from ostinato.model.specification import (
-    Activation,
-    Ctc,
-    Dense,
-    Direction,
-    Embedding,
-    Frames,
-    Gru,
-    Labels,
-    Layer,
-    LogMel,
-    Lstm,
-    OneHot,
-    Outputs,
-    Rnn,
-    SequenceClass,
-    Softmax,
-    Specification,
-    Tokens,
-    directions,
-    output_size,
-)
+from ostinato.model.specification import Sequential, Specification
 from ostinato.pipeline import front_end
 
 HIDDEN = (1, 2, 5, 7, 16, 17, 33)
@@ -72,10 +55,11 @@ def network(specification: Specification, seed: int = 0) -> Network:
         name: (array + generator.uniform(-0.3, 0.3, array.shape)).astype(np.float32)
         for name, array in start.weights.items()
     }
-    for i, layer in enumerate(specification.layers):
-        if isinstance(layer, Rnn):  # some activations have no bound: keep their states from growing without end
-            for way in directions(layer):
-                weights[f"layers.{i}.{way}.R"] /= np.float32(1.2 * np.linalg.norm(weights[f"layers.{i}.{way}.R"], 2))
+    for node in specification.nodes:
+        if isinstance(node.layer, Rnn):  # some activations have no bound: keep their states from growing without end
+            for way in node.layer.directions:
+                R = weights[f"{node.name}.{way}.R"]
+                R /= np.float32(1.2 * np.linalg.norm(R, 2))
     return Network(specification, weights)
 
 
@@ -88,7 +72,7 @@ def quantized(network: Network, seed: int = 0) -> Network:
 
 
 @st.composite
-def layers(draw: st.DrawFn, below: int, direction: str, depth: int) -> list[Layer]:
+def layers(draw: st.DrawFn, direction: str, depth: int) -> list[Layer]:
     """``depth`` recurrent layers of the direction ("bidirectional": at least one looks back) and an output layer."""
     made: list[Layer] = []
     looking_back = draw(st.integers(0, depth - 1))
@@ -101,15 +85,14 @@ def layers(draw: st.DrawFn, below: int, direction: str, depth: int) -> list[Laye
         kind = draw(st.sampled_from(("rnn", "gru", "lstm")))
         if kind == "rnn":
             name: Any = draw(st.sampled_from(ACTIVATIONS))
-            made.append(Rnn(below, size, direction=way, activation=Activation(name)))
+            made.append(Rnn(size, direction=way, activation=Activation(name)))
         elif kind == "gru":
-            made.append(Gru(below, size, direction=way, reset=draw(st.sampled_from(("after", "before")))))
+            made.append(Gru(size, direction=way, reset=draw(st.sampled_from(("after", "before")))))
         else:
-            made.append(Lstm(below, size, direction=way, peepholes=draw(st.booleans())))
-        below = output_size(made[-1])
+            made.append(Lstm(size, direction=way, peepholes=draw(st.booleans())))
     if draw(st.booleans()):
         outputs = draw(st.integers(2, 5))
-        made += [Dense(below, outputs), Softmax(outputs)]
+        made += [Dense(outputs), Softmax()]
     return made
 
 
@@ -122,11 +105,9 @@ def specifications(
     bottom: list[Layer] = []
     if front == "frames":
         front_end: Any = Frames(draw(st.sampled_from((1, 3, 16, 19))))
-        below = front_end.frame_size
     elif front == "tokens":
         front_end = Tokens(VOCABULARY)
-        bottom = [Embedding(8, 5) if draw(st.booleans()) else OneHot(8)]
-        below = output_size(bottom[0])
+        bottom = [Embedding(5) if draw(st.booleans()) else OneHot()]
     else:
         stack = draw(st.sampled_from((1, 3)))
         front_end = LogMel(
@@ -138,15 +119,14 @@ def specifications(
             normalise=draw(st.booleans()),
             convention=draw(st.sampled_from(("kaldi", "slaney"))),
         )
-        below = front_end.frame_size
     wanted = direction or draw(st.sampled_from(("unidirectional", "bidirectional")))
-    made = bottom + draw(layers(below, wanted, draw(st.integers(1, 3))))
-    size = output_size(made[-1])
-    names = tuple(f"n{i}" for i in range(size))
+    made = bottom + draw(layers(wanted, draw(st.integers(1, 3))))
     decoder: Any = Outputs()
+    chain = Sequential("random", front_end, made, decoder)
+    names = tuple(f"n{i}" for i in range(chain.output_size))
     if isinstance(made[-1], Softmax):
         decoder = draw(st.sampled_from((Outputs(), Labels(names), Ctc(names), SequenceClass(names, pool="mean"))))
-    return Specification("random", front_end, tuple(made), decoder)
+    return Sequential("random", front_end, made, decoder)
 
 
 @st.composite

@@ -7,20 +7,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.model.specification import (
-    Activation,
-    Dense,
-    Embedding,
-    Gru,
-    Lstm,
-    OneHot,
-    Recurrent,
-    Rnn,
-    Softmax,
-    Specification,
-    Tokens,
-    directions,
-)
+from ostinato.activations import parameters
+from ostinato.model.activation import Activation
+from ostinato.model.front_ends import Tokens
+from ostinato.model.layers import Dense, Embedding, Gru, Lstm, OneHot, Recurrent, Rnn, Softmax
+from ostinato.model.specification import FRAMES, Specification
 
 Doubles = npt.NDArray[np.float64]
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -67,10 +58,11 @@ def _layers(
     x = np.asarray(frames, np.float64)
     if isinstance(specification.front_end, Tokens):
         x = x.reshape(len(x))
-    for index, layer in enumerate(specification.layers):
-        name = f"layers.{index}"
+    values = {FRAMES: x}
+    for node in specification.nodes:
+        name, layer, (x, *_) = node.name, node.layer, [values[each] for each in node.inputs]
         if isinstance(layer, OneHot):
-            x = np.eye(layer.size)[x.astype(int)]
+            x = np.eye(specification.wires[name].size)[x.astype(int)]
         elif isinstance(layer, Embedding):
             x = np.asarray(weights[f"{name}.E"], np.float64)[x.astype(int)]
         elif isinstance(layer, Dense):
@@ -79,8 +71,10 @@ def _layers(
             e = np.exp(x - x.max(axis=1, keepdims=True))
             x = e / e.sum(axis=1, keepdims=True)
         else:
-            x = np.concatenate([recurrent(layer, f"{name}.{way}", x) for way in directions(layer)], axis=1)
-    return x
+            assert isinstance(layer, Recurrent)
+            x = np.concatenate([recurrent(layer, f"{name}.{way}", x) for way in layer.directions], axis=1)
+        values[name] = x
+    return values[specification.heads[0].node]
 
 
 def sigmoid(x: Doubles) -> Doubles:
@@ -89,16 +83,7 @@ def sigmoid(x: Doubles) -> Doubles:
 
 def activate(activation: Activation, x: Doubles) -> Doubles:
     """The activation functions as the ONNX operators RNN and, by name, Elu, HardSigmoid, … define them."""
-    default = {
-        "affine": (1.0, 0.0),
-        "leaky-relu": (0.01, 0.0),
-        "thresholded-relu": (1.0, 0.0),
-        "scaled-tanh": (1.0, 1.0),
-        "hard-sigmoid": (0.2, 0.5),
-        "elu": (1.0, 0.0),
-    }.get(activation.name, (0.0, 0.0))
-    alpha = default[0] if activation.alpha is None else activation.alpha
-    beta = default[1] if activation.beta is None else activation.beta
+    _, alpha, beta = parameters(activation.name, activation.alpha, activation.beta)
     match activation.name:
         case "identity":
             return x
@@ -124,6 +109,7 @@ def activate(activation: Activation, x: Doubles) -> Doubles:
             return np.where(np.isinf(x), np.sign(x), x / (1 + np.abs(np.where(np.isinf(x), 0.0, x))))
         case "softplus":
             return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+    raise AssertionError(activation.name)
 
 
 def _double(weights: Weights, name: str) -> Doubles:

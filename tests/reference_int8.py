@@ -9,17 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.kernels import arrays
-from ostinato.model.specification import (
-    Dense,
-    Embedding,
-    Gru,
-    Lstm,
-    OneHot,
-    Recurrent,
-    Rnn,
-    Specification,
-    directions,
-)
+from ostinato.model.layers import Dense, Embedding, Gru, Lstm, OneHot, Recurrent, Rnn
+from ostinato.model.specification import Specification
 
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, npt.NDArray[Any]]
@@ -29,8 +20,8 @@ def run(specification: Specification, weights: Weights, frames: Floats) -> Float
     """Outputs [T, output_size] of an utterance: ``frames`` [T, frame_size], or token ids [T, 1]."""
     x = np.asarray(frames, np.float32)
     one_hot = False
-    for index, layer in enumerate(specification.layers):
-        name = f"layers.{index}"
+    for node in specification.nodes:
+        name, layer = node.name, node.layer
         if isinstance(layer, OneHot):
             one_hot = True
             continue
@@ -43,7 +34,7 @@ def run(specification: Specification, weights: Weights, frames: Floats) -> Float
                 chosen.name, product(weights, f"{name}.W", x, bias, one_hot), chosen.alpha, chosen.beta
             )
         elif isinstance(layer, Rnn | Gru | Lstm):
-            ways = [_recurrent(layer, weights, f"{name}.{way}", x, one_hot) for way in directions(layer)]
+            ways = [_recurrent(layer, weights, f"{name}.{way}", x, one_hot) for way in layer.directions]
             x = np.concatenate(ways, axis=1)
         one_hot = False
     return x

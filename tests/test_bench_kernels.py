@@ -85,11 +85,11 @@ def test_a_peer_that_computes_something_else_is_refused(kind: Kind, precision: P
     network = cell.network()
     weights = dict(network.weights)
     if wrong == "bias":
-        weights["layers.0.forward.Rb"] = np.zeros_like(weights["layers.0.forward.Rb"])
+        weights[f"{cell.cell}.forward.Rb"] = np.zeros_like(weights[f"{cell.cell}.forward.Rb"])
     else:
-        weights["layers.0.forward.W"] = np.roll(weights["layers.0.forward.W"], cell.hidden, axis=0)
+        weights[f"{cell.cell}.forward.W"] = np.roll(weights[f"{cell.cell}.forward.W"], cell.hidden, axis=0)
         if kind == "rnn":
-            weights["layers.0.forward.W"] = -network.weights["layers.0.forward.W"]
+            weights[f"{cell.cell}.forward.W"] = -network.weights[f"{cell.cell}.forward.W"]
     calls = peers.callers(Network(network.specification, weights), cell.input_frames(), precision)
     assert calls
     with pytest.raises(RuntimeError, match="away from ours"):

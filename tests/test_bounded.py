@@ -24,7 +24,8 @@ from ostinato.bounded import check_json, check_msgpack
 from ostinato.engine import Engine, Limits
 from ostinato.errors import BadMessageError, BadModelFileError, InputError, OstinatoError, SnapshotError, StreamError
 from ostinato.model import read
-from ostinato.model.specification import MAX_CONTAINERS, Specification
+from ostinato.model.limits import MAX_CONTAINERS
+from ostinato.model.specification import Specification
 from ostinato.pipeline.state import MAX_COUNT
 from ostinato.server import Server, Settings
 from ostinato.streaming import snapshot as snapshots

@@ -17,7 +17,7 @@ import pytest
 from ostinato.cli.files import bundled_recording, transcript_beside
 from ostinato.cli.selftest import promises_kept
 from ostinato.events import Event
-from ostinato.model.specification import Frames
+from ostinato.model.front_ends import Frames
 from ostinato.streaming import Model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -21,7 +21,10 @@ import virtual_microphone
 from ostinato.cli.display import level_db, meter
 from ostinato.cli.files import bundled_recording, transcript_beside
 from ostinato.model import Network, write
-from ostinato.model.specification import Dense, Gru, Labels, OneHot, Softmax, Specification, Tokens
+from ostinato.model.decoders import Labels
+from ostinato.model.front_ends import Tokens
+from ostinato.model.layers import Dense, Gru, OneHot, Softmax
+from ostinato.model.specification import Sequential
 from ostinato.pipeline.score import error_rate
 from ostinato.server import spawn_server
 
@@ -130,8 +133,8 @@ def test_what_was_spoken_before_a_recording_is_damaged_is_shown(ostinato: Run, t
 
 def test_text_comes_from_standard_input(ostinato: Run, tmp_path: Path) -> None:
     vocabulary = tuple("abcdefghijklmnopqrstuvwxyz ")
-    specification = Specification(
-        "mood", Tokens(vocabulary, unknown=26), (OneHot(27), Gru(27, 8), Dense(8, 2), Softmax(2)), Labels(("a", "b"))
+    specification = Sequential(
+        "mood", Tokens(vocabulary, unknown=26), (OneHot(), Gru(8), Dense(2), Softmax()), Labels(("a", "b"))
     )
     write(tmp_path / "mood.safetensors", Network.random(specification))
     done = ostinato("listen", "mood", "--text", "--models", tmp_path, stdin=None, input="hello\nthere\n")

@@ -15,7 +15,10 @@ from random_models import network
 
 from ostinato import model
 from ostinato.cli.files import RECORDINGS, bundled_recording
-from ostinato.model.specification import Embedding, Frames, Gru, Outputs, Specification, Tokens
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, Tokens
+from ostinato.model.layers import Embedding, Gru
+from ostinato.model.specification import Sequential
 from ostinato.streaming import load
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -25,14 +28,14 @@ def test_a_digit_model_becomes_an_int8_one(ostinato: Run, tmp_path: Path) -> Non
     made, figures = tmp_path / "small.safetensors", tmp_path / "figures.json"
     done = ostinato("quantize", "digits-uni", "--calibrate", RECORDINGS, "-o", made, "--json", figures)
     assert done.returncode == 0, done.stderr
-    for words in ("layers.1.forward.R", "1.17 MB", "errors in 12 words", "95 % interval", "same greatest output"):
+    for words in ("gru-2.forward.R", "1.17 MB", "errors in 12 words", "95 % interval", "same greatest output"):
         assert words in done.stdout
     found = json.loads(figures.read_text())
     assert found["bytes"]["int8"] < 0.3 * found["bytes"]["float32"]
     assert found["outputs"]["same_greatest"] > 0.98 and found["outputs"]["mean"] < 0.002
     assert found["errors"]["symbols"] == found["errors"]["int8"]["symbols"] == 12 and found["files"] == 2
     assert found["left_out"] == []
-    assert found["inputs"]["layers.0.forward.R"]["up_to"] == pytest.approx(1, abs=0.05)
+    assert found["inputs"]["gru-1.forward.R"]["up_to"] == pytest.approx(1, abs=0.05)
     network = model.read(made)
     assert network.specification.name == "digits-uni-int8"
     assert model.read(model.resolve("digits-uni")).digest[:16] in network.specification.card["int8"]
@@ -47,8 +50,8 @@ def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
     np.save(frames, np.random.default_rng(0).normal(size=(50, 3)))
     text.write_bytes(b"\xef\xbb\xbf" + b"abba\r\ncab" * 20)
     specifications = {
-        frames: Specification("numbers", Frames(3), (Gru(3, 5),), Outputs()),
-        text: Specification("letters", Tokens(tuple("abc\n")), (Embedding(4, 3), Gru(3, 5)), Outputs()),
+        frames: Sequential("numbers", Frames(3), (Gru(5),), Outputs()),
+        text: Sequential("letters", Tokens(tuple("abc\n")), (Embedding(3), Gru(5)), Outputs()),
     }
     for data, specification in specifications.items():
         before, after = tmp_path / f"{specification.name}.safetensors", tmp_path / "after.safetensors"

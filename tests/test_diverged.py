@@ -14,21 +14,11 @@ from ostinato import protocol as wire
 from ostinato.engine import Engine, Limits
 from ostinato.errors import DivergedError
 from ostinato.model import Network
-from ostinato.model.specification import (
-    Activation,
-    Ctc,
-    Dense,
-    Direction,
-    Frames,
-    Gru,
-    Labels,
-    LogMel,
-    Outputs,
-    Rnn,
-    SequenceClass,
-    Softmax,
-    Specification,
-)
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Ctc, Labels, Outputs, SequenceClass
+from ostinato.model.front_ends import Frames, LogMel
+from ostinato.model.layers import Dense, Direction, Gru, Rnn, Softmax
+from ostinato.model.specification import Sequential
 from ostinato.server import Server
 from ostinato.streaming import Model, Stream, advance
 from ostinato_client import Client
@@ -47,9 +37,9 @@ HUGE = np.full((2, 3), 3e38, np.float32) * np.array([1, -1, 1], np.float32)
 
 def overflowing(decoder: str, bidirectional: bool) -> Model:
     """Ordinary frames are well with it; two of 3e38 overflow."""
-    head = (Dense(10 if bidirectional else 5, 3), *(() if decoder == "outputs" else (Softmax(3),)))
-    layer = Rnn(3, 5, activation=Activation("relu"), direction="bidirectional" if bidirectional else "forward")
-    return Model(network(Specification("overflowing", Frames(3), (layer, *head), DECODERS[decoder])))
+    head = (Dense(3), *(() if decoder == "outputs" else (Softmax(),)))
+    layer = Rnn(5, activation=Activation("relu"), direction="bidirectional" if bidirectional else "forward")
+    return Model(network(Sequential("overflowing", Frames(3), (layer, *head), DECODERS[decoder])))
 
 
 MODELS = {(name, bi): overflowing(name, bi) for name in DECODERS for bi in (False, True)}
@@ -57,7 +47,7 @@ MODELS = {(name, bi): overflowing(name, bi) for name in DECODERS for bi in (Fals
 
 def growing() -> Model:
     """A rectifier network whose state grows by a fifth with each frame."""
-    specification = Specification("growing", Frames(3), (Rnn(3, 8, activation=Activation("relu")),), Outputs())
+    specification = Sequential("growing", Frames(3), (Rnn(8, activation=Activation("relu")),), Outputs())
     weights = dict(network(specification).weights)
     for name, values in weights.items():
         if name.endswith(".W"):
@@ -187,10 +177,10 @@ def test_the_engine_answers_in_order_and_goes_on(kind: str, many: bool) -> None:
 
 def loud(direction: Direction) -> Model:
     """Each output of it overflows."""
-    layers = (Gru(13, 5, direction=direction), Dense(5, 4), Dense(4, 3), Softmax(3))
-    specification = Specification("loud", LogMel(mels=13), layers, Labels(NAMES))
+    layers = (Gru(5, direction=direction), Dense(4), Dense(3), Softmax())
+    specification = Sequential("loud", LogMel(mels=13), layers, Labels(NAMES))
     weights = {
-        name: np.full_like(values, 3e38) if name in ("layers.1.W", "layers.2.W") else values
+        name: np.full_like(values, 3e38) if name in ("dense-1.W", "dense-2.W") else values
         for name, values in network(specification).weights.items()
     }
     return Model(Network(specification, weights))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -23,22 +22,13 @@ from ostinato import model
 from ostinato.errors import BadModelFileError, InputError, TrainingError
 from ostinato.kernels.integer_tile import LIMIT, largest_sums
 from ostinato.kernels.program import Workspace, advance
-from ostinato.model import Network, Specification
+from ostinato.model import Network, Sequential, Specification
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.integers import input_scale, to_integers
+from ostinato.model.layers import Dense, Embedding, Gru, Lstm, OneHot, Rnn, Softmax
 from ostinato.model.quantization import quantize, run
-from ostinato.model.specification import (
-    Activation,
-    Dense,
-    Embedding,
-    Frames,
-    Gru,
-    Lstm,
-    OneHot,
-    Outputs,
-    Rnn,
-    Softmax,
-    Tokens,
-)
 from ostinato.training.network import TrainableNetwork
 
 Floats = npt.NDArray[np.float32]
@@ -47,14 +37,14 @@ Floats = npt.NDArray[np.float32]
 def dense(weights: npt.NDArray[np.int8], input_scale: float = 1.0) -> Network:
     """A network whose outputs are the products with a matrix, if the input scale is 1 the sums themselves."""
     outputs, inputs = weights.shape
-    layers = (Dense(inputs, outputs, precision="int8"),)
+    layers = (Dense(outputs, precision="int8"),)
     return Network(
-        Specification("dense", Frames(inputs), layers, Outputs()),
+        Sequential("dense", Frames(inputs), layers, Outputs()),
         {
-            "layers.0.W": weights,
-            "layers.0.W_scale": np.ones(outputs, np.float32),
-            "layers.0.W_input_scale": np.array([input_scale], np.float32),
-            "layers.0.b": np.zeros(outputs, np.float32),
+            "dense.W": weights,
+            "dense.W_scale": np.ones(outputs, np.float32),
+            "dense.W_input_scale": np.array([input_scale], np.float32),
+            "dense.b": np.zeros(outputs, np.float32),
         },
     )
 
@@ -133,8 +123,8 @@ def test_an_input_that_is_no_number_is_some_integer_and_stays_in_its_row() -> No
 
 def quantized(layers: tuple[Any, ...], seed: int, front: Any = None) -> tuple[Network, Network, Floats]:
     """A float32 network, its int8 form, and frames."""
-    front = front or Frames(layers[0].input)
-    specification = Specification("x", front, layers, Outputs())
+    front = front or Frames(11)
+    specification = Sequential("x", front, layers, Outputs())
     network = Network(specification, random_weights(specification, seed))
     rng = np.random.default_rng(seed)
     frames = rng.standard_normal((40, front.frame_size)).astype(np.float32)
@@ -147,7 +137,7 @@ def quantized(layers: tuple[Any, ...], seed: int, front: Any = None) -> tuple[Ne
 @pytest.mark.parametrize("kind", CELLS)
 def test_networks_do_what_the_arithmetic_says(kind: str, direction: str) -> None:
     for hidden, depth in ((1, 1), (7, 2), (25, 1), (64, 2), (100, 1)):
-        before, after, frames = quantized(stack(kind, 13, hidden, direction, depth), hidden)
+        before, after, frames = quantized(stack(kind, hidden, direction, depth), hidden)
         found = run(after, frames)
         assert found.tobytes() == reference_int8.run(after.specification, after.weights, frames).tobytes()
         exact = reference.run(before.specification, before.weights, frames)
@@ -158,11 +148,11 @@ def test_networks_do_what_the_arithmetic_says(kind: str, direction: str) -> None
 @pytest.mark.parametrize(
     "layers",
     [
-        (OneHot(9), Gru(9, 17), Dense(17, 5)),
-        (OneHot(9), Dense(9, 20), Lstm(20, 5)),
-        (Embedding(9, 6), Lstm(6, 17, peepholes=True), Dense(17, 5)),
-        (Gru(13, 9), Dense(9, 19, activation=Activation("relu")), Rnn(19, 33, activation=Activation("softplus"))),
-        (Dense(13, 70, activation=Activation("leaky-relu", 0.1)), Dense(70, 3)),
+        (OneHot(), Gru(17), Dense(5)),
+        (OneHot(), Dense(20), Lstm(5)),
+        (Embedding(6), Lstm(17, peepholes=True), Dense(5)),
+        (Gru(9), Dense(19, activation=Activation("relu")), Rnn(33, activation=Activation("softplus"))),
+        (Dense(70, activation=Activation("leaky-relu", 0.1)), Dense(3)),
     ],
 )
 def test_dense_layers_and_tokens(layers: tuple[Any, ...]) -> None:
@@ -174,25 +164,25 @@ def test_dense_layers_and_tokens(layers: tuple[Any, ...]) -> None:
 
 
 def test_which_layers_are_quantized() -> None:
-    before, after, _ = quantized((Dense(13, 20), Gru(20, 9), Dense(9, 4), Softmax(4)), 1)
-    assert [getattr(layer, "precision", None) for layer in after.specification.layers] == [
+    before, after, _ = quantized((Dense(20), Gru(9), Dense(4), Softmax()), 1)
+    assert [getattr(layer, "precision", None) for layer in (node.layer for node in after.specification.nodes)] == [
         "int8", "int8", "float32", None,
     ]  # fmt: skip
     assert after.specification.name == "x-int8" and after.specification.precision == "int8"
-    assert after.weights["layers.0.W"].dtype == after.weights["layers.1.forward.R"].dtype == np.int8
-    for name in ("layers.2.W", "layers.0.b", "layers.1.forward.Rb"):
+    assert after.weights["dense-1.W"].dtype == after.weights["gru.forward.R"].dtype == np.int8
+    for name in ("dense-2.W", "dense-1.b", "gru.forward.Rb"):
         assert after.weights[name].tobytes() == before.weights[name].tobytes()
     assert ostinato.quantize is quantize
 
 
 def test_what_cannot_be_quantized_is_refused() -> None:
-    _, after, frames = quantized((Gru(13, 9),), 1)
+    _, after, frames = quantized((Gru(9),), 1)
     with pytest.raises(BadModelFileError, match="int8 already"):
         quantize(after, [frames])
     with pytest.raises(BadModelFileError, match="no layer to quantize"):
-        quantized((Dense(13, 9), Softmax(9)), 1)
+        quantized((Dense(9), Softmax()), 1)
     with pytest.raises(InputError, match="no frames"):
-        quantize(Network.random(Specification("x", Frames(13), (Gru(13, 9),), Outputs())), [frames[:0]])
+        quantize(Network.random(Sequential("x", Frames(13), (Gru(9),), Outputs())), [frames[:0]])
     with pytest.raises(BadModelFileError, match="made from a float32"):
         Network.random(after.specification)
     with pytest.raises(TrainingError, match="learns in float32"):
@@ -243,31 +233,28 @@ def test_the_input_scale_clips_what_is_rare() -> None:
 def path(tmp_path: Path) -> Path:
     """A good int8 model file."""
     path = tmp_path / "small.safetensors"
-    _, after, _ = quantized((Gru(13, 9), Dense(9, 4)), 1)
+    _, after, _ = quantized((Gru(9), Dense(4)), 1)
     model.write(path, after)
     return path
 
 
 def test_a_file_holds_an_int8_network_to_the_bit(path: Path) -> None:
-    _, after, frames = quantized((Gru(13, 9), Dense(9, 4)), 1)
+    _, after, frames = quantized((Gru(9), Dense(4)), 1)
     again = model.read(path)
     assert again.digest == after.digest and again.specification == after.specification
     assert {n: a.dtype for n, a in again.weights.items()} == {n: a.dtype for n, a in after.weights.items()}
     assert run(again, frames).tobytes() == run(after, frames).tobytes()
-    changed = {**after.weights, "layers.0.forward.W": -after.weights["layers.0.forward.W"]}
+    changed = {**after.weights, "gru.forward.W": -after.weights["gru.forward.W"]}
     assert Network(after.specification, changed).digest != after.digest
 
 
-def test_float32_files_say_nothing_of_precision() -> None:
-    """So that files from before there was any keep their digests."""
-    specification = Specification("x", Frames(3), (Gru(3, 5), Dense(5, 2)), Outputs())
-    assert "precision" not in specification.to_json()
-    assert Specification.from_json(specification.to_json()) == specification
-    int8 = dataclasses.replace(specification, layers=(Gru(3, 5, precision="int8"), Dense(5, 2)))
+def test_the_precision_survives_json() -> None:
+    specification = Sequential("x", Frames(3), (Gru(5), Dense(2)), Outputs())
+    int8 = Sequential("x", Frames(3), (Gru(5, precision="int8"), Dense(2)), Outputs())
     assert Specification.from_json(int8.to_json()) == int8 != specification
 
 
-W = "layers.0.forward.W"
+W = "gru.forward.W"
 WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "float": (lambda w: w.update({W: w[W].astype(np.float32)}), f"{W} is of type float32: convert it to int8"),
     "no scale": (lambda w: w.pop(f"{W}_scale"), f"{W}_scale is missing"),
@@ -279,7 +266,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "huge scale": (lambda w: w[f"{W}_scale"].fill(1e30), f"{W}_scale has values that are not"),
     "full bytes": (lambda w: w[W].fill(127), f"{W}: weights of one sign of row 0"),
     "one group": (lambda w: w[W][7].put([0, 1, 4, 5, 8, 9, 12], [0, 0, 0, 0, -128, -128, -3]), "row 7"),
-    "unused": (lambda w: w.update({"layers.1.W_scale": np.ones(4, np.float32)}), "layers.1.W_scale is unused"),
+    "unused": (lambda w: w.update({"dense.W_scale": np.ones(4, np.float32)}), "dense.W_scale is unused"),
 }
 
 

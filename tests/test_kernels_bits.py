@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from test_kernels_cells import CELLS, random_weights, stack, whole
 
 from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
-from ostinato.model.compile import compile_network
-from ostinato.model.specification import Dense, Frames, Gru, Lstm, Outputs, Rnn, Softmax, Specification
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
+from ostinato.model.lowering import compile_network
+from ostinato.model.specification import Sequential
 
 Floats = npt.NDArray[np.float32]
 INPUT = 5
@@ -24,9 +27,8 @@ _PROGRAMS: dict[Any, Program] = {}
 def program(kind: str, hidden: int, direction: str = "forward", depth: int = 2) -> Program:
     key = (kind, hidden, direction, depth)
     if key not in _PROGRAMS:
-        layers = stack(kind, INPUT, hidden, direction, depth)
-        last = hidden * (2 if direction == "bidirectional" else 1)
-        specification = Specification("x", Frames(INPUT), (*layers, Dense(last, 6), Softmax(6)), Outputs())
+        layers = stack(kind, hidden, direction, depth)
+        specification = Sequential("x", Frames(INPUT), (*layers, Dense(6), Softmax()), Outputs())
         _PROGRAMS[key] = compile_network(specification, random_weights(specification, hidden))
     return _PROGRAMS[key]
 
@@ -143,8 +145,8 @@ def test_a_bound_call_gives_the_same_bits(kind: str) -> None:
 
 def test_what_lies_in_rows_and_workspace_does_not_matter() -> None:
     """Rows come filled with NaN and a workspace used by another model."""
-    layers = (Gru(INPUT, 25), Lstm(25, 7, direction="bidirectional", peepholes=True), Rnn(14, 3))
-    specification = Specification("x", Frames(INPUT), layers, Outputs())
+    layers = (Gru(25), Lstm(7, direction="bidirectional", peepholes=True), Rnn(3))
+    specification = Sequential("x", Frames(INPUT), layers, Outputs())
     made = compile_network(specification, random_weights(specification, 1))
     (frames,) = frames_of([40], 4)
     clean = whole(made, frames)

@@ -11,26 +11,14 @@ import onnxruntime
 import pytest
 import reference
 
-from ostinato.kernels.activations import NAMES
+from ostinato.activations import FUNCTIONS
 from ostinato.kernels.program import Program, Workspace, advance
-from ostinato.model.compile import compile_network
-from ostinato.model.specification import (
-    Activation,
-    Dense,
-    Embedding,
-    Frames,
-    Gru,
-    Layer,
-    Lstm,
-    OneHot,
-    Outputs,
-    Rnn,
-    Softmax,
-    Specification,
-    Tokens,
-    output_size,
-    weight_shapes,
-)
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, Tokens
+from ostinato.model.layers import Dense, Embedding, Gru, Layer, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.lowering import compile_network
+from ostinato.model.specification import Sequential, Specification
 from ostinato_bench.peers import onnx_runtime
 
 Floats = npt.NDArray[np.float32]
@@ -46,12 +34,9 @@ CELLS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def stack(kind: str, below: int, hidden: int, direction: str, depth: int) -> tuple[Layer, ...]:
+def stack(kind: str, hidden: int, direction: str, depth: int) -> tuple[Layer, ...]:
     made, options = CELLS[kind]
-    layers: list[Any] = []
-    for _ in range(depth):
-        layers.append(made(output_size(layers[-1]) if layers else below, hidden, direction=direction, **options))
-    return tuple(layers)
+    return tuple(made(hidden, direction=direction, **options) for _ in range(depth))
 
 
 def random_weights(specification: Specification, seed: int) -> dict[str, Floats]:
@@ -59,7 +44,7 @@ def random_weights(specification: Specification, seed: int) -> dict[str, Floats]
     rng = np.random.default_rng(seed)
     return {
         name: (rng.standard_normal(shape) / np.sqrt(2 * shape[-1] if len(shape) > 1 else 4)).astype(np.float32)
-        for name, shape in weight_shapes(specification).items()
+        for name, shape in ((name, weight.shape) for name, weight in specification.weights().items())
     }
 
 
@@ -86,7 +71,7 @@ def in_onnx_runtime(specification: Specification, weights: dict[str, Floats], fr
 def test_cells_of_all_sizes_and_depths(kind: str, direction: str) -> None:
     for hidden, depth in itertools.product(SIZES, (1, 2, 3)):
         frames = np.random.default_rng(hidden).standard_normal((7, 13)).astype(np.float32)
-        specification = Specification("x", Frames(13), stack(kind, 13, hidden, direction, depth), Outputs())
+        specification = Sequential("x", Frames(13), stack(kind, hidden, direction, depth), Outputs())
         weights = random_weights(specification, hidden + depth)
         found = whole(compile_network(specification, weights), frames)
         exact = reference.run(specification, weights, frames)
@@ -97,16 +82,16 @@ def test_cells_of_all_sizes_and_depths(kind: str, direction: str) -> None:
         np.testing.assert_allclose(found, peer, atol=TOLERANCE, rtol=0, err_msg=f"ONNX Runtime, {where}")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_any_activation(name: Any) -> None:
     for alpha, beta in ((None, None), (0.6, 0.25)):
         activation = Activation(name, alpha, beta)
         layers = (
-            Rnn(5, 19, activation=activation),
-            Dense(19, 21, activation=activation),
-            Rnn(21, 3, direction="backward"),
+            Rnn(19, activation=activation),
+            Dense(21, activation=activation),
+            Rnn(3, direction="backward"),
         )
-        specification = Specification("x", Frames(5), layers, Outputs())
+        specification = Sequential("x", Frames(5), layers, Outputs())
         weights = random_weights(specification, 3)
         frames = np.random.default_rng(1).standard_normal((20, 5)).astype(np.float32)
         found = whole(compile_network(specification, weights), frames)
@@ -115,7 +100,7 @@ def test_any_activation(name: Any) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 40, 300])
 def test_softmax(size: int) -> None:
-    specification = Specification("x", Frames(4), (Dense(4, size), Softmax(size)), Outputs())
+    specification = Sequential("x", Frames(4), (Dense(size), Softmax()), Outputs())
     weights = random_weights(specification, size)
     frames = 20 * np.random.default_rng(size).standard_normal((6, 4)).astype(np.float32)
     found = whole(compile_network(specification, weights), frames)
@@ -123,10 +108,10 @@ def test_softmax(size: int) -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("above", [Gru(70, 25), Lstm(70, 64, direction="bidirectional"), Rnn(70, 9), Dense(70, 33)])
+@pytest.mark.parametrize("above", [Gru(25), Lstm(64, direction="bidirectional"), Rnn(9), Dense(33)])
 def test_one_hot_is_a_column_of_the_weights(above: Any) -> None:
     front = Tokens(tuple(map(str, range(70))))
-    specification = Specification("x", front, (OneHot(70), above), Outputs())
+    specification = Sequential("x", front, (OneHot(), above), Outputs())
     weights = random_weights(specification, 5)
     tokens = np.random.default_rng(5).integers(0, 70, (30, 1)).astype(np.float32)
     found = whole(compile_network(specification, weights), tokens)
@@ -135,7 +120,7 @@ def test_one_hot_is_a_column_of_the_weights(above: Any) -> None:
 
 @pytest.mark.parametrize("output", [1, 16, 25])
 def test_embedding(output: int) -> None:
-    specification = Specification("x", Tokens(tuple("abcdefg")), (Embedding(7, output), Gru(output, 5)), Outputs())
+    specification = Sequential("x", Tokens(tuple("abcdefg")), (Embedding(output), Gru(5)), Outputs())
     weights = random_weights(specification, 6)
     tokens = np.arange(7, dtype=np.float32)[:, None]
     found = whole(compile_network(specification, weights), tokens)
@@ -144,8 +129,8 @@ def test_embedding(output: int) -> None:
 
 @pytest.mark.parametrize("token", [-1.0, 7.0, 1e30, np.inf, np.nan])
 def test_what_is_no_token_reads_nothing_outside_the_weights(token: float) -> None:
-    for layers in ((Embedding(7, 5),), (OneHot(7), Dense(7, 5))):
-        specification = Specification("x", Tokens(tuple("abcdefg")), layers, Outputs())
+    for layers in ((Embedding(5),), (OneHot(), Dense(5))):
+        specification = Sequential("x", Tokens(tuple("abcdefg")), layers, Outputs())
         program = compile_network(specification, random_weights(specification, 6))
         np.testing.assert_array_equal(
             whole(program, np.array([[token]], np.float32)), whole(program, np.zeros((1, 1), np.float32))
@@ -153,13 +138,13 @@ def test_what_is_no_token_reads_nothing_outside_the_weights(token: float) -> Non
 
 
 def test_a_network_without_layers_passes_its_frames_on() -> None:
-    specification = Specification("x", Frames(3), (), Outputs())
+    specification = Sequential("x", Frames(3), (), Outputs())
     frames = np.arange(12, dtype=np.float32).reshape(4, 3)
     np.testing.assert_array_equal(whole(compile_network(specification, {}), frames), frames)
 
 
 def test_hundreds_of_frames_do_not_drift() -> None:
-    specification = Specification("x", Frames(8), (Gru(8, 30), Lstm(30, 20)), Outputs())
+    specification = Sequential("x", Frames(8), (Gru(30), Lstm(20)), Outputs())
     weights = random_weights(specification, 8)
     frames = np.random.default_rng(8).standard_normal((700, 8)).astype(np.float32)
     found = whole(compile_network(specification, weights), frames)

@@ -21,8 +21,11 @@ from test_kernels_cells import random_weights
 
 from ostinato.kernels import cells, integer, product
 from ostinato.kernels.program import bind
-from ostinato.model.compile import compile_network
-from ostinato.model.specification import Dense, Frames, Gru, Lstm, Outputs, Rnn, Softmax, Specification
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
+from ostinato.model.lowering import compile_network
+from ostinato.model.specification import Sequential
 
 TESTS = Path(__file__).parent
 HASWELL = (
@@ -155,14 +158,14 @@ def test_int8_uses_the_best_instructions_and_keeps_its_sums_in_registers(case: s
 def everything() -> Any:
     """A bound call of a program with all kinds of operations."""
     layers = (
-        Gru(9, 33),
-        Gru(33, 20, reset="before"),
-        Lstm(20, 20, peepholes=True),
-        Rnn(20, 8),
-        Dense(8, 5),
-        Softmax(5),
+        Gru(33),
+        Gru(20, reset="before"),
+        Lstm(20, peepholes=True),
+        Rnn(8),
+        Dense(5),
+        Softmax(),
     )
-    specification = Specification("x", Frames(9), layers, Outputs())
+    specification = Sequential("x", Frames(9), layers, Outputs())
     made = compile_network(specification, random_weights(specification, 0))
     sizes = np.array([6, 6, 2], np.int64)
     return bind(made, made.new_states(6), np.arange(6), sizes, made.new_rows(14))
@@ -192,7 +195,7 @@ def test_a_step_allocates_nothing() -> None:
 
 def test_a_step_releases_the_gil() -> None:
     """Another thread runs while one computes. Threads here switch only where one lets go."""
-    specification = Specification("x", Frames(64), (Gru(64, 256),), Outputs())
+    specification = Sequential("x", Frames(64), (Gru(256),), Outputs())
     made = compile_network(specification, random_weights(specification, 0))
     call = bind(made, made.new_states(1), np.zeros(1, np.int64), np.ones(20_000, np.int64), made.new_rows(20_000))
     running = finished = False

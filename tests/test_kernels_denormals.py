@@ -27,7 +27,7 @@ from llvmlite import ir
 
 from ostinato.kernels import _jit, arrays, float_mode, warm_up
 from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
-from ostinato.model.specification import LogMel as Settings
+from ostinato.model.front_ends import LogMel as Settings
 from ostinato.pipeline.logmel import LogMel
 from ostinato_bench import bare
 

@@ -7,13 +7,16 @@ import pytest
 from test_kernels_cells import random_weights
 
 from ostinato.kernels.program import Pass
-from ostinato.model.compile import compile_network
-from ostinato.model.specification import Dense, Frames, Gru, Lstm, OneHot, Outputs, Softmax, Specification, Tokens
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, Tokens
+from ostinato.model.layers import Dense, Gru, Lstm, OneHot, Softmax
+from ostinato.model.lowering import compile_network
+from ostinato.model.specification import Sequential
 
 
 def test_regions_and_states_are_whole_vectors_and_hold_everything() -> None:
-    layers = (Gru(19, 25), Lstm(25, 7, direction="bidirectional"), Dense(14, 3), Softmax(3))
-    specification = Specification("x", Frames(19), layers, Outputs())
+    layers = (Gru(25), Lstm(7, direction="bidirectional"), Dense(3), Softmax())
+    specification = Sequential("x", Frames(19), layers, Outputs())
     program = compile_network(specification, random_weights(specification, 0))
     assert program.row_size % 16 == program.state_size % 16 == 0
     assert program.input.size == 19
@@ -31,28 +34,28 @@ def test_regions_and_states_are_whole_vectors_and_hold_everything() -> None:
 
 
 def test_a_program_cannot_be_changed() -> None:
-    specification = Specification("x", Frames(3), (Dense(3, 2),), Outputs())
+    specification = Sequential("x", Frames(3), (Dense(2),), Outputs())
     weights = random_weights(specification, 0)
     program = compile_network(specification, weights)
     for array in (program.weights, program.operations):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     before = program.weights.copy()
-    weights["layers.0.W"][:] = 7
+    weights["dense.W"][:] = 7
     np.testing.assert_array_equal(program.weights, before)
 
 
 def test_one_hot_costs_no_operation_and_no_region() -> None:
     front = Tokens(tuple(map(str, range(1000))))
-    specification = Specification("x", front, (OneHot(1000), Gru(1000, 16)), Outputs())
+    specification = Sequential("x", front, (OneHot(), Gru(16)), Outputs())
     program = compile_network(specification, random_weights(specification, 0))
     assert len(program.backward) == 1
     assert program.row_size < 100
 
 
 def test_a_missing_weight_is_named() -> None:
-    specification = Specification("x", Frames(3), (Gru(3, 2),), Outputs())
+    specification = Sequential("x", Frames(3), (Gru(2),), Outputs())
     weights = random_weights(specification, 0)
-    del weights["layers.0.forward.Rb"]
-    with pytest.raises(KeyError, match=r"layers\.0\.forward\.Rb"):
+    del weights["gru.forward.Rb"]
+    with pytest.raises(KeyError, match=r"gru.forward.Rb"):
         compile_network(specification, weights)

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,18 @@ from random_models import specifications
 
 from ostinato import model
 from ostinato.errors import BadModelFileError, UnknownModelError
-from ostinato.model import Network, Specification
+from ostinato.model import Network, Sequential, Specification
 from ostinato.model import file as model_file
 from ostinato.model import network as model_network
-from ostinato.model.specification import Dense, Frames, Gru, LogMel, Lstm, Outputs, Softmax
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, LogMel
+from ostinato.model.layers import Dense, Gru, Lstm, Softmax
 from ostinato.server import spawn_server
 from ostinato.server.loading import load_models
 from ostinato.streaming import load
 from ostinato_client import Client
 
-SPECIFICATION = Specification("small", Frames(3), (Gru(3, 5), Lstm(5, 4, peepholes=True), Dense(4, 2)), Outputs())
+SPECIFICATION = Sequential("small", Frames(3), (Gru(5), Lstm(4, peepholes=True), Dense(2)), Outputs())
 
 
 @pytest.fixture
@@ -75,32 +78,32 @@ def test_the_digest_changes_with_every_weight_and_the_specification() -> None:
         changed = array.copy()
         changed.flat[-1] += 1
         digests.add(Network(SPECIFICATION, {**network.weights, name: changed}).digest)
-    digests.add(Network(Specification("x", *list(vars(SPECIFICATION).values())[1:]), network.weights).digest)
+    digests.add(Network(replace(SPECIFICATION, name="x"), network.weights).digest)
     assert len(digests) == len(network.weights) + 2
 
 
 def test_a_network_cannot_be_changed() -> None:
     given_array = np.zeros((2, 4), np.float32)
-    network = Network(SPECIFICATION, {**Network.random(SPECIFICATION).weights, "layers.2.W": given_array})
+    network = Network(SPECIFICATION, {**Network.random(SPECIFICATION).weights, "dense.W": given_array})
     given_array[:] = 7
-    assert not network.weights["layers.2.W"].any()
+    assert not network.weights["dense.W"].any()
     with pytest.raises(ValueError, match="read-only"):
-        network.weights["layers.2.W"][0, 0] = 1
+        network.weights["dense.W"][0, 0] = 1
     with pytest.raises(TypeError):
-        network.weights["layers.2.W"] = given_array  # type: ignore[index]
+        network.weights["dense.W"] = given_array  # type: ignore[index]
 
 
 def test_random_networks_are_of_sensible_size() -> None:
-    specification = Specification("s", LogMel(normalise=True), (Lstm(40, 64), Gru(64, 48), Dense(48, 5)), Outputs())
+    specification = Sequential("s", LogMel(normalise=True), (Lstm(64), Gru(48), Dense(5)), Outputs())
     network = Network.random(specification, 1)
     assert network.digest == Network.random(specification, 1).digest != Network.random(specification, 2).digest
-    for gate in network.weights["layers.0.forward.R"].reshape(4, 64, 64):
+    for gate in network.weights["lstm.forward.R"].reshape(4, 64, 64):
         np.testing.assert_allclose(gate @ gate.T, np.eye(64), atol=1e-5)
-    bias = network.weights["layers.0.forward.Wb"].reshape(4, 64)
+    bias = network.weights["lstm.forward.Wb"].reshape(4, 64)
     assert (bias[2] == 1).all() and not bias[[0, 1, 3]].any()
     assert (network.weights["front_end.scale"] == 1).all() and not network.weights["front_end.mean"].any()
     wanted = np.sqrt(2 / (40 + 64))
-    assert abs(network.weights["layers.0.forward.W"].std() / wanted - 1) < 0.1
+    assert abs(network.weights["lstm.forward.W"].std() / wanted - 1) < 0.1
 
 
 def changed_weights(change: Callable[[dict[str, Any]], None], path: Path) -> str:
@@ -112,17 +115,17 @@ def changed_weights(change: Callable[[dict[str, Any]], None], path: Path) -> str
 
 WRONG_WEIGHTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "unused": (lambda w: w.update(extra=np.zeros(3, np.float32)), "weight extra is unused"),
-    "missing": (lambda w: w.pop("layers.1.forward.P"), "weight layers.1.forward.P is missing"),
-    "misshapen": (lambda w: w.update({"layers.2.b": np.zeros(3, np.float32)}), r"layers.2.b has shape [3]"),
-    "transposed": (lambda w: w.update({"layers.2.W": np.zeros((4, 2), np.float32)}), "the specification says [2, 4]"),
-    "float64": (lambda w: w.update({"layers.2.b": np.zeros(2)}), "layers.2.b is of type float64"),
-    "float16": (lambda w: w.update({"layers.2.b": np.zeros(2, np.float16)}), "layers.2.b is of type float16"),
+    "missing": (lambda w: w.pop("lstm.forward.P"), "weight lstm.forward.P is missing"),
+    "misshapen": (lambda w: w.update({"dense.b": np.zeros(3, np.float32)}), r"dense.b has shape [3]"),
+    "transposed": (lambda w: w.update({"dense.W": np.zeros((4, 2), np.float32)}), "the specification says [2, 4]"),
+    "float64": (lambda w: w.update({"dense.b": np.zeros(2)}), "dense.b is of type float64"),
+    "float16": (lambda w: w.update({"dense.b": np.zeros(2, np.float16)}), "dense.b is of type float16"),
     "integers": (
-        lambda w: w.update({"layers.2.b": np.zeros(2, np.int8)}),
-        "layers.2.b is of type int8: convert it to float32",
+        lambda w: w.update({"dense.b": np.zeros(2, np.int8)}),
+        "dense.b is of type int8: convert it to float32",
     ),
-    "nan": (lambda w: w.update({"layers.2.b": np.array([0, np.nan], np.float32)}), "layers.2.b has NaN"),
-    "infinite": (lambda w: w.update({"layers.2.b": np.array([0, -np.inf], np.float32)}), "layers.2.b has NaN"),
+    "nan": (lambda w: w.update({"dense.b": np.array([0, np.nan], np.float32)}), "dense.b has NaN"),
+    "infinite": (lambda w: w.update({"dense.b": np.array([0, -np.inf], np.float32)}), "dense.b has NaN"),
 }
 
 
@@ -227,7 +230,7 @@ def test_a_file_that_is_too_large_is_refused_unread(path: Path, monkeypatch: pyt
 
 
 def test_a_network_that_is_too_large_is_neither_made_nor_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    big = Specification("big", Frames(65536), (Gru(65536, 65536),), Outputs())
+    big = Sequential("big", Frames(65536), (Gru(65536),), Outputs())
     with pytest.raises(BadModelFileError, match="over the limit"):
         Network.random(big)
     monkeypatch.setattr(model_network, "MAX_WEIGHT_BYTES", 100)
@@ -245,7 +248,7 @@ def test_writing_refuses_what_reading_would(tmp_path: Path) -> None:
     network = Network.random(SPECIFICATION)
     with pytest.raises(BadModelFileError, match=r"ends in \.safetensors"):
         model.write(tmp_path / "model.bin", network)
-    odd = Specification("odd", Frames(3), (Softmax(3),), Outputs())
+    odd = Sequential("odd", Frames(3), (Softmax(),), Outputs())
     odd.card["date"] = 2026  # type: ignore[assignment]
     with pytest.raises(BadModelFileError, match="date"):
         model.write(tmp_path / "odd.safetensors", Network.random(odd))

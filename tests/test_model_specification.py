@@ -12,55 +12,37 @@ import numpy as np
 import pytest
 
 from ostinato.errors import BadModelFileError
-from ostinato.model.specification import (
-    DECODERS,
-    FRONT_ENDS,
-    LAYERS,
-    Activation,
-    Ctc,
-    Dense,
-    Embedding,
-    EndOfSpeech,
-    Frames,
-    Gru,
-    Labels,
-    LogMel,
-    Lstm,
-    OneHot,
-    Outputs,
-    Rnn,
-    SequenceClass,
-    Softmax,
-    Specification,
-    Tokens,
-    weight_shapes,
-)
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import DECODERS, Ctc, EndOfSpeech, Labels, Outputs, SequenceClass
+from ostinato.model.front_ends import FRONT_ENDS, Frames, LogMel, Tokens
+from ostinato.model.layers import LAYERS, Dense, Embedding, Gru, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.specification import Head, Node, Sequential, Specification
 
 DIGITS = ("", "zero", "one")
 
 SPECIFICATIONS = [
-    Specification(
+    Sequential(
         "audio",
         LogMel(mels=20, high_hz=3800.0, stack=3, stride=2, normalise=True),
-        (Gru(60, 8), Gru(8, 5, direction="bidirectional", reset="before"), Dense(10, 3), Softmax(3)),
+        (Gru(8), Gru(5, direction="bidirectional", reset="before"), Dense(3), Softmax()),
         Ctc(DIGITS),
         card={"data": "synthetic"},
     ),
-    Specification(
+    Sequential(
         "text",
         Tokens(("a", "b", "?"), unknown=2),
-        (Embedding(3, 4), Lstm(4, 6, peepholes=True, direction="backward"), Dense(6, 2), Softmax(2)),
+        (Embedding(4), Lstm(6, peepholes=True, direction="backward"), Dense(2), Softmax()),
         SequenceClass(("bad", "good"), pool="mean"),
     ),
-    Specification(
+    Sequential(
         "one-hot",
         Tokens(("a", "b"), unit="word", unknown=1),
-        (OneHot(2), Rnn(2, 3, activation=Activation("leaky-relu", 0.1))),
+        (OneHot(), Rnn(3, activation=Activation("leaky-relu", 0.1))),
         Outputs(),
     ),
-    Specification("vad", Frames(4), (Rnn(4, 1, activation=Activation("sigmoid")),), EndOfSpeech(threshold=0.6)),
-    Specification("chances", Frames(2), (Dense(2, 2, activation=Activation("hard-sigmoid")),), Labels(("x", "y"))),
-    Specification("nothing", Frames(2), (), Outputs()),
+    Sequential("vad", Frames(4), (Rnn(1, activation=Activation("sigmoid")),), EndOfSpeech(threshold=0.6)),
+    Sequential("chances", Frames(2), (Dense(2, activation=Activation("hard-sigmoid")),), Labels(("x", "y"))),
+    Sequential("nothing", Frames(2), (), Outputs()),
 ]
 
 
@@ -82,16 +64,20 @@ def test_each_field_left_out_is_either_optional_or_missed_by_name(specification:
             assert field in ("description", "licence", "card")
 
 
+def shapes_of(specification: Specification) -> dict[str, tuple[int, ...]]:
+    return {name: weight.shape for name, weight in specification.weights().items()}
+
+
 def test_weight_shapes_follow_the_gates_and_directions() -> None:
-    shapes = weight_shapes(SPECIFICATIONS[0])
+    shapes = shapes_of(SPECIFICATIONS[0])
     assert shapes["front_end.mean"] == (20,)
-    assert shapes["layers.0.forward.W"] == (24, 60)
-    assert shapes["layers.1.backward.R"] == (15, 5)
-    assert shapes["layers.2.W"] == (3, 10)
-    text = weight_shapes(SPECIFICATIONS[1])
-    assert text["layers.0.E"] == (3, 4)
-    assert text["layers.1.backward.P"] == (18,)
-    assert "layers.1.forward.W" not in text
+    assert shapes["gru-1.forward.W"] == (24, 60)
+    assert shapes["gru-2.backward.R"] == (15, 5)
+    assert shapes["dense.W"] == (3, 10)
+    text = shapes_of(SPECIFICATIONS[1])
+    assert text["embedding.E"] == (3, 4)
+    assert text["lstm.backward.P"] == (18,)
+    assert "lstm.forward.W" not in text
 
 
 def test_direction_is_bidirectional_as_soon_as_one_layer_looks_back() -> None:
@@ -119,27 +105,45 @@ def changed(path: str, value: Any, specification: Specification = SPECIFICATIONS
     [
         ("[]", "not a JSON object"),
         ("{", "not JSON"),
-        (changed("version", 2), "version 2"),
+        (changed("version", 1), "version 1"),
         (changed("front_end.kind", "wavelet"), "wavelet"),
         (changed("front_end.hop_ms", "10"), "hop_ms"),
         (changed("front_end.high_hz", 9000.0), "high_hz"),
         (changed("front_end.colour", "red"), "colour"),
-        (changed("layers.0.hidden", 9), "layers[1]"),
-        (changed("layers.0.hidden", 0), "hidden = 0"),
-        (changed("layers.0.hidden", 8.0), "hidden"),
-        (changed("layers.0.hidden", True), "hidden"),
-        (changed("layers.0.direction", "sideways"), "sideways"),
-        (changed("layers.0", {"kind": "one-hot", "size": 60}), "first layer"),
-        (changed("decoder.symbols", ["a"]), "symbols"),
-        (changed("decoder.blank", 3), "blank"),
+        (changed("front_end.sample_rate", 10**400), "sample_rate is a number of 401 digits"),
+        (changed("nodes.0.layer.hidden", 0), "hidden = 0"),
+        (changed("nodes.0.layer.hidden", 10**9), "hidden = 1000000000"),
+        (changed("nodes.0.layer.hidden", 8.0), "hidden"),
+        (changed("nodes.0.layer.hidden", True), "hidden"),
+        (changed("nodes.0.layer.direction", "sideways"), "sideways"),
+        (changed("nodes.0.layer", {"kind": "one-hot"}), "node 'gru-1' (one-hot) takes token ids"),
+        (changed("nodes.2.layer", {"kind": "embedding", "size": 3}), "node 'dense' (embedding) takes token ids"),
+        (changed("nodes.0.inputs", []), "node 'gru-1' (gru) takes one input, not 0"),
+        (changed("nodes.1.inputs", ["gru-1", "gru-1"]), "takes one input, not 2"),
+        (changed("nodes.1.inputs", ["gru-7"]), "node 'gru-2' reads 'gru-7', which is not there"),
+        (changed("nodes.1.inputs", ["dense"]), "nodes gru-2 -> dense -> gru-2 read each other in a circle"),
+        (changed("nodes.1.inputs", ["gru-2"]), "nodes gru-2 -> gru-2 read each other in a circle"),
+        (changed("nodes.1.inputs", ["frames"]), "node 'gru-1' is read by no other and by no head"),
+        (changed("nodes.1.name", "gru-1"), "node 'gru-1' is there twice"),
+        (changed("nodes.1.name", "frames"), "'frames' is no name for a node"),
+        (changed("nodes.1.name", "a.b"), "'a.b' is no name for a node"),
+        (changed("heads", []), "there is no head"),
+        (changed("heads.0.node", "gru-3"), "reads node 'gru-3', which is not there"),
+        (changed("heads.0.node", "frames", SPECIFICATIONS[2]), "reads token ids"),
+        (changed("heads.0.decoder.symbols", ["a"]), "symbols"),
+        (changed("heads.0.decoder.blank", 3), "blank"),
         (changed("front_end.vocabulary", ["a", "a", "?"], SPECIFICATIONS[1]), "twice"),
         (changed("front_end.unknown", 3, SPECIFICATIONS[1]), "unknown = 3"),
-        (changed("layers", [], SPECIFICATIONS[1]), "needs probabilities"),
-        (changed("layers.0", []), "layers[0] is []"),
-        (changed("layers.0.kind", []), "kind []"),
-        (changed("layers.2.activation", "tanh"), "layers[2].activation is 'tanh'"),
-        (changed("decoder.separator", "\ud800"), "surrogate"),
+        (changed("nodes", [], SPECIFICATIONS[1]), "'softmax', which is not there"),
+        (changed("nodes.0.layer", []), "nodes[0].layer is []"),
+        (changed("nodes.0.layer.kind", []), "kind []"),
+        (changed("nodes.2.layer.activation", "tanh"), "nodes[2].layer.activation is 'tanh'"),
+        (changed("heads.0.decoder.separator", "\ud800"), "surrogate"),
         (changed("front_end.hop_ms", 10**400), "hop_ms"),
+        (
+            changed("nodes.0", {"name": "x", "layer": {"kind": "softmax"}, "inputs": ["frames"], "b": 1}),
+            "unknown field 'b'",
+        ),
     ],
 )
 def test_wrong_json_is_refused_by_the_place_that_is_wrong(text: str, named: str) -> None:
@@ -147,17 +151,40 @@ def test_wrong_json_is_refused_by_the_place_that_is_wrong(text: str, named: str)
         Specification.from_json(text)
 
 
+def test_order_matters_and_heads_have_names() -> None:
+    nodes = (Node("b", Dense(2), ("a",)), Node("a", Dense(2), ("frames",)))
+    with pytest.raises(BadModelFileError, match="node 'b' reads 'a', which comes after it"):
+        Specification("x", Frames(2), nodes, (Head("main", "b", Outputs()),))
+    twice = (Head("main", "a", Outputs()), Head("main", "frames", Outputs()))
+    with pytest.raises(BadModelFileError, match="head 'main' is there twice"):
+        Specification("x", Frames(2), nodes[1:], twice)
+
+
+@pytest.mark.parametrize(
+    ("size", "layers", "named"),
+    [
+        (65536, [Softmax()] * 1000, "values a frame, over the limit of 262144"),
+        (1, [Softmax()] * 1025, "1025 nodes are over the limit of 1024"),
+        (1, [Gru(65000, "bidirectional")], "gives 130000 values"),
+    ],
+)
+def test_a_large_graph_is_refused_before_anything_of_its_size_is_made(size: int, layers: Any, named: str) -> None:
+    """A thousand nodes of 65,536 values each: four gigabytes of rows for sixteen frames."""
+    with pytest.raises(BadModelFileError, match=named):
+        Sequential("large", Frames(size), layers, Outputs())
+
+
 # --- refused when it is made ----------------------------------------------------------------------------------------
 
 PARTS: list[Any] = [
-    Activation(), LogMel(), Tokens(("a",)), Frames(3), Rnn(3, 2), Gru(3, 2), Lstm(3, 2), Dense(3, 2),
-    Embedding(3, 2), OneHot(3), Softmax(3), Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
-    EndOfSpeech(), *SPECIFICATIONS[:1],
+    Activation(), LogMel(), Tokens(("a",)), Frames(3), Rnn(2), Gru(2), Lstm(2), Dense(2),
+    Embedding(2), OneHot(), Softmax(), Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
+    EndOfSpeech(), *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
 ]  # fmt: skip
 
 
 def test_parts_are_all_there_are() -> None:
-    kinds = [*FRONT_ENDS, *LAYERS, *DECODERS, Activation, Specification]
+    kinds = [*FRONT_ENDS.values(), *LAYERS.values(), *DECODERS.values(), Activation, Specification, Node, Head]
     assert {type(part) for part in PARTS} == set(kinds)
 
 
@@ -180,9 +207,9 @@ def test_a_value_of_no_use_is_refused_when_it_is_given(part: Any, field: str) ->
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: Gru(3, 2, reset="behind"), "gru.reset is 'behind', not one of 'after', 'before'"),  # type: ignore[arg-type]
-        (lambda: Gru(3, 0), "gru: hidden = 0"),
-        (lambda: Dense(3, 65537), "dense: output = 65537"),
+        (lambda: Gru(2, reset="behind"), "gru.reset is 'behind', not one of 'after', 'before'"),  # type: ignore[arg-type]
+        (lambda: Gru(0), "gru: hidden = 0"),
+        (lambda: Dense(65537), "dense: size = 65537"),
         (lambda: Labels("ab"), "labels.labels is 'ab'"),  # type: ignore[arg-type]
         (lambda: EndOfSpeech(threshold=1.5), "threshold = 1.5"),
         (lambda: EndOfSpeech(silence_ms=0.0), "silence_ms = 0"),
@@ -203,12 +230,12 @@ def test_a_part_that_cannot_be_served_is_refused_when_it_is_made(make: Any, name
     "decoder", [Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")), EndOfSpeech()], ids=lambda d: d.kind
 )
 def test_a_decoder_of_probabilities_has_a_layer_of_probabilities_below(decoder: Any) -> None:
-    for layers in ((), (Gru(2, 2),), (Dense(2, 2),), (Dense(2, 2, activation=Activation("tanh")),), (Lstm(2, 2),)):
+    for layers in ((), (Gru(2),), (Dense(2),), (Dense(2, activation=Activation("tanh")),), (Lstm(2),)):
         with pytest.raises(BadModelFileError, match=f"{decoder.kind} needs probabilities"):
-            Specification("odd", Frames(2), layers, decoder)
+            Sequential("odd", Frames(2), layers, decoder)
     sigmoid = Activation("sigmoid")
-    for layers in ((Softmax(2),), (Dense(2, 2, activation=sigmoid),), (Rnn(2, 2, activation=sigmoid),)):
-        Specification("good", Frames(2), layers, decoder)
+    for layers in ((Softmax(),), (Dense(2, activation=sigmoid),), (Rnn(2, activation=sigmoid),)):
+        Sequential("good", Frames(2), layers, decoder)
 
 
 @pytest.mark.parametrize(
@@ -223,11 +250,11 @@ def test_a_decoder_of_probabilities_has_a_layer_of_probabilities_below(decoder: 
 )
 def test_a_decoder_that_does_not_fit_is_refused_when_the_specification_is_made(decoder: Any, named: str) -> None:
     with pytest.raises(BadModelFileError, match=named):
-        Specification("odd", Frames(2), (Softmax(2),), decoder)
+        Sequential("odd", Frames(2), (Softmax(),), decoder)
 
 
 def test_what_means_the_same_is_the_same() -> None:
     """Lists for tuples, whole numbers for floats, NumPy's numbers for plain ones, as they come from a computation."""
     assert Labels(["a", "b"]) == Labels(("a", "b"))  # type: ignore[arg-type]
-    assert Gru(np.int64(3), np.int32(2)) == Gru(3, 2) and Frames(3, frame_ms=10) == Frames(3, frame_ms=10.0)  # type: ignore[arg-type]
+    assert Gru(np.int32(2)) == Gru(2) and Frames(3, frame_ms=10) == Frames(3, frame_ms=10.0)  # type: ignore[arg-type]
     assert hash(Labels(["a"])) == hash(Labels(("a",)))  # type: ignore[arg-type]

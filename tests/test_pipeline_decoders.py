@@ -14,14 +14,14 @@ from hypothesis.extra import numpy as hnp
 
 from ostinato.errors import SnapshotError
 from ostinato.events import Event
-from ostinato.model import specification
-from ostinato.model.specification import Ctc, EndOfSpeech, Labels, Outputs, SequenceClass
+from ostinato.model import decoders as specified
+from ostinato.model.decoders import Ctc, EndOfSpeech, Labels, Outputs, SequenceClass
 from ostinato.pipeline import decoder, pack, text
 from ostinato.pipeline.score import edit_distance, error_rate
 
 F32 = npt.NDArray[np.float32]
 SYMBOLS = ("", "one", "two")
-DECODERS: list[specification.Decoder] = [
+DECODERS: list[specified.Decoder] = [
     Outputs(),
     Labels(SYMBOLS),
     Ctc(SYMBOLS),
@@ -32,7 +32,7 @@ DECODERS: list[specification.Decoder] = [
 ]
 
 
-def run(settings: specification.Decoder, outputs: npt.ArrayLike, *cuts: int) -> list[Event]:
+def run(settings: specified.Decoder, outputs: npt.ArrayLike, *cuts: int) -> list[Event]:
     made = decoder(settings, 10.0, 15.0)
     rows = np.asarray(outputs, np.float32)
     state, events = made.start(), []
@@ -60,7 +60,7 @@ def bits(events: list[Event]) -> list[Any]:
     hnp.arrays(np.float32, st.tuples(st.integers(0, 40), st.just(3)), elements=st.floats(0, 1, width=32)),
     st.data(),
 )
-def test_chunking_does_not_matter(chosen: specification.Decoder, outputs: F32, data: st.DataObject) -> None:
+def test_chunking_does_not_matter(chosen: specified.Decoder, outputs: F32, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(outputs)), max_size=6)))
     assert bits(run(chosen, outputs, *cuts)) == bits(run(chosen, outputs))
 
@@ -181,7 +181,7 @@ def test_the_threshold_itself_is_speech() -> None:
         (EndOfSpeech(), {"speech": 1}),
     ],
 )
-def test_a_forged_state_is_refused(settings: specification.Decoder, changes: dict[str, Any]) -> None:
+def test_a_forged_state_is_refused(settings: specified.Decoder, changes: dict[str, Any]) -> None:
     made = decoder(settings, 10.0, 0.0)
     with pytest.raises(SnapshotError):
         made.restore(pack(made.start()) | changes)

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError, SnapshotError
-from ostinato.model import specification
+from ostinato.model import front_ends as specified
 from ostinato.pipeline import pack
 from ostinato.pipeline.logmel import LogMel, LogMelState
 from ostinato.pipeline.pieces import split
 
 F32 = npt.NDArray[np.float32]
-SETTINGS = specification.LogMel(mels=40)
+SETTINGS = specified.LogMel(mels=40)
 
 
 def speech_like(seconds: float, rate: int = 16000, seed: int = 0) -> F32:
@@ -32,7 +32,7 @@ def speech_like(seconds: float, rate: int = 16000, seed: int = 0) -> F32:
     return np.asarray((voice + 0.05 * noise) * loudness + 0.01, np.float32)
 
 
-def make(settings: specification.LogMel = SETTINGS, **weights: F32) -> LogMel:
+def make(settings: specified.LogMel = SETTINGS, **weights: F32) -> LogMel:
     return LogMel(settings, {f"front_end.{name}": value for name, value in weights.items()})
 
 
@@ -41,7 +41,7 @@ def whole(front: LogMel, samples: npt.NDArray[np.int16] | F32, rate: int | None 
     return np.concatenate((front.step(state, front.check(samples)), front.flush(state)))
 
 
-def kaldi(samples: F32, settings: specification.LogMel) -> F32:
+def kaldi(samples: F32, settings: specified.LogMel) -> F32:
     options = knf.FbankOptions()
     options.frame_opts.dither = 0
     options.frame_opts.samp_freq = settings.sample_rate
@@ -54,7 +54,7 @@ def kaldi(samples: F32, settings: specification.LogMel) -> F32:
     return np.array([reference.get_frame(i) for i in range(reference.num_frames_ready)])
 
 
-def kaldi_reference(samples: F32, settings: specification.LogMel) -> npt.NDArray[np.float64]:
+def kaldi_reference(samples: F32, settings: specified.LogMel) -> npt.NDArray[np.float64]:
     """Kaldi's compute-fbank-feats in float64, from its documentation, bin by bin and band by band."""
     rate = settings.sample_rate
     size, hop = int(rate * 0.001 * settings.window_ms), int(rate * 0.001 * settings.hop_ms)
@@ -87,14 +87,14 @@ def kaldi_reference(samples: F32, settings: specification.LogMel) -> npt.NDArray
     "settings",
     [
         SETTINGS,
-        specification.LogMel(mels=80, low_hz=0, high_hz=8000),
-        specification.LogMel(sample_rate=8000, mels=23, high_hz=3700),
-        specification.LogMel(mels=64, window_ms=32, hop_ms=16, low_hz=60, high_hz=7600),
-        specification.LogMel(sample_rate=22050, mels=40),
-        specification.LogMel(mels=20, window_ms=10, hop_ms=20),
+        specified.LogMel(mels=80, low_hz=0, high_hz=8000),
+        specified.LogMel(sample_rate=8000, mels=23, high_hz=3700),
+        specified.LogMel(mels=64, window_ms=32, hop_ms=16, low_hz=60, high_hz=7600),
+        specified.LogMel(sample_rate=22050, mels=40),
+        specified.LogMel(mels=20, window_ms=10, hop_ms=20),
     ],
 )
-def test_kaldi(settings: specification.LogMel) -> None:
+def test_kaldi(settings: specified.LogMel) -> None:
     samples = speech_like(1.5, settings.sample_rate)
     wanted, got = kaldi(samples, settings), whole(make(settings), samples)
     assert got.shape == wanted.shape and len(got) > 50
@@ -119,7 +119,7 @@ def test_digital_silence_is_at_the_floor() -> None:
     assert np.allclose(slaney, np.log(1e-10), atol=1e-5)
 
 
-def slaney_reference(samples: F32, settings: specification.LogMel) -> npt.NDArray[np.float64]:
+def slaney_reference(samples: F32, settings: specified.LogMel) -> npt.NDArray[np.float64]:
     """librosa.feature.melspectrogram(center=False, n_fft=window, hop_length=hop) in float64, from its documentation,
     bin by bin and band by band."""
     rate, size, hop = settings.sample_rate, int(settings.window_ms * 16), int(settings.hop_ms * 16)
@@ -148,15 +148,15 @@ def slaney_reference(samples: F32, settings: specification.LogMel) -> npt.NDArra
 @pytest.mark.parametrize(
     "settings",
     [
-        specification.LogMel(convention="slaney", mels=40),
-        specification.LogMel(convention="slaney", mels=40, window_ms=25.0625),  # 401 samples, a prime
-        specification.LogMel(convention="slaney", mels=40, window_ms=30.0625, hop_ms=8),  # 13 * 37
-        specification.LogMel(convention="slaney", mels=40, window_ms=22.5),  # 2 * 4 * 3 * 3 * 5
-        specification.LogMel(convention="slaney", mels=80, low_hz=0, window_ms=32, hop_ms=8),
-        specification.LogMel(convention="slaney", mels=64, high_hz=4000),
+        specified.LogMel(convention="slaney", mels=40),
+        specified.LogMel(convention="slaney", mels=40, window_ms=25.0625),  # 401 samples, a prime
+        specified.LogMel(convention="slaney", mels=40, window_ms=30.0625, hop_ms=8),  # 13 * 37
+        specified.LogMel(convention="slaney", mels=40, window_ms=22.5),  # 2 * 4 * 3 * 3 * 5
+        specified.LogMel(convention="slaney", mels=80, low_hz=0, window_ms=32, hop_ms=8),
+        specified.LogMel(convention="slaney", mels=64, high_hz=4000),
     ],
 )
-def test_slaney(settings: specification.LogMel) -> None:
+def test_slaney(settings: specified.LogMel) -> None:
     samples = speech_like(1.0)
     wanted, got = slaney_reference(samples, settings), whole(make(settings), samples)
     assert got.shape == wanted.shape

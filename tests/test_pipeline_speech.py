@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 
 from ostinato.errors import InputError, SnapshotError
 from ostinato.events import Event
-from ostinato.model import specification
+from ostinato.model import decoders as specified_decoders
+from ostinato.model import front_ends as specified_front_ends
 from ostinato.pipeline import decoder, front_end, pack
 from ostinato.pipeline.logmel import LogMel
 from ostinato.pipeline.speech import SECTIONS, SpeechEnergy
 
 F32 = npt.NDArray[np.float32]
 RATE = 16000
-PLAIN = LogMel(specification.LogMel(), {})
+PLAIN = LogMel(specified_front_ends.LogMel(), {})
 
 
 def noise(kind: str, count: int, seed: int = 0) -> npt.NDArray[np.float64]:
@@ -62,7 +63,7 @@ def ends(
     front: LogMel, samples: npt.NDArray[np.float64], rate: int | None = None, weights: dict[str, F32] | None = None
 ) -> list[Event]:
     energy = SpeechEnergy(front, weights or {})
-    listener = decoder(specification.EndOfSpeech(silence_ms=500), front.frame_ms, front.latency_ms)
+    listener = decoder(specified_decoders.EndOfSpeech(silence_ms=500), front.frame_ms, front.latency_ms)
     audio, state, heard = front.start(rate), energy.start(), listener.start()
     frames = np.concatenate((front.step(audio, front.check(samples.astype(np.float32))), front.flush(audio)))
     return listener.step(heard, energy.step(state, frames)) + listener.flush(heard)
@@ -104,7 +105,7 @@ def test_speech_from_the_first_sample() -> None:
     "chosen", [{"convention": "slaney"}, {"stack": 4, "stride": 4}, {"mels": 80, "stack": 3, "stride": 2}]
 )
 def test_other_features_hear_the_same(chosen: dict[str, object]) -> None:
-    front = LogMel(replace(specification.LogMel(), **chosen), {})  # type: ignore[arg-type]
+    front = LogMel(replace(specified_front_ends.LogMel(), **chosen), {})  # type: ignore[arg-type]
     signal = np.concatenate((np.zeros(RATE), syllables(1.6), np.zeros(RATE)))
     signal += noise("pink", len(signal)) * 0.005
     (event,) = ends(front, signal)
@@ -119,7 +120,7 @@ def test_normalisation_makes_no_difference() -> None:
     }
     signal = one_burst(noise_level=0.003)
     plain = ends(PLAIN, signal)
-    other = ends(LogMel(specification.LogMel(normalise=True), weights), signal, None, weights)
+    other = ends(LogMel(specified_front_ends.LogMel(normalise=True), weights), signal, None, weights)
     assert len(plain) == 1 and [event.time_ms for event in plain] == [event.time_ms for event in other]
 
 
@@ -161,7 +162,7 @@ def test_the_state_stays_small() -> None:
 
 def test_what_is_refused() -> None:
     with pytest.raises(InputError, match="audio"):
-        SpeechEnergy(front_end(specification.Frames(3), {}), {})  # type: ignore[arg-type]
+        SpeechEnergy(front_end(specified_front_ends.Frames(3), {}), {})  # type: ignore[arg-type]
     energy = SpeechEnergy(PLAIN, {})
     for changes in (
         {"frames": 25},

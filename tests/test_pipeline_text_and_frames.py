@@ -17,7 +17,7 @@ from ostinato.errors import (
     SnapshotError,
     UnknownTokenError,
 )
-from ostinato.model import specification
+from ostinato.model import front_ends as specified
 from ostinato.pipeline import pack
 from ostinato.pipeline.frames import Frames
 from ostinato.pipeline.tokens import MAX_WORD, Tokens, TokensState
@@ -26,11 +26,11 @@ WORDS = ("<unk>", "good", "bad", "déjà", "film", "ὀδυσσεύς")
 
 
 def characters(**changes: object) -> Tokens:
-    return Tokens(specification.Tokens(("a", "b", "é", "σ", " "), **changes))  # type: ignore[arg-type]
+    return Tokens(specified.Tokens(("a", "b", "é", "σ", " "), **changes))  # type: ignore[arg-type]
 
 
 def words(**changes: object) -> Tokens:
-    return Tokens(specification.Tokens(WORDS, unit="word", unknown=0, **changes))  # type: ignore[arg-type]
+    return Tokens(specified.Tokens(WORDS, unit="word", unknown=0, **changes))  # type: ignore[arg-type]
 
 
 def ids(front: Tokens, *pushes: str) -> list[int]:
@@ -132,7 +132,7 @@ def test_a_forged_state_is_refused(pending: str) -> None:
 
 
 def test_frames_pass() -> None:
-    front = Frames(specification.Frames(3))
+    front = Frames(specified.Frames(3))
     frames = np.arange(6, dtype=np.float32).reshape(2, 3)
     state = front.restore(pack(front.start()))
     assert front.step(state, front.check(frames)).tolist() == frames.tolist()
@@ -155,9 +155,9 @@ def test_frames_pass() -> None:
 )
 def test_bad_frames_are_refused(data: object, error: type[InputError]) -> None:
     with pytest.raises(error):
-        Frames(specification.Frames(3)).check(data)
+        Frames(specified.Frames(3)).check(data)
 
 
 def test_frames_have_no_sample_rate() -> None:
     with pytest.raises(InputError, match="sample rate"):
-        Frames(specification.Frames(3)).start(16000)
+        Frames(specified.Frames(3)).start(16000)

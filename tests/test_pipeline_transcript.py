@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ostinato.model.specification import Ctc
+from ostinato.model.decoders import Ctc
 from ostinato.pipeline.transcript import NUMERALS, Vocabulary
 
 DIGITS = Vocabulary(Ctc(("", *NUMERALS)))

@@ -24,8 +24,11 @@ from random_models import Case, bits, cases, network, quantized, signal, specifi
 from ostinato import model as files
 from ostinato.events import Event
 from ostinato.kernels import program as kernels
-from ostinato.model import Network, Specification
-from ostinato.model.specification import Activation, Dense, Frames, Gru, Lstm, Outputs, Rnn, Softmax
+from ostinato.model import Network, Sequential, Specification
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
 from ostinato.streaming import Model, advance
 
 CUTS = st.lists(st.integers(0, 1 << 20), max_size=8)
@@ -124,8 +127,8 @@ def test_3_a_snapshot_goes_on_with_the_same_bits(case: Case, cuts: list[int], at
 
 def test_3_a_state_that_has_overflowed_is_kept_too() -> None:
     """As long as the outputs are finite: the stream goes on, and so does its snapshot."""
-    layers = (Rnn(1, 2, activation=Activation("relu")), Rnn(2, 2))
-    specification = Specification("growing", Frames(1), layers, Outputs())
+    layers = (Rnn(2, activation=Activation("relu")), Rnn(2))
+    specification = Sequential("growing", Frames(1), layers, Outputs())
     grown = {name: np.full_like(array, 9) for name, array in Network.random(specification).weights.items()}
     model = Model(Network(specification, grown))
     stream = model.stream()
@@ -174,7 +177,7 @@ def test_3_after_reset_and_after_flush_a_stream_is_as_new(case: Case, cuts: list
 
 def test_3_without_reset_results_differ() -> None:
     """What the test above would not notice if states were never kept."""
-    specification = Specification("memory", Frames(2), (Gru(2, 3),), Outputs())
+    specification = Sequential("memory", Frames(2), (Gru(3),), Outputs())
     model = Model(network(specification))
     frames = signal(specification, 5, 1)
     with model.stream() as stream:
@@ -247,7 +250,7 @@ def test_4_bidirectional_models_declare_their_delay_and_say_nothing_before_the_e
 
 
 def test_4_bidirectional_models_look_back_from_the_end() -> None:
-    specification = Specification("both", Frames(2), (Lstm(2, 3, direction="bidirectional"),), Outputs())
+    specification = Sequential("both", Frames(2), (Lstm(3, direction="bidirectional"),), Outputs())
     model = Model(network(specification))
     frames = signal(specification, 20, 1)
     changed = frames.copy()
@@ -258,7 +261,7 @@ def test_4_bidirectional_models_look_back_from_the_end() -> None:
     assert first[0].values[3:].tobytes() != other[0].values[3:].tobytes()
 
 
-BUSY = Specification("busy", Frames(64), (Gru(64, 256), Lstm(256, 256), Dense(256, 9), Softmax(9)), Outputs())
+BUSY = Sequential("busy", Frames(64), (Gru(256), Lstm(256), Dense(9), Softmax()), Outputs())
 
 
 def test_5_the_step_allocates_nothing() -> None:

@@ -16,12 +16,15 @@ from server_raw import Bystander, Raw, eventually
 from ostinato import protocol as wire
 from ostinato.errors import AddressError, NotFiniteError, StreamClosedError, UnknownModelError
 from ostinato.events import Event
-from ostinato.model.specification import Frames, Gru, Outputs, Specification
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Gru
+from ostinato.model.specification import Sequential
 from ostinato.server import Limits, Server, Settings
 from ostinato.streaming import Model
 from ostinato_client import AsyncClient, Client
 
-WIDE = Model(network(Specification("wide", Frames(3), (Gru(3, 256),), Outputs())))
+WIDE = Model(network(Sequential("wide", Frames(3), (Gru(256),), Outputs())))
 
 
 def in_process(name: str, pieces: list[np.ndarray]) -> list[Event]:

@@ -16,8 +16,10 @@ from test_promises import CUTS, RAW, whole, without_place
 
 from ostinato.errors import InputError, SnapshotError
 from ostinato.events import Event
-from ostinato.model import Specification
-from ostinato.model.specification import Dense, Frames, Gru, LogMel, Lstm, Outputs, Rnn
+from ostinato.model import Sequential, Specification
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, LogMel
+from ostinato.model.layers import Dense, Gru, Lstm, Rnn
 from ostinato.streaming import Delay, Model, advance
 
 BLOCKS, LOOKAHEADS = st.integers(1, 12), st.integers(0, 9)
@@ -33,15 +35,15 @@ def values(events: list[Event]) -> npt.NDArray[np.float32]:
     return np.array([event.values for event in events])
 
 
-DEEP = Specification(
+DEEP = Sequential(
     "deep",
     Frames(5),
     (
-        Gru(5, 7, direction="bidirectional"),
-        Lstm(14, 16, direction="bidirectional"),
-        Rnn(32, 6),
-        Gru(6, 9, direction="backward"),
-        Dense(9, 4),
+        Gru(7, direction="bidirectional"),
+        Lstm(16, direction="bidirectional"),
+        Rnn(6),
+        Gru(9, direction="backward"),
+        Dense(4),
     ),
     Outputs(),
 )
@@ -221,7 +223,7 @@ def test_an_utterance_may_outgrow_max_utterance_s() -> None:
 
 
 def test_durations_are_rounded_up_to_whole_frames() -> None:
-    specification = Specification("audio", LogMel(mels=13), (Gru(13, 5, direction="bidirectional"),), Outputs())
+    specification = Sequential("audio", LogMel(mels=13), (Gru(5, direction="bidirectional"),), Outputs())
     model = Model(network(specification))
     with model.stream(block_ms=95, lookahead_ms=30.0) as stream:
         assert stream.delay == Delay(10 + 3 - 1, 120.0)
@@ -250,7 +252,7 @@ def test_waits_that_make_no_sense_are_refused(options: dict[str, float], says: s
 
 
 def test_causal_models_refuse_to_wait() -> None:
-    model = Model(network(Specification("causal", Frames(2), (Gru(2, 3),), Outputs())))
+    model = Model(network(Sequential("causal", Frames(2), (Gru(3),), Outputs())))
     with pytest.raises(InputError, match=r"'causal' is causal .* leave them out"):
         model.stream(block_ms=100)
 

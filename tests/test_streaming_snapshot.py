@@ -11,34 +11,24 @@ import pytest
 from random_models import bits, network, signal
 
 from ostinato.errors import CapacityError, SnapshotError, UtteranceTooLongError
-from ostinato.model.specification import (
-    Ctc,
-    Dense,
-    Embedding,
-    Frames,
-    Gru,
-    LogMel,
-    Lstm,
-    Outputs,
-    SequenceClass,
-    Softmax,
-    Specification,
-    Tokens,
-)
+from ostinato.model.decoders import Ctc, Outputs, SequenceClass
+from ostinato.model.front_ends import Frames, LogMel, Tokens
+from ostinato.model.layers import Dense, Embedding, Gru, Lstm, Softmax
+from ostinato.model.specification import Sequential
 from ostinato.streaming import Model, Stream
 from ostinato.streaming import snapshot as snapshots
 
 MEL = LogMel(mels=20, stack=3, stride=2, normalise=True)
 NAMES = ("", "a", "b")
-AUDIO = Specification("audio", MEL, (Gru(60, 33), Dense(33, 3), Softmax(3)), Ctc(NAMES))
-BOTH = Specification("both", MEL, (Gru(60, 9, direction="bidirectional"), Dense(18, 3), Softmax(3)), Ctc(NAMES))
-TEXT = Specification(
+AUDIO = Sequential("audio", MEL, (Gru(33), Dense(3), Softmax()), Ctc(NAMES))
+BOTH = Sequential("both", MEL, (Gru(9, direction="bidirectional"), Dense(3), Softmax()), Ctc(NAMES))
+TEXT = Sequential(
     "text",
     Tokens(("?", "a"), unit="word", unknown=0),
-    (Embedding(2, 3), Lstm(3, 3), Softmax(3)),
+    (Embedding(3), Lstm(3), Softmax()),
     SequenceClass(NAMES),
 )
-FRAMES = Specification("frames", Frames(2), (Lstm(2, 5, direction="backward"),), Outputs())
+FRAMES = Sequential("frames", Frames(2), (Lstm(5, direction="backward"),), Outputs())
 MODELS = [Model(network(each)) for each in (AUDIO, BOTH, TEXT, FRAMES)]
 
 
@@ -87,8 +77,8 @@ def test_a_snapshot_can_be_used_often(model: Model) -> None:
 
 
 def test_a_causal_models_snapshot_is_a_few_kilobytes() -> None:
-    layers = (Gru(120, 128), Gru(128, 128), Dense(128, 3), Softmax(3))
-    specification = Specification("like digits", LogMel(stack=3, stride=3), layers, Ctc(NAMES))
+    layers = (Gru(128), Gru(128), Dense(3), Softmax())
+    specification = Sequential("like digits", LogMel(stack=3, stride=3), layers, Ctc(NAMES))
     with Model(network(specification)).stream(sample_rate=44100) as stream:
         stream.push(np.zeros(44100 * 5, np.int16))
         assert len(stream.snapshot()) < 6000

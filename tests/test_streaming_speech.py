@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 from random_models import Case, bits, network
 
 from ostinato.events import Event
-from ostinato.model.specification import Direction, Gru, LogMel, Outputs, Specification
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import LogMel
+from ostinato.model.layers import Direction, Gru
+from ostinato.model.specification import Sequential
 from ostinato.pipeline.speech import BACKGROUND_MS
 from ostinato.streaming import Model, UtteranceRun, advance, load
 from ostinato.streaming.speech import PREROLL_MS
@@ -35,8 +38,8 @@ AT_ONCE = ((0.0, 0.5), (1.3, 1.6), (2.4, 4.3))
 @cache
 def model(direction: Direction, stack: int = 1) -> Model:
     front_end = LogMel(sample_rate=RATE, mels=13, high_hz=3900.0, stack=stack, stride=stack)
-    layers = (Gru(13 * stack, 5, direction=direction),)
-    return Model(network(Specification(direction, front_end, layers, Outputs())))
+    layers = (Gru(5, direction=direction),)
+    return Model(network(Sequential(direction, front_end, layers, Outputs())))
 
 
 def sound(bursts: tuple[tuple[float, float], ...] = BURSTS, seconds: float = 4.4) -> npt.NDArray[np.float32]:

@@ -25,29 +25,18 @@ from ostinato.errors import (
     UnknownTokenError,
     UtteranceTooLongError,
 )
-from ostinato.model.specification import (
-    Ctc,
-    Dense,
-    Embedding,
-    Frames,
-    Gru,
-    Labels,
-    LogMel,
-    Lstm,
-    Outputs,
-    Rnn,
-    Softmax,
-    Specification,
-    Tokens,
-)
+from ostinato.model.decoders import Ctc, Labels, Outputs
+from ostinato.model.front_ends import Frames, LogMel, Tokens
+from ostinato.model.layers import Dense, Embedding, Gru, Lstm, Rnn, Softmax
+from ostinato.model.specification import Sequential, Specification
 from ostinato.streaming import Model, Stream, accept, advance
 
-FRAMES = Specification("frames", Frames(3, frame_ms=20.0), (Gru(3, 5), Dense(5, 2), Softmax(2)), Labels(("a", "b")))
-BOTH = Specification("both", Frames(3, frame_ms=20.0), (Lstm(3, 5, direction="bidirectional"),), Outputs())
-TEXT = Specification("text", Tokens(tuple("abcd ")), (Embedding(5, 3), Rnn(3, 4)), Outputs())
-WORDS = Specification("words", Tokens(("?", "one"), unit="word", unknown=0), (Embedding(2, 3), Gru(3, 4)), Outputs())
-AUDIO = Specification("audio", LogMel(sample_rate=8000, mels=9, high_hz=3900.0), (Gru(9, 4),), Outputs())
-AUDIO_BOTH = Specification("audio", AUDIO.front_end, (Gru(9, 4, direction="bidirectional"),), Outputs())
+FRAMES = Sequential("frames", Frames(3, frame_ms=20.0), (Gru(5), Dense(2), Softmax()), Labels(("a", "b")))
+BOTH = Sequential("both", Frames(3, frame_ms=20.0), (Lstm(5, direction="bidirectional"),), Outputs())
+TEXT = Sequential("text", Tokens(tuple("abcd ")), (Embedding(3), Rnn(4)), Outputs())
+WORDS = Sequential("words", Tokens(("?", "one"), unit="word", unknown=0), (Embedding(3), Gru(4)), Outputs())
+AUDIO = Sequential("audio", LogMel(sample_rate=8000, mels=9, high_hz=3900.0), (Gru(4),), Outputs())
+AUDIO_BOTH = Sequential("audio", AUDIO.front_end, (Gru(4, direction="bidirectional"),), Outputs())
 
 
 def make(specification: Specification, **options: Any) -> Model:
@@ -225,7 +214,7 @@ def whole(model: Model, data: Any) -> list[ostinato.Event]:
 
 def test_raw_outputs_can_be_had_of_every_model() -> None:
     names = ("", "x")
-    ctc = Specification("ctc", Frames(3), (Gru(3, 5), Dense(5, 2), Softmax(2)), Ctc(names))
+    ctc = Sequential("ctc", Frames(3), (Gru(5), Dense(2), Softmax()), Ctc(names))
     frames = signal(ctc, 6, 0)
     with make(ctc).stream(decoder="outputs") as stream:
         events = stream.push(frames)
@@ -332,9 +321,9 @@ def test_an_idle_stream_costs_a_few_kilobytes(specification: Specification) -> N
 
 
 PLAIN: list[Specification] = [
-    Specification("no layers", Frames(3), (), Outputs()),
-    Specification("no state", Frames(3), (Dense(3, 2), Softmax(2)), Outputs()),
-    Specification("softmax alone", Frames(3), (Softmax(3),), Outputs()),
+    Sequential("no layers", Frames(3), (), Outputs()),
+    Sequential("no state", Frames(3), (Dense(2), Softmax()), Outputs()),
+    Sequential("softmax alone", Frames(3), (Softmax(),), Outputs()),
 ]
 
 
@@ -354,8 +343,8 @@ def test_models_without_state_or_layers_stream_too(specification: Specification)
 @pytest.mark.parametrize("depth", [1, 2])
 def test_what_needs_no_later_frame_is_computed_while_frames_arrive(depth: int) -> None:
     """Less is left at the end of the utterance, and the bits are those of a whole utterance."""
-    layers = [Gru(3 if not n else 10, 5, direction="bidirectional") for n in range(depth)]
-    model = Model(network(Specification("early", Frames(3), (*layers, Dense(10, 2)), Outputs())))
+    layers = [Gru(5, direction="bidirectional") for n in range(depth)]
+    model = Model(network(Sequential("early", Frames(3), (*layers, Dense(2)), Outputs())))
     program = model.network.program
     # The forward direction and the first layer's projection; further projections, as far as they read it.
     assert program.early == 2 + 2 * (depth - 1) < len(program.operations)

@@ -9,22 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ostinato.model.specification import (
-    Activation,
-    Dense,
-    Direction,
-    Embedding,
-    Frames,
-    Gru,
-    Layer,
-    Lstm,
-    OneHot,
-    Outputs,
-    Rnn,
-    Softmax,
-    Specification,
-    Tokens,
-)
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, Tokens
+from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.specification import Sequential, Specification
 from ostinato.training import losses
 from ostinato.training.network import TrainableNetwork
 
@@ -32,17 +21,17 @@ Array = npt.NDArray[Any]
 
 LENGTHS = np.array([3, 6, 0, 5, 1])
 DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "bidirectional")
-CELLS: dict[str, Callable[[int, Direction], Layer]] = {
-    "rnn": lambda i, d: Rnn(i, 3, direction=d),
-    "gru-after": lambda i, d: Gru(i, 3, direction=d),
-    "gru-before": lambda i, d: Gru(i, 3, direction=d, reset="before"),
-    "lstm": lambda i, d: Lstm(i, 3, direction=d),
-    "lstm-peepholes": lambda i, d: Lstm(i, 3, direction=d, peepholes=True),
+CELLS: dict[str, Callable[[Direction], Layer]] = {
+    "rnn": lambda d: Rnn(3, direction=d),
+    "gru-after": lambda d: Gru(3, direction=d),
+    "gru-before": lambda d: Gru(3, direction=d, reset="before"),
+    "lstm": lambda d: Lstm(3, direction=d),
+    "lstm-peepholes": lambda d: Lstm(3, direction=d, peepholes=True),
 }
 
 
 def frames_network(*layers: Layer, size: int = 4) -> TrainableNetwork:
-    return network(Specification("t", Frames(size), layers, Outputs()))
+    return network(Sequential("t", Frames(size), layers, Outputs()))
 
 
 def network(specification: Specification) -> TrainableNetwork:
@@ -92,12 +81,12 @@ def check(net: TrainableNetwork, loss: Any = None, targets: Any = None) -> None:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("cell", list(CELLS))
 def test_recurrent_layer(cell: str, direction: Direction) -> None:
-    check(frames_network(CELLS[cell](4, direction)))
+    check(frames_network(CELLS[cell](direction)))
 
 
 @pytest.mark.parametrize("cell", list(CELLS))
 def test_stack_of_bidirectional_and_forward(cell: str) -> None:
-    check(frames_network(CELLS[cell](4, "bidirectional"), CELLS[cell](6, "forward"), Dense(3, 2)))
+    check(frames_network(CELLS[cell]("bidirectional"), CELLS[cell]("forward"), Dense(2)))
 
 
 ACTIVATIONS = (
@@ -118,22 +107,20 @@ ACTIVATIONS = (
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.name)
 def test_activation_in_rnn_and_dense(activation: Activation) -> None:
-    check(frames_network(Rnn(4, 3, activation=activation), Dense(3, 3, activation=activation), Dense(3, 2)))
+    check(frames_network(Rnn(3, activation=activation), Dense(3, activation=activation), Dense(2)))
 
 
-@pytest.mark.parametrize(
-    "reader", [Rnn(5, 3), Gru(5, 3, direction="bidirectional"), Dense(5, 3)], ids=lambda r: r.kind
-)
+@pytest.mark.parametrize("reader", [Rnn(3), Gru(3, direction="bidirectional"), Dense(3)], ids=lambda r: r.kind)
 def test_one_hot(reader: Layer) -> None:
-    check(network(Specification("t", Tokens(tuple("abcde")), (OneHot(5), reader), Outputs())))
+    check(network(Sequential("t", Tokens(tuple("abcde")), (OneHot(), reader), Outputs())))
 
 
 def test_embedding() -> None:
-    check(network(Specification("t", Tokens(tuple("abcde")), (Embedding(5, 2), Lstm(2, 3)), Outputs())))
+    check(network(Sequential("t", Tokens(tuple("abcde")), (Embedding(2), Lstm(3)), Outputs())))
 
 
 def test_softmax_inside() -> None:
-    check(frames_network(Dense(4, 3), Softmax(3), Gru(3, 2)))
+    check(frames_network(Dense(3), Softmax(), Gru(2)))
 
 
 def regression_targets() -> Array:
@@ -155,8 +142,8 @@ CTC_TARGETS: list[list[int]] = [[1], [2, 2, 1], [], [], [1]]
 @pytest.mark.parametrize(
     "loss,ends,targets",
     [
-        (losses.CrossEntropy(), (Softmax(3),), classes()),
-        (losses.Ctc(), (Softmax(3),), CTC_TARGETS),
+        (losses.CrossEntropy(), (Softmax(),), classes()),
+        (losses.Ctc(), (Softmax(),), CTC_TARGETS),
         (losses.BinaryCrossEntropy(), (), 1 / (1 + np.exp(regression_targets()))),
         (losses.MeanSquaredError(), (), regression_targets()),
         (losses.MeanAbsoluteError(), (), regression_targets()),
@@ -166,13 +153,13 @@ CTC_TARGETS: list[list[int]] = [[1], [2, 2, 1], [], [], [1]]
 )
 def test_loss(loss: Any, ends: tuple[Layer, ...], targets: Any) -> None:
     activation = Activation("sigmoid" if loss.left_to_loss == "sigmoid" else "identity")
-    net = frames_network(Gru(4, 3, direction="bidirectional"), Dense(6, 3, activation=activation), *ends)
+    net = frames_network(Gru(3, direction="bidirectional"), Dense(3, activation=activation), *ends)
     assert net.left_to_loss == loss.left_to_loss
     check(net, loss, targets)
 
 
 def test_dropout_gradient_is_of_the_same_mask() -> None:
-    spec = Specification("t", Frames(4), (Gru(4, 6), Gru(6, 3), Dense(3, 2)), Outputs())
+    spec = Sequential("t", Frames(4), (Gru(6), Gru(3), Dense(2)), Outputs())
     net = TrainableNetwork(spec, np.float64, dropout=0.4)
     x = np.random.default_rng(1).normal(size=(5, 6, 4))
 
@@ -180,9 +167,9 @@ def test_dropout_gradient_is_of_the_same_mask() -> None:
         return net.forward(x, LENGTHS, dropout=np.random.default_rng(3))
 
     weighting = np.random.default_rng(4).normal(size=forward().shape)
-    gradient = net.backward(weighting)["layers.0.forward.W"]
+    gradient = net.backward(weighting)["gru-1.forward.W"]
     assert not np.array_equal(forward(), net.forward(x, LENGTHS))
-    w = net.parameters["layers.0.forward.W"]
+    w = net.parameters["gru-1.forward.W"]
     w[4, 1] += 1e-5
     up = (forward() * weighting).sum()
     w[4, 1] -= 2e-5

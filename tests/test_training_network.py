@@ -12,20 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.errors import BadModelFileError, DtypeError, ShapeError, TrainingError, UnknownTokenError
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import EndOfSpeech, Outputs
+from ostinato.model.front_ends import Frames, Tokens
+from ostinato.model.layers import Dense, Gru, Lstm, OneHot, Softmax
 from ostinato.model.network import Network
-from ostinato.model.specification import (
-    Activation,
-    Dense,
-    EndOfSpeech,
-    Frames,
-    Gru,
-    Lstm,
-    OneHot,
-    Outputs,
-    Softmax,
-    Specification,
-    Tokens,
-)
+from ostinato.model.specification import Sequential, Specification
 from ostinato.streaming import Model
 from ostinato.training import TrainableNetwork, export, pad
 from ostinato.training.packing import Packing
@@ -72,11 +64,11 @@ def test_what_is_trained_is_what_is_served(specification: Specification, seed: i
 
 
 def plain(*layers: Any, size: int = 3) -> Specification:
-    return Specification("t", Frames(size), layers, Outputs())
+    return Sequential("t", Frames(size), layers, Outputs())
 
 
 def test_company_and_padding_do_not_matter() -> None:
-    network = TrainableNetwork(plain(Gru(3, 5, direction="bidirectional"), Lstm(10, 4)), np.float64)
+    network = TrainableNetwork(plain(Gru(5, direction="bidirectional"), Lstm(4)), np.float64)
     frames = sequences(network.specification, [7, 3, 9], 0)
     x, lengths = pad(frames)
     x[1, 3:] = np.nan
@@ -102,7 +94,7 @@ def test_packing_and_unpacking(lengths: list[int]) -> None:
 
 
 def test_dropout_keeps_the_mean_and_rests_outside_training() -> None:
-    network = TrainableNetwork(plain(Dense(3, 400), Dense(400, 2)), np.float64, dropout=0.25)
+    network = TrainableNetwork(plain(Dense(400), Dense(2)), np.float64, dropout=0.25)
     x = np.ones((1, 1, 3))
     draws = [network.forward(x, [1], dropout=np.random.default_rng(i)) for i in range(400)]
     still = network.forward(x, [1])
@@ -114,8 +106,8 @@ def test_dropout_keeps_the_mean_and_rests_outside_training() -> None:
 
 def test_what_is_left_to_the_loss() -> None:
     x = np.ones((1, 2, 3))
-    sigmoid = Specification("t", Frames(3), (Dense(3, 2, activation=Activation("sigmoid")),), EndOfSpeech())
-    for specification in (plain(Dense(3, 4), Softmax(4)), sigmoid):
+    sigmoid = Sequential("t", Frames(3), (Dense(2, activation=Activation("sigmoid")),), EndOfSpeech())
+    for specification in (plain(Dense(4), Softmax()), sigmoid):
         network = TrainableNetwork(specification, np.float64)
         expected = reference.run(specification, network.weights(), x[0])
         np.testing.assert_allclose(network.activate(network.forward(x, [2]))[0], expected, rtol=1e-12)
@@ -123,16 +115,16 @@ def test_what_is_left_to_the_loss() -> None:
 
 
 def test_weights_round_trip_and_start_alike() -> None:
-    specification = plain(Lstm(3, 4, peepholes=True), Dense(4, 2))
+    specification = plain(Lstm(4, peepholes=True), Dense(2))
     one, two = TrainableNetwork(specification, seed=3), TrainableNetwork(specification, seed=3)
     assert export(one).digest == export(two).digest == Network.random(specification, 3).digest
-    one.parameters["layers.0.forward.P"][:] = 0.5
+    one.parameters["lstm.forward.P"][:] = 0.5
     assert export(one).digest != export(two).digest
     assert export(TrainableNetwork(specification, weights=one.weights())).digest == export(one).digest
 
 
 def test_errors_name_what_is_wrong() -> None:
-    specification = plain(Gru(3, 2))
+    specification = plain(Gru(2))
     network = TrainableNetwork(specification)
     with pytest.raises(ShapeError, match="frames"):
         network.forward(np.zeros((1, 4, 2)), [4])
@@ -144,7 +136,7 @@ def test_errors_name_what_is_wrong() -> None:
         TrainableNetwork(specification, dropout=1.0)
     with pytest.raises(BadModelFileError, match="forward"):
         TrainableNetwork(specification, weights={k: v for k, v in network.weights().items() if not k.endswith("Rb")})
-    tokens = TrainableNetwork(Specification("t", Tokens(("a", "b")), (OneHot(2), Gru(2, 2)), Outputs()))
+    tokens = TrainableNetwork(Sequential("t", Tokens(("a", "b")), (OneHot(), Gru(2)), Outputs()))
     with pytest.raises(DtypeError, match="token ids"):
         tokens.forward(np.zeros((1, 4)), [4])
     with pytest.raises(UnknownTokenError, match="from 0 to 2"):

@@ -16,7 +16,7 @@ import ostinato
 from ostinato.errors import TrainingError
 from ostinato.model import file as model_file
 from ostinato.model.bundled import BUNDLED
-from ostinato.model.specification import Ctc
+from ostinato.model.decoders import Ctc
 from ostinato.training.losses import Ctc as CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes import augment, cards, compose, digits, evaluation, learn, real, voices, words

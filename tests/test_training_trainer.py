@@ -13,21 +13,11 @@ from rich.console import Console
 
 from ostinato.errors import TrainingError
 from ostinato.model import file
-from ostinato.model.specification import Ctc as CtcDecoder
-from ostinato.model.specification import (
-    Dense,
-    Frames,
-    Gru,
-    Layer,
-    Lstm,
-    OneHot,
-    Outputs,
-    Rnn,
-    SequenceClass,
-    Softmax,
-    Specification,
-    Tokens,
-)
+from ostinato.model.decoders import Ctc as CtcDecoder
+from ostinato.model.decoders import Outputs, SequenceClass
+from ostinato.model.front_ends import Frames, Tokens
+from ostinato.model.layers import Dense, Gru, Layer, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.specification import Sequential
 from ostinato.training import (
     Adam,
     Batch,
@@ -48,7 +38,7 @@ def quiet() -> Console:
     return Console(file=io.StringIO())
 
 
-ECHO = Specification("echo", Frames(3), (Gru(3, 24), Dense(24, 3), Softmax(3)), Outputs())
+ECHO = Sequential("echo", Frames(3), (Gru(24), Dense(3), Softmax()), Outputs())
 
 
 def echo(count: int) -> Callable[[int], Iterator[Batch]]:
@@ -75,13 +65,11 @@ def test_learns_an_echo_with_delay() -> None:
     assert history.steps == history.best_step == 250
 
 
-@pytest.mark.parametrize(
-    "layer", [Rnn(2, 16), Lstm(2, 16), Gru(2, 16, reset="before")], ids=lambda layer: str(layer.kind)
-)
+@pytest.mark.parametrize("layer", [Rnn(16), Lstm(16), Gru(16, reset="before")], ids=lambda layer: str(layer.kind))
 def test_learns_parity_of_bits(layer: Layer) -> None:
     """One class per sequence, from its last frame: whether it holds an odd number of ones."""
-    specification = Specification(
-        "parity", Tokens(("0", "1")), (OneHot(2), layer, Dense(16, 2), Softmax(2)), SequenceClass(("even", "odd"))
+    specification = Sequential(
+        "parity", Tokens(("0", "1")), (OneHot(), layer, Dense(2), Softmax()), SequenceClass(("even", "odd"))
     )
 
     def batches(epoch: int) -> Iterator[Batch]:
@@ -102,10 +90,10 @@ def test_learns_parity_of_bits(layer: Layer) -> None:
 
 def test_learns_unsegmented_labels_with_ctc() -> None:
     """Each label is seen for 1 to 4 frames, with silence between; where is not told."""
-    specification = Specification(
+    specification = Sequential(
         "labels",
         Frames(4),
-        (Gru(4, 12, direction="bidirectional"), Dense(24, 4), Softmax(4)),
+        (Gru(12, direction="bidirectional"), Dense(4), Softmax()),
         CtcDecoder(("", "a", "b", "c")),
     )
 
@@ -131,7 +119,7 @@ def test_resumed_is_as_if_never_paused(tmp_path: Path) -> None:
     """In the middle of an epoch, dropout and all, to the same bits."""
 
     def learn(steps: int, **settings: Any) -> tuple[TrainableNetwork, Any]:
-        specification = Specification("t", Frames(3), (Gru(3, 8), Gru(8, 8), Dense(8, 3), Softmax(3)), Outputs())
+        specification = Sequential("t", Frames(3), (Gru(8), Gru(8), Dense(3), Softmax()), Outputs())
         network = TrainableNetwork(specification, dropout=0.3)
         optimiser = Adam(WarmupCosine(1e-2, total=40, warmup=5), weight_decay=0.01)
         settings |= {"evaluate_every": 4, "seed": 5, "console": quiet()}
@@ -181,7 +169,7 @@ def test_an_interrupt_keeps_the_best(tmp_path: Path) -> None:
 
 
 def test_sequences_too_short_for_their_labels_are_left_out() -> None:
-    specification = Specification("t", Frames(2), (Gru(2, 4), Dense(4, 3), Softmax(3)), CtcDecoder(("", "a", "b")))
+    specification = Sequential("t", Frames(2), (Gru(4), Dense(3), Softmax()), CtcDecoder(("", "a", "b")))
     batch = Batch(np.ones((2, 3, 2), np.float32), np.array([3, 3]), [[1], [1, 1, 2]])
     network = TrainableNetwork(specification)
     history = fit(network, lambda epoch: [batch], Ctc(), Adam(1e-2), steps=4, console=quiet())

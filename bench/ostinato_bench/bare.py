@@ -10,9 +10,10 @@ import numpy as np
 
 from ostinato.kernels import interpreter
 from ostinato.kernels.product import pack, product, vectors_of
-from ostinato.kernels.program import Workspace, apart, padded, zeros
-from ostinato.kernels.simd import LANES, address
-from ostinato_bench.cells import Cell
+from ostinato.kernels.program import Workspace, apart, zeros
+from ostinato.kernels.simd import address
+from ostinato.lanes import LANES, padded
+from ostinato_bench.cells import GATES, Cell
 
 STEPS = 100
 """Of a loop."""
@@ -51,16 +52,15 @@ def steps(workspace: Workspace) -> Callable[[], None]:
 def products(cell: Cell) -> tuple[Callable[[], None], int]:
     """A function that multiplies a hidden state of each of the cell's streams by the first layer's R, several times,
     and how many multiply-accumulates that is."""
-    layer = cell.stack[0]
-    outputs = layer.gates * padded(layer.hidden)
+    outputs = GATES[cell.cell] * padded(cell.hidden)
     rng = np.random.default_rng(2)
-    weights = pack(rng.uniform(-0.1, 0.1, (outputs, layer.hidden)).astype(np.float32))
-    rows, out = (zeros(cell.batch, LANES * apart(vectors_of(size))) for size in (layer.hidden, outputs))
+    weights = pack(rng.uniform(-0.1, 0.1, (outputs, cell.hidden)).astype(np.float32))
+    rows, out = (zeros(cell.batch, LANES * apart(vectors_of(size))) for size in (cell.hidden, outputs))
     rows[:] = rng.uniform(-1, 1, rows.shape)
     table = rows.ctypes.data + rows.strides[0] * np.arange(cell.batch, dtype=np.int64)
-    amount = cell.batch * outputs * layer.hidden
+    amount = cell.batch * outputs * cell.hidden
     times = -(-_ENOUGH // amount)
-    arrays = (table, layer.hidden, weights, vectors_of(outputs), zeros(outputs), out, times)
+    arrays = (table, cell.hidden, weights, vectors_of(outputs), zeros(outputs), out, times)
 
     def multiply(_keeps_alive: object = rows) -> None:
         _multiply(*arrays)

@@ -12,24 +12,15 @@ import numpy.typing as npt
 
 from ostinato.errors import InputError, did_you_mean
 from ostinato.model import Network
-from ostinato.model.specification import (
-    Direction,
-    Frames,
-    Gru,
-    Lstm,
-    Outputs,
-    Recurrent,
-    Rnn,
-    Specification,
-    directions,
-    output_size,
-)
+from ostinato_bench.networks import recurrent
 
 Kind = Literal["rnn", "gru", "lstm"]
 Precision = Literal["float32", "int8"]
 Word = TypeVar("Word", bound=str)
 
-KINDS: dict[Kind, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
+Direction = Literal["forward", "backward", "bidirectional"]
+
+GATES: dict[Kind, int] = {"rnn": 1, "gru": 3, "lstm": 4}
 DIRECTIONS: tuple[Direction, ...] = ("forward", "bidirectional")
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 FAINT = 1e-40
@@ -53,25 +44,16 @@ class Cell:
     near_silence: bool = False
     """Whether frames hold `FAINT` instead of values of order one: denormal numbers, as fading streams have them."""
 
-    @property
-    def stack(self) -> tuple[Recurrent, ...]:
-        """The layers."""
-        made: list[Recurrent] = []
-        for _ in range(self.layers):
-            below = output_size(made[-1]) if made else self.input
-            made.append(KINDS[self.cell](below, self.hidden, direction=self.direction))
-        return tuple(made)
-
     def network(self) -> Network:
         """The layers and nothing else, in float32, with random weights. Biases are random too, so that a peer that
         mixes them up gives other outputs."""
-        specification = Specification(self.name, Frames(self.input), self.stack, Outputs())
+        start = recurrent(self.name, self.cell, self.input, self.hidden, self.layers, self.direction)
         rng = np.random.default_rng(0)
         weights = {
             name: array if array.ndim > 1 else rng.uniform(-0.5, 0.5, array.shape).astype(np.float32)
-            for name, array in Network.random(specification).weights.items()
+            for name, array in start.weights.items()
         }
-        return Network(specification, weights)
+        return Network(start.specification, weights)
 
     def in_int8(self, network: Network) -> Network:
         """The network with int8 weights and inputs, calibrated on random frames."""
@@ -89,12 +71,17 @@ class Cell:
     @property
     def projection_weights(self) -> int:
         """Number of weights in the matrices W, which see the frames."""
-        return sum(one.gates * one.hidden * one.input * len(directions(one)) for one in self.stack)
+        rows = GATES[self.cell] * self.hidden * self._ways
+        return rows * (self.input + (self.layers - 1) * self.hidden * self._ways)
 
     @property
     def recurrent_weights(self) -> int:
         """Number of weights in the matrices R, which see the hidden states."""
-        return sum(one.gates * one.hidden * one.hidden * len(directions(one)) for one in self.stack)
+        return GATES[self.cell] * self.hidden * self.hidden * self._ways * self.layers
+
+    @property
+    def _ways(self) -> int:
+        return 2 if self.direction == "bidirectional" else 1
 
     @property
     def weights(self) -> int:
@@ -183,7 +170,7 @@ def grid(
     Bidirectional networks run over an utterance of 500 frames. Raises InputError for a word that is unknown.
     """
     choices = product(
-        [one_of(tuple(KINDS), kind) for kind in kinds or ("gru",)],
+        [one_of(tuple(GATES), kind) for kind in kinds or ("gru",)],
         inputs or (40,),
         hidden or (128,),
         layers or (1,),

@@ -16,9 +16,10 @@ import numba
 from ostinato.kernels import warm_up
 from ostinato.kernels.product import WIDE
 from ostinato.kernels.program import zeros
-from ostinato.kernels.simd import BYTES, LANES, address, fma, load, splat, store
+from ostinato.kernels.simd import BYTES, address, fma, load, splat, store
+from ostinato.lanes import LANES
 from ostinato_bench import limit_int8
-from ostinato_bench.cells import Cell, Precision
+from ostinato_bench.cells import GATES, Cell, Precision
 from ostinato_bench.probe import Probe
 from ostinato_bench.timing import Timed, alternate
 
@@ -135,7 +136,7 @@ def read_again(cell: Cell) -> int:
     for many frames at once, and one matrix R after another is read for each frame."""
     if cell.frames == 1:
         return cell.weights * cell.bytes_per_weight
-    return max(one.gates * one.hidden**2 for one in cell.stack) * cell.bytes_per_weight
+    return GATES[cell.cell] * cell.hidden**2 * cell.bytes_per_weight
 
 
 def level_of(size: int) -> str:

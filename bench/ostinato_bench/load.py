@@ -17,14 +17,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.markup import escape
 
 from ostinato.errors import ConnectionLostError, UnknownModelError
-from ostinato.model import Network, Specification, resolve, write
-from ostinato.model.specification import Ctc, Dense, Gru, Layer, LogMel, Lstm, Rnn, Softmax
+from ostinato.model import Network, Sequential, Specification, resolve, write
+from ostinato.model.decoders import Ctc
+from ostinato.model.front_ends import LogMel
+from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
 from ostinato.server import Spawned, served_name, spawn_server
 from ostinato_bench.load_search import SEARCH_S, confirm, find
 from ostinato_bench.load_watch import Watch
@@ -287,10 +289,6 @@ def _quantized(network: Network) -> Network:
 
 def _specification(cell: str, layers: int, hidden: int) -> Specification:
     front_end = LogMel(mels=80)
-    sizes = [front_end.frame_size, *[hidden] * layers]
-    stack = [_CELLS[cell](input=below, hidden=hidden) for below in sizes[:-1]]
+    stack = [_CELLS[cell](hidden) for _ in range(layers)]
     symbols = ("", *"0123456789")
-    head = (Dense(input=hidden, output=len(symbols)), Softmax(size=len(symbols)))
-    return Specification(
-        f"{cell}-{layers}x{hidden}", front_end, cast(tuple[Layer, ...], (*stack, *head)), Ctc(symbols)
-    )
+    return Sequential(f"{cell}-{layers}x{hidden}", front_end, [*stack, Dense(len(symbols)), Softmax()], Ctc(symbols))

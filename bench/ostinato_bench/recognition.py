@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.errors import InputError, OstinatoError
-from ostinato.model.specification import Ctc, LogMel
+from ostinato.model.decoders import Ctc
+from ostinato.model.front_ends import LogMel
 from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors, Pair, align, count
 from ostinato.pipeline.transcript import Vocabulary

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.model import Network
-from ostinato.model.specification import Activation, Gru, Lstm, Recurrent, Rnn, Specification, directions
+from ostinato.model.activation import Activation
+from ostinato.model.layers import Gru, Lstm, Recurrent, Rnn
+from ostinato.model.specification import Specification
 
 _ACTIVATIONS = {
     "identity": "Affine", "relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "affine": "Affine",
@@ -77,21 +79,20 @@ def build(specification: Specification, weights: Weights, steps: int, batch: int
         return None
     nodes, constants, inputs, outputs = [], [], [], []
     below = "x"
-    for index, layer in enumerate(specification.layers):
+    size = specification.front_end.frame_size
+    inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [steps, batch, size]))
+    for index, node in enumerate(specification.nodes):
+        layer = node.layer
         if not isinstance(layer, Rnn | Gru | Lstm):
-            raise ValueError(f"layers[{index}] is a {layer.kind}: only recurrent layers are compared")
-        ways = directions(layer)
-        if not index:
-            inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [steps, batch, layer.input]))
+            raise ValueError(f"node {node.name!r} is a {layer.kind}: only recurrent layers are compared")
+        ways = layer.directions
 
         def constant(name: str, array: npt.NDArray[Any]) -> str:
             constants.append(numpy_helper.from_array(array, name))
             return name
 
-        def stacked(*parts: str, index: int = index, ways: tuple[str, ...] = ways) -> npt.NDArray[np.float32]:
-            return np.stack(
-                [np.concatenate([weights[f"layers.{index}.{way}.{part}"] for part in parts]) for way in ways]
-            )
+        def stacked(*parts: str, name: str = node.name, ways: tuple[str, ...] = ways) -> npt.NDArray[np.float32]:
+            return np.stack([np.concatenate([weights[f"{name}.{way}.{part}"] for part in parts]) for way in ways])
 
         operands = [
             below,
@@ -110,7 +111,7 @@ def build(specification: Specification, weights: Weights, steps: int, batch: int
         if isinstance(layer, Lstm) and layer.peepholes:
             operands.append(constant(f"P{index}", stacked("P")))
         nodes.append(helper.make_node(type(layer).__name__.upper(), operands, results, **_attributes(layer)))
-        above = "y" if index + 1 == len(specification.layers) else f"x{index + 1}"
+        above = "y" if index + 1 == len(specification.nodes) else f"x{index + 1}"
         size = len(ways) * layer.hidden
         if len(ways) == 1:
             axes = constant(f"axes{index}", np.array([1], np.int64))
@@ -138,7 +139,7 @@ def _attributes(layer: Recurrent) -> dict[str, Any]:
     if isinstance(layer, Gru):
         found["linear_before_reset"] = int(layer.reset == "after")
     if isinstance(layer, Rnn) and layer.activation != Activation("tanh"):
-        count = len(directions(layer))
+        count = len(layer.directions)
         found["activations"] = [_ACTIVATIONS[layer.activation.name]] * count
         if layer.activation.alpha is not None:
             found["activation_alpha"] = [layer.activation.alpha] * count

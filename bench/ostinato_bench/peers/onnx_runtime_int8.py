@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.model import Network
-from ostinato.model.specification import Lstm
+from ostinato.model.layers import Lstm
 from ostinato_bench.peers import onnx_runtime
 
 _LARGEST = 63  # 7 bits and a sign would be 127
@@ -21,7 +21,7 @@ _LARGEST = 63  # 7 bits and a sign would be 127
 
 def caller(network: Network, frames: npt.NDArray[np.float32], threads: int = 1) -> Callable[[], Any] | None:
     """As `onnx_runtime.caller`; None also if there are layers other than LSTMs, which the operator is only for."""
-    if not all(isinstance(layer, Lstm) for layer in network.specification.layers):
+    if not all(isinstance(node.layer, Lstm) for node in network.specification.nodes):
         return None
     model = onnx_runtime.build(network.specification, network.weights, frames.shape[0], frames.shape[1])
     return None if model is None else onnx_runtime.session_of(quantized(model), frames, threads)

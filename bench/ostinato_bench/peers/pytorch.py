@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.model import Network
-from ostinato.model.specification import Activation, Gru, Lstm, Recurrent, Rnn, directions
+from ostinato.model.activation import Activation
+from ostinato.model.layers import Gru, Lstm, Recurrent, Rnn
 
 _ORDER = {"rnn": (0,), "gru": (1, 0, 2), "lstm": (0, 2, 3, 1)}
 """PyTorch's gates by their place in ours: GRU r z n from z r h, LSTM i f g o from i o f c."""
@@ -27,7 +28,7 @@ def caller_int8(network: Network, frames: npt.NDArray[np.float32], threads: int 
     """`caller` of the layers with dynamic quantization: int8 weights, a scale per output. None also for nn.RNN, which
     PyTorch does not quantize."""
     made = module(network)
-    if made is None or isinstance(network.specification.layers[0], Rnn):
+    if made is None or isinstance(network.specification.nodes[0].layer, Rnn):
         return None
     import torch
     from torch.ao import quantization
@@ -46,21 +47,25 @@ def module(network: Network) -> Any | None:
         import torch
     except ImportError:
         return None
-    layers = network.specification.layers
+    nodes = network.specification.nodes
+    layers = [node.layer for node in nodes]
     first = layers[0]
     if not isinstance(first, Rnn | Gru | Lstm) or any(type(layer) is not type(first) for layer in layers):
         return None
     if not _has_peer(first) or first.direction == "backward":
         return None
     made = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[first.kind](
-        first.input, first.hidden, len(layers), bidirectional=first.direction == "bidirectional"
+        network.specification.front_end.frame_size,
+        first.hidden,
+        len(layers),
+        bidirectional=first.direction == "bidirectional",
     )
     order = _ORDER[first.kind]
     with torch.no_grad():
-        for index in range(len(layers)):
-            for way in directions(first):
+        for index, node in enumerate(nodes):
+            for way in first.directions:
                 for ours, theirs in (("W", "weight_ih"), ("R", "weight_hh"), ("Wb", "bias_ih"), ("Rb", "bias_hh")):
-                    gates = np.split(network.weights[f"layers.{index}.{way}.{ours}"], len(order))
+                    gates = np.split(network.weights[f"{node.name}.{way}.{ours}"], len(order))
                     values = torch.from_numpy(np.concatenate([gates[gate] for gate in order]))
                     name = f"{theirs}_l{index}{'_reverse' if way == 'backward' else ''}"
                     getattr(made, name).copy_(values)
@@ -79,11 +84,11 @@ def _runner(made: Any, network: Network, frames: npt.NDArray[np.float32], thread
     import torch
 
     torch.set_num_threads(threads)
-    layers = network.specification.layers
+    layers = [node.layer for node in network.specification.nodes]
     first = layers[0]
     assert isinstance(first, Rnn | Gru | Lstm)
     x = torch.from_numpy(frames)
-    h = torch.zeros(len(layers) * len(directions(first)), frames.shape[1], first.hidden)
+    h = torch.zeros(len(layers) * len(first.directions), frames.shape[1], first.hidden)
     state = (h, torch.zeros_like(h)) if isinstance(first, Lstm) else h
 
     def call() -> Any:

@@ -19,8 +19,8 @@ from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
 from ostinato.model.file import SUFFIX
+from ostinato.model.front_ends import LogMel, Tokens
 from ostinato.model.quantization import observe, quantize_for, quantized, run
-from ostinato.model.specification import LogMel, Tokens
 from ostinato.pipeline.confidence import chance
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import Model, load

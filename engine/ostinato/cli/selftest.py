@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ostinato.model.specification import LogMel, Tokens
+from ostinato.model.front_ends import LogMel, Tokens
 from ostinato.streaming import advance
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _input(model: Model, generator: np.random.Generator) -> Any:
     if isinstance(settings, Tokens):
         separator = " " if settings.unit == "word" else ""
         return separator.join(generator.choice(settings.vocabulary, 100))
-    return generator.normal(size=(100, settings.size)).astype(np.float32)
+    return generator.normal(size=(100, settings.frame_size)).astype(np.float32)
 
 
 def _pieces(data: Any, generator: np.random.Generator) -> list[Any]:

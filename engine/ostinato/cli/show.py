@@ -14,7 +14,9 @@ from ostinato.cli.console import delay, out, size
 from ostinato.cli.outputs import print_json
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
-from ostinato.model.specification import Layer, LogMel, Specification, Tokens, output_size, weight_shapes
+from ostinato.model.front_ends import LogMel, Tokens
+from ostinato.model.layers import Layer
+from ostinato.model.specification import Specification
 from ostinato.streaming import load
 from ostinato_bench.terminal import Table
 
@@ -103,7 +105,7 @@ def show_model(name: str, folder: Path | None, as_json: bool) -> None:
     out.print(f"[bold]{escape(specification.name)}[/]  {escape(specification.description)}")
     out.print(_facts(path, model))
     out.print()
-    out.print(_layers(specification))
+    out.print(_nodes(specification))
     for heading, text in specification.card.items():
         out.print(f"\n[bold]{escape(heading)}[/]\n{escape(text)}")
 
@@ -135,7 +137,7 @@ def _input(specification: Specification) -> str:
         return f"audio, {front.sample_rate / 1000:g} kHz"
     if isinstance(front, Tokens):
         return f"text, {len(front.vocabulary)} {front.unit}s"
-    return f"frames of {front.size} values"
+    return f"frames of {front.frame_size} values"
 
 
 def _decoder(specification: Specification) -> str:
@@ -149,16 +151,18 @@ def _names(specification: Specification) -> list[str]:
     return [name for name in getattr(decoder, "symbols", None) or getattr(decoder, "labels", None) or () if name]
 
 
-def _layers(specification: Specification) -> Table:
-    shapes = weight_shapes(specification)
-    listing = Table("#", "layer", "input", "output", "weights", "about", right=("#", "input", "output", "weights"))
-    below = specification.front_end.frame_size
-    for index, layer in enumerate(specification.layers):
-        count = sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(f"layers.{index}."))
+def _nodes(specification: Specification) -> Table:
+    listing = Table("node", "kind", "reads", "output", "weights", "about", right=("output", "weights"))
+    for node in specification.nodes:
+        weights = node.layer.weights(specification.inputs(node)).values()
         listing.add_row(
-            str(index), layer.kind, str(below), str(output_size(layer)), f"{count:,}", escape(_settings(layer))
+            node.name,
+            node.layer.kind,
+            ", ".join(node.inputs),
+            str(specification.wires[node.name].size),
+            f"{sum(math.prod(weight.shape) for weight in weights):,}",
+            escape(_settings(node.layer)),
         )
-        below = output_size(layer)
     return listing
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from ostinato.engine.session import Group, Session
-from ostinato.model.specification import LogMel, Tokens
+from ostinato.model.front_ends import LogMel, Tokens
 
 if TYPE_CHECKING:
     from ostinato.streaming import Model

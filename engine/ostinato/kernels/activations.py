@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from ostinato.activations import FUNCTIONS
 from ostinato.kernels._jit import part, routine
 from ostinato.kernels.simd import (
     BYTES,
@@ -23,32 +24,6 @@ from ostinato.kernels.simd import (
     store,
     where_less,
 )
-
-NAMES = (
-    "identity", "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh", "hard-sigmoid",
-    "elu", "softsign", "softplus",
-)  # fmt: skip
-"""Activations by their number in a program."""
-
-DEFAULTS = {
-    "affine": (1.0, 0.0),
-    "leaky-relu": (0.01, 0.0),
-    "thresholded-relu": (1.0, 0.0),
-    "scaled-tanh": (1.0, 1.0),
-    "hard-sigmoid": (0.2, 0.5),
-    "elu": (1.0, 0.0),
-}
-"""The alpha and beta where none are given: those of the ONNX operators of these names; for affine and scaled-tanh,
-which ONNX gives none, what makes them the identity and tanh."""
-
-
-def parameters(name: str, alpha: float | None, beta: float | None) -> tuple[int, float, float]:
-    """Number, alpha and beta of an activation, as `activate` takes them. Raises ValueError for an unknown name."""
-    if name not in NAMES:
-        raise ValueError(f"unknown activation {name!r}: one of {', '.join(NAMES)}")
-    default = DEFAULTS.get(name, (0.0, 0.0))
-    return NAMES.index(name), default[0] if alpha is None else alpha, default[1] if beta is None else beta
-
 
 # tanh(x) = x P(x^2) / Q(x^2): fitted by least squares, reweighted (Lawson 1961) towards the least largest relative
 # error, which is 2.1e-8 for |x| <= 9.02, where tanh rounds to 1.
@@ -140,14 +115,18 @@ def log(x: Lanes) -> Lanes:
 
 # --- the ONNX activations -------------------------------------------------------------------------------------------
 
-_IDENTITY, _RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS = range(
-    12
-)
+_RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS = (
+    FUNCTIONS[name].number
+    for name in (
+        "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh", "hard-sigmoid", "elu",
+        "softsign", "softplus",
+    )
+)  # fmt: skip
 
 
 @part
 def apply(number: int, x: Lanes, alpha: Lanes, beta: Lanes) -> Lanes:
-    """Activation ``number`` of NAMES."""
+    """Activation ``number`` of `ostinato.activations.FUNCTIONS`."""
     zero = splat(0.0)
     one = splat(1.0)
     if number == _RELU:
@@ -184,7 +163,7 @@ def apply(number: int, x: Lanes, alpha: Lanes, beta: Lanes) -> Lanes:
 
 @routine("void(int64, float64, float64, int64, int64)")
 def activate(number: int, alpha: float, beta: float, address: int, count: int) -> None:
-    """Activation ``number`` of NAMES on ``count`` vectors in place."""
+    """Activation ``number`` of `ostinato.activations.FUNCTIONS` on ``count`` vectors in place."""
     a = splat(alpha)
     b = splat(beta)
     for i in range(count):

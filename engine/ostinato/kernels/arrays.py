@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.activations import parameters
 from ostinato.kernels import activations
 from ostinato.kernels._jit import kernel, warm_up
 from ostinato.kernels.product import pack, product, vectors_of
-from ostinato.kernels.program import padded, zeros
-from ostinato.kernels.simd import BYTES, LANES, address, flushed, load, store, store_int
+from ostinato.kernels.program import zeros
+from ostinato.kernels.simd import BYTES, address, flushed, load, store, store_int
+from ostinato.lanes import LANES, padded
 
 Floats = npt.NDArray[np.float32]
 
@@ -83,8 +85,8 @@ def exp(x: npt.ArrayLike) -> Floats:
 
 
 def activate(name: str, x: npt.ArrayLike, alpha: float | None = None, beta: float | None = None) -> Floats:
-    """An activation of `activations.NAMES` on float32 values, any shape. Raises ValueError for an unknown name."""
-    return _elementwise(*activations.parameters(name, alpha, beta), x)
+    """An activation of `ostinato.activations` on float32 values, any shape. Raises ValueError for an unknown name."""
+    return _elementwise(*parameters(name, alpha, beta), x)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,8 @@ nor on the width of the host's vectors."""
 from __future__ import annotations
 
 from ostinato.kernels._jit import kernel, part
-from ostinato.kernels.simd import BYTES, LANES, address, first_lanes, fma, load, splat, store, total
+from ostinato.kernels.simd import BYTES, address, first_lanes, fma, load, splat, store, total
+from ostinato.lanes import LANES
 
 
 @part

@@ -18,7 +18,6 @@ from ostinato.kernels._jit import part, routine
 from ostinato.kernels.integer_tile import GROUP, HOST, make_integer_tile
 from ostinato.kernels.simd import (
     BYTES,
-    LANES,
     ROUNDER,
     fma,
     load,
@@ -28,6 +27,7 @@ from ostinato.kernels.simd import (
     store_bytes,
     where_less,
 )
+from ostinato.lanes import LANES
 
 MAGNITUDE = 63
 """The greatest integer that an input becomes."""

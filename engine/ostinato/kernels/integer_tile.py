@@ -23,7 +23,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ostinato.kernels.product import FEATURES
-from ostinato.kernels.simd import BYTES, FLOAT, I32, I64, LANES, POINTER
+from ostinato.kernels.simd import BYTES, FLOAT, I32, I64, POINTER
+from ostinato.lanes import LANES
 
 QUADS = 4
 """Quads in a group."""

@@ -14,7 +14,6 @@ from ostinato.kernels.activations import activate, exp
 from ostinato.kernels.product import PANEL, product
 from ostinato.kernels.simd import (
     BYTES,
-    LANES,
     address,
     field,
     first_lanes,
@@ -28,6 +27,7 @@ from ostinato.kernels.simd import (
     total,
     where_less,
 )
+from ostinato.lanes import LANES
 
 # What an operation is.
 RNN, GRU_AFTER, GRU_BEFORE, LSTM, DENSE, EMBEDDING, SOFTMAX = range(7)
@@ -40,6 +40,21 @@ KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, VECTORS = range(
 STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, ACTIVATION, PARAMETERS = range(8, 18)
 W_INT8, R_INT8 = range(18, 20)
 FIELDS = 20
+
+KINDS = {
+    "rnn": RNN, "gru-after": GRU_AFTER, "gru-before": GRU_BEFORE, "lstm": LSTM,
+    "dense": DENSE, "embedding": EMBEDDING, "softmax": SOFTMAX,
+}  # fmt: skip
+"""Kinds of operations, as whoever makes a program names them."""
+
+FIELD_NAMES = {
+    "backward": BACKWARD, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W, "bias": BIAS, "R": R,
+    "recurrent_bias": RECURRENT_BIAS, "R2": R2, "peepholes": PEEPHOLES, "W_int8": W_INT8, "R_int8": R_INT8,
+}  # fmt: skip
+"""Fields of an operation, likewise."""
+
+PLACES = (STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES)
+"""The fields that are places in a state row or the weight buffer: -1 where there is nothing."""
 
 # Fields of a call.
 OPERATIONS, FIRST, LAST, WEIGHTS, ROW_STEP, STATE_STEP = range(6)

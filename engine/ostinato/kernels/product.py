@@ -12,8 +12,9 @@ from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 
 from ostinato.kernels._jit import part, routine
-from ostinato.kernels.simd import BYTES, LANES
+from ostinato.kernels.simd import BYTES
 from ostinato.kernels.tile import make_tile
+from ostinato.lanes import LANES
 
 PANEL = 4
 _FORCED: str | None = vars(config)["CPU_FEATURES"]

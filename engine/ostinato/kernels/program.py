@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ostinato.kernels import _jit, integer
 from ostinato.kernels import interpreter as i
-from ostinato.kernels.simd import LANES
+from ostinato.lanes import LANES, padded
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -26,11 +26,6 @@ def zeros(*shape: int) -> Floats:
     raw = np.zeros(4 * count + _ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % _ALIGNMENT
     return raw[start : start + 4 * count].view(np.float32).reshape(shape)
-
-
-def padded(size: int) -> int:
-    """``size`` values rounded up to whole vectors."""
-    return -(-size // LANES) * LANES
 
 
 def apart(vectors: int) -> int:

@@ -19,7 +19,8 @@ from numba.core.datamodel.registry import register_default
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin
 
-LANES = 16
+from ostinato.lanes import LANES
+
 BYTES = 4 * LANES
 
 Lanes: TypeAlias = Any

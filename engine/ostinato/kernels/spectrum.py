@@ -16,7 +16,6 @@ from ostinato.kernels._jit import kernel, part, routine
 from ostinato.kernels.activations import log
 from ostinato.kernels.simd import (
     BYTES,
-    LANES,
     address,
     fma,
     load,
@@ -28,6 +27,7 @@ from ostinato.kernels.simd import (
     transpose,
     where_less,
 )
+from ostinato.lanes import LANES
 
 PAIR = 2 * BYTES
 """Bytes of a complex column."""

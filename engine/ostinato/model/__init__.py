@@ -1,8 +1,10 @@
-"""What a model is: its specification, its weights, its file, and how it becomes a program of the kernels."""
+"""What a model is: its specification, its weights, its file, and how it becomes a program of the kernels.
+
+Kinds of front ends, layers and decoders are in `front_ends`, `layers` and `decoders`."""
 
 from ostinato.model.bundled import available, resolve
 from ostinato.model.file import read, write
 from ostinato.model.network import Network
-from ostinato.model.specification import Specification, weight_shapes
+from ostinato.model.specification import Head, Node, Sequential, Specification
 
-__all__ = ["Network", "Specification", "available", "read", "resolve", "weight_shapes", "write"]
+__all__ = ["Network", "Specification", "Sequential", "Node", "Head", "available", "read", "resolve", "write"]

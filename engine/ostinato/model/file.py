@@ -1,7 +1,7 @@
 """Model files: one .safetensors that holds a whole pipeline, read and written strictly. No pickle, no code.
 
 Metadata ``ostinato`` is the specification as JSON (`Specification.to_json`); the tensors are the weights that
-`weight_shapes` names, no more and no fewer: float32, and int8 where a layer's precision says so.
+`Specification.weights` names, no more and no fewer: float32, and int8 where a layer's precision says so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from ostinato.errors import BadModelFileError, UnknownModelError
 from ostinato.model.network import MAX_WEIGHT_BYTES, Network, check_weights
-from ostinato.model.specification import Specification, weight_shapes
+from ostinato.model.specification import Specification
 
 SUFFIX = ".safetensors"
 METADATA_KEY = "ostinato"
@@ -57,7 +57,7 @@ def read(path: str | os.PathLike[str]) -> Network:
                 name: (_DTYPES.get(part.get_dtype(), part.get_dtype()), tuple(part.get_shape()))
                 for name, part in slices.items()
             }
-            check_weights(have, weight_shapes(specification))
+            check_weights(have, specification.weights())
             return Network(specification, {name: file.get_tensor(name) for name in slices})
     except FileNotFoundError:
         raise UnknownModelError(

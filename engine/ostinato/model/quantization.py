@@ -11,20 +11,10 @@ import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError, InputError
 from ostinato.kernels.program import Program, Workspace, advance
-from ostinato.model.compile import matrix_inputs
 from ostinato.model.integers import input_scale, to_integers
+from ostinato.model.lowering import matrix_inputs
 from ostinato.model.network import Network
-from ostinato.model.specification import (
-    Dense,
-    Gru,
-    Layer,
-    Lstm,
-    OneHot,
-    Rnn,
-    Specification,
-    is_int8,
-    weight_shapes,
-)
+from ostinato.model.specification import Node, Specification
 
 Float32 = npt.NDArray[np.float32]
 
@@ -46,11 +36,11 @@ def quantize(network: Network, utterances: Iterable[Float32]) -> Network:
 def quantize_for(network: Network, observed: Mapping[str, Float32]) -> Network:
     """`quantize` for inputs such as those that `observe` saw."""
     specification = quantized(network.specification)
-    shapes = weight_shapes(specification)
+    wanted = specification.weights()
     weights: dict[str, npt.NDArray[Any]] = {}
     for name, array in network.weights.items():
         weights[name] = array
-        if is_int8(name, shapes):
+        if wanted[name].int8:
             weights[name], weights[f"{name}_scale"] = to_integers(array)
             weights[f"{name}_input_scale"] = np.array([input_scale(observed[name])], np.float32)
     return Network(specification, weights)
@@ -61,23 +51,25 @@ def quantized(specification: Specification) -> Specification:
     name = specification.name
     if specification.precision == "int8":
         raise BadModelFileError(f"{name} is int8 already: quantize the float32 model that it was made from")
-    made = dataclasses.replace(specification, name=f"{name}-int8", layers=tuple(_layers(specification)))
+    made = dataclasses.replace(specification, name=f"{name}-int8", nodes=tuple(_nodes(specification)))
     if made.precision == "float32":
         raise BadModelFileError(f"{name} has no layer to quantize: no recurrent one, no dense one below the last")
     return made
 
 
-def _layers(specification: Specification) -> Iterator[Layer]:
-    """The layers, those that it pays for as int8."""
-    layers = specification.layers
-    last = max((n for n, layer in enumerate(layers) if isinstance(layer, Rnn | Gru | Lstm | Dense)), default=0)
-    for number, layer in enumerate(layers):
-        above_one_hot = number > 0 and isinstance(layers[number - 1], OneHot)
-        dense_pays = number != last and not above_one_hot
-        if isinstance(layer, Rnn | Gru | Lstm) or (isinstance(layer, Dense) and dense_pays):
-            yield dataclasses.replace(layer, precision="int8")
-        else:
-            yield layer
+def _nodes(specification: Specification) -> Iterator[Node]:
+    """The nodes, their layers in int8 where it pays."""
+    inner: set[str] = set()  # nodes from which another with matrices can be reached
+    for node in reversed(specification.nodes):
+        if node.name in inner or _has_matrices(specification, node):
+            inner.update(node.inputs)
+    for node in specification.nodes:
+        layer = node.layer.in_int8(specification.inputs(node), last=node.name not in inner)
+        yield dataclasses.replace(node, layer=layer)
+
+
+def _has_matrices(specification: Specification, node: Node) -> bool:
+    return "W" in {name.rsplit(".")[-1] for name in node.layer.weights(specification.inputs(node))}
 
 
 def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float32]:

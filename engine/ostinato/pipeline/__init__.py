@@ -10,14 +10,15 @@ state = front.restore(snapshot)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.events import Event
-from ostinato.model import specification
+from ostinato.model import decoders as specified_decoders
+from ostinato.model import front_ends as specified_front_ends
 from ostinato.pipeline import decoders, frames, logmel, tokens
 from ostinato.pipeline.decoders import text
 from ostinato.pipeline.state import pack, unpack
@@ -97,25 +98,26 @@ class Decoder(Protocol[S]):
         ...
 
 
-def front_end(settings: specification.FrontEnd, weights: Mapping[str, F32]) -> FrontEnd[Any]:
+_FRONT_ENDS: Mapping[str, Callable[[Any, Mapping[str, F32]], FrontEnd[Any]]] = {
+    "log-mel": logmel.LogMel,
+    "tokens": lambda settings, _: tokens.Tokens(settings),
+    "frames": lambda settings, _: frames.Frames(settings),
+}
+
+_DECODERS: Mapping[str, Callable[[Any, float, float], Decoder[Any]]] = {
+    "outputs": decoders.Outputs,
+    "labels": decoders.Labels,
+    "ctc": decoders.Ctc,
+    "sequence-class": decoders.SequenceClass,
+    "end-of-speech": decoders.EndOfSpeech,
+}
+
+
+def front_end(settings: specified_front_ends.FrontEnd, weights: Mapping[str, F32]) -> FrontEnd[Any]:
     """The front end of a model."""
-    if isinstance(settings, specification.LogMel):
-        return logmel.LogMel(settings, weights)
-    if isinstance(settings, specification.Tokens):
-        return tokens.Tokens(settings)
-    return frames.Frames(settings)
+    return _FRONT_ENDS[settings.kind](settings, weights)
 
 
-def decoder(settings: specification.Decoder, frame_ms: float, latency_ms: float) -> Decoder[Any]:
+def decoder(settings: specified_decoders.Decoder, frame_ms: float, latency_ms: float) -> Decoder[Any]:
     """The decoder of a model whose front end has these times."""
-    match settings:
-        case specification.Outputs():
-            return decoders.Outputs(settings, frame_ms, latency_ms)
-        case specification.Labels():
-            return decoders.Labels(settings, frame_ms, latency_ms)
-        case specification.Ctc():
-            return decoders.Ctc(settings, frame_ms, latency_ms)
-        case specification.SequenceClass():
-            return decoders.SequenceClass(settings, frame_ms, latency_ms)
-        case specification.EndOfSpeech():
-            return decoders.EndOfSpeech(settings, frame_ms, latency_ms)
+    return _DECODERS[settings.kind](settings, frame_ms, latency_ms)

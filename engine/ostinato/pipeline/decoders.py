@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.events import Event
-from ostinato.model import specification
+from ostinato.model import decoders as specified
 from ostinato.pipeline import state as snapshots
 
 F32 = npt.NDArray[np.float32]
@@ -90,7 +90,7 @@ class _Decoder(Generic[D]):
         ]
 
 
-class Outputs(_Decoder[specification.Outputs]):
+class Outputs(_Decoder[specified.Outputs]):
     """Each frame's raw outputs: one ``output`` event per frame."""
 
     def start(self) -> FrameCount:
@@ -112,7 +112,7 @@ class Outputs(_Decoder[specification.Outputs]):
         return _counted(snapshots.unpack(FrameCount, packed))
 
 
-class Labels(_Decoder[specification.Labels]):
+class Labels(_Decoder[specified.Labels]):
     """Each frame's most probable label: one ``label`` event per frame; the lowest index wins a tie."""
 
     def start(self) -> FrameCount:
@@ -137,7 +137,7 @@ class Labels(_Decoder[specification.Labels]):
         return _counted(snapshots.unpack(FrameCount, packed))
 
 
-class Ctc(_Decoder[specification.Ctc]):
+class Ctc(_Decoder[specified.Ctc]):
     """Greedy CTC (best path; Graves et al. 2006): at each frame the most probable symbol; repeats collapse, blanks
     go.
 
@@ -186,7 +186,7 @@ class Ctc(_Decoder[specification.Ctc]):
         return state
 
 
-class SequenceClass(_Decoder[specification.SequenceClass]):
+class SequenceClass(_Decoder[specified.SequenceClass]):
     """The class of the whole sequence, one ``class`` event at flush (none for a sequence without frames).
 
     The mean is a sum in float64, frame after frame, so that its bits do not depend on how the frames come.
@@ -222,7 +222,7 @@ class SequenceClass(_Decoder[specification.SequenceClass]):
         return state
 
 
-class EndOfSpeech(_Decoder[specification.EndOfSpeech]):
+class EndOfSpeech(_Decoder[specified.EndOfSpeech]):
     """End of speech from a probability of speech per frame.
 
     Speech counts once a run of frames at or above ``threshold`` has lasted ``min_speech_ms`` (each limit rounds up to
@@ -231,7 +231,7 @@ class EndOfSpeech(_Decoder[specification.EndOfSpeech]):
     speech anew. `flush` ends speech that is going on, so that each stretch of speech has exactly one end.
     """
 
-    def __init__(self, settings: specification.EndOfSpeech, frame_ms: float, latency_ms: float) -> None:
+    def __init__(self, settings: specified.EndOfSpeech, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
         self._min_speech = _frames(settings.min_speech_ms, frame_ms)
         self._silence = _frames(settings.silence_ms, frame_ms)
@@ -297,9 +297,9 @@ class EndOfSpeech(_Decoder[specification.EndOfSpeech]):
         return event
 
 
-def text(events: Iterable[Event], settings: specification.Decoder) -> str:
+def text(events: Iterable[Event], settings: specified.Decoder) -> str:
     """What the events say, joined: symbols by the model's separator, labels and classes by a space."""
-    separator = settings.separator if isinstance(settings, specification.Ctc) else " "
+    separator = settings.separator if isinstance(settings, specified.Ctc) else " "
     return separator.join(event.text for event in events if event.kind in ("symbol", "label", "class"))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError
-from ostinato.model import specification
+from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.pieces import joined
 
@@ -26,7 +26,7 @@ class Frames:
 
     latency_ms = 0.0
 
-    def __init__(self, settings: specification.Frames) -> None:
+    def __init__(self, settings: specified.Frames) -> None:
         self.frame_size = settings.size
         self.frame_ms = settings.frame_ms
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from ostinato.errors import DtypeError, NotFiniteError, ShapeError
 from ostinato.kernels import warm_up
 from ostinato.kernels.audio import cut
-from ostinato.kernels.simd import LANES
 from ostinato.kernels.spectrum import log_mel, work_size
-from ostinato.model import specification
+from ostinato.lanes import LANES
+from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.frames import kind_of
 from ostinato.pipeline.mel import filter_bank
@@ -52,7 +52,7 @@ class LogMelState:
 class LogMel:
     """Mono audio, one-dimensional int16 or float32 in [-1, 1], to log-mel frames float32 [n, mels * stack].
 
-    The conventions are those of `specification.LogMel`. Windows lie wholly inside the audio (snip-edges): n samples
+    The conventions are those of `specified.LogMel`. Windows lie wholly inside the audio (snip-edges): n samples
     give 1 + (n - window) // hop filter-bank frames, and model frame j stacks those from j * stride to j * stride +
     stack - 1; an incomplete window or stack at the end is dropped. Frame j ends, in ms,
 
@@ -62,7 +62,7 @@ class LogMel:
     batch.
     """
 
-    def __init__(self, settings: specification.LogMel, weights: Mapping[str, F32]) -> None:
+    def __init__(self, settings: specified.LogMel, weights: Mapping[str, F32]) -> None:
         """``weights``: ``front_end.mean`` and ``front_end.scale`` [mels], if the settings ask for normalisation."""
         warm_up()
         self.settings = settings

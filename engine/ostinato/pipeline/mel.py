@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.kernels.spectrum import Plan
-from ostinato.model import specification
+from ostinato.model import front_ends as specified
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -53,7 +53,7 @@ class FilterBank:
         return np.log(np.maximum(sums, self.floor))
 
 
-def filter_bank(settings: specification.LogMel) -> FilterBank:
+def filter_bank(settings: specified.LogMel) -> FilterBank:
     """The filter bank of a log-mel front end."""
     window = int(settings.sample_rate * 0.001 * settings.window_ms)
     hop = int(settings.sample_rate * 0.001 * settings.hop_ms)
@@ -79,7 +79,7 @@ def hann_window(size: int) -> F64:
     return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size))
 
 
-def kaldi_bands(settings: specification.LogMel, fft_size: int) -> F64:
+def kaldi_bands(settings: specified.LogMel, fft_size: int) -> F64:
     """Triangles on the HTK mel scale 1127 ln(1 + f / 700), their sides straight in mel; the Nyquist bin is left out.
 
     [mels, fft_size / 2]. Source: Kaldi's feat/mel-computations.cc.
@@ -93,7 +93,7 @@ def kaldi_bands(settings: specification.LogMel, fft_size: int) -> F64:
     return _triangles(edges, bins)
 
 
-def slaney_bands(settings: specification.LogMel, fft_size: int) -> F64:
+def slaney_bands(settings: specified.LogMel, fft_size: int) -> F64:
     """librosa.filters.mel(htk=False, norm="slaney"), torchaudio's melscale_fbanks(mel_scale="slaney", norm="slaney"):
     triangles whose sides are straight in Hz, each of area one.
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ostinato.errors import InputError
 from ostinato.kernels import warm_up
 from ostinato.kernels.audio import resample
-from ostinato.kernels.simd import LANES
+from ostinato.lanes import LANES
 from ostinato.pipeline import state as snapshots
 
 F32 = npt.NDArray[np.float32]

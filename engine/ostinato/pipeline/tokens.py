@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import DtypeError, InputError, UnknownTokenError
-from ostinato.model import specification
+from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.frames import kind_of
 from ostinato.pipeline.pieces import each_part, joined
@@ -40,7 +40,7 @@ class Tokens:
     frame_ms = 1.0
     latency_ms = 0.0
 
-    def __init__(self, settings: specification.Tokens) -> None:
+    def __init__(self, settings: specified.Tokens) -> None:
         self.settings = settings
         self._ids = {token: index for index, token in enumerate(settings.vocabulary)}
 

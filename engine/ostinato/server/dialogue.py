@@ -18,7 +18,8 @@ from ostinato.errors import (
     TooLargeError,
     UnknownStreamError,
 )
-from ostinato.model.specification import Ctc, Decoder, LogMel, Outputs
+from ostinato.model.decoders import Ctc, Decoder, Outputs
+from ostinato.model.front_ends import LogMel
 from ostinato.server.peer import Peer
 from ostinato.server.resuming import Resuming
 from ostinato.server.settings import Settings

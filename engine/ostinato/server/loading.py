@@ -56,4 +56,4 @@ def _example(model: Model) -> Any:
         return np.zeros(units, np.int16)
     if kind == "frame":
         return np.zeros((units, model.front_end.frame_size), np.float32)
-    return model.network.specification.front_end.vocabulary[0]  # type: ignore[union-attr]  # tokens have one
+    return model.network.specification.front_end.vocabulary[0]  # type: ignore[attr-defined]  # tokens have one

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from ostinato import model as files
 from ostinato.errors import InputError
+from ostinato.model.decoders import Outputs
 from ostinato.model.network import Network
-from ostinato.model.specification import LogMel, Outputs
 from ostinato.pipeline import decoder as make_decoder
 from ostinato.pipeline import front_end as make_front_end
 from ostinato.pipeline.speech import SpeechEnergy
@@ -54,8 +54,7 @@ class Model:
     @property
     def units_per_ms(self) -> float:
         """Input units (samples at the model's own rate, frames, tokens) in 1 ms. A token counts as 1 ms."""
-        settings = self.network.specification.front_end
-        return settings.sample_rate / 1000 if isinstance(settings, LogMel) else 1 / settings.frame_ms
+        return self.network.specification.front_end.units_per_ms
 
     @cached_property
     def speech_energy(self) -> SpeechEnergy:

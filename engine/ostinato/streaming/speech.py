@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.events import Event
-from ostinato.model import specification
+from ostinato.model import decoders as specified
 from ostinato.pipeline.decoders import EndOfSpeech, EndOfSpeechState
 from ostinato.pipeline.speech import BACKGROUND_MS, SpeechEnergyState
 from ostinato.pipeline.state import expect
@@ -45,7 +45,7 @@ class SpeechWatch:
         front_end = model.front_end
         self._energy = model.speech_energy
         self._end = EndOfSpeech(
-            specification.EndOfSpeech(silence_ms=silence_ms), front_end.frame_ms, front_end.latency_ms
+            specified.EndOfSpeech(silence_ms=silence_ms), front_end.frame_ms, front_end.latency_ms
         )
         self._preroll = round(PREROLL_MS / front_end.frame_ms)
         self.restart()

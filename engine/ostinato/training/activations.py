@@ -15,8 +15,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from ostinato.kernels.activations import parameters
-from ostinato.model.specification import Activation
+from ostinato.activations import FUNCTIONS, parameters
+from ostinato.model.activation import Activation
 from ostinato.training.packing import Array
 
 FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
@@ -90,34 +90,43 @@ def _sigmoid(x: Any) -> Any:
     return lambda x: 1.0 / (1.0 + math.exp(-x))
 
 
+_RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS = (
+    FUNCTIONS[name].number
+    for name in (
+        "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh", "hard-sigmoid", "elu",
+        "softsign", "softplus",
+    )
+)  # fmt: skip
+
+
 @compiled
 def activate(code: int, alpha: Any, beta: Any, one: Any, x: Any) -> Any:
-    """f(x) of the activation with this code (its place in `ostinato.kernels.activations.NAMES`).
+    """f(x) of the activation with this code (its number in `ostinato.activations.FUNCTIONS`).
 
     ``one`` is 1 in the type of x, as a literal would widen float32 to float64.
     """
     zero = one - one
-    if code == 1:
+    if code == _RELU:
         return max(x, zero)
-    if code == 2:
+    if code == _TANH:
         return tanh(x)
-    if code == 3:
+    if code == _SIGMOID:
         return sigmoid(x)
-    if code == 4:
+    if code == _AFFINE:
         return alpha * x + beta
-    if code == 5:
+    if code == _LEAKY:
         return x if x >= zero else alpha * x
-    if code == 6:
+    if code == _THRESHOLDED:
         return x if x > alpha else zero
-    if code == 7:
+    if code == _SCALED:
         return alpha * tanh(beta * x)
-    if code == 8:
+    if code == _HARD:
         return min(max(alpha * x + beta, zero), one)
-    if code == 9:
+    if code == _ELU:
         return x if x >= zero else alpha * math.expm1(x)
-    if code == 10:
+    if code == _SOFTSIGN:
         return x / (one + abs(x))
-    if code == 11:
+    if code == _SOFTPLUS:
         return max(x, zero) + math.log1p(math.exp(-abs(x)))
     return x
 
@@ -126,29 +135,29 @@ def activate(code: int, alpha: Any, beta: Any, one: Any, x: Any) -> Any:
 def slope(code: int, alpha: Any, beta: Any, one: Any, x: Any, y: Any) -> Any:
     """df/dx where y = f(x); at a kink, one of the two one-sided slopes."""
     zero = one - one
-    if code == 1:
+    if code == _RELU:
         return one if x > zero else zero
-    if code == 2:
+    if code == _TANH:
         return one - y * y
-    if code == 3:
+    if code == _SIGMOID:
         return y * (one - y)
-    if code == 4:
+    if code == _AFFINE:
         return alpha
-    if code == 5:
+    if code == _LEAKY:
         return one if x >= zero else alpha
-    if code == 6:
+    if code == _THRESHOLDED:
         return one if x > alpha else zero
-    if code == 7:
+    if code == _SCALED:
         u = tanh(beta * x)
         return alpha * beta * (one - u * u)
-    if code == 8:
+    if code == _HARD:
         return alpha if zero < y < one else zero
-    if code == 9:
+    if code == _ELU:
         return one if x >= zero else y + alpha
-    if code == 10:
+    if code == _SOFTSIGN:
         u = one / (one + abs(x))
         return u * u
-    if code == 11:
+    if code == _SOFTPLUS:
         return sigmoid(x)
     return one
 

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import DtypeError, ShapeError, TrainingError, UnknownTokenError
+from ostinato.model.activation import IDENTITY
+from ostinato.model.front_ends import Tokens
+from ostinato.model.layers import Dense, Softmax
 from ostinato.model.network import Network
-from ostinato.model.specification import (
-    Activation,
-    Dense,
-    Embedding,
-    Gru,
-    Lstm,
-    OneHot,
-    Rnn,
-    Specification,
-    Tokens,
-    directions,
-    weight_shapes,
-)
-from ostinato.training import layers
+from ostinato.model.specification import FRAMES, FRONT_END, Node, Specification
+from ostinato.training.layers import LEARNING, LearningLayer
+from ostinato.training.layers.dropout import Dropout
+from ostinato.training.layers.softmax import softmax
 from ostinato.training.packing import Array, Packing
 
 LeftToLoss = Literal["softmax", "sigmoid", None]
 
 
 class TrainableNetwork:
-    """The layers of a specification with weights that change.
+    """The graph of a specification with weights that change. It learns for the one head that it has.
 
-    ``parameters``: every ``layers.*`` weight by its name in the model file, in ``dtype``; change them in place.
+    ``parameters``: every weight of a node by its name in the model file, in ``dtype``; change them in place.
     ``constants``: the other weights (``front_end.*``), passed through to `weights`. ``dropout``: the share of values
-    dropped between layers while training. ``left_to_loss``: a last softmax layer, or the sigmoid of a last dense
-    layer, is not computed by `forward`, whose outputs are then logits: losses take them so, for the precision;
+    dropped between layers while training. ``left_to_loss``: a softmax that the head reads, or the sigmoid of such a
+    dense layer, is not computed by `forward`, whose outputs are then logits: losses take them so, for the precision;
     `activate` computes it.
     """
 
@@ -51,8 +45,10 @@ class TrainableNetwork:
         """Start from ``weights`` (float32, all of them), or from random ones by ``seed`` (`Network.random`).
 
         Raises BadModelFileError if the specification or the weights are inconsistent, TrainingError for a dropout
-        outside [0, 1) or an int8 specification.
+        outside [0, 1), an int8 specification, or one of several heads.
         """
+        if len(specification.heads) > 1:
+            raise TrainingError("a network learns for one head: take the others out of the specification meanwhile")
         if specification.precision == "int8":
             raise TrainingError("a network learns in float32: train that, then quantize it")
         if not 0 <= dropout < 1:
@@ -62,39 +58,33 @@ class TrainableNetwork:
         self.parameters = {
             name: np.array(value, self.dtype, order="C")
             for name, value in start.weights.items()
-            if name.startswith("layers.")
+            if not name.startswith(f"{FRONT_END}.")
         }
         self.constants = {name: value.copy() for name, value in start.weights.items() if name not in self.parameters}
         self.left_to_loss: LeftToLoss = None
-        self._chain = self._layers(dropout)
-        self._first = int(isinstance(self._chain[0], layers.OneHotLayer)) if self._chain else 0
+        self._tape = [(node, self._learning(node), self._dropouts(node, dropout)) for node in specification.nodes]
         self._packing: Packing | None = None
         self._steps = 0
 
-    def _layers(self, dropout: float) -> list[layers.Layer]:
-        chain: list[layers.Layer] = []
-        last = len(self.specification.layers) - 1
-        for i, layer in enumerate(self.specification.layers):
-            prefix = f"layers.{i}"
-            weighted = isinstance(layer, Rnn | Gru | Lstm | Dense)
-            if dropout and i and weighted and not isinstance(chain[-1], layers.OneHotLayer):
-                chain.append(layers.DropoutLayer(dropout))
-            if isinstance(layer, Rnn | Gru | Lstm):
-                chain.append(layers.RecurrentLayer(prefix, layer, directions(layer)))
-            elif isinstance(layer, Dense):
-                activation = layer.activation
-                if i == last and activation.name == "sigmoid":
-                    self.left_to_loss, activation = "sigmoid", Activation("identity")
-                chain.append(layers.DenseLayer(prefix, activation))
-            elif isinstance(layer, Embedding):
-                chain.append(layers.EmbeddingLayer(prefix))
-            elif isinstance(layer, OneHot):
-                chain.append(layers.OneHotLayer())
-            elif i == last:
+    def _learning(self, node: Node) -> LearningLayer | None:
+        """What learns in a node's place; None for a softmax that is left to the loss."""
+        layer, name = node.layer, node.name
+        if name == self.specification.heads[0].node and not self.specification.readers(name):
+            if isinstance(layer, Softmax):
                 self.left_to_loss = "softmax"
-            else:
-                chain.append(layers.SoftmaxLayer())
-        return chain
+                return None
+            if isinstance(layer, Dense) and layer.activation.name == "sigmoid":
+                self.left_to_loss = "sigmoid"
+                layer = replace(layer, activation=IDENTITY)
+        return LEARNING[layer.kind](name, layer)
+
+    def _dropouts(self, node: Node, rate: float) -> list[Dropout | None]:
+        """One for each input of a layer with weights that is another layer's vector."""
+        weighted = bool(rate) and bool(node.layer.weights(self.specification.inputs(node)))
+        return [
+            Dropout(rate) if weighted and name != FRAMES and not self.specification.wires[name].token else None
+            for name in node.inputs
+        ]
 
     def forward(self, x: Array, lengths: npt.ArrayLike, dropout: np.random.Generator | None = None) -> Array:
         """Outputs [B, T, O] of frames [B, T, I] or token ids [B, T]; ``lengths`` [B] in frames, beyond them 0.
@@ -106,27 +96,37 @@ class TrainableNetwork:
         self._packing, self._steps = Packing.of(lengths), x.shape[1] if x.ndim > 1 else 0
         self._check(x)
         rows = self._packing.pack(x)
-        rows = rows.astype(np.int64 if x.ndim == 2 else self.dtype, copy=False)
-        for layer in self._chain:
-            if isinstance(layer, layers.DropoutLayer):
-                layer.generator = dropout
-            rows = layer.forward(self.parameters, rows, self._packing)
-        return self._packing.unpack(rows, self._steps)
+        values = {FRAMES: rows.astype(np.int64 if x.ndim == 2 else self.dtype, copy=False)}
+        for node, layer, drops in self._tape:
+            inputs = [
+                drop.forward(values[name], dropout) if drop else values[name]
+                for name, drop in zip(node.inputs, drops, strict=True)
+            ]
+            values[node.name] = layer.forward(self.parameters, inputs, self._packing) if layer else inputs[0]
+        return self._packing.unpack(values[self.specification.heads[0].node], self._steps)
 
     def backward(self, d_outputs: Array) -> dict[str, Array]:
         """Gradients of the weights by name, from those of the last `forward`'s outputs [B, T, O]."""
         if self._packing is None:
             raise TrainingError("backward needs a forward before it")
-        d: Any = self._packing.pack(d_outputs).astype(self.dtype, copy=False)
+        d_rows: Array = self._packing.pack(d_outputs).astype(self.dtype, copy=False)
+        flowing = {self.specification.heads[0].node: d_rows}
         gradients: dict[str, Array] = {}
-        for i in range(len(self._chain) - 1, self._first - 1, -1):
-            d = self._chain[i].backward(self.parameters, d, gradients, wanted=i > self._first)
+        for node, layer, drops in reversed(self._tape):
+            if (d := flowing.pop(node.name, None)) is None:
+                continue  # token ids, or one-hot vectors of them
+            wanted = any(name != FRAMES and not self.specification.wires[name].token for name in node.inputs)
+            back = layer.backward(self.parameters, d, gradients, wanted=wanted) if layer else [d]
+            for name, drop, d_input in zip(node.inputs, drops, back, strict=True):
+                if d_input is not None and name != FRAMES:
+                    d_input = drop.backward(d_input) if drop else d_input
+                    flowing[name] = flowing[name] + d_input if name in flowing else d_input
         return gradients
 
     def activate(self, outputs: Array) -> Array:
         """What the model will output: `forward`'s outputs after what was left to the loss."""
         if self.left_to_loss == "softmax":
-            return layers.softmax(outputs)
+            return softmax(outputs)
         if self.left_to_loss == "sigmoid":
             return np.asarray(0.5 * np.tanh(0.5 * outputs) + 0.5)
         return outputs
@@ -134,20 +134,20 @@ class TrainableNetwork:
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """All weights of the model file, float32: a copy of the parameters, and the constants."""
         current = self.parameters | self.constants
-        return {name: np.array(current[name], np.float32) for name in weight_shapes(self.specification)}
+        return {name: np.array(current[name], np.float32) for name in self.specification.weights()}
 
     def _check(self, x: Array) -> None:
-        tokens = isinstance(self.specification.front_end, Tokens)
-        if tokens:
+        front_end = self.specification.front_end
+        if isinstance(front_end, Tokens):
             if x.ndim != 2 or x.dtype.kind not in "iu":
                 raise DtypeError(
                     f"inputs are {x.dtype} {x.shape}: this network takes token ids, integers [sequence, step]"
                 )
-            size = len(self.specification.front_end.vocabulary)  # type: ignore[union-attr]
+            size = len(front_end.vocabulary)
             if x.size and not 0 <= x.min() <= x.max() < size:
                 raise UnknownTokenError(
                     f"token ids are from {x.min()} to {x.max()}, the vocabulary has 0 to {size - 1}"
                 )
-        elif x.ndim != 3 or x.shape[2] != self.specification.front_end.frame_size:
-            size = self.specification.front_end.frame_size
+        elif x.ndim != 3 or x.shape[2] != front_end.frame_size:
+            size = front_end.frame_size
             raise ShapeError(f"inputs are {x.shape}: this network takes frames [sequence, frame, {size}]")

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.model.specification import LogMel
+from ostinato.model.front_ends import LogMel
 from ostinato.pipeline import front_end
 from ostinato.training.recipes import augment, voices
 from ostinato.training.recipes.augment import RATE, Rng, Samples

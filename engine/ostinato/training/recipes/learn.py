@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.model.specification import Ctc, Dense, Gru, Layer, Softmax, Specification
+from ostinato.model.decoders import Ctc
+from ostinato.model.layers import Dense, Gru, Layer, Softmax
+from ostinato.model.specification import Sequential, Specification
 from ostinato.pipeline.score import edit_distance
 from ostinato.training.batching import Batch, bucketed, pad
 from ostinato.training.network import TrainableNetwork
@@ -27,15 +29,15 @@ def specification(direction: Direction) -> Specification:
     """The model without its card: about 340,000 weights in either direction."""
     layers: tuple[Layer, ...]
     if direction == "uni":
-        layers = (Gru(MELS * STACK, 176), Gru(176, 176), Dense(176, len(SYMBOLS)), Softmax(len(SYMBOLS)))
+        layers = (Gru(176), Gru(176), Dense(len(SYMBOLS)), Softmax())
     else:
         layers = (
-            Gru(MELS * STACK, 104, direction="bidirectional"),
-            Gru(208, 104, direction="bidirectional"),
-            Dense(208, len(SYMBOLS)),
-            Softmax(len(SYMBOLS)),
+            Gru(104, direction="bidirectional"),
+            Gru(104, direction="bidirectional"),
+            Dense(len(SYMBOLS)),
+            Softmax(),
         )
-    return Specification(f"digits-{direction}", FRONT_END, layers, Ctc(SYMBOLS))
+    return Sequential(f"digits-{direction}", FRONT_END, layers, Ctc(SYMBOLS))
 
 
 def normalisation(examples: Sequence[Example]) -> tuple[Array, Array]:

@@ -1,0 +1,35 @@
+"""An activation function, as a layer's setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ostinato.activations import FUNCTIONS
+from ostinato.errors import BadModelFileError
+from ostinato.model.strict_json import Strict
+
+
+@dataclass(frozen=True)
+class Activation(Strict):
+    """One of `ostinato.activations.FUNCTIONS`; ``alpha`` and ``beta`` None mean ONNX's defaults.
+
+    Raises BadModelFileError for an unknown name.
+    """
+
+    name: str = "tanh"
+    alpha: float | None = None
+    beta: float | None = None
+
+    def check(self) -> None:
+        """A name of the table."""
+        if self.name not in FUNCTIONS:
+            raise BadModelFileError(f"activation {self.name!r} is unknown: it is one of {', '.join(FUNCTIONS)}")
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether its values are in [0, 1], as those of a softmax are."""
+        return self.name in PROBABILITIES
+
+
+PROBABILITIES = ("sigmoid", "hard-sigmoid")
+IDENTITY, TANH, SIGMOID = Activation("identity"), Activation("tanh"), Activation("sigmoid")

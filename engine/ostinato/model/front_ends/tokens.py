@@ -1,0 +1,51 @@
+"""Text as token ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ostinato.errors import BadModelFileError
+from ostinato.model.front_ends.front_end import FrontEnd
+from ostinato.model.wire import Wire
+
+
+@dataclass(frozen=True)
+class Tokens(FrontEnd):
+    """Text to token ids: characters, or words split at white space. ``unknown`` is the index of the entry that stands
+    for all others; None refuses them, which only characters can do: a word that is cut between two pushes is complete
+    only once its first part has been accepted."""
+
+    vocabulary: tuple[str, ...]
+    unit: Literal["character", "word"] = "character"
+    unknown: int | None = None
+    lowercase: bool = False
+
+    kind: ClassVar[str] = "tokens"
+
+    @property
+    def wire(self) -> Wire:
+        """Ids of the vocabulary."""
+        return Wire(len(self.vocabulary), "id")
+
+    @property
+    def frame_size(self) -> int:
+        """1: the id."""
+        return 1
+
+    @property
+    def frame_ms(self) -> float:
+        """1: a token counts as 1 ms."""
+        return 1.0
+
+    def check(self) -> None:
+        """A vocabulary without repetitions, with an entry for unknown words."""
+        if len(set(self.vocabulary)) != len(self.vocabulary) or not self.vocabulary:
+            raise BadModelFileError("front_end: the vocabulary is empty or names an entry twice")
+        if self.unknown is not None and not 0 <= self.unknown < len(self.vocabulary):
+            raise BadModelFileError(f"front_end: unknown = {self.unknown} is outside the vocabulary")
+        if self.unit == "word" and self.unknown is None:
+            raise BadModelFileError(
+                "front_end: a word vocabulary needs an entry for unknown words: add one such as '<unk>' and set "
+                "`unknown` to its index"
+            )

@@ -1,0 +1,25 @@
+"""The kinds of layers, a file each, and the table of them all."""
+
+from ostinato.model.layers.dense import Dense
+from ostinato.model.layers.embedding import Embedding
+from ostinato.model.layers.gru import Gru
+from ostinato.model.layers.layer import Layer, Precision
+from ostinato.model.layers.lstm import Lstm
+from ostinato.model.layers.one_hot import OneHot
+from ostinato.model.layers.recurrent import Direction, Recurrent
+from ostinato.model.layers.rnn import Rnn
+from ostinato.model.layers.softmax import Softmax
+
+LAYERS: dict[str, type[Layer]] = {
+    layer.kind: layer
+    for layer in (
+        Rnn, Gru, Lstm,
+        Dense, Embedding, OneHot, Softmax,
+    )
+}  # fmt: skip
+"""All kinds, by their name in model files."""
+
+__all__ = [
+    "LAYERS", "Layer", "Recurrent", "Direction", "Precision",
+    "Rnn", "Gru", "Lstm", "Dense", "Embedding", "OneHot", "Softmax",
+]  # fmt: skip

@@ -1,0 +1,85 @@
+"""What every kind of layer says of itself. A kind is one file here, and one line in `ostinato.model.layers`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from ostinato.errors import BadModelFileError
+from ostinato.model.limits import MOST
+from ostinato.model.strict_json import Strict
+from ostinato.model.wire import Weight, Wire
+
+if TYPE_CHECKING:
+    from ostinato.model.lowering import Lowering, Value
+
+Precision = Literal["float32", "int8"]
+"""Of a layer's matrices: int8 ones are integers, with what a unit of them is worth as float32 beside them."""
+
+
+@dataclass(frozen=True)
+class Layer(Strict):
+    """A kind's settings. What is below a layer, and so how large its inputs are, is not repeated in it: it follows
+    from the graph, and whoever asks hands the ``inputs`` over."""
+
+    kind: ClassVar[str]
+    """The kind's name in model files."""
+    backward: ClassVar[bool] = False
+    """Whether outputs depend on later frames, to the end of the utterance. A property where settings decide it."""
+
+    def check(self) -> None:
+        """All sizes within bounds."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if type(value) is int and not 1 <= value <= MOST:
+                raise BadModelFileError(f"{self.kind}: {field.name} = {value} is not from 1 to {MOST}")
+
+    def output(self, inputs: Sequence[Wire]) -> Wire:
+        """What it makes of its inputs. Raises BadModelFileError, in words that go behind "node 'x' (kind)", for
+        inputs that it cannot take."""
+        raise NotImplementedError
+
+    def weights(self, inputs: Sequence[Wire]) -> Mapping[str, Weight]:
+        """Its weights by the last part of their name."""
+        return {}
+
+    def lower(self, to: Lowering, name: str, inputs: Sequence[Value]) -> Value:
+        """Append the operations that compute it, with the weights whose names begin with ``name``."""
+        raise NotImplementedError
+
+    def in_int8(self, inputs: Sequence[Wire], last: bool) -> Layer:
+        """The layer with int8 matrices where that pays, else itself. ``last``: no layer with matrices reads it."""
+        return self
+
+
+def only_vector(inputs: Sequence[Wire]) -> Wire:
+    """The one input, a vector. Raises BadModelFileError if it is not so."""
+    wire = only(inputs)
+    if wire.token:
+        raise BadModelFileError("takes vectors, and what is below it gives token ids: put an embedding between")
+    return wire
+
+
+def only_matrix_input(inputs: Sequence[Wire]) -> Wire:
+    """The one input of a matrix: a vector or a one-hot one. Raises BadModelFileError if it is not so."""
+    wire = only(inputs)
+    if wire.form == "id":
+        raise BadModelFileError("takes vectors, and what is below it gives token ids: put an embedding between")
+    return wire
+
+
+def only_id(inputs: Sequence[Wire]) -> Wire:
+    """The one input, token ids. Raises BadModelFileError if it is not so."""
+    wire = only(inputs)
+    if wire.form != "id":
+        raise BadModelFileError("takes token ids: put it right above a tokens front end")
+    return wire
+
+
+def only(inputs: Sequence[Wire]) -> Wire:
+    """The one input. Raises BadModelFileError if there are others or none."""
+    if len(inputs) != 1:
+        raise BadModelFileError(f"takes one input, not {len(inputs)}")
+    return inputs[0]

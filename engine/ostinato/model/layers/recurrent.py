@@ -1,0 +1,151 @@
+"""What recurrent layers share: directions, names of weights, and the way from gates to operations.
+
+Weights of each direction: W [gates * hidden, input], R [gates * hidden, hidden], biases Wb and Rb [gates * hidden];
+gate orders are those of the ONNX operators RNN, GRU and LSTM (opset 22).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.lanes import LANES, padded
+from ostinato.model.layers.layer import Layer, Precision, only_matrix_input
+from ostinato.model.wire import Weight, Wire, glorot, orthogonal, zeros
+
+if TYPE_CHECKING:
+    from ostinato.model.lowering import Lowering, Value
+
+Direction = Literal["forward", "backward", "bidirectional"]
+Array = npt.NDArray[Any]
+Order = Callable[[Sequence[Array]], Array]
+"""How gates, [padded hidden, …] each, are laid out in one array."""
+
+
+class Cell(NamedTuple):
+    """What one kind's direction is to the kernels."""
+
+    operation: str
+    bias: Sequence[Array]
+    """What the sums of each gate start from: Wb + Rb where the formula allows."""
+    fields: Mapping[str, Any]
+    """Of the operation, besides those that all recurrent ones have."""
+    order: Order
+    """Of the gates in W."""
+    first: slice = slice(None)
+    """The gates that R multiplies at first."""
+
+
+@dataclass(frozen=True)
+class Recurrent(Layer):
+    """``hidden`` units in one direction, or in both: outputs [forward, backward] side by side."""
+
+    hidden: int
+    direction: Direction = "forward"
+    precision: Precision = field(default="float32", kw_only=True)
+
+    gates: ClassVar[int]
+
+    @property
+    def backward(self) -> bool:  # type: ignore[override]
+        """Whether it reads the utterance from its end."""
+        return self.direction != "forward"
+
+    @property
+    def directions(self) -> tuple[Literal["forward", "backward"], ...]:
+        """The directions that it runs in, in the order of its outputs."""
+        return ("forward", "backward") if self.direction == "bidirectional" else (self.direction,)
+
+    def output(self, inputs: Sequence[Wire]) -> Wire:
+        """Hidden states."""
+        only_matrix_input(inputs)
+        return Wire(self.hidden * len(self.directions))
+
+    def weights(self, inputs: Sequence[Wire]) -> Mapping[str, Weight]:
+        """Of both directions; see the module."""
+        below, rows, int8 = only_matrix_input(inputs), self.gates * self.hidden, self.precision == "int8"
+        found = {
+            "W": Weight((rows, below.size), glorot(self.gates), int8 and not below.token),
+            "R": Weight((rows, self.hidden), orthogonal, int8),
+            "Wb": Weight((rows,), zeros),
+            "Rb": Weight((rows,), zeros),
+            **self.more_weights(),
+        }
+        return {f"{way}.{part}": weight for way in self.directions for part, weight in found.items()}
+
+    def more_weights(self) -> Mapping[str, Weight]:
+        """Those of a direction that differ from the usual four, or come on top of them."""
+        return {}
+
+    def in_int8(self, inputs: Sequence[Wire], last: bool) -> Self:
+        """All its matrices, but for the W of token ids."""
+        return dataclasses.replace(self, precision="int8")
+
+    def lower(self, to: Lowering, name: str, inputs: Sequence[Value]) -> Value:
+        """Each direction writes its part of the outputs."""
+        out = to.value(self.output([value.wire for value in inputs]))
+        for number, way in enumerate(self.directions):
+            target = out.part(number * self.hidden, self.hidden)
+            self._lower(to, f"{name}.{way}", inputs[0], target, way == "backward")
+        return out
+
+    def cell(self, to: Lowering, name: str, Wb: Sequence[Array], Rb: Sequence[Array]) -> Cell:
+        """The kind's part of lowering a direction. Biases: a [padded hidden] for each gate."""
+        raise NotImplementedError
+
+    def _lower(self, to: Lowering, name: str, source: Value, target: Value, backward: bool) -> None:
+        """One direction, whose weights' names begin with ``name``.
+
+        What it can project while frames arrive although it must run later (it runs backward, or reads layers that
+        do) is an operation of its own, so that less is left when the utterance ends. The sums, and so the bits, are
+        the same; that is why a product in int8, whose sums are rounded once, is not divided.
+        """
+        gates, W, R = self.gates, f"{name}.W", f"{name}.R"
+        Wb, Rb = split_gates(to.weights[f"{name}.Wb"], gates), split_gates(to.weights[f"{name}.Rb"], gates)
+        cell = self.cell(to, name, Wb, Rb)
+
+        def arranged(stacked: Array) -> Array:
+            return cell.order(split_gates(stacked, gates))
+
+        to.multiplied |= {W: source.region.slice, R: target.region.slice}
+        vectors = gates * padded(self.hidden) // LANES
+        start, projection, size = to.values(cell.order(cell.bias)), -1, source.wire.size
+        whole = to.is_int8(W)
+        early = size if source.wire.token else to.early(source)
+        if early and (backward or early < size) and not (whole and early < size):
+            sums = to.value(Wire(LANES * vectors))
+            for begin, end in ((0, early), (early, size)):
+                if begin < end:
+                    part = source if source.wire.token else source.part(begin, end - begin)
+                    columns = to.matrix(W, arranged, slice(begin, end))
+                    bias = -1 if begin else start
+                    to.add("dense", part, sums, vectors=vectors, W=columns, bias=bias, W_int8=whole)
+            source, start = sums, -1
+        else:
+            projection = to.matrix(W, arranged)
+        to.add(
+            cell.operation, source, target, backward=backward, vectors=vectors, state_h=to.state(self.hidden),
+            W=projection, bias=start, R=to.matrix(R, lambda R: interleaved(split_gates(R, gates)[cell.first])),
+            W_int8=whole and projection >= 0, R_int8=to.is_int8(R), **cell.fields,
+        )  # fmt: skip
+
+
+def split_gates(stacked: Array, gates: int) -> list[Array]:
+    """[gates * hidden, …] as one array [hidden padded to 16, …] per gate."""
+    return [widened(gate, padded(len(gate))) for gate in np.split(stacked, gates)]
+
+
+def interleaved(gates: Sequence[Array]) -> Array:
+    """Gates [padded hidden, …] each, as blocks of 16 units, gate after gate within a block."""
+    blocks = [gate.reshape(-1, LANES, *gate.shape[1:]) for gate in gates]
+    return np.stack(blocks, axis=1).reshape(-1, *gates[0].shape[1:])
+
+
+def widened(array: Array, size: int) -> Array:
+    """Zeros appended along the first axis up to ``size``."""
+    return np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), array.dtype)])

@@ -1,0 +1,26 @@
+"""How each kind of layer learns, a file each, and the table of them all."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ostinato.training.layers.dense import LearningDense
+from ostinato.training.layers.embedding import LearningEmbedding
+from ostinato.training.layers.gru import LearningGru
+from ostinato.training.layers.layer import LearningLayer
+from ostinato.training.layers.lstm import LearningLstm
+from ostinato.training.layers.one_hot import LearningOneHot
+from ostinato.training.layers.rnn import LearningRnn
+from ostinato.training.layers.softmax import LearningSoftmax
+
+LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
+    "rnn": LearningRnn,
+    "gru": LearningGru,
+    "lstm": LearningLstm,
+    "dense": LearningDense,
+    "embedding": LearningEmbedding,
+    "one-hot": LearningOneHot,
+    "softmax": LearningSoftmax,
+}
+"""By the kind's name in model files: made of a node's name and its layer."""
+
+__all__ = ["LEARNING", "LearningLayer"]

@@ -1,0 +1,43 @@
+"""The fully connected layer, learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.model.layers import Dense
+from ostinato.training import activations
+from ostinato.training.layers.layer import Buffers, Parameters, project, weight_gradient
+from ostinato.training.packing import Array, Packing
+
+
+class LearningDense:
+    """y = f(W x + b)."""
+
+    def __init__(self, name: str, layer: Dense) -> None:
+        self.name, self.activation = name, layer.activation
+        self.buffers = Buffers()
+
+    def forward(self, parameters: Parameters, inputs: Sequence[Array], packing: Packing) -> Array:
+        """As `LearningLayer.forward`."""
+        (x,) = inputs
+        W = parameters[f"{self.name}.W"]
+        self.x, self.a = x, self.buffers("a", (len(x), len(W)), W.dtype)
+        project(x, W, self.a)
+        self.a += parameters[f"{self.name}.b"]
+        self.f = activations.settings(self.activation, self.a.dtype)
+        self.y = self.buffers("y", self.a.shape, W.dtype)
+        activations.activate_all(*self.f, self.a, self.y)
+        return self.y
+
+    def backward(
+        self, parameters: Parameters, dy: Array, gradients: dict[str, Array], wanted: bool = True
+    ) -> Sequence[Array | None]:
+        """As `LearningLayer.backward`."""
+        da = self.buffers("da", self.a.shape, self.a.dtype)
+        activations.slope_all(*self.f, self.a, self.y, np.ascontiguousarray(dy), da)
+        W = parameters[f"{self.name}.W"]
+        gradients[f"{self.name}.W"] = weight_gradient(self.x, da, W)
+        gradients[f"{self.name}.b"] = da.sum(axis=0)
+        return [np.matmul(da, W, out=self.buffers("dx", self.x.shape, W.dtype)) if wanted else None]

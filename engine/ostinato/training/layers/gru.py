@@ -1,0 +1,187 @@
+"""Gated recurrent units, learning."""
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import numpy as np
+
+from ostinato.training.activations import sigmoid, tanh
+from ostinato.training.layers.layer import Parameters
+from ostinato.training.layers.recurrent import Direction, RecurrentLayer, compiled, take_previous
+from ostinato.training.packing import Array
+
+
+@compiled
+def gru_after_forward(
+    sums: Array,
+    RT: Array,
+    Rb: Array,
+    sizes: Array,
+    offsets: Array,
+    reverse: bool,
+    y: Array,
+    previous: Array,
+    q: Array,
+) -> None:
+    """GRU, the reset gate after the product (linear_before_reset = 1). ``sums`` becomes z r n; ``q`` is Rn h + Rbn.
+
+    z = s(Wz x + Rz h + bz), r likewise, n = tanh(Wn x + Wbn + r * (Rn h + Rbn)), h' = (1 - z) * n + z * h
+    """
+    T, H = sizes.shape[0], RT.shape[0]
+    Rbn = Rb[2 * H :]
+    products = np.empty((sizes[0], 3 * H), sums.dtype)
+    for i in range(T):
+        t = T - 1 - i if reverse else i
+        n, first = sizes[t], offsets[t]
+        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, previous)
+        np.dot(previous[first : first + n], RT, products[:n])
+        for b in range(n):
+            g, p, h, hp, qb = sums[first + b], products[b], y[first + b], previous[first + b], q[first + b]
+            z, r, m, pm = g[:H], g[H : 2 * H], g[2 * H :], p[2 * H :]
+            for j in range(2 * H):
+                g[j] = sigmoid(g[j] + p[j] + Rb[j])
+            for j in range(H):
+                qb[j] = pm[j] + Rbn[j]
+                m[j] = tanh(m[j] + r[j] * qb[j])
+                h[j] = m[j] + z[j] * (hp[j] - m[j])
+
+
+@compiled
+def gru_after_backward(
+    dy: Array, gates: Array, q: Array, previous: Array, R: Array, sizes: Array, offsets: Array, reverse: bool,
+    d_input: Array, d_recurrent: Array,
+) -> None:  # fmt: skip
+    """Gradients of the sums z r n on the input's side [N, 3 H] and on the recurrent side, where n's is times r."""
+    T, H = sizes.shape[0], R.shape[1]
+    one = gates.dtype.type(1)
+    carry = np.zeros((sizes[0], H), gates.dtype)
+    direct = np.zeros((sizes[0], H), gates.dtype)
+    for i in range(T):
+        t = i if reverse else T - 1 - i
+        n, first = sizes[t], offsets[t]
+        for b in range(n):
+            row = first + b
+            g, qb, hp, d, c, s = gates[row], q[row], previous[row], dy[row], carry[b], direct[b]
+            gz, gr, gm = g[:H], g[H : 2 * H], g[2 * H :]
+            dz, dr, dm = d_input[row, :H], d_input[row, H : 2 * H], d_input[row, 2 * H :]
+            ez, er, em = d_recurrent[row, :H], d_recurrent[row, H : 2 * H], d_recurrent[row, 2 * H :]
+            for j in range(H):
+                z, r, m = gz[j], gr[j], gm[j]
+                dh = d[j] + c[j] + s[j]
+                s[j] = dh * z
+                a = dh * (one - z) * (one - m * m)
+                dm[j] = a
+                em[j] = a * r
+                a *= qb[j] * r * (one - r)
+                dr[j] = a
+                er[j] = a
+                a = dh * (hp[j] - m) * z * (one - z)
+                dz[j] = a
+                ez[j] = a
+        np.dot(d_recurrent[first : first + n], R, carry[:n])
+
+
+@compiled
+def gru_before_forward(
+    sums: Array, RT_zr: Array, RT_n: Array, Rb: Array, sizes: Array, offsets: Array, reverse: bool,
+    y: Array, previous: Array, s: Array,
+) -> None:  # fmt: skip
+    """GRU with the reset gate before the product (Cho et al. 2014). ``sums`` becomes z r n; ``s`` = r * h.
+
+    n = tanh(Wn x + Rn (r * h) + Wbn + Rbn), the rest as above. ``RT_zr`` [H, 2 H] and ``RT_n`` [H, H] are RT's parts.
+    """
+    T, H = sizes.shape[0], RT_n.shape[0]
+    Rbn = Rb[2 * H :]
+    products = np.empty((sizes[0], 2 * H), sums.dtype)
+    candidates = np.empty((sizes[0], H), sums.dtype)
+    for i in range(T):
+        t = T - 1 - i if reverse else i
+        n, first = sizes[t], offsets[t]
+        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, previous)
+        np.dot(previous[first : first + n], RT_zr, products[:n])
+        for b in range(n):
+            g, p, hp, sb = sums[first + b], products[b], previous[first + b], s[first + b]
+            for j in range(2 * H):
+                g[j] = sigmoid(g[j] + p[j] + Rb[j])
+            r = g[H : 2 * H]
+            for j in range(H):
+                sb[j] = r[j] * hp[j]
+        np.dot(s[first : first + n], RT_n, candidates[:n])
+        for b in range(n):
+            g, p, hp, h = sums[first + b], candidates[b], previous[first + b], y[first + b]
+            z, m = g[:H], g[2 * H :]
+            for j in range(H):
+                m[j] = tanh(m[j] + p[j] + Rbn[j])
+                h[j] = m[j] + z[j] * (hp[j] - m[j])
+
+
+@compiled
+def gru_before_backward(
+    dy: Array, gates: Array, previous: Array, R_zr: Array, R_n: Array, sizes: Array, offsets: Array, reverse: bool,
+    d_zr: Array, d_n: Array,
+) -> None:  # fmt: skip
+    """Gradients of the sums: z r in ``d_zr`` [N, 2 H], n in ``d_n`` [N, H]."""
+    T, H = sizes.shape[0], R_n.shape[1]
+    one = gates.dtype.type(1)
+    carry = np.zeros((sizes[0], H), gates.dtype)
+    direct = np.zeros((sizes[0], H), gates.dtype)
+    d_s = np.empty((sizes[0], H), gates.dtype)
+    for i in range(T):
+        t = i if reverse else T - 1 - i
+        n, first = sizes[t], offsets[t]
+        for b in range(n):
+            row = first + b
+            g, hp, d, c, s, dz, dm = gates[row], previous[row], dy[row], carry[b], direct[b], d_zr[row], d_n[row]
+            gz, gm = g[:H], g[2 * H :]
+            for j in range(H):
+                z, m = gz[j], gm[j]
+                dh = d[j] + c[j] + s[j]
+                s[j] = dh * z
+                dz[j] = dh * (hp[j] - m) * z * (one - z)
+                dm[j] = dh * (one - z) * (one - m * m)
+        np.dot(d_n[first : first + n], R_n, d_s[:n])
+        for b in range(n):
+            gr, hp, s, ds, dr = (
+                gates[first + b, H : 2 * H],
+                previous[first + b],
+                direct[b],
+                d_s[b],
+                d_zr[first + b, H:],
+            )
+            for j in range(H):
+                r = gr[j]
+                dr[j] = ds[j] * hp[j] * r * (one - r)
+                s[j] += ds[j] * r
+        np.dot(d_zr[first : first + n], R_zr, carry[:n])
+
+
+class GruDirection(Direction):
+    """z r n; the reset gate after or before the product."""
+
+    def recur(self, parameters: Parameters, RT: Array, Rb: Array, y: Array) -> None:
+        """As `Direction.recur`."""
+        self.q = self.buffers("q", y.shape, y.dtype)
+        if self.layer.reset == "after":
+            gru_after_forward(self.sums, RT, Rb, *self.steps, y, self.previous, self.q)
+        else:
+            H = self.layer.hidden
+            RT_zr, RT_n = (np.ascontiguousarray(part) for part in (RT[:, : 2 * H], RT[:, 2 * H :]))
+            gru_before_forward(self.sums, RT_zr, RT_n, Rb, *self.steps, y, self.previous, self.q)
+
+    def recur_back(self, R: Array, dy: Array, d_sums: Array) -> tuple[Array, Array]:
+        """As `Direction.recur_back`."""
+        H = self.layer.hidden
+        if self.layer.reset == "after":
+            d_recurrent = self.buffers("d_recurrent", d_sums.shape, dy.dtype)
+            gru_after_backward(dy, self.sums, self.q, self.previous, R, *self.steps, d_sums, d_recurrent)
+            return d_recurrent, d_recurrent.T @ self.previous
+        d_zr, d_n = (self.buffers(f"d_{width}", (len(dy), width), dy.dtype) for width in (2 * H, H))
+        gru_before_backward(dy, self.sums, self.previous, R[: 2 * H], R[2 * H :], *self.steps, d_zr, d_n)
+        d_sums[:, : 2 * H], d_sums[:, 2 * H :] = d_zr, d_n
+        return d_sums, np.concatenate([d_zr.T @ self.previous, d_n.T @ self.q])
+
+
+class LearningGru(RecurrentLayer):
+    """Of kind "gru"."""
+
+    direction = GruDirection

@@ -1,0 +1,109 @@
+"""Long short-term memory, learning."""
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import numpy as np
+
+from ostinato.training.activations import sigmoid, tanh
+from ostinato.training.layers.layer import Parameters
+from ostinato.training.layers.recurrent import Direction, RecurrentLayer, compiled, take_previous
+from ostinato.training.packing import Array
+
+
+@compiled
+def lstm_forward(
+    sums: Array, RT: Array, Rb: Array, P: Array, sizes: Array, offsets: Array, reverse: bool, y: Array,
+    previous: Array, c: Array, c_previous: Array,
+) -> None:  # fmt: skip
+    """LSTM (gates i o f c; ``P`` [3 H] peepholes i o f, zeros without). ``sums`` becomes i o f g; ``c`` [N, H] cells.
+
+    i = s(Wi x + Ri h + Pi * c + bi), f likewise, g = tanh(Wc x + Rc h + bc), c' = f * c + i * g,
+    o = s(Wo x + Ro h + Po * c' + bo), h' = o * tanh(c')
+    """
+    T, H = sizes.shape[0], RT.shape[0]
+    bi, bo, bf, bg = Rb[:H], Rb[H : 2 * H], Rb[2 * H : 3 * H], Rb[3 * H :]
+    Pi, Po, Pf = P[:H], P[H : 2 * H], P[2 * H :]
+    products = np.empty((sizes[0], 4 * H), sums.dtype)
+    for i in range(T):
+        t = T - 1 - i if reverse else i
+        n, first, before = sizes[t], offsets[t], t + 1 if reverse else t - 1
+        take_previous(y, sizes, offsets, t, before, previous)
+        take_previous(c, sizes, offsets, t, before, c_previous)
+        np.dot(previous[first : first + n], RT, products[:n])
+        for b in range(n):
+            a, p, h, cell, cp = sums[first + b], products[b], y[first + b], c[first + b], c_previous[first + b]
+            ai, ao, af, ag = a[:H], a[H : 2 * H], a[2 * H : 3 * H], a[3 * H :]
+            pi, po, pf, pg = p[:H], p[H : 2 * H], p[2 * H : 3 * H], p[3 * H :]
+            for j in range(H):
+                ai[j] = sigmoid(ai[j] + pi[j] + bi[j] + Pi[j] * cp[j])
+                af[j] = sigmoid(af[j] + pf[j] + bf[j] + Pf[j] * cp[j])
+            for j in range(H):
+                ag[j] = tanh(ag[j] + pg[j] + bg[j])
+                cell[j] = af[j] * cp[j] + ai[j] * ag[j]
+            for j in range(H):
+                ao[j] = sigmoid(ao[j] + po[j] + bo[j] + Po[j] * cell[j])
+                h[j] = ao[j] * tanh(cell[j])
+
+
+@compiled
+def lstm_backward(
+    dy: Array, gates: Array, c: Array, c_previous: Array, R: Array, P: Array, sizes: Array, offsets: Array,
+    reverse: bool, d_sums: Array,
+) -> None:  # fmt: skip
+    """``d_sums`` [N, 4 H] <- gradients of the sums i o f c."""
+    T, H = sizes.shape[0], R.shape[1]
+    one = gates.dtype.type(1)
+    carry = np.zeros((sizes[0], H), gates.dtype)
+    d_cell = np.zeros((sizes[0], H), gates.dtype)
+    Pi, Po, Pf = P[:H], P[H : 2 * H], P[2 * H :]
+    for i in range(T):
+        t = i if reverse else T - 1 - i
+        n, first = sizes[t], offsets[t]
+        for b in range(n):
+            row = first + b
+            g, cell, cp, d, k, dc, ds = gates[row], c[row], c_previous[row], dy[row], carry[b], d_cell[b], d_sums[row]
+            gi, go, gf, gg = g[:H], g[H : 2 * H], g[2 * H : 3 * H], g[3 * H :]
+            di, do, df, dg = ds[:H], ds[H : 2 * H], ds[2 * H : 3 * H], ds[3 * H :]
+            for j in range(H):
+                u, o = tanh(cell[j]), go[j]
+                dh = d[j] + k[j]
+                do[j] = dh * u * o * (one - o)
+                dc[j] += dh * o * (one - u * u) + do[j] * Po[j]
+            for j in range(H):
+                i_, f, m = gi[j], gf[j], gg[j]
+                di[j] = dc[j] * m * i_ * (one - i_)
+                df[j] = dc[j] * cp[j] * f * (one - f)
+                dg[j] = dc[j] * i_ * (one - m * m)
+                dc[j] = dc[j] * f + di[j] * Pi[j] + df[j] * Pf[j]
+        np.dot(d_sums[first : first + n], R, carry[:n])
+
+
+class LstmDirection(Direction):
+    """i o f c, and a cell state; with or without peepholes."""
+
+    def recur(self, parameters: Parameters, RT: Array, Rb: Array, y: Array) -> None:
+        """As `Direction.recur`."""
+        layer = self.layer
+        self.P = parameters[f"{self.prefix}.P"] if layer.peepholes else np.zeros(3 * layer.hidden, y.dtype)
+        self.c, self.c_previous = (self.buffers(name, y.shape, y.dtype) for name in ("c", "c_previous"))
+        lstm_forward(self.sums, RT, Rb, self.P, *self.steps, y, self.previous, self.c, self.c_previous)
+
+    def recur_back(self, R: Array, dy: Array, d_sums: Array) -> tuple[Array, Array]:
+        """As `Direction.recur_back`."""
+        lstm_backward(dy, self.sums, self.c, self.c_previous, R, self.P, *self.steps, d_sums)
+        return d_sums, d_sums.T @ self.previous
+
+    def more_gradients(self, d_sums: Array, gradients: dict[str, Array]) -> None:
+        """Those of peepholes."""
+        if self.layer.peepholes:
+            d_i, d_o, d_f, _ = np.split(d_sums, 4, axis=1)
+            c, c_previous = (self.c, self.c_previous) if len(d_sums) else (d_o, d_i)
+            parts = (d_i * c_previous, d_o * c, d_f * c_previous)
+            gradients[f"{self.prefix}.P"] = np.concatenate([part.sum(axis=0) for part in parts])
+
+
+class LearningLstm(RecurrentLayer):
+    """Of kind "lstm"."""
+
+    direction = LstmDirection

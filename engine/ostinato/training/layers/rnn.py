@@ -1,0 +1,74 @@
+"""The plain recurrent layer, learning."""
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ostinato.training import activations
+from ostinato.training.activations import activate, slope
+from ostinato.training.layers.layer import Parameters
+from ostinato.training.layers.recurrent import Direction, RecurrentLayer, compiled, take_previous
+from ostinato.training.packing import Array
+
+
+@compiled
+def rnn_forward(
+    sums: Array, RT: Array, Rb: Array, code: int, alpha: Any, beta: Any, sizes: Array, offsets: Array, reverse: bool,
+    y: Array, previous: Array,
+) -> None:  # fmt: skip
+    """h<t> = f(W x<t> + R h<t-1> + Wb + Rb). ``sums`` becomes f's argument."""
+    T, H = sizes.shape[0], RT.shape[0]
+    one = sums.dtype.type(1)
+    products = np.empty((sizes[0], H), sums.dtype)
+    for i in range(T):
+        t = T - 1 - i if reverse else i
+        n, first = sizes[t], offsets[t]
+        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, previous)
+        np.dot(previous[first : first + n], RT, products[:n])
+        for b in range(n):
+            a, p, h = sums[first + b], products[b], y[first + b]
+            for j in range(H):
+                a[j] += p[j] + Rb[j]
+                h[j] = activate(code, alpha, beta, one, a[j])
+
+
+@compiled
+def rnn_backward(
+    dy: Array, sums: Array, y: Array, R: Array, code: int, alpha: Any, beta: Any, sizes: Array, offsets: Array,
+    reverse: bool, d_sums: Array,
+) -> None:  # fmt: skip
+    """``d_sums`` [N, H] <- gradients of f's argument."""
+    T, H = sizes.shape[0], R.shape[1]
+    one = sums.dtype.type(1)
+    carry = np.zeros((sizes[0], H), sums.dtype)
+    for i in range(T):
+        t = i if reverse else T - 1 - i
+        n, first = sizes[t], offsets[t]
+        for b in range(n):
+            a, h, d, c, da = sums[first + b], y[first + b], dy[first + b], carry[b], d_sums[first + b]
+            for j in range(H):
+                da[j] = (d[j] + c[j]) * slope(code, alpha, beta, one, a[j], h[j])
+        np.dot(d_sums[first : first + n], R, carry[:n])
+
+
+class RnnDirection(Direction):
+    """h<t> = f(W x<t> + R h<t-1> + Wb + Rb)."""
+
+    def recur(self, parameters: Parameters, RT: Array, Rb: Array, y: Array) -> None:
+        """As `Direction.recur`."""
+        self.f = activations.settings(self.layer.activation, y.dtype)
+        rnn_forward(self.sums, RT, Rb, *self.f, *self.steps, y, self.previous)
+
+    def recur_back(self, R: Array, dy: Array, d_sums: Array) -> tuple[Array, Array]:
+        """As `Direction.recur_back`."""
+        rnn_backward(dy, self.sums, self.y, R, *self.f, *self.steps, d_sums)
+        return d_sums, d_sums.T @ self.previous
+
+
+class LearningRnn(RecurrentLayer):
+    """Of kind "rnn"."""
+
+    direction = RnnDirection
