@@ -123,7 +123,7 @@ def test_an_input_that_is_no_number_is_some_integer_and_stays_in_its_row() -> No
 
 def quantized(layers: tuple[Any, ...], seed: int, front: Any = None) -> tuple[Network, Network, Floats]:
     """A float32 network, its int8 form, and frames."""
-    front = front or Frames(11)
+    front = front or Frames(13)
     specification = Sequential("x", front, layers, Outputs())
     network = Network(specification, random_weights(specification, seed))
     rng = np.random.default_rng(seed)
