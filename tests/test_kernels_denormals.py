@@ -37,7 +37,7 @@ ARM = platform.machine().lower() in ("aarch64", "arm64")
 LINUX = sys.platform == "linux" and platform.machine().lower() in ("x86_64", "aarch64")
 NETWORKS = [(frames, network) for frames, network in decaying(np.random.default_rng(5))]
 KINDS = [
-    f"{network.specification.layers[0].kind} {index // 2}, {'int8' if index % 2 else 'float32'}"
+    f"{network.specification.nodes[0].layer.kind} {index // 2}, {'int8' if index % 2 else 'float32'}"
     for index, (_, network) in enumerate(NETWORKS)
 ]
 
