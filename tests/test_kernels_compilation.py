@@ -19,7 +19,8 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.runtime import _nrt_python, rtsys
 from test_kernels_cells import random_weights
 
-from ostinato.kernels import cells, integer, product
+from ostinato.kernels import integer, product
+from ostinato.kernels.operations import gru, lstm
 from ostinato.kernels.program import bind
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
@@ -99,7 +100,7 @@ def assembly(symbol: str, target: dict[str, str]) -> str:
 @pytest.mark.skipif(not X86, reason="targets of x86-64")
 @pytest.mark.parametrize(
     "routine",
-    [f"{product.__name__}._one_row", f"{cells.__name__}.gru_after", f"{cells.__name__}.lstm_peepholes"],
+    [f"{product.__name__}._one_row", f"{gru.__name__}.gru_after", f"{lstm.__name__}.lstm_peepholes"],
 )
 def test_vector_code_is_vector_code(routine: str) -> None:
     for target, register in ((AVX2, "%ymm"), (AVX512, "%zmm")):

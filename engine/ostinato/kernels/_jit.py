@@ -30,6 +30,7 @@ _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "boundsch
 
 _routines: list[tuple[Any, str]] = []
 _kernels: list[tuple[Any, str]] = []
+_addresses: dict[str, int] = {}
 _lock = threading.Lock()
 _ready = False
 
@@ -61,6 +62,11 @@ def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return decorate
+
+
+def address(routine: Any) -> int:
+    """Where a warm routine is in this process, for `simd.invoke`."""
+    return _addresses[routine.symbol]
 
 
 def entry(kernel: Any) -> Callable[..., Any]:
@@ -98,6 +104,7 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
                 routine_._cache = cache.FunctionCache(folder, symbol)
             routine_.compile()
             llvmlite.binding.add_symbol(symbol, routine_.address)
+            _addresses[symbol] = routine_.address
             progress.step()
         for dispatcher, signature in _kernels:
             if folder is not None:

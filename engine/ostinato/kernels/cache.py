@@ -150,7 +150,7 @@ def _digest() -> str:
     """Of everything but the CPU that compiled code depends on."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
     here = Path(__file__).parent
-    for source in (*sorted(here.glob("*.py")), here.parent / "lanes.py", here.parent / "activations.py"):
+    for source in (*sorted(here.rglob("*.py")), here.parent / "lanes.py", here.parent / "activations.py"):
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -55,6 +55,12 @@ def pack(
     return np.concatenate([part.reshape(-1).view(np.float32) for part in parts])
 
 
+def packed_size(inputs: int, vectors: int) -> int:
+    """Values of the float32 buffer that a packed matrix of so many inputs and vectors of outputs takes."""
+    outputs = vectors * LANES
+    return LANES + 2 * outputs + outputs * (-(-inputs // GROUP) * GROUP) // 4
+
+
 @part
 def _round(table: int, offset: int, rows: int, vectors: int, per_unit: float, out: int) -> None:
     """Rows of ``vectors`` vectors as bytes, close together. NaN becomes the greatest integer: some fixed one."""

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels import _jit, integer
-from ostinato.kernels import interpreter as i
+from ostinato.kernels import _jit, integer, interpreter
+from ostinato.kernels.operations import KINDS, Region
+from ostinato.kernels.operations import record as i
 from ostinato.lanes import LANES, padded
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 _ALIGNMENT = 64
+_KINDS = tuple(KINDS.values())
 
 
 def zeros(*shape: int) -> Floats:
@@ -31,18 +33,6 @@ def zeros(*shape: int) -> Floats:
 def apart(vectors: int) -> int:
     """How many vectors from one row of so many to the next, so that rows do not share cache sets."""
     return int(i.apart.py_func(vectors))
-
-
-class Region(NamedTuple):
-    """Consecutive values of a row or a state row."""
-
-    offset: int
-    size: int
-
-    @property
-    def slice(self) -> slice:
-        """For indexing the last axis of rows."""
-        return slice(self.offset, self.offset + self.size)
 
 
 class Pass(NamedTuple):
@@ -61,10 +51,12 @@ class Program:
     """Operations over one packed weight buffer; immutable, shared by any number of streams and threads.
 
     A frame is a row of ``row_size`` float32: ``input`` is where the frame's values (or its token id, as a float) go,
-    ``output`` where the last operation's results are. A stream is a state row of ``state_size`` float32, at first
-    zeros.
+    ``outputs`` where the results are. A stream is a state row of ``state_size`` float32, at first as ``initial``.
     ``backward`` says which operations run from the last frame to the first; the first ``early`` operations need no
     later frame, and so can run while frames arrive. ``passes`` are all operations, in order, in as few as can be.
+
+    Raises ValueError if an operation could reach outside its row, its state or the weights, or reads what nothing has
+    written (`check`).
     """
 
     operations: Ints
@@ -72,7 +64,9 @@ class Program:
     row_size: int
     state_size: int
     input: Region
-    output: Region
+    outputs: tuple[Region, ...]
+    initial: Floats | None = None
+    """A state row of a stream that has not begun; None: zeros."""
     backward: tuple[bool, ...] = field(init=False)
     early: int = field(init=False)
     passes: tuple[Pass, ...] = field(init=False)
@@ -84,13 +78,20 @@ class Program:
     def __post_init__(self) -> None:
         _jit.warm_up()
         set_ = object.__setattr__
-        operations = np.ascontiguousarray(self.operations, np.int64).reshape(-1, i.FIELDS)
-        weights = zeros(len(self.weights))
+        operations = np.array(self.operations, np.int64).reshape(-1, i.FIELDS)
+        for op in operations:
+            kind = _KINDS[op[i.KIND]]
+            op[i.RUN], op[i.CELL] = _jit.address(kind.run), _jit.address(kind.cell) if kind.cell else 0
+        weights, initial = zeros(len(self.weights)), zeros(self.state_size)
         weights[:] = self.weights
-        for array in (operations, weights):
+        if self.initial is not None:
+            initial[:] = self.initial
+        for array in (operations, weights, initial):
             array.flags.writeable = False
         set_(self, "operations", operations)
         set_(self, "weights", weights)
+        set_(self, "initial", initial)
+        self.check()
         set_(self, "backward", tuple(bool(flag) for flag in operations[:, i.BACKWARD]))
         early = [*early_operations(operations), False]
         set_(self, "early", early.index(False))
@@ -103,9 +104,53 @@ class Program:
         inputs = operations[:, [i.INPUT_SIZE, i.OUTPUT_SIZE]] * operations[:, [i.W_INT8, i.R_INT8]]
         set_(self, "byte_size", padded(int(inputs.max(initial=0))))
 
+    @property
+    def output(self) -> Region:
+        """The first of the outputs."""
+        return self.outputs[0]
+
+    def check(self) -> None:
+        """Prove once what running relies on: raises ValueError naming the operation that breaks it.
+
+        Whole vectors are read and written, so each region is taken with what lies behind it up to a whole vector.
+        What an operation writes behind its own output must hold nothing that was written before.
+        """
+        held, states = [self.input], list[Region]()
+        for number, op in enumerate(self.operations):
+            reach = _KINDS[op[i.KIND]].reach(op)
+            for region in reach.reads:
+                _within(
+                    Region(region.offset, padded(region.size)), self.row_size, f"operation {number} reads", "its row"
+                )
+                if not _covered(region, held):
+                    raise ValueError(f"operation {number} reads {region}, which nothing has written before it")
+            target = Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE]))
+            for region in reach.writes:
+                _within(region, self.row_size, f"operation {number} writes", "its row")
+                behind = Region(
+                    target.offset + target.size, region.offset + region.size - target.offset - target.size
+                )
+                if any(_overlap(behind, other) for other in held):
+                    raise ValueError(f"operation {number} writes {behind} behind its output, where something is held")
+            held.append(target)
+            for region in reach.states:
+                _within(region, self.state_size, f"operation {number} keeps", "its state row")
+                if any(_overlap(region, other) for other in states):
+                    raise ValueError(f"operation {number} keeps {region}, where another keeps something")
+            states += reach.states
+            for region in reach.weights:
+                _within(region, len(self.weights), f"operation {number} reads", "the weights")
+        for region in self.outputs:
+            _within(region, self.row_size, "an output lies", "its row")
+            if not _covered(region, held):
+                raise ValueError(f"output {region} is written by nothing")
+
     def new_states(self, count: int) -> Floats:
-        """State rows of ``count`` streams that have not begun: zeros [count, state_size]."""
-        return zeros(count, self.state_size)
+        """State rows of ``count`` streams that have not begun, [count, state_size]."""
+        states = zeros(count, self.state_size)
+        if self.initial is not None and self.initial.any():
+            states[:] = self.initial  # otherwise the memory need not be touched yet
+        return states
 
     def new_rows(self, count: int) -> Floats:
         """Memory for ``count`` frames: zeros [count, row_size]."""
@@ -146,14 +191,26 @@ def _passes(operations: Ints, early: int) -> tuple[Pass, ...]:
 
 def _sources(op: Any) -> list[Region]:
     """What an operation reads of a row."""
-    sources = [Region(int(op[i.INPUT]), 1 if op[i.TOKENS] else int(op[i.INPUT_SIZE]))]
-    if op[i.KIND] == i.DENSE and op[i.BIAS] < 0:  # goes on with a sum
-        sources.append(Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE])))
-    return sources
+    reads: list[Region] = _KINDS[op[i.KIND]].reach(op).reads
+    return reads
+
+
+def _within(region: Region, limit: int, who: str, where: str) -> None:
+    if region.offset < 0 or region.size < 0 or region.offset + region.size > limit:
+        raise ValueError(f"{who} {region.size} values from {region.offset} on, outside {where} of {limit}")
+
+
+def _covered(region: Region, held: list[Region]) -> bool:
+    """Whether each value of a region is in one of those that are held."""
+    at = region.offset
+    for other in sorted(held):
+        if other.offset <= at < other.offset + other.size:
+            at = other.offset + other.size
+    return at >= region.offset + region.size
 
 
 def _overlap(one: Region, other: Region) -> bool:
-    return one.offset < other.offset + other.size and other.offset < one.offset + one.size
+    return one.size > 0 and one.offset < other.offset + other.size and other.offset < one.offset + one.size
 
 
 class Workspace:
@@ -253,30 +310,36 @@ def _advance(
     if workspace._program is not program:
         workspace._prepare(program)
     call = workspace._call
+    _check_shapes(program, state, rows)
+    if not 0 <= first <= last <= len(program.backward):
+        raise ValueError(f"there are no operations {first} to {last}: the program has {len(program.backward)}")
+    call[i.FIRST] = first
+    call[i.LAST] = last
+    interpreter.point(call, state, slots, batch_sizes, rows)
+    _run(program, workspace)
+
+
+def _check_shapes(program: Program, state: Floats, rows: Floats) -> None:
     if rows.shape[1] != program.row_size or state.shape[1] != program.state_size:
         raise ValueError(
             f"rows {rows.shape} and state {state.shape} do not fit a program whose rows have {program.row_size} and "
             f"states {program.state_size} values"
         )
-    call[i.FIRST] = first
-    call[i.LAST] = last
-    i.point(call, state, slots, batch_sizes, rows)
-    _run(program, workspace)
 
 
 def _run(program: Program, workspace: Workspace) -> None:
-    code = i.run(workspace._address)
-    if code == i.NEEDS_CAPACITY:
+    code = interpreter.run(workspace._address)
+    if code == interpreter.NEEDS_CAPACITY:
         workspace._reserve(program, int(workspace._call[i.STREAMS]))
-        code = i.run(workspace._address)
+        code = interpreter.run(workspace._address)
     if code:
         raise ValueError(_MESSAGES[code])
 
 
 _MESSAGES = {
-    i.BAD_SLOT: "a slot is not a row of state",
-    i.BAD_BATCH_SIZES: "batch_sizes must be positive, never increase, and not exceed the number of slots",
-    i.TOO_FEW_ROWS: "rows must be as many as batch_sizes add up to",
+    interpreter.BAD_SLOT: "a slot is not a row of state",
+    interpreter.BAD_BATCH_SIZES: "batch_sizes must be positive, never increase, and not exceed the number of slots",
+    interpreter.TOO_FEW_ROWS: "rows must be as many as batch_sizes add up to",
 }
 
 
@@ -285,13 +348,14 @@ def bind(program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: 
 
     The function keeps the arrays, and a workspace of its own, alive: write frames into ``rows``, call it, read them.
     """
+    _check_shapes(program, state, rows)
     workspace = Workspace()
     workspace._prepare(program)
     workspace._reserve(program, len(slots))
     workspace._call[i.LAST] = len(program.backward)
-    i.point(workspace._call, state, slots, batch_sizes, rows)
+    interpreter.point(workspace._call, state, slots, batch_sizes, rows)
     keep = (program, state, slots, batch_sizes, rows, workspace)
-    entry, address = _jit.entry(i.run), workspace._address
+    entry, address = _jit.entry(interpreter.run), workspace._address
 
     def advance_bound() -> None:
         if entry(address):

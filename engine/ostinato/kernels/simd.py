@@ -88,6 +88,7 @@ def _define(result: Any, *arguments: Any) -> Callable[[Callable[..., Any]], Any]
             2: lambda typingctx, a, b: (signature(result, *arguments), generate),
             3: lambda typingctx, a, b, c: (signature(result, *arguments), generate),
             4: lambda typingctx, a, b, c, d: (signature(result, *arguments), generate),
+            6: lambda typingctx, a, b, c, d, e, f: (signature(result, *arguments), generate),
         }
         function = typing[len(arguments)]
         function.__name__ = emit.__name__.lstrip("_")
@@ -156,6 +157,23 @@ def field(b: Any, record: Any, index: Any) -> Any:
 def store_int(b: Any, address: Any, x: Any) -> None:
     """An int64 to an address."""
     emit_store(b, x, address)
+
+
+def _call(b: Any, function: Any, *arguments: Any) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [I64] * len(arguments))
+    b.call(b.inttoptr(function, kind.as_pointer()), arguments)
+
+
+@_define(types.void, types.int64, types.int64, types.int64)
+def invoke(b: Any, routine: Any, x: Any, y: Any) -> None:
+    """Call the routine at an address with two int64."""
+    _call(b, routine, x, y)
+
+
+@_define(types.void, types.int64, types.int64, types.int64, types.int64, types.int64, types.int64)
+def invoke_cell(b: Any, routine: Any, op: Any, call: Any, rows: Any, gates: Any, out: Any) -> None:
+    """Call the routine at an address with five int64."""
+    _call(b, routine, op, call, rows, gates, out)
 
 
 @_define(vector, types.float64)

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from ostinato import activations
 from ostinato.kernels import integer
-from ostinato.kernels import interpreter as i
+from ostinato.kernels.operations import NUMBERS, Region
+from ostinato.kernels.operations import record as i
 from ostinato.kernels.product import pack
-from ostinato.kernels.program import Program, Region, apart, early_operations
+from ostinato.kernels.program import Program, apart, early_operations
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
 from ostinato.model.specification import FRAMES, Specification
@@ -117,13 +118,13 @@ class Lowering:
     def add(
         self, operation: str, source: Value, target: Value, *, activation: Activation = IDENTITY, **fields: int
     ) -> None:
-        """Append an operation of that name (`interpreter.KINDS`); ``fields`` (`interpreter.FIELD_NAMES`) that
+        """Append an operation of that name (`kernels.operations`); ``fields`` (`record.FIELD_NAMES`) that
         are not given are 0, places -1."""
         number, alpha, beta = activations.parameters(activation.name, activation.alpha, activation.beta)
         record = [0] * i.FIELDS
         for place in i.PLACES:
             record[place] = -1
-        record[i.KIND], record[i.TOKENS] = i.KINDS[operation], int(source.wire.token)
+        record[i.KIND], record[i.TOKENS] = NUMBERS[operation], int(source.wire.token)
         record[i.INPUT], record[i.INPUT_SIZE] = source.region.offset, source.wire.size
         record[i.OUTPUT], record[i.OUTPUT_SIZE] = target.region
         for name, value in fields.items():
@@ -141,5 +142,5 @@ class Lowering:
             row_size=LANES * apart(self._row_size // LANES),
             state_size=LANES * apart(self._state_size // LANES),
             input=self.values_of[FRAMES].region,
-            output=self.values_of[specification.heads[0].node].region,
+            outputs=tuple(self.values_of[head.node].region for head in specification.heads),
         )

@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.program import Pass, Program, Region, Workspace, advance_slice
+from ostinato.kernels.operations import Region
+from ostinato.kernels.program import Pass, Program, Workspace, advance_slice
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]

@@ -1,8 +1,4 @@
-"""Cells: from the gates' sums to the next hidden state, as vector code.
-
-Gate sums of a row lie in blocks of 16 hidden units, gate after gate within a block (GRU reset before: z r in blocks,
-then all n). ``table`` holds the addresses from which h<t-1> of each row is read; h<t> goes to ``out``.
-Padding lanes hold what falls out; nothing reads them. Arguments are int64, addresses and steps in bytes.
+"""Gated recurrent units, the reset gate after or before the product.
 
 What needs one activation after another is made in two loops over a row: between short chains the processor finds more
 to do at once than within long ones, which takes a sixth less time.
@@ -10,16 +6,26 @@ to do at once than within long ones, which takes a sixth less time.
 
 from __future__ import annotations
 
-from ostinato.kernels._jit import part, routine
+from ostinato.kernels._jit import routine
 from ostinato.kernels.activations import sigmoid, tanh
-from ostinato.kernels.simd import BYTES, fma, load, load_int, store
-
-
-@part
-def copy(source: int, target: int, count: int) -> None:
-    """``count`` vectors."""
-    for i in range(count):
-        store(target + i * BYTES, load(source + i * BYTES))
+from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, matrix
+from ostinato.kernels.operations.record import (
+    ASIDE,
+    OUTPUT_SIZE,
+    R2,
+    R_INT8,
+    RECURRENT_BIAS,
+    ROW_STEP,
+    TABLE,
+    TABLE_H,
+    VECTORS,
+    WEIGHTS,
+    R,
+    fill,
+)  # fmt: skip
+from ostinato.kernels.operations.recurrent import blocks_of, gates_step, reach, recur, recurrent
+from ostinato.kernels.simd import BYTES, field, fma, load, load_int, store
+from ostinato.lanes import LANES, padded
 
 
 @routine("void(int64, int64, int64, int64, int64, int64)")
@@ -72,40 +78,48 @@ def gru_before(table: int, rows: int, blocks: int, gates: int, gates_step: int, 
             store(out + r * out_step + j * BYTES, fma(z, load(before + j * BYTES) - n, n))
 
 
-@routine("void(int64, int64, int64, int64, int64, int64, int64, int64)")
-def lstm(slots: int, c: int, rows: int, blocks: int, gates: int, gates_step: int, out: int, out_step: int) -> None:
-    """LSTM: c' = f * c + i * tanh(c~); h' = o * tanh(c').
-
-    ``slots`` holds the addresses of the state rows, whose cell states are at ``c``.
-    """
-    for r in range(rows):
-        cell = load_int(slots + 8 * r) + c
-        for j in range(blocks):
-            at = gates + r * gates_step + 4 * j * BYTES
-            i = sigmoid(load(at))
-            f = sigmoid(load(at + 2 * BYTES))
-            store(cell + j * BYTES, fma(f, load(cell + j * BYTES), i * tanh(load(at + 3 * BYTES))))
-        for j in range(blocks):
-            o = sigmoid(load(gates + r * gates_step + (4 * j + 1) * BYTES))
-            store(out + r * out_step + j * BYTES, o * tanh(load(cell + j * BYTES)))
+@routine("void(int64, int64, int64, int64, int64)")
+def after(op: int, call: int, rows: int, gates: int, out: int) -> None:
+    """As `recurrent` has it; the reset gate after the product."""
+    weights = field(call, WEIGHTS)
+    table = field(call, TABLE_H)
+    aside = field(call, ASIDE)
+    blocks = blocks_of(op)
+    step = gates_step(op)
+    gru_set_aside(rows, blocks, gates, step, aside, weights + 4 * field(op, RECURRENT_BIAS))
+    recur(op, call, table, rows, weights + 4 * field(op, R), field(op, VECTORS), gates)
+    gru_after(table, rows, blocks, gates, step, aside, out, field(call, ROW_STEP))
 
 
-@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
-def lstm_peepholes(
-    slots: int, c: int, rows: int, blocks: int, gates: int, gates_step: int, peepholes: int, out: int, out_step: int
-) -> None:
-    """`lstm` whose i and f also see c<t-1>, and o c<t>, through diagonal weights ``peepholes`` [blocks][i o f]."""
-    for r in range(rows):
-        cell = load_int(slots + 8 * r) + c
-        for j in range(blocks):
-            at = gates + r * gates_step + 4 * j * BYTES
-            p = peepholes + 3 * j * BYTES
-            old = load(cell + j * BYTES)
-            i = sigmoid(fma(load(p), old, load(at)))
-            f = sigmoid(fma(load(p + 2 * BYTES), old, load(at + 2 * BYTES)))
-            store(cell + j * BYTES, fma(f, old, i * tanh(load(at + 3 * BYTES))))
-        for j in range(blocks):
-            new = load(cell + j * BYTES)
-            peephole = load(peepholes + (3 * j + 1) * BYTES)
-            o = sigmoid(fma(peephole, new, load(gates + r * gates_step + (4 * j + 1) * BYTES)))
-            store(out + r * out_step + j * BYTES, o * tanh(new))
+@routine("void(int64, int64, int64, int64, int64)")
+def before(op: int, call: int, rows: int, gates: int, out: int) -> None:
+    """As `recurrent` has it; the reset gate before the product, which is in two parts then."""
+    weights = field(call, WEIGHTS)
+    table = field(call, TABLE_H)
+    aside = field(call, ASIDE)
+    blocks = blocks_of(op)
+    step = gates_step(op)
+    recur(op, call, table, rows, weights + 4 * field(op, R), 2 * blocks, gates)
+    gru_reset(table, rows, blocks, gates, step, aside)
+    second = field(call, TABLE)
+    fill(second, rows, aside, blocks * BYTES)
+    recur(op, call, second, rows, weights + 4 * field(op, R2), blocks, gates + 2 * blocks * BYTES)
+    gru_before(table, rows, blocks, gates, step, out, field(call, ROW_STEP))
+
+
+def _after_reach(op: Record) -> Reach:
+    found = reach(op)
+    found.weights.append(Region(int(op[RECURRENT_BIAS]), padded(int(op[OUTPUT_SIZE]))))
+    return found
+
+
+def _before_reach(op: Record) -> Reach:
+    blocks = padded(int(op[OUTPUT_SIZE])) // LANES
+    found = reach([*op[:R], -1, *op[R + 1 :]])
+    found.weights.append(matrix(op[R], op[OUTPUT_SIZE], 2 * blocks, op[R_INT8]))
+    found.weights.append(matrix(op[R2], op[OUTPUT_SIZE], blocks, op[R_INT8]))
+    return found
+
+
+GRU_AFTER = Kind(recurrent, _after_reach, after)
+GRU_BEFORE = Kind(recurrent, _before_reach, before)

@@ -1,0 +1,25 @@
+"""The kinds of operations, a file each, and the table of them all."""
+
+from ostinato.kernels.operations.dense import DENSE
+from ostinato.kernels.operations.embedding import EMBEDDING
+from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
+from ostinato.kernels.operations.kind import Kind, Reach, Region
+from ostinato.kernels.operations.lstm import LSTM
+from ostinato.kernels.operations.rnn import RNN
+from ostinato.kernels.operations.softmax import SOFTMAX
+
+KINDS: dict[str, Kind] = {
+    "rnn": RNN,
+    "gru-after": GRU_AFTER,
+    "gru-before": GRU_BEFORE,
+    "lstm": LSTM,
+    "dense": DENSE,
+    "embedding": EMBEDDING,
+    "softmax": SOFTMAX,
+}
+"""All kinds, as whoever makes a program names them."""
+
+NUMBERS = {name: number for number, name in enumerate(KINDS)}
+"""What stands in an operation for its kind."""
+
+__all__ = ["KINDS", "NUMBERS", "Kind", "Reach", "Region"]

@@ -1,0 +1,84 @@
+"""What a program has to know of each kind of operation besides how it is computed: what it reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ostinato.kernels import integer
+from ostinato.kernels.operations import record as i
+from ostinato.lanes import LANES, padded
+
+
+class Region(NamedTuple):
+    """Consecutive values of a row, a state row or the weight buffer."""
+
+    offset: int
+    size: int
+
+    @property
+    def slice(self) -> slice:
+        """For indexing the last axis of rows."""
+        return slice(self.offset, self.offset + self.size)
+
+
+@dataclass
+class Reach:
+    """What an operation touches. Of a row: what it ``reads``, all whose values matter; and what it ``writes``, as
+    whole vectors, of which those behind its output hold nothing. Of a state row and the weight buffer: all of it."""
+
+    reads: list[Region] = field(default_factory=list)
+    writes: list[Region] = field(default_factory=list)
+    states: list[Region] = field(default_factory=list)
+    weights: list[Region] = field(default_factory=list)
+
+
+Record = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``run`` and ``cell`` are routines: void(operation, call), and for recurrent operations void(operation, call,
+    rows, gates, out). ``reach`` says what an operation touches."""
+
+    run: Any
+    reach: Callable[[Record], Reach]
+    cell: Any = None
+
+
+def source(op: Record) -> Region:
+    """The first input."""
+    return Region(int(op[i.INPUT]), 1 if op[i.TOKENS] else int(op[i.INPUT_SIZE]))
+
+
+def whole_vectors(offset: int, size: int) -> Region:
+    """What is written for ``size`` values."""
+    return Region(int(offset), padded(int(size)))
+
+
+def output(op: Record) -> Region:
+    """What is written of a row for the output."""
+    return whole_vectors(op[i.OUTPUT], op[i.OUTPUT_SIZE])
+
+
+def matrix(place: int, inputs: int, vectors: int, int8: int) -> Region:
+    """A packed matrix."""
+    if int8:
+        return Region(int(place), integer.packed_size(int(inputs), int(vectors)))
+    return Region(int(place), int(inputs) * int(vectors) * LANES)
+
+
+def activation(op: Record) -> Region:
+    """Alpha and beta."""
+    return Region(int(op[i.PARAMETERS]), 2)
+
+
+def projection(op: Record) -> Reach:
+    """What W x + bias touches, as far as it is not the output."""
+    reach = Reach([source(op)])
+    if op[i.W] >= 0:
+        reach.weights.append(matrix(op[i.W], op[i.INPUT_SIZE], op[i.VECTORS], op[i.W_INT8]))
+    if op[i.BIAS] >= 0:
+        reach.weights.append(Region(int(op[i.BIAS]), int(op[i.VECTORS]) * LANES))
+    return reach

@@ -1,0 +1,78 @@
+"""What compiled code is told: an *operation* is FIELDS int64, a *call* CALL_FIELDS that say where everything is.
+
+Places in operations count float32 values; addresses and steps in code count bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato.kernels._jit import part
+from ostinato.kernels.simd import field, load_float, load_int, store_int
+
+# Fields of an operation.
+#   RUN, CELL          addresses of what runs it, and of a recurrent one's cell; KIND: its number among the kinds
+#   BACKWARD           1: from the last frame to the first
+#   TOKENS             1: the input is a token id
+#   INPUT, OUTPUT      where a row has them, and how many values there are; SECOND: another input of the same size
+#   VECTORS            of gate sums, or dense outputs, per row, with W and BIAS; R, RECURRENT_BIAS and R2 as the cell
+#                      needs them; PEEPHOLES -1: none
+#   W -1               the input is a recurrent operation's gate sums, made by dense ones before
+#   BIAS -1            a dense operation goes on with the sums in its output
+#   W_INT8, R_INT8     1: W, or R and R2, are packed by `integer`
+#   ACTIVATION         a number of `ostinato.activations`; PARAMETERS: where its alpha and beta are
+#   TAPS, DILATION     a window over frames; LEFT: how many frames before a frame it begins; HISTORY: those of earlier
+#                      calls, KEPT many, in the state row; COUNT: how many frames there have been, likewise
+(
+    RUN, CELL, KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, SECOND, VECTORS, STATE_H, STATE_C, W,
+    BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
+    KEPT, COUNT,
+) = range(29)  # fmt: skip
+FIELDS = 29
+
+FIELD_NAMES = {
+    "backward": BACKWARD, "second": SECOND, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W,
+    "bias": BIAS, "R": R, "recurrent_bias": RECURRENT_BIAS, "R2": R2, "peepholes": PEEPHOLES, "W_int8": W_INT8,
+    "R_int8": R_INT8, "taps": TAPS, "dilation": DILATION, "left": LEFT, "history": HISTORY, "kept": KEPT,
+    "count": COUNT,
+}  # fmt: skip
+"""Fields of an operation, as whoever makes a program names them."""
+
+PLACES = (SECOND, STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, HISTORY, COUNT)
+"""Those that are places in a row, a state row or the weight buffer: -1 where there is nothing."""
+
+# Fields of a call.
+OPERATIONS, FIRST, LAST, WEIGHTS, ROW_STEP, STATE_STEP = range(6)
+STATE, STATE_ROWS, SLOTS, STREAMS, BATCH_SIZES, STEPS, ROWS, ROW_COUNT = range(6, 14)
+TABLE, TABLE_H, TABLE_SLOTS, GATES, ASIDE, CAPACITY, BYTES_ASIDE = range(14, 21)
+CALL_FIELDS = 21
+
+BLOCK_ROWS = 64
+"""Rows that are projected at once: enough to use each weight often, few enough for the sums to stay in L2."""
+
+
+@part
+def apart(vectors: int) -> int:
+    """How many vectors from one row to the next: rows that lie a multiple of 512 bytes apart would share cache sets,
+    and drive each other out (some per cent of the speed at 256 and 512 hidden units)."""
+    return vectors if vectors % 8 else vectors + 1
+
+
+@part
+def fill(table: int, count: int, start: int, step: int) -> None:
+    """Addresses of ``count`` rows that lie ``step`` apart."""
+    for i in range(count):
+        store_int(table + 8 * i, start + i * step)
+
+
+@part
+def token(place: int, size: int) -> int:
+    """The token id in the first value of a row; 0 for what is none, so that nothing outside the weights is read."""
+    value = load_float(place)
+    return int(value) if 0 <= value < size else 0
+
+
+@part
+def state_of(call: int, stream: int) -> Any:
+    """Where the state row of a stream begins, by its number in the call."""
+    return load_int(field(call, TABLE_SLOTS) + 8 * stream)

@@ -1,0 +1,156 @@
+"""What recurrent operations share: project a block of time steps by W, then recur over it, step by step.
+
+A kind's *cell* is a routine ``cell(operation, call, rows, gates, out)``: one time step of ``rows`` streams. ``gates``
+has bias + W x of each row, in blocks of 16 hidden units, gate after gate within a block; TABLE_H of the call has the
+addresses from which h<t-1> of each row is read; h<t> goes to ``out``. Padding lanes hold what falls out; nothing
+reads them. Arguments are int64, addresses and steps in bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato.kernels import integer
+from ostinato.kernels._jit import part, routine
+from ostinato.kernels.operations.kind import Reach, Record, Region, activation, matrix, output, projection
+from ostinato.kernels.operations.project import project
+from ostinato.kernels.operations.record import (
+    BACKWARD,
+    BATCH_SIZES,
+    BLOCK_ROWS,
+    BYTES_ASIDE,
+    CELL,
+    GATES,
+    OUTPUT,
+    OUTPUT_SIZE,
+    R_INT8,
+    ROW_COUNT,
+    ROW_STEP,
+    ROWS,
+    STATE_H,
+    STEPS,
+    TABLE_H,
+    TABLE_SLOTS,
+    VECTORS,
+    R,
+    apart,
+    fill,
+)  # fmt: skip
+from ostinato.kernels.product import product
+from ostinato.kernels.simd import BYTES, field, first_lanes, invoke_cell, load, load_int, splat, store, store_int
+from ostinato.lanes import LANES, padded
+
+
+@part
+def blocks_of(op: int) -> Any:
+    """Vectors of hidden units."""
+    return (field(op, OUTPUT_SIZE) + LANES - 1) // LANES
+
+
+@part
+def gates_step(op: int) -> Any:
+    """Bytes from one row of gate sums to the next."""
+    return apart(field(op, VECTORS)) * BYTES
+
+
+@routine("void(int64, int64, int64, int64, int64, int64, int64)")
+def recur(op: int, call: int, table: int, rows: int, R: int, vectors: int, sums: int) -> None:
+    """Adds R h to ``sums``, of ``vectors`` vectors in a row of gates."""
+    hidden = field(op, OUTPUT_SIZE)
+    step = gates_step(op)
+    if field(op, R_INT8):
+        integer.product(table, 0, rows, hidden, R, vectors, sums, step, sums, step, field(call, BYTES_ASIDE))
+    else:
+        product(table, 0, rows, hidden, R, vectors, sums, step, sums, step)
+
+
+@routine("void(int64, int64, int64, int64, int64)")
+def _keep_state(op: int, call: int, first: int, last: int, out: int) -> None:
+    """Keep h of the streams first..last-1, whose last frame this was, in their state rows; padding becomes zero."""
+    hidden = field(op, OUTPUT_SIZE)
+    step = field(call, ROW_STEP)
+    slots = field(call, TABLE_SLOTS)
+    for b in range(first, last):
+        target = load_int(slots + 8 * b) + 4 * field(op, STATE_H)
+        left = hidden
+        source = out + b * step
+        while left > 0:
+            store(target, first_lanes(left, load(source), splat(0.0)))
+            target += BYTES
+            source += BYTES
+            left -= LANES
+
+
+@routine("void(int64, int64, int64, int64, int64)")
+def _step(op: int, call: int, t: int, start: int, gates: int) -> None:
+    """Time step t, whose frames are the rows from ``start`` on: find h<t-1> (h<t+1> if backward), run the cell."""
+    sizes = field(call, BATCH_SIZES)
+    steps = field(call, STEPS)
+    step = field(call, ROW_STEP)
+    table = field(call, TABLE_H)
+    slots = field(call, TABLE_SLOTS)
+    batch = load_int(sizes + 8 * t)
+    earlier = load_int(sizes + 8 * (t - 1)) if t > 0 else 0
+    later = load_int(sizes + 8 * (t + 1)) if t + 1 < steps else 0
+    output = field(call, ROWS) + 4 * field(op, OUTPUT)
+    backward = field(op, BACKWARD)
+    begun = later if backward else min(earlier, batch)
+    going_on = min(earlier, batch) if backward else later
+    fill(table, begun, output + (start + batch if backward else start - earlier) * step, step)
+    for b in range(begun, batch):
+        store_int(table + 8 * b, load_int(slots + 8 * b) + 4 * field(op, STATE_H))
+    out = output + start * step
+    invoke_cell(field(op, CELL), op, call, batch, gates, out)
+    _keep_state(op, call, going_on, batch, out)
+
+
+@routine("void(int64, int64)")
+def recurrent(op: int, call: int) -> None:
+    """Project a block of time steps, then recur over it; block after block, from the last one if backward."""
+    sizes = field(call, BATCH_SIZES)
+    steps = field(call, STEPS)
+    gates = field(call, GATES)
+    step = gates_step(op)
+    if field(op, BACKWARD):
+        end_step = steps
+        end = field(call, ROW_COUNT)
+        while end_step > 0:
+            t = end_step - 1
+            start = end - load_int(sizes + 8 * t)
+            while t > 0 and end - start + load_int(sizes + 8 * (t - 1)) <= BLOCK_ROWS:
+                t -= 1
+                start -= load_int(sizes + 8 * t)
+            project(op, call, start, end - start, gates, step)
+            at = end
+            for s in range(end_step - 1, t - 1, -1):
+                at -= load_int(sizes + 8 * s)
+                _step(op, call, s, at, gates + (at - start) * step)
+            end_step = t
+            end = start
+    else:
+        t = 0
+        start = 0
+        while t < steps:
+            last = t + 1
+            end = start + load_int(sizes + 8 * t)
+            while last < steps and end - start + load_int(sizes + 8 * last) <= BLOCK_ROWS:
+                end += load_int(sizes + 8 * last)
+                last += 1
+            project(op, call, start, end - start, gates, step)
+            at = start
+            for s in range(t, last):
+                _step(op, call, s, at, gates + (at - start) * step)
+                at += load_int(sizes + 8 * s)
+            t = last
+            start = end
+
+
+def reach(op: Record) -> Reach:
+    """W x, R h, and a state that is h; a kind that has more adds it."""
+    found = projection(op)
+    found.writes.append(output(op))
+    found.states.append(Region(int(op[STATE_H]), padded(int(op[OUTPUT_SIZE]))))
+    if op[R] >= 0:
+        found.weights.append(matrix(op[R], op[OUTPUT_SIZE], op[VECTORS], op[R_INT8]))
+    found.weights.append(activation(op))
+    return found
