@@ -141,7 +141,7 @@ def test_a_folder_with_everything_wrong_in_it(ostinato: Run, tmp_path: Path) -> 
     done = ostinato("evaluate", "digits-uni", "digits-bi", "--data", tmp_path, "--json", figures)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     bad = ["odd/latin.wav", "odd/silent.wav", "odd/away.wav", "odd/noise.wav", "odd/short.wav"]
-    at_once, at_the_end = done.stderr.split("error: 5 of 9 files were left out:")
+    at_once, at_the_end = done.stderr.split("error: left out: 5 of 9 files:")
     for name in bad:
         assert f"left out: {name}: " in at_once and f"  {name}: " in at_the_end
     assert "'hello' in good/more.wav is no word that digits-uni or digits-bi can say" in done.stderr
@@ -179,7 +179,7 @@ def test_nothing_left_to_evaluate_is_told_and_claims_nothing(ostinato: Run, tmp_
     (tmp_path / "noise.wav").write_bytes(b"no audio at all")
     (tmp_path / "noise.txt").write_text("one")
     done = ostinato("evaluate", "digits-bi", "--data", tmp_path, "--json", tmp_path / "figures.json")
-    assert done.returncode == 1 and "1 of 1 files were left out" in done.stderr and not done.stdout
+    assert done.returncode == 1 and "left out: 1 of 1 file" in done.stderr and not done.stdout
     assert json.loads((tmp_path / "figures.json").read_text())["models"] == []
 
 

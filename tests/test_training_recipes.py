@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ostinato
-from ostinato.errors import TrainingError
+from ostinato.errors import InputError, TrainingError
 from ostinato.model import file as model_file
 from ostinato.model.bundled import BUNDLED
 from ostinato.model.specification import Ctc
+from ostinato.pipeline.score import Errors
 from ostinato.training.losses import Ctc as CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes import augment, cards, compose, digits, evaluation, learn, real, voices, words
@@ -288,6 +289,40 @@ def test_other_speech_is_tested_for_false_digits() -> None:
     spoken = [r for r in report.results if r.kind != "other"]
     assert report.error_rate() == pytest.approx(sum(r.errors for r in spoken) / sum(r.digits for r in spoken))
     assert "someone" in report.table()
+    assert report.interval() is None, "one voice cannot tell how voices differ"
+    voices_apart = [evaluation.Result(f"voice {i}", "string", counted=Errors(20, i)) for i in range(4)]
+    low, high = evaluation.Report("model", [*report.results, *voices_apart]).interval() or (1, 0)
+    assert low < report.error_rate() < 1 and high > low
+    assert "95 % interval for such voices" in cards.accuracy(evaluation.Report("model", voices_apart), True)
+
+
+def test_one_bad_recording_is_left_out_before_learning_begins(tmp_path: Path) -> None:
+    folder = tmp_path / "package" / "data"
+    for digit in range(10):
+        (folder / str(digit)).mkdir(parents=True)
+        soundfile.write(folder / str(digit) / "default.wav", tone(0.3, 300, 8000), 8000)
+    soundfile.write(folder / "7" / "default.wav", np.zeros(0, np.float32), 8000)
+    (folder / "3" / "default.wav").write_bytes(b"no audio")
+    told: dict[str, str] = {}
+    found = real.recordings([tmp_path], left_out=lambda path, error: told.update({path.parent.name: str(error)}))
+    assert sorted(r.digits[0] for r in found if r.voice == "captcha") == [0, 1, 2, 4, 5, 6, 8, 9]
+    assert "cannot be read as audio" in told["3"] and "is empty" in told["7"] and len(told) == 2
+    options = digits.Options(output=tmp_path, data=tmp_path / "data", real=(tmp_path,))
+    with pytest.raises(InputError, match=r"3/default.wav' cannot be read"):
+        digits.train(options)
+    assert not (tmp_path / "data").exists(), "nothing was spoken or learnt yet"
+
+
+def test_a_damaged_part_of_the_training_set_is_named_with_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "0000.npz"
+    compose.save(path, [compose.Example(np.ones((5, 40), np.float16), (1, 2))])
+    assert [e.digits for e in compose.load(path)] == [(1, 2)]
+    whole = path.read_bytes()
+    for raw in (whole[:100], b"", whole[:60] + bytes(40) + whole[100:]):
+        path.write_bytes(raw)
+        for load in (compose.load, voices.load):
+            with pytest.raises(TrainingError, match=r"0000.npz is damaged .* delete it"):
+                load(path)
 
 
 def bundled_item(name: str) -> real.Item:

@@ -20,16 +20,18 @@ TOLD, LISTED = 10, 50
 
 
 class LeftOut:
-    """The files of a folder that could not be used, and why."""
+    """The files of a folder, or of several (None), that could not be used, and why."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self.reasons: dict[str, str] = {}
         """By the file's name below the folder, in the order found."""
 
     def name(self, path: Path) -> str:
         """How a file of the folder is called: its path below the folder."""
-        return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else str(path)
+        if self._folder is not None and path.is_relative_to(self._folder):
+            return path.relative_to(self._folder).as_posix()
+        return str(path)
 
     def add(self, path: Path, error: Exception) -> None:
         """Leave a file out, and say so at once."""
@@ -51,11 +53,12 @@ class LeftOut:
         """Their entries in JSON."""
         return [{"file": name, "reason": reason} for name, reason in self.reasons.items()]
 
-    def finish(self, total: int) -> None:
+    def finish(self, total: int | None = None) -> None:
         """The command's end: name them again, if there are any, and exit with 1. ``total``: files there were."""
         if not self.reasons:
             return
-        complain(f"{len(self.reasons)} of {total} files were left out:")
+        count = f"{len(self.reasons)} of {total}" if total else f"{len(self.reasons)}"
+        complain(f"left out: {count} file{'' if max(len(self.reasons), total or 0) == 1 else 's'}:")
         for name, reason in list(self.reasons.items())[:LISTED]:
             note(f"  {name}: {reason}")
         if len(self.reasons) > LISTED:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ostinato.cli.console import err, note
+from ostinato.cli.recordings import LeftOut
 from ostinato.training.recipes.digits import Options, train
 from ostinato.training.recipes.voices import synthesisers
 
@@ -25,6 +26,8 @@ def digits(output: Path, data: Path, steps: int, resume: bool, real: list[Path],
             else:
                 status.stop()  # learning, which may come next, has a display of its own
 
-        written = train(options, report)
+        left_out = LeftOut()
+        written = train(options, report, left_out.add)
     for path in written:
         note(f"written: {path}")
+    left_out.finish()

@@ -61,9 +61,10 @@ def accuracy(report: Report, causal: bool) -> str:
     """Error rates by voice, and how long after a digit its symbol comes."""
     spoken = [r for r in report.results if r.kind != "other"]
     rows = [f"{r.voice} {r.kind}: {r.error_rate:.1%} of {r.digits} digits" for r in spoken]
-    text = (
-        f"Digit error rate on real voices: {'; '.join(rows)}. Fair test voices together: {report.error_rate():.1%}."
-    )
+    text = f"Digit error rate on real voices: {'; '.join(rows)}. Fair test voices together: {report.error_rate():.1%}"
+    if bounds := report.interval():
+        text += f" (95 % interval for such voices: {bounds[0]:.1%} to {bounds[1]:.1%})"
+    text += "."
     if other := sum(r.seconds for r in report.results if r.kind == "other"):
         text += (
             f" In {other:.0f} s of other speech {report.false_per_minute():.0f} digits per minute were heard wrongly."

@@ -183,7 +183,7 @@ def save(path: Path, examples: Sequence[Example]) -> None:
 
 def load(path: Path) -> list[Example]:
     """Read what `save` wrote; features stay float16."""
-    with np.load(path, allow_pickle=False) as file:
+    with voices.stored(path) as file:
         pieces = np.split(file["features"], file["ends"][:-1])
         return [Example(p, tuple(int(d) for d in str(s))) for p, s in zip(pieces, file["digits"], strict=True)]
 

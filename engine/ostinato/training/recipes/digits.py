@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,6 @@ import numpy as np
 
 from ostinato.errors import TrainingError
 from ostinato.model import file as model_file
-from ostinato.model.network import Network
-from ostinato.streaming import Model
 from ostinato.training.losses import Ctc
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimiser import Adam, WarmupCosine
@@ -55,14 +53,20 @@ def no_progress(what: str, done: int, total: int) -> None:
     """Say nothing."""
 
 
-def train(options: Options, progress: Progress = no_progress) -> list[Path]:
+def train(
+    options: Options,
+    progress: Progress = no_progress,
+    left_out: Callable[[Path, Exception], None] | None = None,
+) -> list[Path]:
     """Build the data where they are missing, train, test, and write digits-uni, digits-bi .safetensors and MODELS.md.
 
-    Raises TrainingError if no synthesiser is installed.
+    Recordings of real voices are read first: one that cannot be read raises InputError before hours are spent, or is
+    left out, and ``left_out`` told. Raises TrainingError if no synthesiser is installed.
     """
     found, missing = voices.synthesisers()
     if not found:
         raise TrainingError("no speech synthesiser is installed: " + "; ".join(s.install for s in missing))
+    people = real.recordings(options.real, options.fsdd, left_out=left_out)
     voices.speak_all(options.data / "voices", options.seed, options.workers, progress)
     paths = compose.make_shards(
         options.data / "utterances", options.data / "voices", options.shards, options.examples_per_shard,
@@ -83,12 +87,12 @@ def train(options: Options, progress: Progress = no_progress) -> list[Path]:
             ),
             steps=options.steps,
             seed=options.seed,
-            evaluate=_evaluation(compose.load(paths[0]), options, mean, scale),
+            evaluate=_evaluation(compose.load(paths[0]), people, mean, scale),
             checkpoint=options.data / f"{direction}.checkpoint.safetensors",
             resume=options.resume,
         )
         trained = export(network)
-        report = evaluate(trained, options, progress)
+        report = evaluation.evaluate(trained, real.items(people), progress)
         path = options.output / f"{trained.specification.name}.safetensors"
         options.output.mkdir(parents=True, exist_ok=True)
         model_file.write(path, cards.with_card(trained, report, learning, found))
@@ -98,18 +102,12 @@ def train(options: Options, progress: Progress = no_progress) -> list[Path]:
     return written
 
 
-def evaluate(model: Model | Network, options: Options, progress: Progress = no_progress) -> evaluation.Report:
-    """How well a model hears the real voices found on this machine, in ``options.real`` and in ``options.fsdd``."""
-    items = real.items(real.recordings(options.real, options.fsdd))
-    return evaluation.evaluate(model, items, progress)
-
-
 def _evaluation(
-    held_out: list[compose.Example], options: Options, mean: learn.Array, scale: learn.Array
+    held_out: list[compose.Example], people: Sequence[real.Recording], mean: learn.Array, scale: learn.Array
 ) -> Callable[[TrainableNetwork], Mapping[str, float]]:
     """Digit error rates that choose the checkpoint: of real selection voices, if any, and of utterances held out."""
     sets = {"synthetic": ([e.features.astype(np.float32) for e in held_out], [e.digits for e in held_out])}
-    chosen = [r for r in real.recordings((), options.fsdd) if r.voice in real.SELECTION]
+    chosen = [r for r in people if r.voice in real.SELECTION]
     if chosen:
         items = real.items(chosen)
         heard = [compose.features(augment.resample(item.samples, item.rate, augment.RATE)) for item in items]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ostinato.model.network import Network
-from ostinato.pipeline.score import edit_distance
+from ostinato.pipeline.confidence import interval
+from ostinato.pipeline.score import Errors, align, count
 from ostinato.streaming import Model
 from ostinato.training.recipes.real import SELECTION, Item
 from ostinato.training.recipes.words import DIGITS, SYMBOLS
@@ -23,7 +24,7 @@ CHUNK_MS = 40
 class Result:
     """What came of one voice's items of one kind.
 
-    ``digits``: how many were spoken; ``errors``: substitutions, insertions and deletions; ``waits_ms``: for each
+    ``counted``: how many digits were spoken, and the errors; ``waits_ms``: for each
     digit of the items without error, from the end of its sound to the end of the frame that gave it (of a
     bidirectional model, whose symbols come at the end of the utterance, where it places them); ``confusions``:
     (spoken, recognised) of single digits that went wrong.
@@ -33,15 +34,24 @@ class Result:
     kind: str
     items: int = 0
     seconds: float = 0.0
-    digits: int = 0
-    errors: int = 0
+    counted: Errors = field(default_factory=Errors)
     waits_ms: list[float] = field(default_factory=list)
     confusions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
+    def digits(self) -> int:
+        """How many were spoken."""
+        return self.counted.symbols
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, insertions and deletions."""
+        return self.counted.total
+
+    @property
     def error_rate(self) -> float:
         """Errors per spoken digit."""
-        return self.errors / max(1, self.digits)
+        return self.counted.rate
 
 
 @dataclass
@@ -53,9 +63,21 @@ class Report:
 
     def error_rate(self, *voices: str) -> float:
         """Errors per digit over these voices, or over all that nothing was chosen by."""
-        spoken = [r for r in self.results if r.kind != "other"]
-        chosen = [r for r in spoken if (r.voice in voices if voices else r.voice not in SELECTION)]
-        return sum(r.errors for r in chosen) / max(1, sum(r.digits for r in chosen))
+        return sum(self._by_voice(voices), Errors()).rate
+
+    def interval(self, *voices: str) -> tuple[float, float] | None:
+        """Its 95 % interval for voices like these (`confidence.interval`); None of fewer than two.
+
+        The voices are what differs independently: strings of one voice are made of the same few recordings.
+        """
+        return interval(self._by_voice(voices))
+
+    def _by_voice(self, voices: Sequence[str]) -> list[Errors]:
+        found: dict[str, Errors] = {}
+        for r in self.results:
+            if r.kind != "other" and (r.voice in voices if voices else r.voice not in SELECTION):
+                found[r.voice] = found.get(r.voice, Errors()) + r.counted
+        return list(found.values())
 
     def false_per_minute(self) -> float:
         """Digits heard per minute of other speech."""
@@ -95,12 +117,11 @@ def evaluate(model: Model | Network, items: Sequence[Item], progress: Progress |
     for done, item in enumerate(items, 1):
         result = results.setdefault((item.voice, item.kind), Result(item.voice, item.kind))
         heard, times = recognise(model, item)
-        errors = edit_distance(item.digits, heard)
+        errors = count(align(item.digits, heard))
         result.items += 1
         result.seconds += len(item.samples) / item.rate
-        result.digits += len(item.digits)
-        result.errors += errors
-        if not errors:
+        result.counted += errors
+        if not errors.total:
             result.waits_ms += [time - end for time, end in zip(times, item.ends_ms, strict=False)]
         elif item.kind == "isolated":
             result.confusions[DIGITS[item.digits[0]], " ".join(DIGITS[d] for d in heard)] += 1

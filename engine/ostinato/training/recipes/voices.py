@@ -15,9 +15,11 @@ import multiprocessing
 import shutil
 import subprocess
 import tempfile
+import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +28,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ostinato.errors import TrainingError
 from ostinato.training.recipes import augment
 from ostinato.training.recipes.words import DIGITS, FILLERS, OH, SPELLINGS
 
@@ -366,9 +369,19 @@ def save(path: Path, clips: Sequence[Clip]) -> None:
     partial.rename(path)
 
 
+@contextmanager
+def stored(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The arrays of a file that the recipe has written before. Raises TrainingError if it is damaged."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            yield file
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise TrainingError(f"{path} is damaged ({error}): delete it, and it is made anew") from error
+
+
 def load(path: Path) -> list[Clip]:
     """Read what `save` wrote."""
-    with np.load(path, allow_pickle=False) as file:
+    with stored(path) as file:
         pieces = np.split(file["samples"].astype(np.float32) / 32768, file["ends"][:-1])
         return [Clip(p, tuple(int(d) for d in str(s))) for p, s in zip(pieces, file["digits"], strict=True)]
 
