@@ -14,7 +14,20 @@ from random_models import network
 from ostinato.errors import ConnectionLostError, DrainingError, ShapeError, UnknownTokenError
 from ostinato.events import Event
 from ostinato.model import write
+from ostinato.model.specification import (
+    Ctc,
+    Decoder,
+    Dense,
+    Frames,
+    Gru,
+    Labels,
+    SequenceClass,
+    Softmax,
+    Specification,
+)
+from ostinato.pipeline import text
 from ostinato.server import Server, Settings, spawn_server
+from ostinato.streaming import Model
 from ostinato_client import AsyncClient, Client, FileSource, Result
 
 LONG = 30.0
@@ -27,6 +40,24 @@ def bits(results: list[Result]) -> list[Event]:
 def in_process(name: str, *pieces: object) -> list[Event]:
     with model(name).stream() as stream:
         return [event for piece in pieces for event in stream.push(piece)] + stream.flush()
+
+
+@pytest.mark.parametrize(
+    ("decoder", "separator"),
+    [(Labels(("noun", "verb", "other")), " "), (Labels(("a", "b", "c")), ""), (Ctc(("", "one", "two"), separator="-"), "-"),
+     (SequenceClass(("noun", "verb", "other")), " ")],
+)  # fmt: skip
+def test_results_have_a_text_whatever_the_decoder_names(decoder: Decoder, separator: str) -> None:
+    """The library's text of the same events; symbols, labels and classes alike."""
+    made = Specification("named", Frames(3), (Gru(3, 5), Dense(5, 3), Softmax(3)), decoder)
+    served = Model(network(made))
+    with Server({"named": served}) as server, Client(server.endpoint, timeout=LONG) as client:
+        with client.open("named") as stream:
+            stream.push(frames(40))
+            results = stream.flush()
+            assert stream.model.separator == separator
+    assert any(result.text for result in results)
+    assert all(result.text == text(result.events, decoder) for result in results)
 
 
 @pytest.mark.parametrize("name", ["audio", "audio-bi"])

@@ -14,7 +14,8 @@ class Result:
     """Events of a stream, and how far its input has got.
 
     ``seq``: last input fully processed. ``processed``: units processed since the stream was opened. ``final``:
-    utterance ``utterance`` (from 0) ended with this result. ``text``: its symbols, joined as the model says. The
+    utterance ``utterance`` (from 0) ended with this result. ``text``: its symbols, labels or class, joined as
+    the model says (`ModelInfo.separator`). The
     server's times in ms: ``waiting_ms`` before computing, ``computing_ms``, ``buffered_ms`` for look-ahead. The
     client's own, in seconds of `time.monotonic`: ``sent`` (input ``seq``, 0.0 if none) and ``received``.
     """

@@ -325,4 +325,4 @@ class StreamCore(Call):
 
     def _text(self, events: tuple[Event, ...]) -> str:
         separator = self.opened.model.separator if self.opened else ""
-        return separator.join(event.text for event in events if event.kind == "symbol")
+        return separator.join(event.text for event in events if event.text)

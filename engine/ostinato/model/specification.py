@@ -258,6 +258,11 @@ class Labels(Strict):
     labels: tuple[str, ...]
     kind: Literal["labels"] = "labels"
 
+    @property
+    def separator(self) -> str:
+        """What joins labels to a text: nothing if they are characters, else a space."""
+        return "" if all(len(label) <= 1 for label in self.labels) else " "
+
 
 @dataclass(frozen=True)
 class Ctc(Strict):
@@ -278,6 +283,8 @@ class SequenceClass(Strict):
     labels: tuple[str, ...]
     kind: Literal["sequence-class"] = "sequence-class"
     pool: Literal["last", "mean"] = "last"
+
+    separator = " "
 
 
 @dataclass(frozen=True)

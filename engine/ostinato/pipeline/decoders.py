@@ -298,9 +298,10 @@ class EndOfSpeech(_Decoder[specification.EndOfSpeech]):
 
 
 def text(events: Iterable[Event], settings: specification.Decoder) -> str:
-    """What the events say, joined: symbols by the model's separator, labels and classes by a space."""
-    separator = settings.separator if isinstance(settings, specification.Ctc) else " "
-    return separator.join(event.text for event in events if event.kind in ("symbol", "label", "class"))
+    """What the events say, symbols, labels and classes, joined as the decoder says."""
+    named = (specification.Ctc, specification.Labels, specification.SequenceClass)
+    separator = settings.separator if isinstance(settings, named) else " "
+    return separator.join(event.text for event in events if event.text)
 
 
 C = TypeVar("C", FrameCount, CtcState, SequenceClassState, EndOfSpeechState)

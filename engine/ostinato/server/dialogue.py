@@ -18,7 +18,7 @@ from ostinato.errors import (
     TooLargeError,
     UnknownStreamError,
 )
-from ostinato.model.specification import Ctc, Decoder, LogMel, Outputs
+from ostinato.model.specification import Decoder, LogMel, Outputs
 from ostinato.server.peer import Peer
 from ostinato.server.resuming import Resuming
 from ostinato.server.settings import Settings
@@ -314,7 +314,7 @@ def describe(name: str, model: Model, decoder: Decoder | None = None, delay: Del
         delay_ms=delay.ms,
         sample_rate=front_end.sample_rate if isinstance(front_end, LogMel) else None,
         frame_size=model.front_end.frame_size if unit(model) == "frame" else None,
-        separator=decoder.separator[:64] if isinstance(decoder, Ctc) else "",
+        separator=getattr(decoder, "separator", "")[:64],
         description=specification.description[:1024],
         digest=model.network.digest,
         symbols=symbols if len(symbols) <= wire.MAX_SYMBOLS else (),
