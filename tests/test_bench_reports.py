@@ -6,15 +6,17 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from ostinato.errors import InputError
-from ostinato_bench import tables
+from ostinato_bench import load_search, tables
 from ostinato_bench.cells import Cell, Precision
 from ostinato_bench.kernels_picture import draw
 from ostinato_bench.report import VIEWS, renew
@@ -198,3 +200,25 @@ def test_a_commit_without_int8(repository: Path, tmp_path: Path) -> None:
     found = compare("HEAD", repository, cells, processes=1, rounds=1, seconds=0.005, cache=cache, report=said.append)
     assert [each.cell for each in found] == cells[1:]
     assert any("gru 4 → 16, B = 1, int8 is left out" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("draw", "file"), [(draw, "2026-11-25-kernels.json"), (load_search.draw, "2026-11-25-find-int8.json")]
+)
+def test_no_legend_lies_over_values(
+    draw: Callable[[Any, Path], None], file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the pictures of docs/, from the figures that they show: legends stand beside the axes, and on no text."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_: drawn.append(figure))
+    draw(json.loads((ROOT / "docs" / "measurements" / file).read_text(encoding="utf-8")), tmp_path / "it.png")
+    (figure,) = drawn
+    figure.canvas.draw()
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        assert legend is not None
+        place = legend.get_window_extent()
+        texts = [axes.xaxis.label, axes.title, *axes.get_xticklabels(), *figure.texts]
+        boxes = [text.get_window_extent() for text in texts if text.get_text()]
+        boxes.append(axes.get_window_extent().padded(-1))
+        assert not any(place.overlaps(box) for box in boxes), axes.get_title(loc="left")

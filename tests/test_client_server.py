@@ -44,18 +44,25 @@ def in_process(name: str, *pieces: object) -> list[Event]:
 
 @pytest.mark.parametrize(
     ("decoder", "separator"),
-    [(Labels(("noun", "verb", "other")), " "), (Labels(("a", "b", "c")), ""), (Ctc(("", "one", "two"), separator="-"), "-"),
-     (SequenceClass(("noun", "verb", "other")), " ")],
-)  # fmt: skip
+    [
+        (Labels(("noun", "verb", "other")), " "),
+        (Labels(("a", "b", "c")), ""),
+        (Ctc(("", "one", "two"), separator="-"), "-"),
+        (SequenceClass(("noun", "verb", "other")), " "),
+    ],
+)
 def test_results_have_a_text_whatever_the_decoder_names(decoder: Decoder, separator: str) -> None:
     """The library's text of the same events; symbols, labels and classes alike."""
     made = Specification("named", Frames(3), (Gru(3, 5), Dense(5, 3), Softmax(3)), decoder)
     served = Model(network(made))
-    with Server({"named": served}) as server, Client(server.endpoint, timeout=LONG) as client:
-        with client.open("named") as stream:
-            stream.push(frames(40))
-            results = stream.flush()
-            assert stream.model.separator == separator
+    with (
+        Server({"named": served}) as server,
+        Client(server.endpoint, timeout=LONG) as client,
+        client.open("named") as stream,
+    ):
+        stream.push(frames(40))
+        results = stream.flush()
+        assert stream.model.separator == separator
     assert any(result.text for result in results)
     assert all(result.text == text(result.events, decoder) for result in results)
 

@@ -26,7 +26,7 @@ from ostinato.errors import ConnectionLostError, UnknownModelError
 from ostinato.model import Network, Specification, resolve, write
 from ostinato.model.specification import Ctc, Dense, Gru, Layer, LogMel, Lstm, Rnn, Softmax
 from ostinato.server import Spawned, served_name, spawn_server
-from ostinato_bench.load_search import SEARCH_S, confirm, find
+from ostinato_bench.load_search import SEARCH_S, confirm, find, verdict
 from ostinato_bench.load_watch import Watch
 from ostinato_bench.machine import describe
 from ostinato_bench.terminal import Table
@@ -230,25 +230,39 @@ def table(result: dict[str, Any]) -> Table:
         ("streams", f"{result['streams']} of {escape(result['model'])}, {result['seconds']:g} s in real time"),
         ("chunks sent", f"{result['sent']} of {result['chunk_ms']:g} ms"),
         ("results received", f"{result['received']}, {result['lost']} lost"),
-        ("from chunk to result", ", ".join(f"{key} {value:.1f} ms" for key, value in latency.items())),
-        ("client behind its plan", ", ".join(f"{key} {value:.1f} ms" for key, value in late.items())),
+        ("from chunk to result", _percentiles(latency)),
+        ("client behind its plan", _percentiles(late)),
         ("server's share of a core", _share(result["server_core_share"])),
         ("client's share of a core", _share(result["client_core_share"])),
-        ("memory of the server", f"{result['rss_mb']} MB in {result['workers']} worker(s)"),
+        ("memory of the server", f"{_mb(result['rss_mb'])} in {result['workers']} worker(s)"),
     )
     for row in rows:
         made.add_row(*row)
     if result["idle_streams"]:
-        made.add_row(f"{result['idle_streams']} idle streams alone", f"{result['idle_mb']} MB")
+        made.add_row(f"{result['idle_streams']} idle streams alone", _mb(result["idle_mb"]))
     if search := result.get("search"):
-        made.add_row(f"most streams with p99 < {search['bound_ms']:g} ms", str(search["most"]))
+        made.add_row(f"p99 < {search['bound_ms']:g} ms", verdict(search))
     if ends := result.get("endings"):
         made.add_row(
             f"{ends['utterances']} utterances of {ends['seconds']:g} s end at once",
-            f"p99 {ends['p99_before_ms']} ms before, {ends['p99_meanwhile_ms']} ms until all are answered, "
+            f"p99 {_ms(ends['p99_before_ms'])} before, {_ms(ends['p99_meanwhile_ms'])} until all are answered, "
             f"after {ends['results_ms']['last']:.0f} ms",
         )
     return made
+
+
+def _percentiles(found: dict[str, float | None]) -> str:
+    if None in found.values():
+        return "not measured: there was none"
+    return ", ".join(f"{key} {_ms(value)}" for key, value in found.items())
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} ms"
+
+
+def _mb(value: float | None) -> str:
+    return "–" if value is None else f"{value} MB"
 
 
 def _share(value: float | None) -> str:

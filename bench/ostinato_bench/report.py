@@ -28,8 +28,8 @@ def load(*results: dict[str, Any]) -> str:
                 f"{one['sent']:,}",
                 f"{one['lost']}",
             ]
-            + [f"{latency[key]:.1f} ms" for key in ("p50", "p90", "p99", "max")]
-            + [_percent(one["server_core_share"]), _percent(one["client_core_share"]), f"{one['rss_mb'] or 0:.0f} MB"]
+            + [_ms(latency[key]) for key in ("p50", "p90", "p99", "max")]
+            + [_percent(one["server_core_share"]), _percent(one["client_core_share"]), _mb(one["rss_mb"])]
         )
     headings = ["streams", "workers", "chunks", "lost", "p50", "p90", "p99", "max"]
     return tables.markdown([*headings, "server, of a core", "client", "server's memory"], lines)
@@ -83,6 +83,10 @@ def renew(document: str, folder: Path) -> str:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def _mb(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} MB"
 
 
 def _ms(value: float | None) -> str:

@@ -190,7 +190,8 @@ class ModelInfo:
 
     ``delay_frames`` and ``delay_ms`` None mean the utterance; in `Opened` they are the stream's. ``sample_rate`` (Hz)
     is there for ``unit`` "sample", ``frame_size`` for "frame". ``decoder`` is the kind of decoder, ``separator``
-    joins symbols or labels to a text, ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of them).
+    joins symbols or labels to a text, ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of
+    them).
     """
 
     name: str
