@@ -81,6 +81,18 @@ def test_a_long_push_is_cut_and_the_bits_are_the_same(name: str) -> None:
         assert (results[-1].buffered_ms > 0) == (name == "audio-bi")
 
 
+def test_frames_one_by_one_are_counted_alike_on_both_sides() -> None:
+    given = frames(450)
+    with Server(models("frames")) as server, Client(server.endpoint, timeout=5.0) as client:
+        with client.open("frames") as stream:
+            assert stream.credit == 400
+            for frame in given:
+                stream.push(frame)
+            stream.mark(timeout=LONG)
+            assert stream.backlog == 0
+            assert bits(stream.flush(timeout=LONG)) == in_process("frames", given)
+
+
 def test_bounded_wait_answers_in_blocks_with_the_bits_of_a_stream_in_process() -> None:
     speech, options = sound(3.0, 1), {"block_ms": 200.0, "lookahead_ms": 95}
     with model("audio-bi").stream(**options) as own:

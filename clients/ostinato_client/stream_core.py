@@ -229,6 +229,8 @@ class StreamCore(Call):
             raise DtypeError(f"push takes no arrays of {data.dtype}: use int16 or float32")
         if not 1 <= data.ndim <= 4:
             raise ShapeError(f"push takes an array of one to four dimensions, not {data.ndim}")
+        if data.ndim == 1 and self.info.model.unit == "frame":
+            data = data[None]  # one frame: so it counts as one, and is not cut
         row_bytes = data[:1].nbytes if len(data) else 1
         if row_bytes > _PAYLOAD_BYTES:
             raise TooLargeError(f"one frame of {row_bytes} bytes does not fit a message of {_PAYLOAD_BYTES}")
