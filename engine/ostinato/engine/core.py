@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.served import Served, unit
-from ostinato.engine.session import Answers, Group, Item, Kind, Result, Session
+from ostinato.engine.session import Answers, Group, Item, Kind, Rate, Result, Session
 from ostinato.engine.ticks import Ticks
 from ostinato.errors import (
     CapacityError,
@@ -24,6 +25,7 @@ from ostinato.errors import (
     UnknownStreamError,
     did_you_mean,
 )
+from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.streaming import Delay, Model, Stream
 from ostinato.streaming.options import Options
 from ostinato.streaming.speech import frames_before_speech
@@ -63,6 +65,7 @@ class Engine:
         self._sessions: dict[Hashable, Session] = {}
         self._ticks = Ticks(self.limits, self._served.values(), self._remove)
         self._reserved = 0
+        self._rates: Counter[Rate | None] = Counter()  # streams by the resampler that they share
 
     @property
     def models(self) -> dict[str, Model]:
@@ -159,13 +162,16 @@ class Engine:
                 f"the snapshot holds {stream.held} frames that are not computed, over this server's bound of {most} "
                 "for such a stream: take it once less waits"
             )
-        if self._reserved + reserved > self.limits.max_buffer_bytes:
+        rate = (served, options.sample_rate) if units_per_ms != served.model.units_per_ms else None
+        table = TABLE_BYTES if rate is not None and not self._rates[rate] else 0
+        if self._reserved + reserved + table > self.limits.max_buffer_bytes:
             raise CapacityError(
                 f"the stream could come to hold {reserved >> 10} KiB, which is not left of the server's "
                 f"{self.limits.max_buffer_bytes >> 20} MiB: try again later, or ask for a smaller max_utterance_s"
             )
-        self._reserved += reserved
-        return Session(key, served, stream, units_per_frame, credit, reserved)
+        self._reserved += reserved + table
+        self._rates[rate] += 1
+        return Session(key, served, stream, units_per_frame, credit, reserved, rate)
 
     def close(self, key: Hashable) -> None:
         """Close the stream at once; what waits is dropped. Raises UnknownStreamError."""
@@ -189,6 +195,10 @@ class Engine:
             session.served.scatter()
         del self._sessions[session.key]
         self._reserved -= session.reserved
+        self._rates[session.rate] -= 1
+        if not self._rates[session.rate]:
+            del self._rates[session.rate]
+            self._reserved -= TABLE_BYTES if session.rate is not None else 0
         session.closed = True
         session.queue.clear()
         session.stream.close()

@@ -33,8 +33,8 @@ Array = npt.NDArray[np.generic]
 
 
 def units(data: Array | str) -> int:
-    """What credit counts: samples or frames (first dimension) of an array, characters (code points) of a text. A frame
-    that comes by itself as [size], which only a stream of frames can tell from samples, is to be made [1, size]
+    """What credit counts: samples or frames (first dimension) of an array, characters (code points) of a text. A
+    frame that comes by itself as [size], which only a stream of frames can tell from samples, is to be made [1, size]
     before it is counted: `FrontEnd.check` does it for the server, `Stream.push` for the client."""
     return len(data)
 
