@@ -43,14 +43,15 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize("command", ["listen", "compare"])
 def test_an_empty_recording(ostinato: Run, tmp_path: Path, command: str) -> None:
     soundfile.write(tmp_path / "nothing.wav", np.zeros(0, np.int16), 16000)
-    assert "nothing.wav' is empty" in complaint(ostinato(command, "digits-uni", "--file", tmp_path / "nothing.wav"))
+    said = complaint(ostinato(command, "digits-uni", "--file", tmp_path / "nothing.wav"))
+    assert "nothing.wav" in said and "is empty" in said
 
 
 def test_a_recording_with_infinite_samples(ostinato: Run, tmp_path: Path) -> None:
     samples = np.full(16000, np.inf, np.float32)
     soundfile.write(tmp_path / "loud.wav", samples, 16000, subtype="FLOAT")
     said = complaint(ostinato("listen", "digits-uni", "--fast", "--file", tmp_path / "loud.wav"))
-    assert "NaN or infinite" in said
+    assert "loud.wav" in said and "not finite" in said
 
 
 def test_stereo_at_another_rate_is_heard_as_mono(ostinato: Run, tmp_path: Path) -> None:
