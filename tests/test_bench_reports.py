@@ -113,11 +113,57 @@ def test_a_document_gets_its_tables(tmp_path: Path) -> None:
         renew(document.replace("limits", "graphs"), tmp_path)
 
 
-def test_the_document_has_the_figures_of_its_files() -> None:
-    document = ROOT / "docs" / "performance.md"
+@pytest.mark.parametrize(("name", "table"), [("docs/performance.md", "steps"), ("README.md", "compare-short")])
+def test_the_document_has_the_figures_of_its_files(name: str, table: str) -> None:
+    document = ROOT / name
     text = document.read_text(encoding="utf-8")
-    assert "<!-- table steps " in text
-    assert renew(text, document.parent) == text, "docs/performance.md is older than its files: make report"
+    assert f"<!-- table {table} " in text
+    assert renew(text, document.parent) == text, f"{name} is older than its files: make report"
+
+
+def compared() -> dict[str, Any]:
+    def model(name: str, delay: float | None, block: float | None, latency: float, decided: float) -> dict[str, Any]:
+        return {
+            "name": name, "delay_ms": delay, "block_ms": block, "first_result_ms": 840.0, "state_bytes": 1792,
+            "latency_ms": {"p50": latency, "p90": latency + 40, "max": latency + 50}, "decided_ms": {"p50": decided},
+            "counted_words": 6, "words": [{}] * 7,
+        }  # fmt: skip
+
+    ways = [("uni", None), ("bi", 120.0), ("bi", None)]
+    return {
+        "audio": {"name": "a.wav", "seconds": 6.88, "words_from": "given in a.words.tsv"},
+        "models": [
+            model("uni", 0.0, None, -205.0, -220.0),
+            model("bi", 390.0, 120.0, -8.0, -520.0),
+            model("bi", None, None, 2900.0, -520.0),
+        ],
+        "by_length": [
+            {"name": name, "block_ms": block, "seconds": 30.0, "final_ms": 2.0 * number}
+            for number, (name, block) in enumerate(ways)
+        ],
+        "conclusions": ["bi in blocks is as good."],
+        "machine": {"processor": "a processor", "cores": 2, "load": 0.4},
+        "date": "2026-11-25T03:00:00+00:00",
+    }
+
+
+def test_a_comparison_has_a_column_for_each_way_of_a_model() -> None:
+    for view in ("compare", "compare-short"):
+        table = VIEWS[view](compared())
+        assert table.startswith("|  | `uni` | `bi` in blocks | `bi` |")
+        assert "| from a word's end to shown, median | −205 ms | −8.0 ms | 2.90 s |" in table
+        assert "| from a word's end to deciding on it, median | −220 ms | −520 ms | −520 ms |" in table
+        assert "| computing left after 30 s of speech | 0.0 ms | 2.0 ms | 4.0 ms |" in table
+    assert "| over the right ones of the words shown | 6 of 7 | 6 of 7 | 6 of 7 |" in VIEWS["compare"](compared())
+    quiet = VIEWS["compare-source"](compared())
+    assert quiet == (
+        "a.wav, 6.9 s, measured on 25 November 2026 on 2 cores of a processor; where its words end: given in "
+        "a.words.tsv."
+    )
+    found = compared()
+    found["machine"]["load"] = 8.4
+    assert "with others at work on them (load 8.4)" in VIEWS["compare-source"](found)
+    assert VIEWS["compare-conclusions"](found) == "bi in blocks is as good."
 
 
 @pytest.mark.parametrize("kinds", [("gru", "lstm", "rnn"), ("gru",)])

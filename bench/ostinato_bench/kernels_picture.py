@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import InputError
-from ostinato_bench.picture import COLOURS, FAINT, INK, SOFT
+from ostinato_bench.style import COLOURS, FAINT, INK, SOFT
 from ostinato_bench.tables import Row, network_of
 
 if TYPE_CHECKING:

@@ -141,7 +141,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
 
-    from ostinato_bench.picture import COLOURS, INK, SOFT, plain_log
+    from ostinato_bench.style import COLOURS, INK, SOFT, plain_log
 
     search = result["search"]
     search = search | conclude(search)

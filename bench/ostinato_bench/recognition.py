@@ -14,7 +14,6 @@ from typing import Any
 
 from ostinato.errors import InputError, OstinatoError
 from ostinato.model.specification import Ctc, LogMel
-from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors, Pair, align, count
 from ostinato.pipeline.transcript import Vocabulary
 from ostinato.streaming import Model
@@ -139,18 +138,3 @@ def recognise(
             pairs = align(known.read(spoken.transcript), known.heard(each))
             results.append(Recognised(spoken.path, tuple(pairs)))
     return found
-
-
-def errors_as_dict(by_recording: Sequence[Errors]) -> dict[str, Any]:
-    """Their entries in JSON: the errors of all recordings together, and their rate's 95 % interval."""
-    total, bounds = sum(by_recording, Errors()), interval(by_recording)
-    return {
-        "recordings": len(by_recording),
-        "symbols": total.symbols,
-        "errors": total.total,
-        "substitutions": total.substitutions,
-        "insertions": total.insertions,
-        "deletions": total.deletions,
-        "error_rate": round(total.rate, 4),
-        "interval_95": None if bounds is None else [round(bound, 4) for bound in bounds],
-    }

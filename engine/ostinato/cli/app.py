@@ -173,7 +173,11 @@ def compare(
     file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The recording.", show_default="a bundled one", exists=True, dir_okay=False
+            metavar="FILE",
+            help="The recording. Where its words end is read from NAME.words.tsv beside it, or found in it.",
+            show_default="the first of --data, or a bundled one",
+            exists=True,
+            dir_okay=False,
         ),
     ] = None,
     transcript: Annotated[
@@ -214,8 +218,15 @@ def compare(
             file_okay=False,
         ),
     ] = None,
+    show: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which recording of --data is played and drawn.", show_default="the first"),
+    ] = None,
 ) -> None:
     """Compare models on one recording, spoken in real time: what each says, and how long one waits for it.
+
+    Latencies count from the end of each word in the recording, the same for every model; a model may know a word
+    before it ends.
 
     Bidirectional models are shown with bounded wait, then whole; what waiting buys is their errors against delay.
     """
@@ -226,8 +237,10 @@ def compare(
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
     if connect and (data or sweep_ms):
         raise typer.BadParameter("errors against delay are computed here, not by a server: leave --connect out")
-    wait = Wait(block_ms, lookahead_ms)
-    compare(Wanted(models or (), file, transcript, wait, data, _numbers(sweep_ms)), json, plot, connect, folder)
+    if show is not None and (data is None or file is not None):
+        raise typer.BadParameter("--show names one of the recordings in --data, and --file another: give one of them")
+    wanted = Wanted(models or (), file, transcript, Wait(block_ms, lookahead_ms), data, _numbers(sweep_ms), show)
+    compare(wanted, json, plot, connect, folder)
 
 
 def _numbers(text: str | None) -> list[float] | None:

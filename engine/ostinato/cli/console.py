@@ -36,10 +36,10 @@ def size(count: int) -> str:
 
 
 def duration(ms: float | None) -> str:
-    """Milliseconds for people: 4.2 ms, 85 ms, 1.3 s; a dash for None."""
+    """Milliseconds for people: 4.2 ms, 85 ms, -220 ms, 1.3 s; a dash for None."""
     if ms is None:
         return "–"
-    return f"{ms / 1e3:.1f} s" if ms >= 1000 else f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
+    return f"{ms / 1e3:.1f} s" if abs(ms) >= 1000 else f"{ms:.0f} ms" if abs(ms) >= 10 else f"{ms:.1f} ms"
 
 
 def delay(ms: float | None) -> str:

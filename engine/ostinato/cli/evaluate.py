@@ -18,12 +18,11 @@ from ostinato.errors import InputError
 from ostinato.pipeline import confidence
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import load
-from ostinato_bench.comparison import Wait
+from ostinato_bench.comparison import Wait, errors_as_dict
 from ostinato_bench.recognition import (
     Recognised,
     Spoken,
     Way,
-    errors_as_dict,
     recognise,
     transcribes,
     vocabulary,

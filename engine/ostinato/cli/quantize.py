@@ -24,7 +24,8 @@ from ostinato.model.specification import LogMel, Tokens
 from ostinato.pipeline.confidence import chance
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import Model, load
-from ostinato_bench.recognition import Spoken, Way, errors_as_dict, recognise, transcribes
+from ostinato_bench.comparison import errors_as_dict
+from ostinato_bench.recognition import Spoken, Way, recognise, transcribes
 from ostinato_bench.terminal import Table
 
 Float32 = npt.NDArray[np.float32]

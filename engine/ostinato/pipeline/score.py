@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -53,24 +53,30 @@ def count(pairs: Iterable[Pair[S]]) -> Errors:
     return Errors(symbols, substitutions, insertions, deletions)
 
 
-def align(reference: Sequence[S], hypothesis: Sequence[S]) -> list[Pair[S]]:
+def align(
+    reference: Sequence[S], hypothesis: Sequence[S], away: Callable[[int, int], float] | None = None
+) -> list[Pair[S]]:
     """Who stands for whom, in order: an alignment with the fewest errors (`edit_distance`) and, of these, one with
-    the most symbols right. Symbols are never None."""
+    the most symbols right. Of several such, as there are where symbols repeat, the one whose pairs (i, j) have the
+    least sum of ``away(i, j)``, from 0 to 1, if that is given. Symbols are never None."""
     wide = len(hypothesis) + 1
     # Costs are (errors, symbols right) as one number, so that fewer errors always win.
     error, right = len(reference) + wide, -1
-    costs = [[error * j for j in range(wide)]]
-    for i, said in enumerate(reference, 1):
-        above, row = costs[-1], [error * i]
-        for j, heard in enumerate(hypothesis, 1):
-            step = right if said == heard else error
-            row.append(min(above[j - 1] + step, above[j] + error, row[j - 1] + error))
+
+    def step(i: int, j: int) -> float:
+        """What it costs that hypothesis[j] stands for reference[i]; what ``away`` adds stays below 1 in all."""
+        return (right if reference[i] == hypothesis[j] else error) + (away(i, j) / error if away is not None else 0)
+
+    costs: list[list[float]] = [[error * j for j in range(wide)]]
+    for i in range(1, len(reference) + 1):
+        above, row = costs[-1], [float(error * i)]
+        for j in range(1, wide):
+            row.append(min(above[j - 1] + step(i - 1, j - 1), above[j] + error, row[j - 1] + error))
         costs.append(row)
     pairs: list[Pair[S]] = []
     i, j = len(reference), len(hypothesis)
     while i or j:
-        step = right if i and j and reference[i - 1] == hypothesis[j - 1] else error
-        if i and j and costs[i][j] == costs[i - 1][j - 1] + step:
+        if i and j and costs[i][j] == costs[i - 1][j - 1] + step(i - 1, j - 1):
             i, j = i - 1, j - 1
             pairs.append((reference[i], hypothesis[j]))
         elif i and costs[i][j] == costs[i - 1][j] + error:
