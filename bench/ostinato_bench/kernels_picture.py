@@ -153,8 +153,8 @@ def _legend(axes: Axes, title: str, line: int = 0) -> None:
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(
         [Line2D([], [], linewidth=0), *handles], [title, *labels], ncols=len(labels) + 1, frameon=False, fontsize=8,
-        loc="upper right", bbox_to_anchor=(1.015, -0.085 - 0.07 * line), borderaxespad=0, columnspacing=1,
-        handlelength=1.6, handletextpad=0.4,
+        loc="upper right", bbox_to_anchor=(1.0, -0.105 - 0.07 * line), borderaxespad=0, borderpad=0,
+        columnspacing=1, handlelength=1.6, handletextpad=0.4,
     )  # fmt: skip
 
 
