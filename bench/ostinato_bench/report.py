@@ -29,7 +29,7 @@ def load(*results: dict[str, Any]) -> str:
                 f"{one['sent']:,}",
                 f"{one['lost']}",
             ]
-            + [_ms(latency[key]) for key in ("p50", "p90", "p99", "max")]
+            + [_tenths(latency[key]) for key in ("p50", "p90", "p99", "max")]
             + [_percent(one["server_core_share"]), _percent(one["client_core_share"]), _mb(one["rss_mb"])]
         )
     headings = ["streams", "workers", "chunks", "lost", "p50", "p90", "p99", "max"]
@@ -136,6 +136,10 @@ def _percent(share: float | None) -> str:
 
 def _mb(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f} MB"
+
+
+def _tenths(ms: float | None) -> str:
+    return "–" if ms is None else f"{ms:.1f} ms"
 
 
 def _ms(value: float | None) -> str:
