@@ -54,7 +54,7 @@ class Engine:
     A stream's messages are numbered 1, 2, 3, … and done in that order. Each is answered by one `Result` of a later
     `tick`; only for those that are not taken does the method raise: SequenceError (one before it is missing),
     CreditError (too much waits). A message whose number came before is dropped, and the method returns a result to
-    acknowledge it again.
+    acknowledge it again; that of a flush which is done with is final, as the last one was.
 
     Not for several threads: whoever calls it owns it.
     """
@@ -290,7 +290,11 @@ class Engine:
     ) -> Result | None:
         session = self._find(key)
         if sequence != session.expected:
-            return self._out_of_turn(session, sequence)
+            again = self._out_of_turn(session, sequence)
+            if kind == "flush" and sequence <= session.done and session.flushed is not None:
+                again.final = True
+                again.utterance, again.utterance_ms = session.flushed
+            return again
         self._enqueue(session, Item(kind, sequence, arrived_ns or time.monotonic_ns(), data))
         return None
 

@@ -166,7 +166,8 @@ class Session:
     line, which it leaves while a finished utterance of its own is computed. ``units_per_frame`` is how much input
     makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to hold,
     ``rate`` the sample rate that its audio is resampled from, at a cost that the streams of that rate share.
-    ``utterance_ns`` is when its utterance's first input arrived, or 0. ``early_bytes`` is what `Runs` knows its
+    ``utterance_ns`` is when its utterance's first input arrived, or 0; ``flushed`` the number and place of the
+    utterance that the last flush ended. ``early_bytes`` is what `Runs` knows its
     utterance to take, which is computed while it goes on.
     """
 
@@ -186,6 +187,7 @@ class Session:
     processed: int = 0
     events: int = 0
     utterance_ns: int = 0
+    flushed: tuple[int, float] | None = None
     early_bytes: int = 0
 
     @property
@@ -215,6 +217,8 @@ class Session:
 
     def answer(self, item: Item, kind: Kind, utterance: int, utterance_ms: float) -> Result:
         """The result with the events of a push or flush."""
+        if kind == "flush":
+            self.flushed = (utterance, utterance_ms)
         first = self.events
         self.events += len(item.events)
         return Result(

@@ -321,9 +321,11 @@ class Ticks:
     ) -> None:
         """Answer the message at the head of the queue by an error; what it had decided before, in the utterance at
         ``place`` (default: the present one), comes first."""
+        place = place or (session.stream.utterance, session.stream.utterance_ms)
         if item.events:
-            place = place or (session.stream.utterance, session.stream.utterance_ms)
             results.append(session.answer(item, "push", *place))
+        if item.kind == "flush":
+            session.flushed = place
         if isinstance(error, DivergedError):
             self._runs.account(session)
             session.utterance_ns = 0
