@@ -116,6 +116,15 @@ def test_one_bad_recording_is_left_out_for_all_models(tmp_path: Path) -> None:
     assert "12 ms are too short for digits-uni" in told["short.wav"]
 
 
+def test_more_words_than_can_be_aligned_are_refused_before_memory_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ostinato_bench.recognition.MOST_PAIRS", 40)
+    told: list[str] = []
+    samples, rate = soundfile.read(PHONE, dtype="float32")
+    spoken = [Spoken(PHONE, text, lambda path: (samples, rate)) for text in ("5 " * 5, "5 " * 7)]
+    (found,) = recognise([Way("uni", load("digits-uni"))], spoken, lambda path, error: told.append(str(error)))
+    assert len(found) == 1 and "7 words said and 7 heard are too many to align" in told[0]
+
+
 def test_too_short_is_what_gives_no_frame_and_not_a_sample_more() -> None:
     model = load("digits-uni")
     needed = model.front_end.frame_ms + model.front_end.latency_ms

@@ -253,7 +253,12 @@ def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
     compose._make_shard(tmp_path / "utterances" / "0000.npz", tmp_path / "voices", 8, 1)
     compose._make_shard(tmp_path / "utterances" / "0001.npz", tmp_path / "voices", 8, 1)
-    (path,) = digits.train(options, lambda what, done, total: seen.append(what))
+    (tmp_path / "digits-old.safetensors").write_bytes(b"no model")
+    left_out: list[str] = []
+    (path,) = digits.train(
+        options, lambda what, done, total: seen.append(what), lambda path, error: left_out.append(path.name)
+    )
+    assert left_out == ["digits-old.safetensors"] and "digits-uni" in (tmp_path / "MODELS.md").read_text()
     model = ostinato.load(path)
     assert model.network.specification.card["training data"].startswith("8 utterances")
     assert "letting voices speak" in seen
@@ -304,6 +309,10 @@ def test_one_bad_recording_is_left_out_before_learning_begins(tmp_path: Path) ->
     soundfile.write(folder / "7" / "default.wav", np.zeros(0, np.float32), 8000)
     (folder / "3" / "default.wav").write_bytes(b"no audio")
     told: dict[str, str] = {}
+    (tmp_path / "recordings").mkdir()
+    for name in ("4_ann_lee_0", "4_bob_x", "4_bob_9"):
+        soundfile.write(tmp_path / "recordings" / f"{name}.wav", tone(0.3, 300, 8000), 8000)
+    assert [r.voice for r in real.recordings((), tmp_path) if r.voice.startswith("fsdd")] == ["fsdd-ann_lee"]
     found = real.recordings([tmp_path], left_out=lambda path, error: told.update({path.parent.name: str(error)}))
     assert sorted(r.digits[0] for r in found if r.voice == "captcha") == [0, 1, 2, 4, 5, 6, 8, 9]
     assert "cannot be read as audio" in told["3"] and "is empty" in told["7"] and len(told) == 2

@@ -19,6 +19,9 @@ from ostinato.pipeline.transcript import Vocabulary
 from ostinato.streaming import Model
 from ostinato_bench.comparison import Samples, Wait, wait_as_dict
 
+MOST_PAIRS = 100_000_000
+"""Words said times words heard: an hour of speech, and 100 MB while it is aligned."""
+
 
 @dataclass(frozen=True)
 class Spoken:
@@ -130,11 +133,18 @@ def recognise(
         report(f"recording {number} of {len(recordings)}")
         try:
             samples, rate = spoken.read(spoken.path)
-            symbols = [heard(way.model, samples, rate, way.wait) for way in ways]
+            compared = [
+                (known.read(spoken.transcript), known.heard(heard(way.model, samples, rate, way.wait)))
+                for way, known in zip(ways, vocabularies, strict=True)
+            ]
+            for said, each in compared:
+                if len(said) * len(each) > MOST_PAIRS:
+                    raise InputError(
+                        f"{len(said)} words said and {len(each)} heard are too many to align: cut it into utterances"
+                    )
         except (OstinatoError, OSError) as error:
             left_out(spoken.path, error)
             continue
-        for results, known, each in zip(found, vocabularies, symbols, strict=True):
-            pairs = align(known.read(spoken.transcript), known.heard(each))
-            results.append(Recognised(spoken.path, tuple(pairs)))
+        for results, (said, each) in zip(found, compared, strict=True):
+            results.append(Recognised(spoken.path, tuple(align(said, each))))
     return found

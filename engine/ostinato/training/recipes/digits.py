@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ostinato.errors import TrainingError
+from ostinato.errors import ModelError, TrainingError
 from ostinato.model import file as model_file
 from ostinato.training.losses import Ctc
 from ostinato.training.network import TrainableNetwork
@@ -97,7 +97,13 @@ def train(
         options.output.mkdir(parents=True, exist_ok=True)
         model_file.write(path, cards.with_card(trained, report, learning, found))
         written.append(path)
-    models = [model_file.read(path).specification for path in sorted(options.output.glob("digits-*.safetensors"))]
+    models = []
+    for path in sorted(options.output.glob("digits-*.safetensors")):
+        try:
+            models.append(model_file.read(path).specification)
+        except (ModelError, OSError) as error:  # none of those just written
+            if left_out is not None:
+                left_out(path, error)
     (options.output / "MODELS.md").write_text(cards.summary(models), encoding="utf-8")
     return written
 

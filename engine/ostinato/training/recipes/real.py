@@ -107,9 +107,9 @@ def _dhd(folders: Sequence[Path]) -> Iterator[File]:
 
 def _fsdd(folder: Path, takes: int) -> Iterator[File]:
     for path in sorted(folder.rglob("recordings/[0-9]_*_*.wav")):
-        digit, speaker, take = path.stem.split("_")
-        if int(take) < takes:
-            yield path, f"fsdd-{speaker}", [int(digit)]
+        digit, *speaker, take = path.stem.split("_")
+        if take.isdecimal() and int(take) < takes:
+            yield path, f"fsdd-{'_'.join(speaker)}", [int(digit)]
 
 
 def recordings(
