@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ostinato.server import Spawned, spawn_server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DIGITS = (transcript_beside(bundled_recording()) or "").split()
+ALL_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 ENDPOINT = "tcp://127.0.0.1:7077"
 PROGRAMS = [one for document in DOCUMENTS for one in snippets(document, "python")]
 COMMANDS = [(one, line) for document in DOCUMENTS for one in snippets(document, "sh") for line in commands(one)]
@@ -41,14 +43,17 @@ def server() -> Iterator[Spawned]:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
-def test_a_program_hears_the_digits(program: Snippet, server: Spawned) -> None:
-    """In the clone's folder, with nothing before it: it says each digit of the recording, and no empty line."""
+def test_a_program_runs_as_it_stands(program: Snippet, server: Spawned, tmp_path: Path) -> None:
+    """In the clone's folder (but for what it writes), with nothing before it: it prints no empty line, and hears each
+    digit if it reads the recording."""
+    (tmp_path / "engine").symlink_to(ROOT / "engine")
     script = program.code.replace(ENDPOINT, server.endpoint)
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0 and not done.stderr, done.stderr
-    assert all(line.strip() for line in done.stdout.splitlines()), "an empty line says nothing"
-    heard = [word for word in re.findall(r"[a-z]+", done.stdout) if word in {*DIGITS, "two", "three", "six", "eight"}]
-    assert error_rate(DIGITS, heard) < 0.3, done.stdout
+    assert done.stdout and all(line.strip() for line in done.stdout.splitlines()), "an empty line says nothing"
+    if bundled_recording().name in program.code:
+        heard = [word for word in re.findall(r"[a-z]+", done.stdout) if word in ALL_DIGITS]
+        assert error_rate(DIGITS, heard) < 0.3, done.stdout
 
 
 @pytest.mark.parametrize(("snippet", "line"), COMMANDS, ids=[f"{one}: {line}" for one, line in COMMANDS])
