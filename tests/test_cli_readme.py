@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import typer
-from snippets import DOCUMENTS, ROOT, Snippet, commands, snippets
+from snippets import DOCUMENTS, ROOT, Snippet, commands, parse, snippets
 
 from ostinato.cli.app import app
 from ostinato.cli.files import bundled_recording, transcript_beside
@@ -113,9 +113,7 @@ def test_snippets_are_found() -> None:
         "  ls # x",
         "  ```",
     ]
-    from snippets import _parse
-
-    found = _parse("x.md", text)
+    found = parse("x.md", text)
     assert [(one.line, one.language, one.code) for one in found] == [
         (1, "python", "a = 1\n\nb\n"),
         (8, "", "shown\n\nmore\n"),
@@ -123,7 +121,7 @@ def test_snippets_are_found() -> None:
     ]
     assert commands(found[2]) == ["ls"]
     with pytest.raises(ValueError, match="without an end"):
-        _parse("x.md", ["```python", "a"])
+        parse("x.md", ["```python", "a"])
 
 
 def known_commands() -> dict[str, Any]:
