@@ -10,8 +10,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +20,7 @@ from typing import Any, cast
 import numpy as np
 from rich.markup import escape
 
+from ostinato import children
 from ostinato.errors import ConnectionLostError, UnknownModelError
 from ostinato.model import Network, Specification, resolve, write
 from ostinato.model.specification import Ctc, Dense, Gru, Layer, LogMel, Lstm, Rnn, Softmax
@@ -119,11 +118,8 @@ def _measure(
     watch = Watch(server.process.pid, plan.seconds)
     if endings is not None:
         plan = dataclasses.replace(plan, record=endings.record)
-    client = subprocess.Popen(
-        [sys.executable, "-m", "ostinato_bench.load_client", json.dumps(dataclasses.asdict(plan))],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.PIPE,
-        text=True,
+    client = children.start(
+        ["-m", "ostinato_bench.load_client", json.dumps(dataclasses.asdict(plan))],
     )
     # What hangs is ended, which ends the reading below.
     impatience = threading.Timer(plan.seconds + 60.0, client.kill)
@@ -169,11 +165,8 @@ class _Endings:
         self.record = str(Path(self._folder.name) / "chunks.npy")
         self.figures: dict[str, Any] = {"utterances": count, "seconds": ENDING_S, "model": model}
         self._ended = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ostinato_bench.load_endings", server.endpoint, model, str(count), str(ENDING_S)],
-            stdout=subprocess.PIPE,
-            stdin=subprocess.PIPE,
-            text=True,
+        self._process = children.start(
+            ["-m", "ostinato_bench.load_endings", server.endpoint, model, str(count), str(ENDING_S)],
         )
         self._impatience = threading.Timer(300.0, self._process.kill)
         self._impatience.start()

@@ -11,14 +11,13 @@ import functools
 import importlib.resources
 import importlib.util
 import json
-import multiprocessing
 import shutil
 import subprocess
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ostinato import children
 from ostinato.errors import TrainingError
 from ostinato.training.recipes import augment
 from ostinato.training.recipes.words import DIGITS, FILLERS, OH, SPELLINGS
@@ -397,7 +397,7 @@ def speak_all(folder: Path, seed: int, workers: int, progress: Progress) -> list
     paths = {voice.name: folder / f"{voice.name}.npz" for voice in voices}
     missing = [voice for voice in voices if not paths[voice.name].exists()]
     progress("letting voices speak", len(voices) - len(missing), len(voices))
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with children.pool(workers) as pool:
         jobs = [pool.submit(_speak_into, paths[voice.name], voice, seed) for voice in missing]
         for done, job in enumerate(as_completed(jobs), len(voices) - len(missing) + 1):
             job.result()
