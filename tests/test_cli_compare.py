@@ -118,15 +118,17 @@ def test_waits_and_recordings_are_chosen_on_the_command_line(ostinato: Run, tmp_
     shutil.copy(RECORDINGS / "two-nine-three-four-zero.wav", data)
     (data / "two-nine-three-four-zero.txt").write_text("29, Three-Four; 0!")  # as people write
     (data / "broken.wav").write_bytes(b"RIFF")
-    (data / "broken.txt").write_text("one")
+    (data / "broken.txt").write_text("One banana")
     wait = ("--block-ms", "300", "--lookahead-ms", "210", "--sweep-ms", "0,600", "--data", data)
     done = ostinato("compare", "digits-bi", "--json", figures, *wait)
-    assert done.returncode == 1 and "1 of 2 files were left out" in done.stderr, done.stderr  # and the rest is done
+    assert done.returncode == 1 and "left out: 1 of 2 files" in done.stderr, done.stderr  # and the rest is done
     found = json.loads(figures.read_text())
     assert [(one["block_ms"], one["delay_ms"]) for one in found["models"]] == [(300, 480), (None, None)]
     assert [row["lookahead_ms"] for row in found["error_by_delay"]] == [0, 210, 600, None]
     assert {(row["symbols"], row["recordings"]) for row in found["error_by_delay"]} == {(5, 1)}
     assert "5 words in 1 recording" in done.stdout
+    assert found["unknown_words"] == {"banana": {"recordings": ["broken.wav"], "models": ["digits-bi"]}}
+    assert "'banana' in broken.wav is no word that digits-bi can say" in done.stderr
     assert {one["error_rate"] for one in found["models"]} == {0} and found["left_out"][0]["file"] == "broken.wav"
     assert found["audio"]["name"] == "two-nine-three-four-zero.wav"  # one of theirs, not the bundled telephone number
     # Without times of its own: one alignment for both ways of the model, and told.

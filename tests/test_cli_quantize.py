@@ -65,7 +65,7 @@ def test_one_bad_file_of_a_folder_is_left_out_and_told(ostinato: Run, tmp_path: 
     data.mkdir()
     for recording in RECORDINGS.glob("*.wav"):
         shutil.copy(recording, data)
-        (data / f"{recording.stem}.TXT").write_text("5 5 5 0 1 4 9", encoding="utf-16")
+        (data / f"{recording.stem}.TXT").write_text("5 5 5 0 1 4 Hello", encoding="utf-16")
     shutil.copy(bundled_recording(), data / "latin.wav")
     (data / "latin.txt").write_bytes(b"caf\xe9")
     (data / "broken.npy").write_bytes(b"junk")
@@ -73,6 +73,7 @@ def test_one_bad_file_of_a_folder_is_left_out_and_told(ostinato: Run, tmp_path: 
     soundfile.write(data / "short.wav", np.zeros(20, np.float32), 8000)
     done = ostinato("quantize", "digits-uni", "--calibrate", data, "-o", made, "--json", figures)
     assert done.returncode == 1 and "error: left out: 4 of 6 files" in done.stderr, done.stderr
+    assert done.stderr.count("'hello' in phone-number.wav and 1 more is no word that digits-uni can say") == 1
     found = json.loads(figures.read_text())
     assert [one["file"] for one in found["left_out"]] == ["broken.npy", "noise.WAV", "short.wav", "latin.wav"]
     assert found["files"] == 3 and found["errors"]["symbols"] == 14, "latin.wav calibrates all the same"

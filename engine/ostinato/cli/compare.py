@@ -14,7 +14,7 @@ from ostinato.cli.compare_tables import show
 from ostinato.cli.console import err, note
 from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcript_beside
 from ostinato.cli.outputs import check_picture, check_writable, write_json, write_picture
-from ostinato.cli.recordings import LeftOut, transcribed
+from ostinato.cli.recordings import LeftOut, tell_unknown, transcribed
 from ostinato.cli.serving import serving
 from ostinato.errors import InputError
 from ostinato.streaming import Model, load
@@ -58,6 +58,8 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
         spoken = {file: played.transcript} if played.transcript else {}
     models = wanted.models or DEFAULT_MODELS
     loaded = [] if connect else [load(name, folders=[] if folder is None else [folder]) for name in models]
+    vocabularies = {each.name: vocabulary(each) for each in loaded if transcribes(each)}
+    unknown = tell_unknown(vocabularies, spoken, left_out)
     with err.status("…") as status:
 
         def report(doing: str) -> None:
@@ -71,7 +73,7 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
             found = measure(
                 endpoint, names, played, report, wait=wanted.wait, error_by_delay=by_delay, vocabularies=known
             )
-    write_json(json, found.as_dict() | {"left_out": left_out.as_dict()})
+    write_json(json, found.as_dict() | {"unknown_words": unknown, "left_out": left_out.as_dict()})
     write_picture(plot, lambda path: draw(found, path))
     show(found)
     left_out.finish(len({*map(left_out.name, spoken), *left_out.reasons}))

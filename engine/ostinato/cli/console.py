@@ -47,6 +47,11 @@ def delay(ms: float | None) -> str:
     return "the utterance" if ms is None else f"{ms:.0f} ms"
 
 
+def plural(count: int, word: str) -> str:
+    """How many of something: no words, 1 word, 1,200 words."""
+    return f"{f'{count:,}' if count else 'no'} {word}{'' if count == 1 else 's'}"
+
+
 def percent(bounds: Sequence[float] | None) -> str:
     """A range of shares for people: 1.5 to 24.3 %; a dash for None."""
     return "–" if bounds is None else "{:.1f} to {:.1f} %".format(*(100 * bound for bound in bounds))

@@ -14,7 +14,7 @@ from rich.markup import escape
 from ostinato.cli.console import err, note, out, percent, size
 from ostinato.cli.files import read_audio, read_text, transcript_beside
 from ostinato.cli.outputs import check_writable, write_json
-from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of
+from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of, tell_unknown
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
@@ -25,7 +25,7 @@ from ostinato.pipeline.confidence import chance
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import Model, load
 from ostinato_bench.comparison import errors_as_dict
-from ostinato_bench.recognition import Spoken, Way, recognise, transcribes
+from ostinato_bench.recognition import Spoken, Way, recognise, transcribes, vocabulary
 from ostinato_bench.terminal import Table
 
 Float32 = npt.NDArray[np.float32]
@@ -168,6 +168,7 @@ def _errors(before: Model, after: Model, paths: list[Path], left_out: LeftOut) -
             with left_out.trying(path):
                 text = transcript_beside(path)
                 spoken += [] if text is None else [Spoken(path, text, read_audio)]
+    tell_unknown({before.name: vocabulary(before)}, {one.path: one.transcript for one in spoken}, left_out)
     ways = [Way("float32", before), Way("int8", after)]
     errors = [[one.errors for one in results] for results in recognise(ways, spoken, left_out.add)]
     symbols = sum(errors[0], Errors()).symbols
