@@ -19,6 +19,7 @@ from ostinato.errors import (
     CreditError,
     InputError,
     SequenceError,
+    ShapeError,
     SnapshotError,
     StreamInUseError,
     UnknownModelError,
@@ -206,13 +207,18 @@ class Engine:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    def push(self, key: Hashable, sequence: int, data: Any, arrived_ns: int | None = None) -> Result | None:
-        """Input: an array or a text, as the model's front end takes it. What it refuses is answered in a tick."""
+    def push(
+        self, key: Hashable, sequence: int, data: Any, arrived_ns: int | None = None, units: int | None = None
+    ) -> Result | None:
+        """Input: an array or a text, as the model's front end takes it, of so many ``units`` if the sender counts
+        them. What it refuses is answered in a tick."""
         session = self._find(key)
         if sequence != session.expected:
             return self._out_of_turn(session, sequence)
         try:
             data = session.stream.check(data)
+            if units not in (None, len(data)):
+                raise ShapeError(f"{units} samples came for a stream of frames: say the size of a frame")
         except InputError as error:
             self._enqueue(session, Item("error", sequence, arrived_ns or time.monotonic_ns(), error=error))
             return None

@@ -57,7 +57,11 @@ class Ticks:
         """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
         results: list[Result | Answers] = []
         for job, error in self._runs.slice():
-            self._ran(job, error, results)
+            try:
+                self._ran(job, error, results)
+            except Exception as fault:
+                if not job.session.closed:
+                    self._give_up(job.session, fault, results)
         busy = [served for served in self._served if served.line]
         for served in busy:
             self._advance(served, self._limits.tick_ms / len(busy), results)

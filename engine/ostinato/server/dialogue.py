@@ -83,13 +83,13 @@ class Dialogue:
         if left:
             for i, push in enumerate(request):
                 if i in left:
-                    self._input(peer, push, arrived_ns)
+                    self._input(peer, push, arrived_ns, request.units[i])
 
-    def _input(self, peer: Peer, request: wire.Input, arrived_ns: int) -> None:
+    def _input(self, peer: Peer, request: wire.Input, arrived_ns: int, units: int | None = None) -> None:
         key, seq, engine = (peer, request.stream), request.seq, self._engine
         try:
             if isinstance(request, wire.Push):
-                again = engine.push(key, seq, request.data, arrived_ns)
+                again = engine.push(key, seq, request.data, arrived_ns, units)
             elif isinstance(request, wire.Flush):
                 again = engine.flush(key, seq, arrived_ns)
             elif isinstance(request, wire.Mark):
@@ -192,7 +192,7 @@ class Dialogue:
                 continue
             peer, stream = cast(tuple[Peer, bytes], result.key)
             if result.kind in ("push", "flush"):
-                batches.setdefault(peer, []).append(_on_the_wire(stream, result))
+                batches.setdefault(peer, []).append(on_the_wire(stream, result))
             else:
                 self._send_results(peer, batches.pop(peer, []))
                 self._answer_other(peer, stream, result)
@@ -290,7 +290,8 @@ def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
         yield peer, wire.encode_plain(rows[chosen] if len(places) > 1 else rows)
 
 
-def _on_the_wire(stream: bytes, result: Result) -> wire.Result:
+def on_the_wire(stream: bytes, result: Result) -> wire.Result:
+    """An engine's result with events as the wire has it."""
     return wire.Result(
         stream, result.sequence, result.first, result.processed, result.utterance, result.final, result.frames,
         result.waiting_ms, result.computing_ms, result.buffered_ms, tuple(result.events), result.utterance_ms,
