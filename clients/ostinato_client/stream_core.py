@@ -27,6 +27,7 @@ from ostinato.errors import (
     StreamClosedError,
     TooLargeError,
     UnknownStreamError,
+    check_text,
 )
 from ostinato.events import Event
 from ostinato_client.results import ChunkClock, Result
@@ -221,6 +222,7 @@ class StreamCore(Call):
     def _pieces(self, data: wire.Array | str) -> list[wire.Array] | list[str]:
         credit = self.info.credit
         if isinstance(data, str):
+            check_text(data)
             most = min(MAX_CHARACTERS, credit)
             return [data[i : i + most] for i in range(0, len(data), most)] or [data]
         if not isinstance(data, np.ndarray):

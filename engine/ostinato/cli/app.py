@@ -104,8 +104,12 @@ def listen(
         str | None,
         typer.Option(metavar="NAME", help="How samples without a header are stored, such as s16le; with --rate."),
     ] = None,
-    rate: Annotated[int | None, typer.Option(metavar="HZ", min=1, help="With --format: samples a second.")] = None,
-    channels: Annotated[int, typer.Option(metavar="N", min=1, help="With --format: interleaved channels.")] = 1,
+    rate: Annotated[
+        int | None, typer.Option(metavar="HZ", min=1, max=10_000_000, help="With --format: samples a second.")
+    ] = None,
+    channels: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1024, help="With --format: interleaved channels.")
+    ] = 1,
     fast: Annotated[
         bool, typer.Option("--fast", help="With --file: as fast as possible, not at the pace of speech.")
     ] = False,
