@@ -340,7 +340,7 @@ def test_what_is_no_audio_is_named(tmp_path: Path, content: bytes, why: str) -> 
 
 
 def test_what_is_cut_off_is_heard_until_there(tmp_path: Path) -> None:
-    """Also an OGG, of which libsndfile alone would open nothing. A FLAC says that it is damaged, and where."""
+    """But a FLAC says that it is damaged, and where."""
     for kind in ("WAV", "OGG", "AIFF", "MP3"):
         content = noise(kind)
         (tmp_path / "cut").write_bytes(content[: len(content) * 3 // 4])
@@ -361,6 +361,14 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "locked.wav").chmod(0)
     if os.geteuid():
         assert "Permission denied" in refusal(lambda: FileSource(tmp_path / "locked.wav"))
+
+
+def test_a_descriptor_that_cannot_be_read() -> None:
+    reading, writing = os.pipe()
+    assert f"descriptor {writing} cannot be read: Bad file descriptor" in refusal(lambda: FileSource(writing))
+    os.close(reading)
+    os.close(writing)
+    assert "cannot be read: Bad file descriptor" in refusal(lambda: FileSource(writing))
 
 
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:

@@ -140,6 +140,8 @@ class FileSource:
                 descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
                 self._release.callback(os.close, descriptor)
             folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            if not folder:
+                os.read(descriptor, 0)  # fails for what is open for writing only, where a wait would never end
         except (FileNotFoundError, NotADirectoryError, ValueError):
             raise InputError(f"there is no file {self.name!r}") from None
         except OSError as error:
@@ -154,7 +156,8 @@ class FileSource:
         """libsndfile, at the first sample."""
         stream = self._stream
         if not stream.peek(1):
-            raise self._refused("is empty: there is not a byte in it")
+            why = "is empty: there is not a byte in it"
+            raise self._refused(why if stream.error is None else f"cannot be read: {stream.error.strerror}")
         if raw is None and stream.size is None:
             _skip_tags(stream)
         magic = stream.peek(4)
@@ -171,13 +174,8 @@ class FileSource:
                     channels=samples.channels,
                 )
             if stream.size is not None:
-                try:
-                    return self._forward(stream.rewind())
-                except self._soundfile.SoundFileError:
-                    if magic != b"OggS":
-                        raise
-                    stream.rewind()  # what was cut off is read as from a pipe: libsndfile would look for its end
-            elif magic == b"fLaC":
+                return self._forward(stream.rewind())
+            if magic == b"fLaC":
                 return self._forward(VirtualFile(stream, eager=True))
             relay = Relay(stream)
             self._release.callback(relay.close)
