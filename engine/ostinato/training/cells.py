@@ -16,13 +16,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ostinato.training.activations import OPTIONS, activate, sigmoid, slope, tanh
+from ostinato.training.activations import activate, compiled, sigmoid, slope, tanh
 from ostinato.training.packing import Array
-
-# Compiled anew in each process, in a few seconds: Numba's cache would not see a change in activations.py.
-compiled = njit(**OPTIONS, nogil=True)
 
 
 @compiled
