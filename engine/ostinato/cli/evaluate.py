@@ -98,8 +98,8 @@ def _show_recordings(
     wrong = [results for results in zip(*found, strict=True) if any(one.errors.total for one in results)]
     wrong.sort(key=lambda results: -sum(one.errors.total for one in results))
     for results in wrong[:most]:
-        alone = plural(results[0].errors.total, "error") if len(ways) == 1 else ""
-        out.print(f"[bold]{escape(left_out.name(results[0].path))}[/]  [dim]{alone}[/]", soft_wrap=True)
+        alone = f"  [dim]{plural(results[0].errors.total, 'error')}[/]" if len(ways) == 1 else ""
+        out.print(f"[bold]{escape(left_out.name(results[0].path))}[/]{alone}", soft_wrap=True)
         for line in side_by_side([str(way) for way in ways], [one.pairs for one in results], out.width - 2):
             out.print(f"  {line}", soft_wrap=True)
         out.print()
@@ -156,7 +156,7 @@ def _closing(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> str:
     sentences = [f"{ways[best]} made {plural(totals[best].total, 'error')} in {said}."]
     for i, way in enumerate(ways):
         if i != best:
-            sentences.append(f"{way} made {totals[i].total}{_difference(errors[best], errors[i])}.")
+            sentences.append(f"{way} made {_difference(errors[best], errors[i])}.")
     bounds = confidence.interval(errors[best])
     if recordings == 1:
         sentences.append("One recording cannot tell what to expect of others.")
@@ -170,9 +170,9 @@ def _closing(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> str:
 def _difference(better: Sequence[Errors], worse: Sequence[Errors]) -> str:
     p = confidence.chance(better, worse)
     if sum(one.total for one in better) == sum(one.total for one in worse):
-        return ", as many"
+        return "as many"
     told = "more than chance explains" if p < 1 - confidence.LEVEL else "which may be chance"
-    return f", {told} (p = {p:.2g}, permutation test)"
+    return f"{sum(one.total for one in worse)}, {told} (p = {p:.2g}, permutation test)"
 
 
 def _figures(
