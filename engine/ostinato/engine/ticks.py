@@ -202,6 +202,9 @@ class Ticks:
         item.frames += frames
         item.computing_ns += turn.took_ns
         causal = session.served.causal
+        if stream.fault is not None and not isinstance(stream.fault, DivergedError):
+            self._give_up(session, stream.fault, results)
+            return
         if (error := item.error or stream.fault) is not None:
             self._refuse(session, item, error, results)
         elif not causal and stream.ended:
