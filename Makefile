@@ -24,7 +24,7 @@ test: $(VENV)/.developing ## run all tests
 	@$(BIN)/ostinato doctor --only kernels
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-lint: $(VENV)/.developing ## style, format, types, storeys
+lint: $(VENV)/.developing ## style, format, types, which part imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
