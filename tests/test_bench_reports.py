@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -11,15 +12,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
 from ostinato.errors import InputError
 from ostinato_bench import load_search, tables
-from ostinato_bench.cells import Cell, Precision
+from ostinato_bench.cells import CELLS, QUICK, Cell, Precision
 from ostinato_bench.kernels_picture import draw
 from ostinato_bench.report import VIEWS, renew
+from ostinato_bench.revisions import CELLS as COMPARED
 from ostinato_bench.revisions import Compared, compare, table
 
 ROOT = Path(__file__).parent.parent
@@ -98,6 +101,20 @@ def test_each_view_has_its_figures() -> None:
     assert "| reading L2 (1 MB) | 100 GB/s |" in VIEWS["limits"](result())
     assert VIEWS["source"](result()) == "2026-11-25, a processor (avx2), 2 cores; numpy 2."
     assert VIEWS["int8"](result() | {"rows": []}) == "Not measured."
+
+
+def test_rows_near_silence_are_told_from_the_others() -> None:
+    """They stand in the tables beside the usual frames of the same network, and never in its place."""
+    quiet = [row(Cell("gru", 40, 16, batch=batch, near_silence=True), ours_us=1.6) for batch in (1, 8)]
+    whole = result() | {"rows": [*result()["rows"], *quiet]}
+    assert "| GRU 40 → 16, near silence | 1.60 |" in VIEWS["steps"](whole)
+    batches = VIEWS["batches"](whole)
+    assert "| GRU 40 → 16, near silence | 1.60 µs" in batches
+    assert batches.count("\n") == 1 + 9 + 1
+    assert {cell.near_silence for cell in (*CELLS, *QUICK, *COMPARED)} == {True, False}
+    frames = Cell("gru", 3, 16, batch=2, near_silence=True).input_frames()
+    assert frames.shape == (1, 2, 3)
+    assert ((frames > 0) & (frames < np.finfo(np.float32).smallest_normal)).all()
 
 
 def test_a_document_gets_its_tables(tmp_path: Path) -> None:
@@ -218,6 +235,28 @@ def test_two_commits(repository: Path, tmp_path: Path) -> None:
     assert any("of 2: gru 4 → 16" in line for line in said)
     assert set(repository.iterdir()) == before
     assert table(found, "HEAD").row_count == 2
+
+
+def test_what_runs_another_commit_needs_little_of_it_when_it_is_imported() -> None:
+    """A name that only today's commit has, imported there, and nothing can be compared any more."""
+    old = {
+        None: {"ostinato"},
+        "ostinato.errors": {"InputError"},
+        "ostinato.kernels": {"warm_up"},
+        "ostinato.kernels.program": {"Workspace", "advance", "bind"},
+        "ostinato.model": {"Network"},
+        "ostinato.model.specification": {
+            "Direction", "Frames", "Gru", "Lstm", "Outputs", "Recurrent", "Rnn", "Specification", "directions",
+            "output_size",
+        },
+    }  # fmt: skip
+    for module in ("revision_worker", "cells", "ours", "timing"):
+        tree = ast.parse((ROOT / "bench" / "ostinato_bench" / f"{module}.py").read_text())
+        for node in tree.body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                source = node.module if isinstance(node, ast.ImportFrom) else None
+                names = {each.name for each in node.names if (source or each.name).split(".")[0] == "ostinato"}
+                assert names <= old.get(source, set()), f"{module} imports {names} of {source}"
 
 
 @pytest.mark.parametrize("base", ["no-such-commit", "--output=x"])
