@@ -35,7 +35,10 @@ def test_a_digit_model_becomes_an_int8_one(ostinato: Run, tmp_path: Path) -> Non
     assert found["inputs"]["layers.0.forward.R"]["up_to"] == pytest.approx(1, abs=0.05)
     network = model.read(made)
     assert network.specification.name == "digits-uni-int8"
-    assert model.read(model.resolve("digits-uni")).digest[:16] in network.specification.card["int8"]
+    card, before = network.specification.card, model.read(model.resolve("digits-uni"))
+    assert before.digest[:16] in card["int8"] and "not tested" in card["int8"]
+    assert "accuracy" not in card, "it is the float32 model's"
+    assert card["accuracy, of the float32 model"] == before.specification.card["accuracy"]
     assert "int8" in ostinato("models", "--models", tmp_path).stdout
     assert "precision  int8" in ostinato("inspect", made).stdout
     heard = ostinato("listen", made, "--file", bundled_recording(), "--fast")
@@ -47,7 +50,7 @@ def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
     np.save(frames, np.random.default_rng(0).normal(size=(50, 3)))
     text.write_bytes(b"\xef\xbb\xbf" + b"abba\r\ncab" * 20)
     specifications = {
-        frames: Specification("numbers", Frames(3), (Gru(3, 5),), Outputs()),
+        frames: Specification("numbers", Frames(3), (Gru(3, 1),), Outputs()),
         text: Specification("letters", Tokens(tuple("abc\n")), (Embedding(4, 3), Gru(3, 5)), Outputs()),
     }
     for data, specification in specifications.items():
@@ -56,6 +59,8 @@ def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
         done = ostinato("quantize", before, "--calibrate", data, "-o", after)
         assert done.returncode == 0, done.stderr
         assert load(after).network.specification.precision == "int8"
+        told = "same greatest output" in done.stdout
+        assert told == (specification.output_size > 1), "of one output the greatest is no measurement"
     again = ostinato("quantize", after, "--calibrate", text, "-o", tmp_path / "again.safetensors")
     assert again.returncode == 1 and "int8 already" in again.stderr
 

@@ -438,7 +438,15 @@ def digits(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the training set is kept.", file_okay=False)
     ] = Path("data/digits"),
-    steps: Annotated[int, typer.Option(metavar="N", min=1, max=10_000_000, help="Batches to learn from.")] = 9000,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A trial of a minute: few voices, little data, few steps.")
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=10_000_000, help="Batches to learn from.", show_default="9000, quick: 150"
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     real: Annotated[
         list[Path] | None,
@@ -454,7 +462,11 @@ def digits(
         typer.Option(metavar="DIR", help="A clone of the Free Spoken Digit Dataset.", exists=True, file_okay=False),
     ] = None,
 ) -> None:
-    """Train digits-uni and digits-bi on synthetic voices, and test them on real ones. Takes hours."""
+    """Train digits-uni and digits-bi on synthetic voices, and test them on real ones. Takes hours, --quick a minute.
+
+    Ctrl-C while a model learns ends that: what it has learnt so far is tested and written. What was spoken and made
+    before stays in the data folder, and the next run goes on with it; --resume goes on from the last checkpoint too.
+    """
     from ostinato.cli.train import digits
 
-    digits(output, data, steps, resume, real or [], fsdd)
+    digits(output, data, quick, steps, resume, real or [], fsdd)

@@ -49,9 +49,9 @@ class Result:
         return self.counted.total
 
     @property
-    def error_rate(self) -> float:
-        """Errors per spoken digit."""
-        return self.counted.rate
+    def error_rate(self) -> float | None:
+        """Errors per spoken digit; None if none was spoken."""
+        return self.counted.rate if self.digits else None
 
 
 @dataclass
@@ -61,9 +61,10 @@ class Report:
     model: str
     results: list[Result]
 
-    def error_rate(self, *voices: str) -> float:
-        """Errors per digit over these voices, or over all that nothing was chosen by."""
-        return sum(self._by_voice(voices), Errors()).rate
+    def error_rate(self, *voices: str) -> float | None:
+        """Errors per digit over these voices, or over all that nothing was chosen by; None if they said no digit."""
+        found = sum(self._by_voice(voices), Errors())
+        return found.rate if found.symbols else None
 
     def interval(self, *voices: str) -> tuple[float, float] | None:
         """Its 95 % interval for voices like these (`confidence.interval`); None of fewer than two.
@@ -79,10 +80,11 @@ class Report:
                 found[r.voice] = found.get(r.voice, Errors()) + r.counted
         return list(found.values())
 
-    def false_per_minute(self) -> float:
-        """Digits heard per minute of other speech."""
+    def false_per_minute(self) -> float | None:
+        """Digits heard per minute of other speech; None if there was none."""
         other = [r for r in self.results if r.kind == "other"]
-        return 60 * sum(r.errors for r in other) / max(1e-9, sum(r.seconds for r in other))
+        seconds = sum(r.seconds for r in other)
+        return 60 * sum(r.errors for r in other) / seconds if seconds else None
 
     def waits_ms(self) -> list[float]:
         """The waits of all voices, see `Result`."""
@@ -93,7 +95,7 @@ class Report:
         lines = [f"{'voice':<16}{'kind':<10}{'items':>6}{'digits':>8}{'errors':>8}{'rate':>8}"]
         for r in self.results:
             chosen = "  (chose the checkpoint)" if r.voice in SELECTION else ""
-            rate = f"{r.error_rate:.1%}" if r.digits else "-"
+            rate = "-" if r.error_rate is None else f"{r.error_rate:.1%}"
             lines.append(f"{r.voice:<16}{r.kind:<10}{r.items:>6}{r.digits:>8}{r.errors:>8}{rate:>8}{chosen}")
         return "\n".join(lines)
 

@@ -35,6 +35,15 @@ Kind: TypeAlias = Literal["isolated", "string", "other"]
 SELECTION = ("fsdd-jackson", "fsdd-nicolas", "fsdd-theo")
 """Voices that the choice of a checkpoint may look at. All other voices are heard once, at the end."""
 
+VOICES = {
+    "allison": "asterisk-core-sounds-en-wav",
+    "captcha": "captcha",
+    "dhd": "pocketsphinx-testdata",
+    "librivox": "pocketsphinx-testdata",
+    "fsdd": "Free Spoken Digit Dataset",
+}
+"""How the voices' names begin, and what they are in."""
+
 MARGIN_MS = 20.0
 
 

@@ -390,10 +390,19 @@ def _speak_into(path: Path, voice: Voice, seed: int) -> None:
     save(path, speak(voice, seed))
 
 
-def speak_all(folder: Path, seed: int, workers: int, progress: Progress) -> list[Path]:
-    """Let all voices of all synthesisers found speak, one file per voice in ``folder``; files already there stay."""
+def in_folder(folder: Path) -> tuple[list[Synthesiser], list[Synthesiser]]:
+    """Those whose voices have spoken into ``folder``, and those whose have not."""
+    heard = [s for s in SYNTHESISERS if any(folder.glob(f"{s.name}-*.npz"))]
+    return heard, [s for s in SYNTHESISERS if s not in heard]
+
+
+def speak_all(folder: Path, seed: int, workers: int, progress: Progress, most: int | None = None) -> list[Path]:
+    """Let all voices of all synthesisers found speak, or ``most`` of each, one file per voice in ``folder``; files
+    already there stay."""
     found, _ = synthesisers()
-    voices = [voice for s in found for voice in s.voices(np.random.default_rng([seed, zlib.crc32(s.name.encode())]))]
+    voices = [
+        voice for s in found for voice in s.voices(np.random.default_rng([seed, zlib.crc32(s.name.encode())]))[:most]
+    ]
     paths = {voice.name: folder / f"{voice.name}.npz" for voice in voices}
     missing = [voice for voice in voices if not paths[voice.name].exists()]
     progress("letting voices speak", len(voices) - len(missing), len(voices))
