@@ -283,13 +283,21 @@ def test_a_microphone_in_use(portaudio, monkeypatch):
         MicrophoneSource()
 
 
-def test_no_portaudio(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("PortAudio library not found"), "libportaudio2"),
+        (ImportError("sounddevice"), "pip install sounddevice"),
+        (PortAudioError("Error initializing PortAudio"), "does not start .Error initializing PortAudio"),
+    ],
+)
+def test_no_portaudio(monkeypatch, error, told):
     class Refusing:
         def find_spec(self, name, path=None, target=None):
             if name == "sounddevice":
-                raise OSError("PortAudio library not found")
+                raise error
 
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Refusing(), *sys.meta_path])
-    with pytest.raises(AudioDeviceError, match="libportaudio2"):
+    with pytest.raises(AudioDeviceError, match=told):
         microphones()
