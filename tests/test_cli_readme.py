@@ -152,3 +152,10 @@ def test_the_links_lead_somewhere(document: str) -> None:
     here = (ROOT / document).parent
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text(encoding="utf-8")):
         assert (here / link).exists(), f"{document} links to {link}"
+
+
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if document != "CHANGELOG.md"])
+def test_the_files_that_are_named_exist(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for path in re.findall(r"\b((?:tests|docs|bench|clients|engine)/[\w/-]+\.[a-z]+)\b", text):
+        assert (ROOT / path).exists(), f"{document} names {path}"

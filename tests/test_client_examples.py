@@ -67,6 +67,14 @@ def test_each_example_is_run_here() -> None:
     assert all(f'"{path.name}"' in tests for path in EXAMPLES.glob("*.py"))
 
 
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_what_an_example_tells_to_type_exists(path: Path) -> None:
+    first = path.read_text().split('"""')[1]
+    typed = re.findall(r"^    .*\.venv/bin/(?:python (\S+)|ostinato (\w+))", first, re.MULTILINE)
+    assert ("clients/examples/" + path.name, "") in typed and ("", "serve") in typed
+    assert {file for file, _ in typed} <= {"", "clients/examples/" + path.name}
+
+
 def test_transcribe(endpoint: str) -> None:
     arguments = (str(bundled_recording()), "digits-uni", endpoint)
     assert WORDS.findall(example("transcribe.py", *arguments)) == undisturbed()

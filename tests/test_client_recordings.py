@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from ostinato.errors import InputError
-from ostinato_client import FileSource, RawFormat
+from ostinato_client import FileSource, RawFormat, recording
 from ostinato_client.recording import RAW_FORMATS
 
 RATE = 16000
@@ -91,7 +91,7 @@ def read(source: str | Path | int, raw: RawFormat | None = None) -> tuple[np.nda
 
 
 @pytest.mark.parametrize("channels", [1, 2, 8])
-@pytest.mark.parametrize(("kind", "subtype"), KINDS + ONLY_FILES, ids=map("-".join, KINDS + ONLY_FILES))
+@pytest.mark.parametrize(("kind", "subtype"), KINDS + ONLY_FILES, ids=["-".join(one) for one in KINDS + ONLY_FILES])
 def test_every_kind_from_a_file_and_from_a_pipe(tmp_path: Path, kind: str, subtype: str, channels: int) -> None:
     if channels == 8 and (subtype in ("IMA_ADPCM", "MS_ADPCM") or kind == "MP3"):
         return  # not defined for so many
@@ -281,6 +281,15 @@ def test_an_endless_pipe_is_never_held_as_a_whole() -> None:
         assert written <= 2 * taken + 500_000
     os.close(reading)
     thread.join()
+
+
+def test_what_is_read_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "MOST_SAMPLES", 8000)
+    with piped(encoded()) as pipe:
+        assert len(read(pipe)[0]) == 8000
+    with Path("/dev/zero").open("rb") as endless:
+        message = refusal(lambda: read(endless.fileno(), RawFormat("s16le", RATE)))
+    assert "is longer than 0.00014 h" in message
 
 
 def test_a_named_pipe(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from ostinato_client.wav import KINDS, Samples, find_samples
 
 HIGHEST_RATE = 1_000_000
 """Hz, as on the wire: a header that claims more is damaged."""
+MOST_SAMPLES = 1 << 28
+"""Of a recording that is read at once: 1 GiB, 4.6 hours at 16 kHz. What comes through a pipe may never end."""
 _UNKNOWN_FRAMES = 1 << 56
 """libsndfile gives some number above this one for a length that is not known."""
 _STORED = {
@@ -113,8 +115,14 @@ class FileSource:
             yield end / self.sample_rate, chunk
 
     def read(self) -> npt.NDArray[np.float32]:
-        """All that is left, at once."""
-        return np.concatenate([np.zeros(0, np.float32), *(chunk for _, chunk in self.timed())])
+        """All that is left, at once. Raises InputError beyond MOST_SAMPLES."""
+        chunks, total = [np.zeros(0, np.float32)], 0
+        for seconds, chunk in self.timed():
+            chunks.append(chunk)
+            total += len(chunk)
+            if total > MOST_SAMPLES:
+                raise self._refused(f"is longer than {seconds / 3600:.2g} h, too long to be held at once: cut it")
+        return np.concatenate(chunks)
 
     def __enter__(self) -> Self:
         return self
