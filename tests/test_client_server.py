@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import numpy as np
 import pytest
 from engine_models import SPECIFICATIONS, frames, model, models, sound
 from random_models import network
-from snippets import ROOT, snippets
 
 from ostinato.errors import ConnectionLostError, DrainingError, ShapeError, UnknownTokenError
 from ostinato.events import Event
@@ -29,8 +26,8 @@ from ostinato.model.specification import (
     Specification,
 )
 from ostinato.pipeline import text
-from ostinato.server import Limits, Server, Settings, spawn_server
-from ostinato.streaming import Model, load
+from ostinato.server import Server, Settings, spawn_server
+from ostinato.streaming import Model
 from ostinato_client import AsyncClient, Client, FileSource, Result
 
 LONG = 30.0
@@ -232,14 +229,3 @@ def test_a_file_into_a_stream(tmp_path: Path) -> None:
             for chunk in source:
                 stream.push(chunk)
         assert bits(stream.flush()) == in_process("audio", speech.astype(np.float32) / 32768)
-
-
-def test_the_client_that_the_protocol_shows_obeys_a_small_credit() -> None:
-    """test_cli_readme runs it with the usual one; here an input beyond it would be refused, and end it."""
-    (program,) = snippets("docs/protocol.md", "python")
-    limits = Limits(credit_ms=250.0, inputs=4)
-    with Server({"digits-uni": load("digits-uni")}, limits=limits) as server:
-        script = program.code.replace("tcp://127.0.0.1:7077", server.endpoint)
-        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) > 5

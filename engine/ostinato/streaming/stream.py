@@ -128,7 +128,8 @@ class Stream:
         """All of the stream's state, to be given to `Model.restore`, in this process or another. Raises DivergedError
         while the utterance is lost, StreamError if hundreds of finished utterances wait to be computed."""
         self._need_open()
-        self._need_sound()
+        if self.fault is not None:
+            raise _again(self.fault)
         if len(self._runs) > snapshots.MAX_FINISHED:
             raise StreamError(
                 f"{len(self._runs)} finished utterances wait, and a snapshot holds {snapshots.MAX_FINISHED}: compute "
@@ -314,10 +315,6 @@ class Stream:
         if self.closed:
             raise StreamClosedError("the stream is closed: open another")
 
-    def _need_sound(self) -> None:
-        if self.fault is not None:
-            raise _again(self.fault)
-
     def _drop(self) -> None:
         """Forget all frames that wait."""
         self._queue = FrameQueue(self.model.front_end.frame_size)
@@ -327,7 +324,8 @@ class Stream:
     def _admit(self, data: Any) -> int:
         """The number of units, if the utterance has room for them."""
         self._need_open()
-        self._need_sound()
+        if self.fault is not None:
+            raise _again(self.fault)
         units = cast(int, self.model.front_end.units(data))
         if self._whole and self._speech is None:
             limit = self.options.max_utterance_s * 1000 * self._units_per_ms
