@@ -34,9 +34,9 @@ def _show_texts(found: Comparison) -> None:
     texts = [(_called(run), run.text) for run in found.models]
     width = max(map(len, ("spoken", *(called for called, _ in texts))))
     if found.recording.transcript is not None:
-        out.print(f"[dim]{'spoken':{width}}[/]  {escape(found.recording.transcript)}", soft_wrap=True)
+        out.print(f"[dim]{'spoken':{width}}[/]  {escape(found.recording.transcript)}")
     for called, text in texts:
-        out.print(f"[bold]{escape(f'{called:{width}}')}[/]  {escape(text) or '(nothing)'}", soft_wrap=True)
+        out.print(f"[bold]{escape(f'{called:{width}}')}[/]  {escape(text) or '(nothing)'}")
     out.print()
 
 

@@ -25,7 +25,7 @@ def note(message: str) -> None:
 
 def _tell(markup: str) -> None:
     with suppress(OSError):  # whoever read it may have gone: no reason to stop
-        err.print(markup, soft_wrap=True)
+        err.print(markup)
 
 
 def size(count: int) -> str:

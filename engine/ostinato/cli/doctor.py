@@ -45,9 +45,9 @@ def examine(only: str | None, as_json: bool) -> int:
             if as_json:
                 collected.append({"topic": topic, **dataclasses.asdict(finding)})
                 continue
-            out.print(f"  {MARKS[finding.verdict]} {escape(finding.text)}", soft_wrap=True)
+            out.print(f"  {MARKS[finding.verdict]} {escape(finding.text)}")
             if finding.cure:
-                out.print(f"      [dim]{escape(finding.cure)}[/]", soft_wrap=True)
+                out.print(f"      [dim]{escape(finding.cure)}[/]")
     if as_json:
         print_json({"broken": broken, "findings": collected}, indent=2)
     return int(broken)
