@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from snippets import ROOT
 
 import ostinato
 from ostinato.cli.files import bundled_recording
+from ostinato.errors import ConnectionLostError
 from ostinato_client import FileSource
 
 EXAMPLES = ROOT / "clients/examples"
@@ -46,6 +48,15 @@ def example(name: str, *arguments: str, **settings: Any) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def module(name: str) -> Any:
+    """An example, imported."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -118,15 +129,27 @@ def test_reconnecting(how: signal.Signals) -> None:
             rest, complaints = process.communicate(timeout=60)
     assert process.returncode == 0, complaints
     assert WORDS.findall("".join(shown) + rest) == undisturbed()
-    assert "the server is gone" in complaints and complaints.count("sent again") == 2
+    assert complaints.count("no server (") == 1 and complaints.count("sent again") == 2
+
+
+def test_reconnecting_keeps_so_much_and_says_what_it_loses(capsys: pytest.CaptureFixture[str]) -> None:
+    class NoServer:
+        def open(self, *_: object, **__: object) -> None:
+            raise ConnectionLostError("nobody is there")
+
+    reconnecting = module("reconnecting")
+    stream = reconnecting.Recovering(NoServer(), "digits-uni", 100)
+    for _ in range(100):
+        assert stream.push(np.zeros(100, np.float32)) == []
+    assert len(stream._since) == reconnecting.KEPT_S + 1
+    told = capsys.readouterr().err.splitlines()
+    assert "no server (server_gone)" in told[0]
+    assert told[1:] == ["memory is full: 100 samples are lost"] * 39
 
 
 def test_sensors(tmp_path: Path) -> None:
     """Each sensor has the labels that the library gives it; also the one that goes away and comes back."""
-    spec = importlib.util.spec_from_file_location("sensors", EXAMPLES / "sensors.py")
-    assert spec is not None and spec.loader is not None
-    sensors = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sensors)
+    sensors = module("sensors")
     path = tmp_path / "models" / "trend.safetensors"
     example("sensors.py", "--write", str(path))
     with serve("--models", str(path.parent)) as (endpoint, _):

@@ -34,6 +34,7 @@ class Recovering:
     def __init__(self, client, model, sample_rate):
         self._client, self._model, self._sample_rate = client, model, sample_rate
         self._stream = None
+        self._waiting = False  # for a server
         self._next_try = 0.0
         self._snapshot = None
         self._since = []  # chunks since the snapshot
@@ -69,8 +70,9 @@ class Recovering:
                 events += self._news(self._stream.results())  # before it is forgotten: all that came of that
                 self._snapshot, self._since, self._shown = snapshot, [], 0
         except GONE as error:
-            print(f"the server is gone ({error.code}); from now on its input is kept", file=sys.stderr)
-            self._stream = None
+            if self._stream is not None or not self._waiting:  # told once, not at each attempt
+                print(f"no server ({error.code}): input is kept until there is one", file=sys.stderr)
+            self._stream, self._waiting = None, True
         return events
 
     def _open_again(self):
@@ -83,7 +85,7 @@ class Recovering:
         self._repeated = self._shown
         for chunk in self._since:
             stream.push(chunk)
-        self._stream = stream
+        self._stream, self._waiting = stream, False
         print(f"opened, {self._seconds():.2f} s of audio sent again", file=sys.stderr)
         return self._news(stream.results())
 

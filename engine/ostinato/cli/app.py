@@ -98,7 +98,8 @@ def serve(
 def listen(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL, autocompletion=complete_model)] = None,
     file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A recording or pipe instead of the microphone; - is stdin.")
+        str | None,
+        typer.Option(metavar="FILE", help="A recording, a pipe, or - for standard input, instead of the microphone."),
     ] = None,
     format: Annotated[
         str | None,
