@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench-compare report clean
+.PHONY: help demo test lint format bench-compare report measure-compare clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -24,7 +24,7 @@ test: $(VENV)/.developing ## run all tests
 	@$(BIN)/ostinato doctor --only kernels
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-lint: $(VENV)/.developing ## style, format, types, storeys
+lint: $(VENV)/.developing ## style, format, types, which part imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,8 +37,12 @@ format: $(VENV)/.developing ## rewrite in the project's format
 bench-compare: $(VENV)/.developing ## time the kernels of BASE=commit against this tree's, in some two minutes
 	@$(BIN)/python -m ostinato_bench.revisions $(if $(BASE),$(BASE),HEAD)
 
-report: $(VENV)/.developing ## write the tables of docs/performance.md anew from docs/measurements
-	@$(BIN)/python -m ostinato_bench.report docs/performance.md
+report: $(VENV)/.developing ## write the tables of README and docs/performance.md anew from docs/measurements
+	@$(BIN)/python -m ostinato_bench.report README.md docs/performance.md
+
+measure-compare: $(VENV)/.developing ## measure anew what README and docs/performance.md say of `ostinato compare`
+	@$(BIN)/ostinato compare --json docs/measurements/compare.json --plot docs/compare.png
+	@$(MAKE) --no-print-directory report
 
 clean: ## forget what was installed, built and measured
 	rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -37,7 +37,7 @@ class Snippet:
 
 def snippets(document: str, language: str | None = None) -> list[Snippet]:
     """The code blocks of a document (a path from the repository's root), in order; of one language only if asked."""
-    found = _parse(document, (ROOT / document).read_text(encoding="utf-8").splitlines())
+    found = parse(document, (ROOT / document).read_text(encoding="utf-8").splitlines())
     return [snippet for snippet in found if language in (None, snippet.language)]
 
 
@@ -47,7 +47,7 @@ def commands(snippet: Snippet) -> list[str]:
     return [line for line in lines if line]
 
 
-def _parse(document: str, lines: list[str]) -> list[Snippet]:
+def parse(document: str, lines: list[str]) -> list[Snippet]:
     found, at = [], 0
     while at < len(lines):
         first = at + 1

@@ -6,6 +6,7 @@ test_model_file, test_cli_app, test_cli_listen.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -23,9 +24,9 @@ from engine_models import models, sound
 from ostinato.cli.files import bundled_recording
 from ostinato.cli.outputs import check_writable
 from ostinato.cli.usage import UNREAD
-from ostinato.errors import BadMessageError, OstinatoError, ShapeError
+from ostinato.errors import BadMessageError, InputError, OstinatoError, ShapeError, UnknownModelError
 from ostinato.server import Server, spawn_server
-from ostinato_client import Client
+from ostinato_client import AsyncClient, Client
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 COMMAND = [sys.executable, "-c", "from ostinato.cli import main; main()"]
@@ -43,14 +44,15 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize("command", ["listen", "compare"])
 def test_an_empty_recording(ostinato: Run, tmp_path: Path, command: str) -> None:
     soundfile.write(tmp_path / "nothing.wav", np.zeros(0, np.int16), 16000)
-    assert "nothing.wav' is empty" in complaint(ostinato(command, "digits-uni", "--file", tmp_path / "nothing.wav"))
+    said = complaint(ostinato(command, "digits-uni", "--file", tmp_path / "nothing.wav"))
+    assert "nothing.wav" in said and "is empty" in said
 
 
 def test_a_recording_with_infinite_samples(ostinato: Run, tmp_path: Path) -> None:
     samples = np.full(16000, np.inf, np.float32)
     soundfile.write(tmp_path / "loud.wav", samples, 16000, subtype="FLOAT")
     said = complaint(ostinato("listen", "digits-uni", "--fast", "--file", tmp_path / "loud.wav"))
-    assert "NaN or infinite" in said
+    assert "loud.wav" in said and "not finite" in said
 
 
 def test_stereo_at_another_rate_is_heard_as_mono(ostinato: Run, tmp_path: Path) -> None:
@@ -134,6 +136,32 @@ def test_an_array_of_no_sense_disturbs_no_other_stream(data: Any) -> None:
         for one in (stream, wrong):
             one.push(sound(0.5, 1))
             assert one.flush()[-1].final
+
+
+HALF = "lone surrogate"
+
+
+def test_half_a_character_is_refused_by_name_and_disturbs_nobody() -> None:
+    served = models("text")
+    with pytest.raises(InputError, match=HALF):
+        served["text"].stream().push("a\ud83d")
+    with Server(served) as server, Client(server.endpoint) as client:
+        stream = client.open("text")
+        with pytest.raises(InputError, match=HALF):
+            stream.push("a\ud83d")
+        with pytest.raises(UnknownModelError, match=r"caf\?"):
+            client.open("caf\udce9")  # what the name of a file may be
+        stream.push("a")
+        assert stream.flush()[-1].final
+
+        async def the_same() -> None:
+            async with AsyncClient(server.endpoint) as client:
+                stream = await client.open("text")
+                with pytest.raises(InputError, match=HALF):
+                    await stream.push("\ud83d")
+                assert (await stream.flush())[-1].final
+
+        asyncio.run(the_same())
 
 
 def test_every_error_is_one_of_ours() -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from ostinato.errors import InputError
-from ostinato_bench import tables
-from ostinato_bench.cells import Cell, Precision
+from ostinato_bench import load_search, tables
+from ostinato_bench.cells import CELLS, QUICK, Cell, Precision
 from ostinato_bench.kernels_picture import draw
 from ostinato_bench.report import VIEWS, renew
+from ostinato_bench.revisions import CELLS as COMPARED
 from ostinato_bench.revisions import Compared, compare, table
 
 ROOT = Path(__file__).parent.parent
@@ -98,6 +103,20 @@ def test_each_view_has_its_figures() -> None:
     assert VIEWS["int8"](result() | {"rows": []}) == "Not measured."
 
 
+def test_rows_near_silence_are_told_from_the_others() -> None:
+    """They stand in the tables beside the usual frames of the same network, and never in its place."""
+    quiet = [row(Cell("gru", 40, 16, batch=batch, near_silence=True), ours_us=1.6) for batch in (1, 8)]
+    whole = result() | {"rows": [*result()["rows"], *quiet]}
+    assert "| GRU 40 → 16, near silence | 1.60 |" in VIEWS["steps"](whole)
+    batches = VIEWS["batches"](whole)
+    assert "| GRU 40 → 16, near silence | 1.60 µs" in batches
+    assert batches.count("\n") == 1 + 9 + 1
+    assert {cell.near_silence for cell in (*CELLS, *QUICK, *COMPARED)} == {True, False}
+    frames = Cell("gru", 3, 16, batch=2, near_silence=True).input_frames()
+    assert frames.shape == (1, 2, 3)
+    assert ((frames > 0) & (frames < np.finfo(np.float32).smallest_normal)).all()
+
+
 def test_a_document_gets_its_tables(tmp_path: Path) -> None:
     (tmp_path / "found.json").write_text(json.dumps(result()))
     begins = ("<!-- table limits found.json -->", "<!-- table source found.json -->")
@@ -111,11 +130,57 @@ def test_a_document_gets_its_tables(tmp_path: Path) -> None:
         renew(document.replace("limits", "graphs"), tmp_path)
 
 
-def test_the_document_has_the_figures_of_its_files() -> None:
-    document = ROOT / "docs" / "performance.md"
+@pytest.mark.parametrize(("name", "table"), [("docs/performance.md", "steps"), ("README.md", "compare-short")])
+def test_the_document_has_the_figures_of_its_files(name: str, table: str) -> None:
+    document = ROOT / name
     text = document.read_text(encoding="utf-8")
-    assert "<!-- table steps " in text
-    assert renew(text, document.parent) == text, "docs/performance.md is older than its files: make report"
+    assert f"<!-- table {table} " in text
+    assert renew(text, document.parent) == text, f"{name} is older than its files: make report"
+
+
+def compared() -> dict[str, Any]:
+    def model(name: str, delay: float | None, block: float | None, latency: float, decided: float) -> dict[str, Any]:
+        return {
+            "name": name, "delay_ms": delay, "block_ms": block, "first_result_ms": 840.0, "state_bytes": 1792,
+            "latency_ms": {"p50": latency, "p90": latency + 40, "max": latency + 50}, "decided_ms": {"p50": decided},
+            "counted_words": 6, "words": [{}] * 7,
+        }  # fmt: skip
+
+    ways = [("uni", None), ("bi", 120.0), ("bi", None)]
+    return {
+        "audio": {"name": "a.wav", "seconds": 6.88, "words_from": "given in a.words.tsv"},
+        "models": [
+            model("uni", 0.0, None, -205.0, -220.0),
+            model("bi", 390.0, 120.0, -8.0, -520.0),
+            model("bi", None, None, 2900.0, -520.0),
+        ],
+        "by_length": [
+            {"name": name, "block_ms": block, "seconds": 30.0, "final_ms": 2.0 * number}
+            for number, (name, block) in enumerate(ways)
+        ],
+        "conclusions": ["bi in blocks is as good."],
+        "machine": {"processor": "a processor", "cores": 2, "load": 0.4},
+        "date": "2026-11-25T03:00:00+00:00",
+    }
+
+
+def test_a_comparison_has_a_column_for_each_way_of_a_model() -> None:
+    for view in ("compare", "compare-short"):
+        table = VIEWS[view](compared())
+        assert table.startswith("|  | `uni` | `bi` in blocks | `bi` |")
+        assert "| from a word's end to shown, median | −205 ms | −8.0 ms | 2.90 s |" in table
+        assert "| from a word's end to deciding on it, median | −220 ms | −520 ms | −520 ms |" in table
+        assert "| computing left after 30 s of speech | 0.0 ms | 2.0 ms | 4.0 ms |" in table
+    assert "| over the right ones of the words shown | 6 of 7 | 6 of 7 | 6 of 7 |" in VIEWS["compare"](compared())
+    quiet = VIEWS["compare-source"](compared())
+    assert quiet == (
+        "a.wav, 6.9 s, measured on 25 November 2026 on 2 cores of a processor; where its words end: given in "
+        "a.words.tsv."
+    )
+    found = compared()
+    found["machine"]["load"] = 8.4
+    assert "with others at work on them (load 8.4)" in VIEWS["compare-source"](found)
+    assert VIEWS["compare-conclusions"](found) == "bi in blocks is as good."
 
 
 @pytest.mark.parametrize("kinds", [("gru", "lstm", "rnn"), ("gru",)])
@@ -172,6 +237,28 @@ def test_two_commits(repository: Path, tmp_path: Path) -> None:
     assert table(found, "HEAD").row_count == 2
 
 
+def test_what_runs_another_commit_needs_little_of_it_when_it_is_imported() -> None:
+    """A name that only today's commit has, imported there, and nothing can be compared any more."""
+    old = {
+        None: {"ostinato"},
+        "ostinato.errors": {"InputError"},
+        "ostinato.kernels": {"warm_up"},
+        "ostinato.kernels.program": {"Workspace", "advance", "bind"},
+        "ostinato.model": {"Network"},
+        "ostinato.model.specification": {
+            "Direction", "Frames", "Gru", "Lstm", "Outputs", "Recurrent", "Rnn", "Specification", "directions",
+            "output_size",
+        },
+    }  # fmt: skip
+    for module in ("revision_worker", "cells", "ours", "timing"):
+        tree = ast.parse((ROOT / "bench" / "ostinato_bench" / f"{module}.py").read_text())
+        for node in tree.body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                source = node.module if isinstance(node, ast.ImportFrom) else None
+                names = {each.name for each in node.names if (source or each.name).split(".")[0] == "ostinato"}
+                assert names <= old.get(source, set()), f"{module} imports {names} of {source}"
+
+
 @pytest.mark.parametrize("base", ["no-such-commit", "--output=x"])
 def test_a_commit_that_does_not_exist(repository: Path, base: str) -> None:
     with pytest.raises(InputError, match="name"):
@@ -198,3 +285,25 @@ def test_a_commit_without_int8(repository: Path, tmp_path: Path) -> None:
     found = compare("HEAD", repository, cells, processes=1, rounds=1, seconds=0.005, cache=cache, report=said.append)
     assert [each.cell for each in found] == cells[1:]
     assert any("gru 4 → 16, B = 1, int8 is left out" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("draw", "file"), [(draw, "2026-11-25-kernels.json"), (load_search.draw, "2026-11-25-find-int8.json")]
+)
+def test_no_legend_lies_over_values(
+    draw: Callable[[Any, Path], None], file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the pictures of docs/, from the figures that they show: legends stand beside the axes, and on no text."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_: drawn.append(figure))
+    draw(json.loads((ROOT / "docs" / "measurements" / file).read_text(encoding="utf-8")), tmp_path / "it.png")
+    (figure,) = drawn
+    figure.canvas.draw()
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        assert legend is not None
+        place = legend.get_window_extent()
+        texts = [axes.xaxis.label, axes.title, *axes.get_xticklabels(), *figure.texts]
+        boxes = [text.get_window_extent() for text in texts if text.get_text()]
+        boxes.append(axes.get_window_extent().padded(-1))
+        assert not any(place.overlaps(box) for box in boxes), axes.get_title(loc="left")

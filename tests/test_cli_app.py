@@ -54,7 +54,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
         (["listen"], "which model"),
         (["listen", "digits-uni", "--fast"], "--fast needs --file"),
         (["listen", "digits-uni", "--text", "--device", "1"], "only one of"),
-        (["listen", "digits-uni", "--file", "no-such-file.wav"], "does not exist"),
+        (["listen", "digits-uni", "--file", "no-such-file.wav"], "there is no file"),
         (["compare", "digits-uni", "--json", "no/such/folder/figures.json"], "no folder"),
         (["doctor", "--only", "stars"], "is not one of"),
         (["nonsense"], "No such command"),

@@ -116,6 +116,15 @@ def test_one_bad_recording_is_left_out_for_all_models(tmp_path: Path) -> None:
     assert "12 ms are too short for digits-uni" in told["short.wav"]
 
 
+def test_more_words_than_can_be_aligned_are_refused_before_memory_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ostinato_bench.recognition.MOST_PAIRS", 40)
+    told: list[str] = []
+    samples, rate = soundfile.read(PHONE, dtype="float32")
+    spoken = [Spoken(PHONE, text, lambda path: (samples, rate)) for text in ("5 " * 5, "5 " * 7)]
+    (found,) = recognise([Way("uni", load("digits-uni"))], spoken, lambda path, error: told.append(str(error)))
+    assert len(found) == 1 and "7 words said and 7 heard are too many to align" in told[0]
+
+
 def test_too_short_is_what_gives_no_frame_and_not_a_sample_more() -> None:
     model = load("digits-uni")
     needed = model.front_end.frame_ms + model.front_end.latency_ms
@@ -141,7 +150,7 @@ def test_a_folder_with_everything_wrong_in_it(ostinato: Run, tmp_path: Path) -> 
     done = ostinato("evaluate", "digits-uni", "digits-bi", "--data", tmp_path, "--json", figures)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     bad = ["odd/latin.wav", "odd/silent.wav", "odd/away.wav", "odd/noise.wav", "odd/short.wav"]
-    at_once, at_the_end = done.stderr.split("error: 5 of 9 files were left out:")
+    at_once, at_the_end = done.stderr.split("error: left out: 5 of 9 files:")
     for name in bad:
         assert f"left out: {name}: " in at_once and f"  {name}: " in at_the_end
     assert "'hello' in good/more.wav is no word that digits-uni or digits-bi can say" in done.stderr
@@ -179,7 +188,7 @@ def test_nothing_left_to_evaluate_is_told_and_claims_nothing(ostinato: Run, tmp_
     (tmp_path / "noise.wav").write_bytes(b"no audio at all")
     (tmp_path / "noise.txt").write_text("one")
     done = ostinato("evaluate", "digits-bi", "--data", tmp_path, "--json", tmp_path / "figures.json")
-    assert done.returncode == 1 and "1 of 1 files were left out" in done.stderr and not done.stdout
+    assert done.returncode == 1 and "left out: 1 of 1 file" in done.stderr and not done.stdout
     assert json.loads((tmp_path / "figures.json").read_text())["models"] == []
 
 

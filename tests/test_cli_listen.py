@@ -169,7 +169,20 @@ def get_portaudio_version(): return 0, "a stand-in"
 """
 
 
-@pytest.mark.parametrize(("sounddevice", "cure"), [(NO_PORTAUDIO, "libportaudio2"), (NO_MICROPHONE, "plug one in")])
+NOT_STARTING = """
+class PortAudioError(Exception): pass
+raise PortAudioError("Error initializing PortAudio")
+"""
+
+
+@pytest.mark.parametrize(
+    ("sounddevice", "cure"),
+    [
+        (NO_PORTAUDIO, "libportaudio2"),
+        (NO_MICROPHONE, "plug one in"),
+        (NOT_STARTING, "see that the sound server runs"),
+    ],
+)
 def test_without_portaudio_or_microphone_the_cure_is_named(
     ostinato: Run, tmp_path: Path, sounddevice: str, cure: str
 ) -> None:

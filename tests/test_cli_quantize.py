@@ -38,7 +38,10 @@ def test_a_digit_model_becomes_an_int8_one(ostinato: Run, tmp_path: Path) -> Non
     assert found["inputs"]["gru-1.forward.R"]["up_to"] == pytest.approx(1, abs=0.05)
     network = model.read(made)
     assert network.specification.name == "digits-uni-int8"
-    assert model.read(model.resolve("digits-uni")).digest[:16] in network.specification.card["int8"]
+    card, before = network.specification.card, model.read(model.resolve("digits-uni"))
+    assert before.digest[:16] in card["int8"] and "not tested" in card["int8"]
+    assert "accuracy" not in card, "it is the float32 model's"
+    assert card["accuracy, of the float32 model"] == before.specification.card["accuracy"]
     assert "int8" in ostinato("models", "--models", tmp_path).stdout
     assert "precision  int8" in ostinato("inspect", made).stdout
     heard = ostinato("listen", made, "--file", bundled_recording(), "--fast")
@@ -50,7 +53,7 @@ def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
     np.save(frames, np.random.default_rng(0).normal(size=(50, 3)))
     text.write_bytes(b"\xef\xbb\xbf" + b"abba\r\ncab" * 20)
     specifications = {
-        frames: Sequential("numbers", Frames(3), (Gru(5),), Outputs()),
+        frames: Sequential("numbers", Frames(3), (Gru(1),), Outputs()),
         text: Sequential("letters", Tokens(tuple("abc\n")), (Embedding(3), Gru(5)), Outputs()),
     }
     for data, specification in specifications.items():
@@ -59,6 +62,8 @@ def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
         done = ostinato("quantize", before, "--calibrate", data, "-o", after)
         assert done.returncode == 0, done.stderr
         assert load(after).network.specification.precision == "int8"
+        told = "same greatest output" in done.stdout
+        assert told == (specification.output_size > 1), "of one output the greatest is no measurement"
     again = ostinato("quantize", after, "--calibrate", text, "-o", tmp_path / "again.safetensors")
     assert again.returncode == 1 and "int8 already" in again.stderr
 
@@ -68,14 +73,15 @@ def test_one_bad_file_of_a_folder_is_left_out_and_told(ostinato: Run, tmp_path: 
     data.mkdir()
     for recording in RECORDINGS.glob("*.wav"):
         shutil.copy(recording, data)
-        (data / f"{recording.stem}.TXT").write_text("5 5 5 0 1 4 9", encoding="utf-16")
+        (data / f"{recording.stem}.TXT").write_text("5 5 5 0 1 4 Hello", encoding="utf-16")
     shutil.copy(bundled_recording(), data / "latin.wav")
     (data / "latin.txt").write_bytes(b"caf\xe9")
     (data / "broken.npy").write_bytes(b"junk")
     (data / "noise.WAV").write_bytes(b"no audio")
     soundfile.write(data / "short.wav", np.zeros(20, np.float32), 8000)
     done = ostinato("quantize", "digits-uni", "--calibrate", data, "-o", made, "--json", figures)
-    assert done.returncode == 1 and "error: 4 of 6 files were left out" in done.stderr, done.stderr
+    assert done.returncode == 1 and "error: left out: 4 of 6 files" in done.stderr, done.stderr
+    assert done.stderr.count("'hello' in phone-number.wav and 1 more is no word that digits-uni can say") == 1
     found = json.loads(figures.read_text())
     assert [one["file"] for one in found["left_out"]] == ["broken.npy", "noise.WAV", "short.wav", "latin.wav"]
     assert found["files"] == 3 and found["errors"]["symbols"] == 14, "latin.wav calibrates all the same"
@@ -85,7 +91,7 @@ def test_one_bad_file_of_a_folder_is_left_out_and_told(ostinato: Run, tmp_path: 
     (data / "latin.wav").unlink()
     made.unlink()
     done = ostinato("quantize", "digits-uni", "--calibrate", data, "-o", made)
-    assert done.returncode == 1 and "3 of 3 files were left out" in done.stderr and not made.exists()
+    assert done.returncode == 1 and "left out: 3 of 3 files" in done.stderr and not made.exists()
 
 
 def test_what_cannot_calibrate_is_refused_with_the_cure(ostinato: Run, tmp_path: Path) -> None:

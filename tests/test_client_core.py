@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgpack
 import numpy as np
 import pytest
@@ -153,6 +155,24 @@ def test_flush_ends_with_its_own_final_result():
     next(flushing)
     answer(core, wire.Results((wire.Result(SID, 2, 1, 1, 1, True),)))
     assert [(result.utterance, result.final) for result in finished(flushing)] == [(0, True), (1, False), (1, True)]
+
+
+def test_a_frame_by_itself_is_one_unit_and_stays_whole():
+    core = Core("x")
+    opening = core.open(wire.Open(SID, "echo"))
+    next(opening)
+    outgoing(core)
+    info = dataclasses.replace(INFO, unit="frame", sample_rate=None, frame_size=80)
+    answer(core, wire.Opened(SID, info, 16, 100, 60.0))  # credit for fewer frames than a frame has values
+    stream = finished(opening)
+    for seq in range(1, 17):
+        assert finished(stream.push(np.full(80, seq, np.float32))) == seq
+    assert stream.backlog == 16
+    assert [(push.data.shape, push.units) for push in outgoing(core)] == [((1, 80), 1)] * 16
+    waiting = stream.push(np.zeros(80, np.float32))
+    next(waiting)
+    answer(core, wire.Results((wire.Result(SID, 1, 0, 1),)))
+    assert finished(waiting) == 17
 
 
 def test_unread_results_are_bounded(monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from ostinato.errors import InputError
-from ostinato_client import FileSource, RawFormat
+from ostinato_client import FileSource, RawFormat, recording
 from ostinato_client.recording import RAW_FORMATS
 
 RATE = 16000
@@ -91,7 +91,7 @@ def read(source: str | Path | int, raw: RawFormat | None = None) -> tuple[np.nda
 
 
 @pytest.mark.parametrize("channels", [1, 2, 8])
-@pytest.mark.parametrize(("kind", "subtype"), KINDS + ONLY_FILES, ids=map("-".join, KINDS + ONLY_FILES))
+@pytest.mark.parametrize(("kind", "subtype"), KINDS + ONLY_FILES, ids=["-".join(one) for one in KINDS + ONLY_FILES])
 def test_every_kind_from_a_file_and_from_a_pipe(tmp_path: Path, kind: str, subtype: str, channels: int) -> None:
     if channels == 8 and (subtype in ("IMA_ADPCM", "MS_ADPCM") or kind == "MP3"):
         return  # not defined for so many
@@ -283,6 +283,15 @@ def test_an_endless_pipe_is_never_held_as_a_whole() -> None:
     thread.join()
 
 
+def test_what_is_read_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "MOST_SAMPLES", 8000)
+    with piped(encoded()) as pipe:
+        assert len(read(pipe)[0]) == 8000
+    with Path("/dev/zero").open("rb") as endless:
+        message = refusal(lambda: read(endless.fileno(), RawFormat("s16le", RATE)))
+    assert "is longer than 0.00014 h" in message
+
+
 def test_a_named_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     thread = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(encoded("FLAC")))
@@ -340,7 +349,7 @@ def test_what_is_no_audio_is_named(tmp_path: Path, content: bytes, why: str) -> 
 
 
 def test_what_is_cut_off_is_heard_until_there(tmp_path: Path) -> None:
-    """Also an OGG, of which libsndfile alone would open nothing. A FLAC says that it is damaged, and where."""
+    """But a FLAC says that it is damaged, and where."""
     for kind in ("WAV", "OGG", "AIFF", "MP3"):
         content = noise(kind)
         (tmp_path / "cut").write_bytes(content[: len(content) * 3 // 4])
@@ -361,6 +370,14 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "locked.wav").chmod(0)
     if os.geteuid():
         assert "Permission denied" in refusal(lambda: FileSource(tmp_path / "locked.wav"))
+
+
+def test_a_descriptor_that_cannot_be_read() -> None:
+    reading, writing = os.pipe()
+    assert f"descriptor {writing} cannot be read: Bad file descriptor" in refusal(lambda: FileSource(writing))
+    os.close(reading)
+    os.close(writing)
+    assert "cannot be read: Bad file descriptor" in refusal(lambda: FileSource(writing))
 
 
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ from random_models import network
 from ostinato.errors import ConnectionLostError, DrainingError, ShapeError, UnknownTokenError
 from ostinato.events import Event
 from ostinato.model import write
+from ostinato.model.decoders import Ctc, Decoder, Labels, SequenceClass
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Dense, Gru, Softmax
+from ostinato.model.specification import Sequential
+from ostinato.pipeline import text
 from ostinato.server import Server, Settings, spawn_server
+from ostinato.streaming import Model
 from ostinato_client import AsyncClient, Client, FileSource, Result
 
 LONG = 30.0
@@ -29,6 +35,31 @@ def in_process(name: str, *pieces: object) -> list[Event]:
         return [event for piece in pieces for event in stream.push(piece)] + stream.flush()
 
 
+@pytest.mark.parametrize(
+    ("decoder", "separator"),
+    [
+        (Labels(("noun", "verb", "other")), " "),
+        (Labels(("a", "b", "c")), ""),
+        (Ctc(("", "one", "two"), separator="-"), "-"),
+        (SequenceClass(("noun", "verb", "other")), " "),
+    ],
+)
+def test_results_have_a_text_whatever_the_decoder_names(decoder: Decoder, separator: str) -> None:
+    """The library's text of the same events; symbols, labels and classes alike."""
+    made = Sequential("named", Frames(3), (Gru(5), Dense(3), Softmax()), decoder)
+    served = Model(network(made))
+    with (
+        Server({"named": served}) as server,
+        Client(server.endpoint, timeout=LONG) as client,
+        client.open("named") as stream,
+    ):
+        stream.push(frames(40))
+        results = stream.flush()
+        assert stream.model.separator == separator
+    assert any(result.text for result in results)
+    assert all(result.text == text(result.events, decoder) for result in results)
+
+
 @pytest.mark.parametrize("name", ["audio", "audio-bi"])
 def test_a_long_push_is_cut_and_the_bits_are_the_same(name: str) -> None:
     speech = sound(20.0, 1)
@@ -41,6 +72,18 @@ def test_a_long_push_is_cut_and_the_bits_are_the_same(name: str) -> None:
         assert stream.direction == ("unidirectional" if name == "audio" else "bidirectional")
         assert (stream.delay_ms is None) == (name == "audio-bi")
         assert (results[-1].buffered_ms > 0) == (name == "audio-bi")
+
+
+def test_frames_one_by_one_are_counted_alike_on_both_sides() -> None:
+    given = frames(450)
+    with Server(models("frames")) as server, Client(server.endpoint, timeout=5.0) as client:
+        stream = client.open("frames")
+        assert stream.credit == 400
+        for frame in given:
+            stream.push(frame)
+        stream.mark(timeout=LONG)
+        assert stream.backlog == 0
+        assert bits(stream.flush(timeout=LONG)) == in_process("frames", given)
 
 
 def test_bounded_wait_answers_in_blocks_with_the_bits_of_a_stream_in_process() -> None:

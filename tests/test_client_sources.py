@@ -98,6 +98,28 @@ def test_text():
         list(TextSource(io.TextIOWrapper(io.BytesIO(b"ab\xff\xfe"), encoding="utf-8")))
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the latter is what Python does in the C locale
+def test_text_of_another_encoding_is_named_after_what_is_before_it(errors):
+    source = iter(TextSource(io.TextIOWrapper(io.BytesIO(b"one\ncaf\xe9\n"), encoding="utf-8", errors=errors)))
+    assert next(source) == "one\n"
+    with pytest.raises(InputError, match=r"line 2 of the text is not utf-8 .byte 0xe9"):
+        next(source)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4096])
+def test_line_ends_and_a_byte_order_mark_are_no_tokens(monkeypatch, cut):
+    monkeypatch.setattr(sources, "LINE_CHARACTERS", cut)
+    raw = "\ufeffone\r\nzwö\rthree\n\ufeff"
+    for stream in (io.TextIOWrapper(io.BytesIO(raw.encode()), encoding="utf-8"), io.StringIO(raw, newline="")):
+        assert "".join(TextSource(stream)) == "one\nzwö\nthree\n\ufeff"
+
+
+def test_without_standard_input(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="no standard input"):
+        TextSource()
+
+
 # --- microphones ----------------------------------------------------------------------------------------------------
 
 
@@ -261,13 +283,21 @@ def test_a_microphone_in_use(portaudio, monkeypatch):
         MicrophoneSource()
 
 
-def test_no_portaudio(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("PortAudio library not found"), "libportaudio2"),
+        (ImportError("sounddevice"), "pip install sounddevice"),
+        (PortAudioError("Error initializing PortAudio"), "does not start .Error initializing PortAudio"),
+    ],
+)
+def test_no_portaudio(monkeypatch, error, told):
     class Refusing:
         def find_spec(self, name, path=None, target=None):
             if name == "sounddevice":
-                raise OSError("PortAudio library not found")
+                raise error
 
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Refusing(), *sys.meta_path])
-    with pytest.raises(AudioDeviceError, match="libportaudio2"):
+    with pytest.raises(AudioDeviceError, match=told):
         microphones()

@@ -209,6 +209,39 @@ def test_an_utterance_that_ends_by_itself_is_lost_alone() -> None:
     assert kinds == [("push", 1), ("push", 2), ("error", 3), ("error", 4), ("reset", 5), ("push", 6)]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("many", [False, True])
+def test_a_decoders_fault_in_one_stream_is_that_streams_alone(decoder: str, kind: str, many: bool) -> None:
+    """A fault of ours, not of the input: the stream is given up, and told so; those in its batch are not."""
+    model = MODELS[decoder, kind != "causal"]
+    engine = Engine({"m": model})
+    options = BLOCKS if kind == "blocks" else {}
+    for key in "abc":
+        engine.open(key, "m", **options)  # type: ignore[arg-type]
+    engine._sessions["b"].stream._decoder_state.frames = None
+    given = [good(20, seed) for seed in range(3)]
+    if many:
+        assert not engine.push_many("abc", [1] * 3, [20] * 3, np.concatenate(given), 1)
+    else:
+        for key, data in zip("abc", given, strict=True):
+            engine.push(key, 1, data)
+    for key in "abc":
+        engine.flush(key, 2)
+    found = run(engine)
+    lost = found["b"][-1]
+    assert lost.kind == "closed" and lost.payload.code == "internal" and engine.expected("b") is None
+    for key, data in (("a", given[0]), ("c", given[2])):
+        with model.stream(**options) as alone:  # type: ignore[arg-type]
+            assert bits(events(found[key])) == bits(everything(alone, [data])[0])
+    with model.stream(**options) as stream:  # type: ignore[arg-type]
+        stream._decoder_state.frames = None
+        with pytest.raises(TypeError):
+            stream.push(good(20)), stream.flush()
+        stream.reset()
+        assert everything(stream, [good(20)])[1] is None
+
+
 def test_over_the_wire_a_lost_utterance_ends_no_other_stream() -> None:
     """Of the same client, and the server has a code for it."""
     models = {"causal": MODELS["labels", False], "whole": MODELS["labels", True], "growing": growing()}

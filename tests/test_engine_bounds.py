@@ -14,6 +14,7 @@ from random_models import bits
 
 from ostinato.engine import Engine, Limits, ticks
 from ostinato.errors import CapacityError, CreditError, InputError, OstinatoError, UtteranceTooLongError
+from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.streaming import UtteranceRun
 from ostinato.streaming.frames import RowStore
 
@@ -95,6 +96,21 @@ def test_streams_and_memory_are_reserved_at_open_and_given_back_at_close() -> No
     for key in range(opened):
         tight.close(key)
     tight.open("bi", "audio-bi", max_utterance_s=60.0)
+
+
+def test_streams_of_one_rate_share_what_resamples_them() -> None:
+    engine = Engine(models("audio"))
+    engine.open("own", "audio", sample_rate=16000)
+    per_stream = engine._reserved
+    for key in range(3):
+        engine.open(key, "audio", sample_rate=16001)
+    one_rate = engine._reserved
+    assert abs(one_rate - 4 * per_stream - TABLE_BYTES) < 100, "their credit differs by some samples"
+    engine.open("other", "audio", sample_rate=15999)
+    assert abs(engine._reserved - one_rate - per_stream - TABLE_BYTES) < 100
+    for key in (0, 1, 2, "own", "other"):
+        engine.close(key)
+    assert engine._reserved == 0 and not engine._rates
 
 
 def test_a_long_message_does_not_hold_up_a_short_one() -> None:

@@ -228,6 +228,31 @@ def test_options_given_as_whole_numbers_are_in_snapshots_too() -> None:
     engine.open("t", "audio", snapshot=result.payload, end_of_speech_ms=300.0)
 
 
+@pytest.mark.parametrize("name", ["frames", "frames-bi"])
+def test_the_repeat_of_a_flush_is_final_once_it_is_done(name: str) -> None:
+    engine = Engine(models(name))
+    engine.open("s", name)
+    engine.push("s", 1, frames(5))
+    engine.flush("s", 2)
+    waits = engine.flush("s", 2)
+    assert waits is not None and not waits.final, "the final result is yet to come"
+    (*_, final) = run(engine)["s"]
+    assert final.final and final.sequence == 2
+    again = engine.flush("s", 2)
+    assert again is not None and again.final and not again.events
+    assert (again.sequence, again.first, again.processed, again.utterance) == (2, 5, 5, 0)
+    assert (again.utterance, again.utterance_ms) == (final.utterance, final.utterance_ms)
+    engine.push("s", 3, frames(5))
+    engine.flush("s", 4)
+    run(engine)
+    for sequence in (2, 4):
+        again = engine.flush("s", sequence)
+        assert again is not None and again.final and (again.sequence, again.utterance) == (4, 1)
+        assert again.utterance_ms == 50.0
+    pushed = engine.push("s", 3, frames(5))
+    assert pushed is not None and not pushed.final
+
+
 def test_a_repeat_is_dropped_and_acknowledged_a_gap_is_refused() -> None:
     engine = Engine(models("frames"))
     engine.open("s", "frames")

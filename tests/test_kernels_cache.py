@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from test_kernels_compilation import GOLDEN, GOLDEN_INT8, TESTS, python
 
+from ostinato import kernels
 from ostinato.kernels import cache, progress
 
 COUNT = (
@@ -167,6 +168,40 @@ def test_what_is_no_file_does_not_hang(folder: cache.Folder) -> None:
     assert folder.read(KEY, "name") is None
 
 
+LEARNING = """
+import numpy as np
+from ostinato.training.activations import activate_all, settings
+from ostinato.model.activation import Activation
+x = np.linspace(-9, 9, 800, dtype=np.float32).reshape(8, 100)
+y = np.empty_like(x)
+activate_all(*settings(Activation("tanh"), x.dtype), x, y)
+print(y.tobytes().hex(), len(activate_all.stats.cache_hits))
+"""
+
+
+def test_what_learning_compiles_is_kept_as_kernels_are(tmp_path: Path) -> None:
+    first, hits_ = python("-c", LEARNING, XDG_CACHE_HOME=str(tmp_path)).stdout.split()
+    assert hits_ == "0"
+    again, hits_ = python("-c", LEARNING, XDG_CACHE_HOME=str(tmp_path)).stdout.split()
+    assert (again, hits_) == (first, "1")
+    kept = [file for file in files(tmp_path) if "activate_all" in file.name]
+    for file in kept:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 4
+        file.write_bytes(content)
+    again, hits_ = python("-c", LEARNING, XDG_CACHE_HOME=str(tmp_path)).stdout.split()
+    assert (again, hits_) == (first, "0")
+    assert kept
+
+
+def test_nothing_is_kept_in_numba_s_own_cache() -> None:
+    """It believes whatever it reads, and does not see that another module has changed."""
+    root = Path(kernels.__file__).parents[3]
+    sources = [file for part in ("engine", "clients", "bench") for file in (root / part).rglob("*.py")]
+    assert len(sources) > 50
+    assert not [file for file in sources if re.search(r"cache=True|enable_caching", file.read_text())]
+
+
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
@@ -296,7 +331,7 @@ def test_old_caches_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = []
     for number in range(cache.KEPT + 2):
-        monkeypatch.setattr(cache, "_digest", lambda number=number: f"{number:016d}")
+        monkeypatch.setattr(cache, "_digest", lambda _, number=number: f"{number:016d}")
         opened = cache.open_folder()
         assert opened is not None
         opened.write(KEY, "name", DATA)

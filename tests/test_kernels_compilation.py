@@ -220,3 +220,8 @@ def test_a_step_releases_the_gil() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert seen > 1
+
+
+def test_where_numba_may_not_compile_that_is_said() -> None:
+    script = "from ostinato.kernels import warm_up\ntry: warm_up()\nexcept Exception as error: print(repr(error))"
+    assert "InputError('NUMBA_DISABLE_JIT is set" in python("-c", script, NUMBA_DISABLE_JIT="1").stdout

@@ -98,6 +98,13 @@ def test_ctc_collapses_repeats_and_drops_blanks() -> None:
     assert text(events, Ctc(SYMBOLS, separator="")) == "oneonetwotwo"
 
 
+def test_labels_are_joined_as_people_would() -> None:
+    words, characters = Labels(("noun", "verb", "")), Labels(("h", "i", " "))
+    assert text(run(words, path(0, 1, 2, 1)), words) == "noun verb verb"
+    assert text(run(characters, path(0, 1, 2, 0)), characters) == "hi h"
+    assert text(run(SequenceClass(SYMBOLS), path(0, 1)), SequenceClass(SYMBOLS)) == "one"
+
+
 def test_ctc_emits_at_once() -> None:
     made = decoder(Ctc(SYMBOLS), 10.0, 0.0)
     state = made.start()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.errors import InputError, SnapshotError
+from ostinato.model import front_ends as specified
+from ostinato.pipeline import logmel, resample
 from ostinato.pipeline.resample import CROSSINGS, MAX_TABLE, STOP_DB, TRANSITION, check_rate, resampler
 from ostinato.pipeline.state import pack, unpack
 
@@ -119,3 +124,30 @@ def test_a_forged_state_is_refused() -> None:
         state.position, state.tail = position, np.zeros(size, np.float32)
         with pytest.raises(SnapshotError, match="resampler"):
             plan.expect(state)
+
+
+def test_a_table_is_made_once_for_all_who_use_it_and_kept_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many sample rates are in use at once; and the tables of those that are not are bounded."""
+    made: list[weakref.ref[resample.Resampler]] = []
+    real = resample._make
+
+    def make(source: int, target: int) -> resample.Resampler:
+        plan = real(source, target)
+        made.append(weakref.ref(plan))
+        return plan
+
+    monkeypatch.setattr(resample, "_make", make)
+    front_end = logmel.LogMel(specified.LogMel(mels=13), {})
+    rates = range(21_000, 21_100)
+    states = [front_end.start(rate) for rate in rates for _ in range(2)]
+    for _ in range(2):
+        for state in states:
+            front_end.step(state, np.zeros(300, np.int16))
+            front_end.flush(front_end.restore(pack(state)))
+    assert len(made) == len(rates)
+    gc.collect()
+    assert sum(ref() is not None for ref in made) == len(rates)
+    states.clear()
+    del state
+    gc.collect()
+    assert 0 < sum(ref() is not None for ref in made) <= 64

@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from engine_models import model, models, sound
+from snippets import ROOT, snippets
 
 from ostinato.events import Event
-from ostinato.server import Server
+from ostinato.server import Limits, Server
+from ostinato.streaming import load
 
 SPEECH = sound(1.9, 7)  # fits one message, and is pushed in pieces too
 
@@ -97,14 +98,12 @@ def test_what_is_wrong_is_answered(told: dict[str, Any]) -> None:
     assert told["after"]
 
 
-def test_the_documents_twenty_lines(tmp_path: Path) -> None:
-    document = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
-    code = document.split("## A client in twenty lines")[1].split("\n    ", 1)[1]
-    code = "\n".join(line.removeprefix("    ") for line in ("    " + code).splitlines())
-    (tmp_path / "samples").write_bytes(np.asarray(SPEECH[:16000], "<i2").tobytes())
-    with Server(models("audio")) as server:
-        code = code.replace("tcp://127.0.0.1:7077", server.endpoint).replace("digits-uni", "audio")
-        script = f"samples = open({str(tmp_path / 'samples')!r}, 'rb').read()\n{code}"
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, text=True, check=False)
+def test_the_client_that_the_protocol_shows_obeys_a_small_credit() -> None:
+    """test_cli_readme runs it with the usual one; here an input beyond it would be refused, and end it."""
+    (program,) = snippets("docs/protocol.md", "python")
+    limits = Limits(credit_ms=250.0, inputs=4)
+    with Server({"digits-uni": load("digits-uni")}, limits=limits) as server:
+        script = program.code.replace("tcp://127.0.0.1:7077", server.endpoint)
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("[")
+    assert len(done.stdout.split()) > 5

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from engine_models import models
+from rich.console import Console
 
-from ostinato.errors import UnknownModelError
+from ostinato.errors import ConnectionLostError, UnknownModelError
 from ostinato.server import Limits, Server
+from ostinato_bench import report
 from ostinato_bench.load import Plan, run, table
-from ostinato_bench.load_client import Load
-from ostinato_bench.load_search import BOUND_MS, confirm, draw, find
+from ostinato_bench.load_client import Load, percentiles
+from ostinato_bench.load_search import BOUND_MS, confirm, draw, find, verdict
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -60,9 +65,65 @@ def test_the_search_comes_near_the_limit(first: int, limit: int) -> None:
         return {"latency_ms": latency, "late_ms": {"p99": 1.0}, "lost": 0}
 
     found = find(measure, first)
+    assert found["at_least"] is False and not verdict(found).startswith("at least")
     assert len(set(tried)) <= 12 and all(tried.count(streams) == (1 if streams <= limit else 2) for streams in tried)
     assert limit / 1.07 - 1 <= found["most"] <= limit
     assert [row["streams"] for row in found["rows"]] == sorted(set(tried))
+
+
+def quick(limit: float) -> Callable[[int], dict[str, Any]]:
+    """A server that holds up to ``limit`` streams."""
+    good, bad = {"p50": 1.0, "p99": 2.0}, {"p50": 1.0, "p99": 99.0}
+    return lambda n: {"latency_ms": good if n <= limit else bad, "late_ms": {"p99": 1.0}, "lost": 0, "streams": n}
+
+
+def test_a_search_that_runs_out_of_tries_says_at_least() -> None:
+    """Whether nothing failed, or what failed is far from what held; in the figures, the table, and the picture's
+    title, which is the verdict."""
+    found = find(quick(math.inf), 20)
+    assert found["at_least"] and len(found["rows"]) == 12
+    assert verdict(found) == f"at least {found['most']:,} streams hold; {found['ended']}"
+    assert found["ended"] == "the search has no more than 12 tries, and none that was tried did not"
+    confirm(quick(math.inf), found)
+    assert found["at_least"] and "at least" in verdict(found)
+    confirm(quick(found["most"] - 1), found)
+    assert not found["at_least"] and verdict(found) == f"{found['most']:,} streams hold; {found['ended']}"
+    far = find(quick(1800), 20)
+    assert far["at_least"] and "and 1,859 did not" in verdict(far)
+
+
+def test_a_server_that_takes_no_more_streams_ends_the_search() -> None:
+    def measure(streams: int) -> dict[str, Any]:
+        if streams > 100:
+            raise ConnectionLostError("the server refused a stream or a chunk: all 100 streams are open")
+        return quick(math.inf)(streams)
+
+    found = find(measure, 50)
+    assert found["at_least"] and found["most"] == 76
+    assert "with 115 the server refused a stream" in verdict(found)
+    with pytest.raises(ConnectionLostError):
+        find(measure, 200)
+
+
+def test_a_search_in_which_nothing_holds_says_so() -> None:
+    found = find(quick(0), 7)
+    assert not found["at_least"] and verdict(found) == "none hold; the fewest that were tried, 1, did not"
+
+
+def test_nothing_measured_is_no_measurement() -> None:
+    """Not a latency of 0 ms, which would be the best there can be."""
+    assert set(percentiles([]).values()) == {None}
+    silent = {"latency_ms": percentiles([]), "late_ms": percentiles([10**6]), "lost": 0}
+    found = find(lambda _: silent, 4)
+    assert found["most"] == 0
+    figures = silent | {
+        "streams": 4, "model": "gru-2x16", "seconds": 1.0, "sent": 0, "received": 0, "chunk_ms": 40.0, "workers": 1,
+        "server_core_share": None, "client_core_share": None, "rss_mb": None, "idle_streams": 3, "idle_mb": None,
+    }  # fmt: skip
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(table(figures))
+    assert "not measured" in shown.getvalue() and "None" not in shown.getvalue() and " 0.0 ms" not in shown.getvalue()
+    assert "0 MB" not in report.load(figures) and " 0.0 ms" not in report.load(figures)
 
 
 def test_a_number_that_fails_is_tried_once_more() -> None:
@@ -96,10 +157,11 @@ def test_what_a_short_try_held_is_confirmed_or_taken_back(limit: int, most: int)
 
 
 def test_the_picture_of_a_search(tmp_path: Path) -> None:
-    rows = [{"streams": n, "latency_ms": {"p50": n / 40, "p99": n / 10}} for n in (100, 300, 600)]
-    search = {"most": 300, "bound_ms": BOUND_MS, "rows": rows}
+    rows = [{"streams": n, "holds": n < 600, "latency_ms": {"p50": n / 40, "p99": n / 10}} for n in (100, 300, 600)]
+    rows.append({"streams": 700, "holds": False, "latency_ms": percentiles([])})
+    search = {"most": 300, "bound_ms": BOUND_MS, "seconds": 6.0, "rows": rows}
     path = tmp_path / "latency.png"
-    draw({"search": search, "model": "gru-2x256", "chunk_ms": 40.0, "workers": 2}, path)
+    draw({"search": search, "model": "gru-2x256", "chunk_ms": 40.0, "workers": 2, "seconds": 20.0}, path)
     assert path.read_bytes().startswith(b"\x89PNG")
 
 

@@ -76,6 +76,15 @@ def test_a_stream_has_the_bits_that_it_has_in_process(raw: Raw, name: str) -> No
     assert sum(result.frames for result in found) == len(wanted)
 
 
+def test_one_stream_of_frames_refuses_what_is_counted_as_samples(raw: Raw) -> None:
+    """Else client and server would count it differently; a frame by itself in a PUSH is one unit."""
+    stream = raw.open("frames")
+    error = raw.refused(wire.Pushes([stream], [1], [3], frames(1)[0]))
+    assert (error.code, error.stream, error.seq) == ("bad_shape", stream, 1)
+    raw.send(wire.Push(stream, 2, frames(1)[0]), wire.Pushes([stream], [3], [2], frames(2)))
+    assert raw.results(stream, 3)[-1].processed == 3
+
+
 def test_a_message_of_no_sense_is_refused(raw: Raw) -> None:
     stream = raw.open("frames")
     wrong = {

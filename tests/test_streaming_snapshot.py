@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any
 
 import msgpack
 import numpy as np
 import pytest
+from engine_models import events, run
 from random_models import bits, network, signal
 
-from ostinato.errors import CapacityError, SnapshotError, UtteranceTooLongError
+from ostinato import protocol as wire
+from ostinato.engine import Engine, Limits
+from ostinato.errors import CapacityError, DivergedError, SnapshotError, UtteranceTooLongError
 from ostinato.model.decoders import Ctc, Outputs, SequenceClass
 from ostinato.model.front_ends import Frames, LogMel, Tokens
 from ostinato.model.layers import Dense, Embedding, Gru, Lstm, Softmax
 from ostinato.model.specification import Sequential
+from ostinato.server.dialogue import on_the_wire
 from ostinato.streaming import Model, Stream
 from ostinato.streaming import snapshot as snapshots
 
@@ -172,3 +177,62 @@ def test_a_forged_snapshot_is_refused_or_harmless(model: Model) -> None:
                     rest(stream)
                 except UtteranceTooLongError:  # which a bound of half a second, honest or forged, is there for
                     assert last == "max_utterance_s"
+
+
+EXTREMES: dict[type, list[Any]] = {
+    float: [1e308, -1e308, 1e-308, 0.0, 1e17, 2.0**53],
+    int: [0, 1, -1, 1 << 31, 1 << 52, 1 << 53],
+}
+
+
+def extreme(value: Any, chance: random.Random) -> Any:
+    """A value of the same type and size, as far out as can be."""
+    if isinstance(value, bytes) and value and len(value) % 4 == 0:
+        wide = len(value) % 8 == 0 and chance.random() < 0.3
+        numbers = EXTREMES[float] if wide else [3e38, -3e38, 1e-40, 1e30, -1e4]
+        dtype = "<f8" if wide else "<f4"
+        return np.full(len(value) // (8 if wide else 4), chance.choice(numbers), dtype).tobytes()
+    return chance.choice(EXTREMES.get(type(value), [value]))
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_a_forged_stream_costs_its_neighbours_nothing(model: Model) -> None:
+    """It shares their batches, and whatever its state makes of them: no fault, the same bits, results that can be
+    written and read."""
+    chance, taken = random.Random(7), 0
+    whole = snapshots.decode(busy(model).snapshot())
+    places = [path for path in leaves(whole) if path]
+    specification = model.network.specification
+    size = 4000 if isinstance(specification.front_end, LogMel) else 100
+    data = "a a ? a what " if specification is TEXT else signal(specification, size, 3)
+    with model.stream() as alone:
+        wanted = bits(alone.push(data) + alone.push(data) + alone.flush())
+    for _ in range(60):
+        parts = copy.deepcopy(whole)
+        for *path, last in chance.sample(places, min(len(places), chance.choice([1, 2, 5, 20]))):
+            place: Any = parts
+            for key in path:
+                place = place[key]
+            place[last] = extreme(place[last], chance)
+        engine = Engine({"m": model}, Limits(max_utterance_s=3600.0))
+        try:
+            engine.open("forged", "m", snapshot=snapshots.encode(parts))
+        except (SnapshotError, CapacityError):
+            continue
+        taken += 1
+        engine.open("neighbour", "m")
+        for sequence in (1, 2):
+            for key in ("forged", "neighbour"):
+                engine.push(key, sequence, data)
+        for key in ("forged", "neighbour"):
+            engine.flush(key, 3)
+        found = run(engine)
+        assert bits(events(found["neighbour"])) == wanted
+        for result in found["forged"]:
+            assert result.kind in ("push", "flush") or isinstance(
+                result.payload, DivergedError | UtteranceTooLongError
+            )
+            for frame in wire.encode_results([on_the_wire(bytes(16), result)]):
+                wire.decode_reply(frame)
+    assert taken > 5

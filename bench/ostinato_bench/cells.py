@@ -1,4 +1,7 @@
-"""What the bench of the kernels measures: stacks of recurrent layers of one size each."""
+"""What the bench of the kernels measures: stacks of recurrent layers of one size each.
+
+Needs little of Ostinato when it is imported, so that it also measures other commits (`revisions`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.errors import InputError, did_you_mean
+from ostinato.errors import InputError
 from ostinato.model import Network
 from ostinato_bench.networks import recurrent
 
@@ -186,4 +189,6 @@ def one_of(known: Sequence[Word], word: str) -> Word:
     for each in known:
         if each == word:
             return each
+    from ostinato.errors import did_you_mean  # here, because older commits that are compared lack it
+
     raise InputError(f"{word!r} is none of {', '.join(known)}: use one of these{did_you_mean(word, known)}")

@@ -2,20 +2,39 @@
 
 The models are measured one after another, each alone on the server, so that none waits for another. A chunk is sent
 when its last sample would have left the microphone, so that latency is all that a speaker would wait for: for the
-chunk to fill, for the socket, for computing, and for the end of the utterance if the model needs it.
+chunk to fill, for the socket, for computing, and for the end of the utterance if the model needs it. It counts from
+the end of each word in the recording: from the times that are given with it, or else from one alignment for all
+models.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
 from ostinato.pipeline.score import error_rate
-from ostinato_bench.comparison import Comparison, DelayRow, LengthRow, ModelRun, Samples, Shown, Wait, of_length
-from ostinato_bench.machine import describe
+from ostinato.pipeline.transcript import Vocabulary
+from ostinato_bench.alignment import aligned
+from ostinato_bench.comparison import (
+    Comparison,
+    DelayRow,
+    LengthRow,
+    ModelRun,
+    Recording,
+    Samples,
+    Shown,
+    Wait,
+    of_length,
+)
+from ostinato_bench.conclusions import conclusions
+from ostinato_bench.machine import busy, describe
+from ostinato_bench.word_times import SUFFIX, Word, matched
 from ostinato_client import Client, Stream
 
 CHUNK_MS = 20.0
@@ -23,26 +42,29 @@ LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 REPEATS = 9
 SHOWN = ("symbol", "label", "class")
 TIMEOUT_S = 30.0
+ANY = Vocabulary()
+"""Of a model that is not known here: only the server has it."""
 
 
 def measure(
     endpoint: str,
     models: Sequence[str],
-    samples: Samples,
-    sample_rate: int,
-    transcript: str | None,
+    recording: Recording,
     report: Callable[[str], None] = lambda doing: None,
     lengths_s: Sequence[float] = LENGTHS_S,
     wait: Wait | None = None,
     error_by_delay: Sequence[DelayRow] = (),
+    vocabularies: Mapping[str, Vocabulary] | None = None,
 ) -> Comparison:
     """Everything about ``models`` on a recording, as served at ``endpoint``.
 
-    ``samples`` [n]: mono, in [-1, 1], at ``sample_rate`` Hz. ``report`` is told what is being done. With ``wait``,
-    bidirectional models are measured with that bounded wait too; ``error_by_delay`` was found before. Raises
-    OstinatoError for what the server refuses, ConnectionLostError if it is not there.
+    ``report`` is told what is being done. With ``wait``, bidirectional models are measured with that bounded wait
+    too; ``error_by_delay`` was found before. ``vocabularies``: how the transcript is read for each model, where that
+    is known. Raises OstinatoError for what the server refuses, ConnectionLostError if it is not there.
     """
-    runs, by_length = [], []
+    machine = describe() | busy()
+    runs: list[tuple[ModelRun, Vocabulary]] = []
+    by_length = []
     with Client(endpoint, timeout=TIMEOUT_S) as client:
         direction = {info.name: info.direction for info in client.models()}
         ways: list[tuple[str, Wait | None]] = []
@@ -51,15 +73,70 @@ def measure(
                 ways.append((name, wait))
             ways.append((name, None))
         for name, each in ways:
-            report(f"{_called(name, each)}: {len(samples) / sample_rate:.0f} s of speech, in real time")
-            runs.append(_spoken(client, name, each, samples, sample_rate, transcript))
+            report(f"{_called(name, each)}: {recording.seconds:.0f} s of speech, in real time")
+            known = (vocabularies or {}).get(name, ANY)
+            runs.append((_spoken(client, name, each, recording, known), known))
         for name, each in ways:
             for seconds in lengths_s:
                 report(f"{_called(name, each)}: utterances of {seconds:g} s")
-                by_length.append(_by_length(client, name, each, samples, sample_rate, seconds))
+                by_length.append(_by_length(client, name, each, recording, seconds))
+    words, words_from = _words(recording, runs)
     return Comparison(
-        samples, sample_rate, CHUNK_MS, transcript, tuple(runs), tuple(by_length), describe(), tuple(error_by_delay)
+        recording=recording,
+        words=words,
+        words_from=words_from,
+        chunk_ms=CHUNK_MS,
+        models=tuple(_counted(run, words, known) for run, known in runs),
+        by_length=tuple(by_length),
+        machine=machine,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        error_by_delay=tuple(error_by_delay),
+        conclusions=conclusions(error_by_delay),
     )
+
+
+def _words(recording: Recording, runs: Sequence[tuple[ModelRun, Vocabulary]]) -> tuple[tuple[Word, ...], str]:
+    """The words of the recording, and how it is known where they are: as given, or by one alignment for all models.
+
+    The alignment takes the decisions of a model that had heard the whole utterance, if there is one: they lie inside
+    of the words.
+    """
+    if recording.words is not None:
+        return recording.words, f"given in {Path(recording.name).with_suffix(SUFFIX).name}"
+    whole = [(run, known) for run, known in runs if run.shown and not known.characters]
+    if not whole:
+        return (), "not known: no words were recognised"
+    run, known = min(whole, key=lambda each: each[0].delay_ms is not None)
+    heard = [(symbol, shown.decided_at_ms) for shown in run.shown for symbol in _symbols(shown, known)]
+    said = known.read(recording.transcript) if recording.transcript else [symbol for symbol, _ in heard]
+    whose = "of the transcript" if recording.transcript else f"that {run.name} recognised"
+    words = aligned(
+        recording.samples, recording.sample_rate, said, [symbol for symbol, _ in heard], [at for _, at in heard]
+    )
+    if not words:
+        return (), f"not known: the words {whose} could not be found in the recording"
+    return words, f"the words {whose}, aligned: where {run.name} decided on them, and the recording's energy"
+
+
+def _counted(run: ModelRun, words: Sequence[Word], known: Vocabulary) -> ModelRun:
+    """The run with the end of the word that each result is, or is a part of."""
+    said = [(symbol, word) for word in words for symbol in known.read(word.text)]
+    heard = [(symbol, shown, i) for i, shown in enumerate(run.shown) for symbol in _symbols(shown, known)]
+    numbers = matched(
+        [symbol for symbol, _ in said],
+        [(word.start_ms, word.end_ms) for _, word in said],
+        [symbol for symbol, _, _ in heard],
+        [shown.decided_at_ms for _, shown, _ in heard],
+    )
+    ends: dict[int, float | None] = {}
+    for (_, _, i), number in zip(heard, numbers, strict=True):
+        ends[i] = None if number is None else said[number][1].end_ms
+    return replace(run, shown=tuple(replace(one, end_at_ms=ends.get(i)) for i, one in enumerate(run.shown)))
+
+
+def _symbols(shown: Shown, known: Vocabulary) -> list[str]:
+    """A result as `Vocabulary.read` gives it."""
+    return known.read(shown.text) if known is ANY else known.heard([shown.text])
 
 
 def _called(name: str, wait: Wait | None) -> str:
@@ -72,9 +149,8 @@ def _open(client: Client, name: str, wait: Wait | None, sample_rate: int) -> Str
     return client.open(name, sample_rate=sample_rate, block_ms=wait.block_ms, lookahead_ms=wait.lookahead_ms)
 
 
-def _spoken(
-    client: Client, name: str, wait: Wait | None, samples: Samples, sample_rate: int, transcript: str | None
-) -> ModelRun:
+def _spoken(client: Client, name: str, wait: Wait | None, recording: Recording, known: Vocabulary) -> ModelRun:
+    samples, sample_rate, transcript = recording.samples, recording.sample_rate, recording.transcript
     with _open(client, name, wait, sample_rate) as stream:
         _warm(stream, sample_rate)
         start = time.monotonic()
@@ -90,26 +166,25 @@ def _spoken(
         for event in result.events
         if event.kind in SHOWN
     )
-    words = [one.text for one in shown]
+    said = known.read(transcript) if transcript else []
     return ModelRun(
         name=info.name,
         direction=info.direction,
         delay_ms=info.delay_ms,
         shown=shown,
         final_ms=1e3 * (results[-1].received - spoken),
-        real_time_factor=sum(result.computing_ms for result in results) / 1e3 / (len(samples) / sample_rate),
+        real_time_factor=sum(result.computing_ms for result in results) / 1e3 / recording.seconds,
         state_bytes=info.state_bytes,
-        error_rate=None if not transcript else error_rate(transcript.split(), words),
-        text=info.separator.join(words),
+        error_rate=error_rate(said, [symbol for one in shown for symbol in _symbols(one, known)]) if said else None,
+        text=info.separator.join(one.text for one in shown),
         wait=wait,
     )
 
 
-def _by_length(
-    client: Client, name: str, wait: Wait | None, samples: Samples, sample_rate: int, seconds: float
-) -> LengthRow:
+def _by_length(client: Client, name: str, wait: Wait | None, recording: Recording, seconds: float) -> LengthRow:
     """Median over utterances of this length of the time from sending the last chunk to the final result."""
-    utterance = of_length(samples, round(seconds * sample_rate))
+    sample_rate = recording.sample_rate
+    utterance = of_length(recording.samples, round(seconds * sample_rate))
     *_, (_, last) = _chunks(utterance, sample_rate)
     earlier = utterance[: len(utterance) - len(last)]
     waits = []

@@ -1,4 +1,8 @@
-"""What a comparison of models on one recording found, as data, for the table, the JSON and the picture."""
+"""What a comparison of models on one recording found, as data, for the table, the JSON and the picture.
+
+A latency counts from the end of a word in the recording, which is the same for every model. It is negative where the
+word was shown before it had ended. A word that is wrong has no such end, and no latency.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from ostinato.pipeline.confidence import interval
+from ostinato.pipeline.score import Errors
+from ostinato_bench.word_times import Word
 
 Samples = npt.NDArray[np.float32]
 
@@ -32,21 +40,73 @@ def wait_as_dict(wait: Wait | None) -> dict[str, float | None]:
     }
 
 
+def errors_as_dict(by_recording: Sequence[Errors]) -> dict[str, Any]:
+    """Their entries in JSON: the errors of all recordings together, and their rate's 95 % interval."""
+    total, bounds = sum(by_recording, Errors()), interval(by_recording)
+    return {
+        "recordings": len(by_recording),
+        "symbols": total.symbols,
+        "errors": total.total,
+        "substitutions": total.substitutions,
+        "insertions": total.insertions,
+        "deletions": total.deletions,
+        "error_rate": round(total.rate, 4),
+        "interval_95": None if bounds is None else [round(bound, 4) for bound in bounds],
+    }
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is played: mono ``samples`` float32 [n] in [-1, 1] at ``sample_rate`` Hz, and what is said in it.
+
+    ``words`` None: nobody has said when the words of the ``transcript`` are spoken.
+    """
+
+    name: str
+    samples: Samples
+    sample_rate: int
+    transcript: str | None = None
+    words: tuple[Word, ...] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.samples) / self.sample_rate
+
+
 @dataclass(frozen=True)
 class Shown:
     """One result: its text, and when, in ms since the first sample was spoken.
 
-    ``spoken_ms`` is where in the audio it was decided (`Event.time_ms`), ``shown_ms`` when it reached the client.
+    ``decided_at_ms`` is where in the audio the model decided on it (`Event.time_ms`), ``shown_at_ms`` when it reached
+    the client, ``end_at_ms`` where the word that it is ends in the recording: None if it is wrong, or not known.
     """
 
     text: str
-    spoken_ms: float
-    shown_ms: float
+    decided_at_ms: float
+    shown_at_ms: float
+    end_at_ms: float | None = None
 
     @property
-    def latency_ms(self) -> float:
-        """From the moment that its audio had been spoken to the moment that it was shown."""
-        return self.shown_ms - self.spoken_ms
+    def latency_ms(self) -> float | None:
+        """From the end of the word to the moment that it was shown."""
+        return None if self.end_at_ms is None else self.shown_at_ms - self.end_at_ms
+
+    @property
+    def decided_ms(self) -> float | None:
+        """From the end of the word to where the model decided on it."""
+        return None if self.end_at_ms is None else self.decided_at_ms - self.end_at_ms
+
+    def as_dict(self) -> dict[str, Any]:
+        """One entry of a model's ``words`` in the JSON."""
+        return {
+            "text": self.text,
+            "end_at_ms": _rounded(self.end_at_ms),
+            "decided_at_ms": _rounded(self.decided_at_ms),
+            "shown_at_ms": _rounded(self.shown_at_ms),
+            "decided_ms": _rounded(self.decided_ms),
+            "latency_ms": _rounded(self.latency_ms),
+        }
 
 
 @dataclass(frozen=True)
@@ -72,12 +132,22 @@ class ModelRun:
     @property
     def first_result_ms(self) -> float | None:
         """From the first sample spoken to the first result."""
-        return min((shown.shown_ms for shown in self.shown), default=None)
+        return min((shown.shown_at_ms for shown in self.shown), default=None)
 
     @property
     def latency_ms(self) -> dict[str, float | None]:
-        """p50, p90 and p99 over the results."""
-        return percentiles([shown.latency_ms for shown in self.shown])
+        """p50, p90, p99 and the maximum, over the words that are right, from the word's end."""
+        return percentiles([shown.latency_ms for shown in self.shown if shown.latency_ms is not None])
+
+    @property
+    def decided_ms(self) -> dict[str, float | None]:
+        """The same for where the model decided."""
+        return percentiles([shown.decided_ms for shown in self.shown if shown.decided_ms is not None])
+
+    @property
+    def counted(self) -> int:
+        """Over how many words that is."""
+        return sum(shown.end_at_ms is not None for shown in self.shown)
 
     def as_dict(self) -> dict[str, Any]:
         """One entry of ``models`` in the JSON."""
@@ -87,12 +157,15 @@ class ModelRun:
             "delay_ms": self.delay_ms,
             "first_result_ms": _rounded(self.first_result_ms),
             "latency_ms": {key: _rounded(value) for key, value in self.latency_ms.items()},
+            "decided_ms": {key: _rounded(value) for key, value in self.decided_ms.items()},
+            "counted_words": self.counted,
             "final_ms": _rounded(self.final_ms),
             "real_time_factor": float(f"{self.real_time_factor:.3g}"),
             "state_bytes": self.state_bytes,
             "error_rate": None if self.error_rate is None else round(self.error_rate, 4),
             "text": self.text,
             **wait_as_dict(self.wait),
+            "words": [shown.as_dict() for shown in self.shown],
         }
 
 
@@ -120,20 +193,23 @@ class LengthRow:
 
 @dataclass(frozen=True)
 class DelayRow:
-    """A model's errors among the ``symbols`` of some transcribed recordings, and its delay (None: the utterance)."""
+    """A model's errors on some transcribed recordings, each by itself, and its delay (None: the utterance)."""
 
     name: str
     direction: Literal["unidirectional", "bidirectional"]
     wait: Wait | None
     delay_ms: float | None
-    errors: int
-    symbols: int
-    recordings: int
+    by_recording: tuple[Errors, ...]
 
     @property
-    def error_rate(self) -> float:
-        """Errors per spoken symbol."""
-        return self.errors / max(1, self.symbols)
+    def errors(self) -> Errors:
+        """Those of all recordings."""
+        return sum(self.by_recording, Errors())
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the error rate (`confidence.interval`)."""
+        return interval(self.by_recording)
 
     def as_dict(self) -> dict[str, Any]:
         """One entry of ``error_by_delay`` in the JSON."""
@@ -142,76 +218,64 @@ class DelayRow:
             "direction": self.direction,
             **wait_as_dict(self.wait),
             "delay_ms": self.delay_ms,
-            "error_rate": round(self.error_rate, 4),
-            "errors": self.errors,
-            "symbols": self.symbols,
-            "recordings": self.recordings,
+            **errors_as_dict(self.by_recording),
         }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that a comparison found. ``samples`` float32 [n], mono, of the recording; ``chunk_ms`` as sent."""
+    """Everything that a comparison found; ``chunk_ms`` as sent, ``date`` in ISO 8601, ``machine`` as `describe` says.
 
-    samples: Samples
-    sample_rate: int
+    ``words``: the words that latencies count from, and ``words_from`` how their places are known. ``conclusions``:
+    what ``error_by_delay`` says, a sentence for each bidirectional model.
+    """
+
+    recording: Recording
+    words: tuple[Word, ...]
+    words_from: str
     chunk_ms: float
-    transcript: str | None
     models: tuple[ModelRun, ...]
     by_length: tuple[LengthRow, ...]
     machine: dict[str, Any]
+    date: str
     error_by_delay: tuple[DelayRow, ...] = ()
-
-    @property
-    def seconds(self) -> float:
-        """Length of the recording."""
-        return len(self.samples) / self.sample_rate
+    conclusions: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON that ``ostinato compare --json`` writes."""
         return {
-            "audio": {"seconds": round(self.seconds, 3), "transcript": self.transcript},
+            "audio": {
+                "name": self.recording.name,
+                "seconds": round(self.recording.seconds, 3),
+                "transcript": self.recording.transcript,
+                "words_from": self.words_from,
+                "words": [
+                    {"text": word.text, "start_at_ms": _rounded(word.start_ms), "end_at_ms": _rounded(word.end_ms)}
+                    for word in self.words
+                ],
+            },
             "models": [run.as_dict() for run in self.models],
             "by_length": [row.as_dict() for row in self.by_length],
             "error_by_delay": [row.as_dict() for row in self.error_by_delay],
+            "conclusions": list(self.conclusions),
             "machine": self.machine,
+            "date": self.date,
         }
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    """p50, p90 and p99 of ``values``: the smallest value that at least that share does not exceed; None if none."""
+    """p50, p90, p99 and the maximum of ``values``: the smallest value that at least that share does not exceed; None
+    if there are none."""
     ordered = sorted(values)
+    shares = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
     return {
-        f"p{share}": ordered[math.ceil(share / 100 * len(ordered)) - 1] if ordered else None for share in (50, 90, 99)
+        key: ordered[math.ceil(share / 100 * len(ordered)) - 1] if ordered else None for key, share in shares.items()
     }
 
 
 def of_length(samples: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
     """``count`` samples of the recording, from its start, repeated as often as needed."""
     return np.tile(samples, math.ceil(count / max(len(samples), 1)))[:count]
-
-
-def spoken_words(
-    samples: npt.NDArray[np.float32], sample_rate: int, transcript: str | None
-) -> list[tuple[float, float, str]]:
-    """Where the transcript's words were roughly spoken: (start, end) in seconds and the word.
-
-    Loud stretches between quiet ones are taken for words; if their number is not that of the transcript's words, the
-    places are not known, and the list is empty.
-    """
-    words = (transcript or "").split()
-    hop = sample_rate // 100
-    if not words or len(samples) < hop:
-        return []
-    level = np.sqrt((samples[: len(samples) // hop * hop].reshape(-1, hop) ** 2).mean(1))
-    level = np.convolve(level, np.ones(5) / 5, "same")
-    for share in (0.02, 0.04, 0.06, 0.08, 0.12, 0.16):
-        loud = np.concatenate(([False], level > share * level.max(), [False]))
-        starts, ends = np.flatnonzero(loud[1:] & ~loud[:-1]), np.flatnonzero(~loud[1:] & loud[:-1])
-        found = [(start, end) for start, end in zip(starts, ends, strict=True) if end - start >= 10]
-        if len(found) == len(words):
-            return [(start / 100, end / 100, word) for (start, end), word in zip(found, words, strict=True)]
-    return []
 
 
 def _rounded(value: float | None) -> float | None:

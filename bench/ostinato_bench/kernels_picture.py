@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import InputError
-from ostinato_bench.picture import COLOURS, FAINT, INK, SOFT
+from ostinato_bench.style import COLOURS, FAINT, INK, SOFT
 from ostinato_bench.tables import Row, network_of
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def draw(result: dict[str, Any], path: Path) -> None:
         raise InputError("there is nothing to draw: measure several hidden sizes, int8 or bidirectional networks")
     lines = [max(high for _, high in panels[first : first + 2]) for first in range(0, len(panels), 2)]
     between = 0.95
-    height = 1.45 + sum(lines) + between * (len(lines) - 1)
+    height = 1.55 + sum(lines) + between * (len(lines) - 1)
     with plt.rc_context(_STYLE):
         figure = plt.figure(figsize=(10, height), dpi=160)
         grid = figure.add_gridspec(
-            len(lines), 2, height_ratios=lines, left=0.07, right=0.975, top=1 - 0.95 / height, bottom=0.5 / height,
+            len(lines), 2, height_ratios=lines, left=0.07, right=0.975, top=1 - 0.95 / height, bottom=0.6 / height,
             hspace=between * len(lines) / sum(lines), wspace=0.2,
         )  # fmt: skip
         for index, (panel, _) in enumerate(panels):
@@ -110,7 +110,7 @@ def _lines(axes: Axes, rows: list[Row], value: Callable[[Row], float | None]) ->
         points = [(x, y) for x, y in found if y is not None]
         axes.plot(*zip(*points, strict=True), **_line(index), label=f"{batch}")
     _sizes(axes, hidden, "hidden units")
-    axes.legend(title="streams at once", ncols=len(batches), frameon=False, fontsize=8, title_fontsize=8)
+    _legend(axes, "streams at once:")
 
 
 def _roofline(axes: Axes, rows: list[Row], limits: dict[str, float]) -> None:
@@ -130,7 +130,7 @@ def _roofline(axes: Axes, rows: list[Row], limits: dict[str, float]) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     _sizes(axes, batches, "streams at once")
     axes.set_xlim(batches[0] / 1.4, batches[-1] * 1.1)
-    axes.legend(title="hidden units", ncols=2, frameon=False, fontsize=8, title_fontsize=8, loc="lower right")
+    _legend(axes, "hidden units:", line=1)
     axes.set_title("GRU step: GMAC/s under the limits (dashed)")
 
 
@@ -143,7 +143,19 @@ def _sizes(axes: Axes, sizes: list[int], label: str) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
-    axes.set_xlabel(label, size=8.5, labelpad=1)
+    axes.set_xlabel(label, size=8.5, labelpad=1, loc="left")
+
+
+def _legend(axes: Axes, title: str, line: int = 0) -> None:
+    """Below the axis, where it hides no value: beside the axis's name, or ``line`` lines lower."""
+    from matplotlib.lines import Line2D
+
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(
+        [Line2D([], [], linewidth=0), *handles], [title, *labels], ncols=len(labels) + 1, frameon=False, fontsize=8,
+        loc="upper right", bbox_to_anchor=(1.0, -0.105 - 0.07 * line), borderaxespad=0, borderpad=0,
+        columnspacing=1, handlelength=1.6, handletextpad=0.4,
+    )  # fmt: skip
 
 
 def _int8(axes: Axes, rows: list[Row]) -> None:
@@ -186,7 +198,8 @@ def _bars(axes: Axes, names: list[str], groups: list[list[float | None]], labels
             if value is not None:
                 axes.text(value, place, f" {text.format(value)}", va="center", size=7, color=colour)
     for place, name in enumerate(names):
-        axes.text(0, place - 0.02, f" {name}", va="bottom", size=7.5)
+        blank = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # no grid runs through a name
+        axes.text(0, place - 0.02, f" {name} ", va="bottom", size=7.5, bbox=blank, zorder=2.4)
     axes.set_yticks([])
     axes.set_ylim(len(names) - 0.2, -0.3)
     axes.set_xlim(0, 1.12 * axes.get_xlim()[1])

@@ -10,8 +10,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,13 +20,14 @@ from typing import Any
 import numpy as np
 from rich.markup import escape
 
+from ostinato import children
 from ostinato.errors import ConnectionLostError, UnknownModelError
 from ostinato.model import Network, Sequential, Specification, resolve, write
 from ostinato.model.decoders import Ctc
 from ostinato.model.front_ends import LogMel
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
 from ostinato.server import Spawned, served_name, spawn_server
-from ostinato_bench.load_search import SEARCH_S, confirm, find
+from ostinato_bench.load_search import SEARCH_S, confirm, find, verdict
 from ostinato_bench.load_watch import Watch
 from ostinato_bench.machine import describe
 from ostinato_bench.terminal import Table
@@ -121,11 +120,8 @@ def _measure(
     watch = Watch(server.process.pid, plan.seconds)
     if endings is not None:
         plan = dataclasses.replace(plan, record=endings.record)
-    client = subprocess.Popen(
-        [sys.executable, "-m", "ostinato_bench.load_client", json.dumps(dataclasses.asdict(plan))],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.PIPE,
-        text=True,
+    client = children.start(
+        ["-m", "ostinato_bench.load_client", json.dumps(dataclasses.asdict(plan))],
     )
     # What hangs is ended, which ends the reading below.
     impatience = threading.Timer(plan.seconds + 60.0, client.kill)
@@ -171,11 +167,8 @@ class _Endings:
         self.record = str(Path(self._folder.name) / "chunks.npy")
         self.figures: dict[str, Any] = {"utterances": count, "seconds": ENDING_S, "model": model}
         self._ended = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ostinato_bench.load_endings", server.endpoint, model, str(count), str(ENDING_S)],
-            stdout=subprocess.PIPE,
-            stdin=subprocess.PIPE,
-            text=True,
+        self._process = children.start(
+            ["-m", "ostinato_bench.load_endings", server.endpoint, model, str(count), str(ENDING_S)],
         )
         self._impatience = threading.Timer(300.0, self._process.kill)
         self._impatience.start()
@@ -232,25 +225,39 @@ def table(result: dict[str, Any]) -> Table:
         ("streams", f"{result['streams']} of {escape(result['model'])}, {result['seconds']:g} s in real time"),
         ("chunks sent", f"{result['sent']} of {result['chunk_ms']:g} ms"),
         ("results received", f"{result['received']}, {result['lost']} lost"),
-        ("from chunk to result", ", ".join(f"{key} {value:.1f} ms" for key, value in latency.items())),
-        ("client behind its plan", ", ".join(f"{key} {value:.1f} ms" for key, value in late.items())),
+        ("from chunk to result", _percentiles(latency)),
+        ("client behind its plan", _percentiles(late)),
         ("server's share of a core", _share(result["server_core_share"])),
         ("client's share of a core", _share(result["client_core_share"])),
-        ("memory of the server", f"{result['rss_mb']} MB in {result['workers']} worker(s)"),
+        ("memory of the server", f"{_mb(result['rss_mb'])} in {result['workers']} worker(s)"),
     )
     for row in rows:
         made.add_row(*row)
     if result["idle_streams"]:
-        made.add_row(f"{result['idle_streams']} idle streams alone", f"{result['idle_mb']} MB")
+        made.add_row(f"{result['idle_streams']} idle streams alone", _mb(result["idle_mb"]))
     if search := result.get("search"):
-        made.add_row(f"most streams with p99 < {search['bound_ms']:g} ms", str(search["most"]))
+        made.add_row(f"p99 < {search['bound_ms']:g} ms", verdict(search))
     if ends := result.get("endings"):
         made.add_row(
             f"{ends['utterances']} utterances of {ends['seconds']:g} s end at once",
-            f"p99 {ends['p99_before_ms']} ms before, {ends['p99_meanwhile_ms']} ms until all are answered, "
+            f"p99 {_ms(ends['p99_before_ms'])} before, {_ms(ends['p99_meanwhile_ms'])} until all are answered, "
             f"after {ends['results_ms']['last']:.0f} ms",
         )
     return made
+
+
+def _percentiles(found: dict[str, float | None]) -> str:
+    if None in found.values():
+        return "not measured: there was none"
+    return ", ".join(f"{key} {_ms(value)}" for key, value in found.items())
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} ms"
+
+
+def _mb(value: float | None) -> str:
+    return "–" if value is None else f"{value} MB"
 
 
 def _share(value: float | None) -> str:

@@ -258,11 +258,11 @@ def phase(name: str) -> None:
     sys.stdin.readline()
 
 
-def percentiles(values_ns: npt.ArrayLike) -> dict[str, float]:
-    """p50, p90, p99 and the maximum, in ms."""
+def percentiles(values_ns: npt.ArrayLike) -> dict[str, float | None]:
+    """p50, p90, p99 and the maximum, in ms; None each if there are no values."""
     values = np.asarray(values_ns)
     if not values.size:
-        return dict.fromkeys(("p50", "p90", "p99", "max"), 0.0)
+        return dict.fromkeys(("p50", "p90", "p99", "max"))
     found = np.percentile(values, (50, 90, 99, 100)) / 1e6
     return dict(zip(("p50", "p90", "p99", "max"), (round(float(each), 3) for each in found), strict=True))
 

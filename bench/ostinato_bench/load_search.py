@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from ostinato.errors import ConnectionLostError
 
 BOUND_MS = 50.0
 """The p99 from chunk to result that "holds" means."""
@@ -21,15 +25,23 @@ def find(measure: Callable[[int], dict[str, Any]], first: int) -> dict[str, Any]
 
     ``measure`` gives the figures of a load. A number holds if nothing was lost and both p99, from chunk to result and
     of the client behind its plan, are below BOUND_MS; one that does not is tried once more, since other work on the
-    machine may have been the reason. Returns {"most" (0: none that was tried), "bound_ms", "seconds", "rows"}.
+    machine may have been the reason. The search ends, too, at a number that cannot be measured though fewer were (a
+    server takes only so many streams). Returns {"most" (0: none that was tried), "bound_ms", "seconds", "stopped",
+    "rows"} and what `conclude` says.
     """
     rows: list[dict[str, Any]] = []
-    most, least_failed = 0, 0
+    most, least_failed, stopped = 0, 0, ""
     count = max(1, first)
     for _ in range(MAX_TRIES):
-        row = _try(measure, count)
-        if not row["holds"]:
-            row = min(row, _try(measure, count), key=lambda row: (not row["holds"], float(row["latency_ms"]["p99"])))
+        try:
+            row = _try(measure, count)
+            if not row["holds"]:
+                row = min(row, _try(measure, count), key=_how_bad)
+        except ConnectionLostError as error:
+            if not most:
+                raise
+            stopped = f"with {count:,} {error}"
+            break
         rows.append(row)
         if row["holds"]:
             most = max(most, count)
@@ -46,14 +58,40 @@ def find(measure: Callable[[int], dict[str, Any]], first: int) -> dict[str, Any]
         else:
             count = (most + least_failed) // 2
     rows.sort(key=lambda row: int(row["streams"]))
-    return {"most": most, "bound_ms": BOUND_MS, "seconds": SEARCH_S, "rows": rows}
+    search = {"most": most, "bound_ms": BOUND_MS, "seconds": SEARCH_S, "stopped": stopped, "rows": rows}
+    return search | conclude(search)
+
+
+def conclude(search: dict[str, Any]) -> dict[str, Any]:
+    """What the tries of a search allow to say: "at_least" (the most may be more), and "ended", why no more were
+    tried."""
+    most = search["most"]
+    beyond = [int(row["streams"]) for row in search["rows"] if not row["holds"] and row["streams"] > most]
+    failed = min(beyond, default=0)
+    near = bool(failed) and failed <= most * CLOSE + 1
+    if most and near:
+        ended = f"{failed:,} did not"
+    elif most:
+        ended = search.get("stopped") or f"the search has no more than {MAX_TRIES} tries"
+        ended += f", and {failed:,} did not" if failed else ", and none that was tried did not"
+    else:
+        fewest = min(int(row["streams"]) for row in search["rows"])
+        ended = f"the fewest that were tried, {fewest:,}, did not"
+    return {"at_least": bool(most) and not near, "ended": ended}
+
+
+def verdict(search: dict[str, Any]) -> str:
+    """The result of a search in words: so many hold, or at least so many, and why the search ended."""
+    if not search["most"]:
+        return f"none hold; {search['ended']}"
+    return f"{'at least ' * search['at_least']}{search['most']:,} streams hold; {search['ended']}"
 
 
 def confirm(measure: Callable[[int], dict[str, Any]], search: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Try the number that `find` found for as long as was asked, and fewer, step by step, until one holds.
 
     A short try may hold by luck. Returns the streams and figures of the last try; ``search`` gets these tries in the
-    place of the short ones, and the most that held (0: none).
+    place of the short ones, the most that held (0: none), and a new conclusion.
     """
     streams = max(1, search["most"])
     for attempt in range(MAX_TRIES):
@@ -66,7 +104,13 @@ def confirm(measure: Callable[[int], dict[str, Any]], search: dict[str, Any]) ->
         if row["holds"] or streams == 1:
             break
     search["most"] = streams if row["holds"] else 0
+    search |= conclude(search)
     return streams, found
+
+
+def _how_bad(row: dict[str, Any]) -> tuple[bool, float]:
+    p99 = row["latency_ms"]["p99"]
+    return not row["holds"], math.inf if p99 is None else float(p99)
 
 
 def _try(measure: Callable[[int], dict[str, Any]], streams: int) -> dict[str, Any]:
@@ -75,42 +119,76 @@ def _try(measure: Callable[[int], dict[str, Any]], streams: int) -> dict[str, An
 
 def _row(streams: int, found: dict[str, Any]) -> dict[str, Any]:
     latency, late = found["latency_ms"], found["late_ms"]
-    holds = found["lost"] == 0 and latency["p99"] < BOUND_MS and late["p99"] < BOUND_MS
+    measured = latency["p99"] is not None and late["p99"] is not None
+    holds = measured and found["lost"] == 0 and latency["p99"] < BOUND_MS and late["p99"] < BOUND_MS
     return {"streams": streams, "holds": holds, "lost": found["lost"], "latency_ms": latency, "late_ms": late}
 
 
+NOTE = (
+    "Each try stands for itself: {short:g} s, one after the other, on a machine that may do other work meanwhile. "
+    "Where the cores are nearly full, a little of that makes a queue grow, so it is chance by how much: more "
+    "streams may fare better than fewer. What did not hold was tried twice, and the better try is shown; the number "
+    "told held for {long:g} s."
+)
+"""Why latency does not rise with every stream more."""
+
+
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Latency against the number of streams, from the figures of `load.run` with a search, as a PNG at ``path``."""
+    """Each try of `load.run` with a search, from p50 to p99 against the number of streams, as a PNG at ``path``."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
 
-    from ostinato_bench.picture import COLOURS, INK, SOFT, plain_log
+    from ostinato_bench.style import COLOURS, INK, SOFT, plain_log
 
     search = result["search"]
-    rows, bound = search["rows"], search["bound_ms"]
-    streams = [row["streams"] for row in rows]
+    search = search | conclude(search)
+    bound = search["bound_ms"]
+    rows = [row for row in search["rows"] if row["latency_ms"]["p99"] is not None]
     style: dict[Any, Any] = {"font.size": 9, "text.color": INK, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT}
     with plt.rc_context(style | {"xtick.color": SOFT, "ytick.color": SOFT}):
-        figure, axes = plt.subplots(figsize=(10, 5), dpi=160, layout="constrained")
-        for name, colour in (("p99", COLOURS[1]), ("p50", COLOURS[0])):
-            values = [row["latency_ms"][name] for row in rows]
-            axes.plot(streams, values, "o-", color=colour, label=name)
+        figure, axes = plt.subplots(figsize=(10, 5.2), dpi=160)
+        figure.subplots_adjust(left=0.075, right=0.98, top=0.84, bottom=0.2)
+        for row in rows:
+            colour = COLOURS[0] if row["holds"] else COLOURS[1]
+            low, high = row["latency_ms"]["p50"], row["latency_ms"]["p99"]
+            axes.plot([row["streams"]] * 2, [low, high], color=colour, linewidth=1.5)
+            axes.plot(row["streams"], high, "o", color=colour, markersize=6)
+            axes.plot(row["streams"], low, "_", color=colour, markersize=10, markeredgewidth=2)
         axes.axhline(bound, color=SOFT, linestyle="--", linewidth=1)
-        axes.annotate(f"{bound:g} ms", (streams[0], bound), textcoords="offset points", xytext=(0, 4), color=SOFT)
         if search["most"]:
             axes.axvline(search["most"], color=SOFT, linestyle=":", linewidth=1)
         axes.set_yscale("log")
         plain_log(axes.yaxis)
-        axes.set_xlabel("streams")
+        axes.margins(x=0.04, y=0.08)
+        axes.annotate(
+            f"p99 of {bound:g} ms: what holds is below", (0.002, bound), xycoords=("axes fraction", "data"),
+            textcoords="offset points", xytext=(2, 4), color=SOFT,
+        )  # fmt: skip
+        axes.set_xlabel("streams that were tried")
         axes.set_ylabel("from the sending of a chunk to its result, ms")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        marks: dict[str, dict[str, Any]] = {
+            "holds": {"color": COLOURS[0]},
+            "does not": {"color": COLOURS[1]},
+            "p99": {"color": SOFT, "marker": "o", "linewidth": 0},
+            "p50": {"color": SOFT, "marker": "_", "markersize": 10, "markeredgewidth": 2, "linewidth": 0},
+        }
+        handles = [Line2D([], [], label=label, **mark) for label, mark in marks.items()]
+        axes.legend(handles=handles, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
         workers = "1 worker" if result["workers"] == 1 else f"{result['workers']} workers"
-        axes.set_title(
-            f"{result['model']}, chunks of {result['chunk_ms']:g} ms, {workers}: {search['most']} streams hold",
-            loc="left", color=INK,
-        )  # fmt: skip
+        figure.text(0.01, 0.975, _capital(verdict(search)), va="top", size=12, weight="bold", wrap=True)
+        what = f"{result['model']}, chunks of {result['chunk_ms']:g} ms, {workers}"
+        if machine := result.get("machine"):
+            what += f"; {machine['processor']}, {machine['cores']} cores, the clients on them too"
+        figure.text(0.01, 0.905, what, va="top", color=SOFT)
+        note = textwrap.fill(NOTE.format(short=search["seconds"], long=result["seconds"]), 172)
+        figure.text(0.01, 0.015, note, va="bottom", size=8, color=SOFT, linespacing=1.35)
         figure.savefig(path)
         plt.close(figure)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -22,6 +22,11 @@ def describe() -> dict[str, Any]:
     }
 
 
+def busy() -> dict[str, float]:
+    """``load``: how many threads wanted to run, on the average of the last minute; nothing where it is not known."""
+    return {"load": round(os.getloadavg()[0], 1)} if hasattr(os, "getloadavg") else {}
+
+
 def processor() -> str:
     """The processor's name as the system gives it."""
     try:

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,35 +29,83 @@ def load(*results: dict[str, Any]) -> str:
                 f"{one['sent']:,}",
                 f"{one['lost']}",
             ]
-            + [f"{latency[key]:.1f} ms" for key in ("p50", "p90", "p99", "max")]
-            + [_percent(one["server_core_share"]), _percent(one["client_core_share"]), f"{one['rss_mb'] or 0:.0f} MB"]
+            + [_tenths(latency[key]) for key in ("p50", "p90", "p99", "max")]
+            + [_percent(one["server_core_share"]), _percent(one["client_core_share"]), _mb(one["rss_mb"])]
         )
     headings = ["streams", "workers", "chunks", "lost", "p50", "p90", "p99", "max"]
     return tables.markdown([*headings, "server, of a core", "client", "server's memory"], lines)
 
 
 def compare(result: dict[str, Any]) -> str:
-    """What `ostinato compare --json` wrote: a column for each model."""
-    models, by_length = result["models"], result["by_length"]
-    lengths = sorted({row["seconds"] for row in by_length})
-    final = {(row["name"], row["seconds"]): row["final_ms"] for row in by_length}
+    """What `ostinato compare --json` wrote: a column for each way of each model."""
     lines = [
-        ["first result after the first sample", *(_ms(one["first_result_ms"]) for one in models)],
-        ["from spoken to shown, p50", *(_ms(one["latency_ms"]["p50"]) for one in models)],
-        ["from spoken to shown, p90", *(_ms(one["latency_ms"]["p90"]) for one in models)],
+        ["delay", *(_delay(one) for one in result["models"])],
+        ["first word shown, after the first sample", *(_ms(one["first_result_ms"]) for one in result["models"])],
+        *(
+            [f"from a word's end to shown, {heading}", *(_ms(one["latency_ms"][key]) for one in result["models"])]
+            for key, heading in (("p50", "median"), ("p90", "9 of 10 within"), ("max", "the slowest"))
+        ),
+        ["from a word's end to deciding on it, median", *(_ms(one["decided_ms"]["p50"]) for one in result["models"])],
+        [
+            "over the right ones of the words shown",
+            *(f"{one['counted_words']} of {len(one['words'])}" for one in result["models"]),
+        ],
     ]
-    for seconds in lengths:
-        lines.append(
-            [f"from the last chunk to the final result, {seconds:g} s of speech"]
-            + [_ms(final.get((one["name"], seconds))) for one in models]
-        )
-    return tables.markdown(["", *(one["name"] for one in models)], lines)
+    for seconds in sorted({row["seconds"] for row in result["by_length"]}):
+        lines.append([f"computing left after {seconds:g} s of speech", *_by_length(result, seconds)])
+    return tables.markdown(["", *map(_way, result["models"])], lines)
+
+
+def compare_short(result: dict[str, Any]) -> str:
+    """The same, what a newcomer wants to know."""
+    longest = max(row["seconds"] for row in result["by_length"])
+    lines = [
+        ["delay", *(_delay(one) for one in result["models"])],
+        ["first word shown, after the first sample", *(_ms(one["first_result_ms"]) for one in result["models"])],
+        ["from a word's end to shown, median", *(_ms(one["latency_ms"]["p50"]) for one in result["models"])],
+        ["from a word's end to deciding on it, median", *(_ms(one["decided_ms"]["p50"]) for one in result["models"])],
+        [f"computing left after {longest:g} s of speech", *_by_length(result, longest)],
+        ["state of a stream", *(f"{one['state_bytes'] / 1e3:.1f} KB" for one in result["models"])],
+    ]
+    return tables.markdown(["", *map(_way, result["models"])], lines)
+
+
+def compare_source(result: dict[str, Any]) -> str:
+    """What was compared, where and when, and from where it counts."""
+    audio, machine, date = result["audio"], result["machine"], datetime.fromisoformat(result["date"])
+    load = machine.get("load", 0.0)
+    others = f", with others at work on them (load {load:g})" if load > machine["cores"] else ""
+    return (
+        f"{audio['name']}, {audio['seconds']:.1f} s, measured on {date.day} {date:%B %Y} on {machine['cores']} cores "
+        f"of {machine['processor']}{others}; where its words end: {audio['words_from']}."
+    )
+
+
+def compare_conclusions(result: dict[str, Any]) -> str:
+    """What the errors against delay say."""
+    return "\n".join(result["conclusions"])
+
+
+def _way(one: dict[str, Any]) -> str:
+    return f"`{one['name']}`" + (" in blocks" if one["block_ms"] is not None else "")
+
+
+def _delay(one: dict[str, Any]) -> str:
+    return "the utterance" if one["delay_ms"] is None else f"{one['delay_ms']:.0f} ms" if one["delay_ms"] else "none"
+
+
+def _by_length(result: dict[str, Any], seconds: float) -> list[str]:
+    final = {(row["name"], row["block_ms"], row["seconds"]): row["final_ms"] for row in result["by_length"]}
+    return [_ms(final.get((one["name"], one["block_ms"], seconds))) for one in result["models"]]
 
 
 VIEWS: Mapping[str, Callable[..., str]] = {
     "batches": tables.batches,
     "bidirectional": tables.bidirectional,
     "compare": compare,
+    "compare-conclusions": compare_conclusions,
+    "compare-short": compare_short,
+    "compare-source": compare_source,
     "int8": tables.int8,
     "limits": tables.limits,
     "load": load,
@@ -85,8 +134,19 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.0f} %"
 
 
+def _mb(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} MB"
+
+
+def _tenths(ms: float | None) -> str:
+    return "–" if ms is None else f"{ms:.1f} ms"
+
+
 def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value / 1e3:.2f} s" if value >= 500 else f"{value:.1f} ms"
+    if value is None:
+        return "–"
+    text = f"{value:.1f} ms" if abs(value) < 10 else f"{value:.0f} ms" if abs(value) < 1e3 else f"{value / 1e3:.2f} s"
+    return text.replace("-", "−")
 
 
 def main(*paths: str) -> None:

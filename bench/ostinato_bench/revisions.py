@@ -23,6 +23,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from ostinato import children
 from ostinato.errors import InputError
 from ostinato_bench.cells import Cell, Kind
 from ostinato_bench.tables import us
@@ -142,12 +143,9 @@ def _check_out(base: str, root: Path, target: Path) -> None:
 def _started(sources: Path, root: Path, cache: Path) -> Iterator[_Worker]:
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = os.pathsep.join(str(folder) for folder in (*(sources / name for name in _SOURCES), root / "bench"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ostinato_bench.revision_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"},
-        text=True,
+    process = children.start(
+        ["-m", "ostinato_bench.revision_worker"],
+        os.environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"},
     )
     try:
         worker = _Worker(process)

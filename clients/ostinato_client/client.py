@@ -184,9 +184,11 @@ class Stream(StreamView):
         self._client = client
 
     def push(self, data: wire.Array | str, *, timeout: float | None = None) -> int:
-        """Send input: audio int16 or float32 [samples], frames float32 [n, size], or text. Returns its last number.
+        """Send input: audio int16 or float32 [samples], frames float32 [n, size] or one [size], or text. Returns its
+        last number.
 
         Waits for credit, and drops nothing; CreditError if the server gives none in time (what was sent stays sent).
+        DivergedError once the stream's outputs have overflowed: its utterance is lost, `reset` begins the next.
         """
         return self._client._run(self._core.push(data), timeout, "take input")
 

@@ -44,6 +44,10 @@ def _sounddevice() -> Any:
         ) from error
     except ImportError as error:
         raise AudioDeviceError("the package sounddevice is missing: pip install sounddevice") from error
+    except Exception as error:  # its own PortAudioError, which cannot be named yet: PortAudio does not start
+        raise AudioDeviceError(
+            f"the sound system does not start ({error}): see that the sound server runs"
+        ) from error
     return sounddevice
 
 

@@ -21,6 +21,8 @@ from ostinato_client.wav import KINDS, Samples, find_samples
 
 HIGHEST_RATE = 1_000_000
 """Hz, as on the wire: a header that claims more is damaged."""
+MOST_SAMPLES = 1 << 28
+"""Of a recording that is read at once: 1 GiB, 4.6 hours at 16 kHz. What comes through a pipe may never end."""
 _UNKNOWN_FRAMES = 1 << 56
 """libsndfile gives some number above this one for a length that is not known."""
 _STORED = {
@@ -113,8 +115,14 @@ class FileSource:
             yield end / self.sample_rate, chunk
 
     def read(self) -> npt.NDArray[np.float32]:
-        """All that is left, at once."""
-        return np.concatenate([np.zeros(0, np.float32), *(chunk for _, chunk in self.timed())])
+        """All that is left, at once. Raises InputError beyond MOST_SAMPLES."""
+        chunks, total = [np.zeros(0, np.float32)], 0
+        for seconds, chunk in self.timed():
+            chunks.append(chunk)
+            total += len(chunk)
+            if total > MOST_SAMPLES:
+                raise self._refused(f"is longer than {seconds / 3600:.2g} h, too long to be held at once: cut it")
+        return np.concatenate(chunks)
 
     def __enter__(self) -> Self:
         return self
@@ -140,6 +148,8 @@ class FileSource:
                 descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
                 self._release.callback(os.close, descriptor)
             folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            if not folder:
+                os.read(descriptor, 0)  # fails for what is open for writing only, where a wait would never end
         except (FileNotFoundError, NotADirectoryError, ValueError):
             raise InputError(f"there is no file {self.name!r}") from None
         except OSError as error:
@@ -154,7 +164,8 @@ class FileSource:
         """libsndfile, at the first sample."""
         stream = self._stream
         if not stream.peek(1):
-            raise self._refused("is empty: there is not a byte in it")
+            why = "is empty: there is not a byte in it"
+            raise self._refused(why if stream.error is None else f"cannot be read: {stream.error.strerror}")
         if raw is None and stream.size is None:
             _skip_tags(stream)
         magic = stream.peek(4)
@@ -171,13 +182,8 @@ class FileSource:
                     channels=samples.channels,
                 )
             if stream.size is not None:
-                try:
-                    return self._forward(stream.rewind())
-                except self._soundfile.SoundFileError:
-                    if magic != b"OggS":
-                        raise
-                    stream.rewind()  # what was cut off is read as from a pipe: libsndfile would look for its end
-            elif magic == b"fLaC":
+                return self._forward(stream.rewind())
+            if magic == b"fLaC":
                 return self._forward(VirtualFile(stream, eager=True))
             relay = Relay(stream)
             self._release.callback(relay.close)

@@ -11,12 +11,14 @@ from ostinato.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Events of a stream, and how far its input has got.
+    """What a stream has answered: one for each input, so most of them have no events and no text.
 
-    ``seq``: last input fully processed. ``processed``: units processed since the stream was opened. ``final``:
-    utterance ``utterance`` (from 0) ended with this result. ``text``: its symbols, joined as the model says. The
-    server's times in ms: ``waiting_ms`` before computing, ``computing_ms``, ``buffered_ms`` for look-ahead. The
-    client's own, in seconds of `time.monotonic`: ``sent`` (input ``seq``, 0.0 if none) and ``received``.
+    ``events``: what was recognised, each with its time. ``text``: their symbols, labels or class, joined as the model
+    says (`ModelInfo.separator`), "" if there are none. ``final``: utterance ``utterance`` (from 0) ended with this
+    result. ``seq``: the last input that is done with. ``processed``: units (samples, characters, frames) done with
+    since the stream was opened. ``frames``: model frames computed for it. The server's times in ms: ``waiting_ms``
+    before computing, ``computing_ms``, ``buffered_ms``: how long the oldest frame was held for later ones. The
+    client's own, in seconds of `time.monotonic`: ``sent`` (input ``seq``; 0.0 if none) and ``received``.
     """
 
     seq: int

@@ -27,6 +27,7 @@ from ostinato.errors import (
     StreamClosedError,
     TooLargeError,
     UnknownStreamError,
+    check_text,
 )
 from ostinato.events import Event
 from ostinato_client.results import ChunkClock, Result
@@ -221,6 +222,7 @@ class StreamCore(Call):
     def _pieces(self, data: wire.Array | str) -> list[wire.Array] | list[str]:
         credit = self.info.credit
         if isinstance(data, str):
+            check_text(data)
             most = min(MAX_CHARACTERS, credit)
             return [data[i : i + most] for i in range(0, len(data), most)] or [data]
         if not isinstance(data, np.ndarray):
@@ -229,6 +231,8 @@ class StreamCore(Call):
             raise DtypeError(f"push takes no arrays of {data.dtype}: use int16 or float32")
         if not 1 <= data.ndim <= 4:
             raise ShapeError(f"push takes an array of one to four dimensions, not {data.ndim}")
+        if data.ndim == 1 and self.info.model.unit == "frame":
+            data = data[None]  # one frame: so it counts as one, and is not cut
         row_bytes = data[:1].nbytes if len(data) else 1
         if row_bytes > _PAYLOAD_BYTES:
             raise TooLargeError(f"one frame of {row_bytes} bytes does not fit a message of {_PAYLOAD_BYTES}")
@@ -325,4 +329,4 @@ class StreamCore(Call):
 
     def _text(self, events: tuple[Event, ...]) -> str:
         separator = self.opened.model.separator if self.opened else ""
-        return separator.join(event.text for event in events if event.kind == "symbol")
+        return separator.join(event.text for event in events if event.text)

@@ -36,6 +36,7 @@ branch on it. The message names what is wrong and the cure.
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -241,6 +242,17 @@ BY_CODE = _tree(OstinatoError)
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """For a message about a name that does not exist: ``"; did you mean 'digits-uni'?"``, or nothing."""
-    names = {name.casefold(): name for name in known}
+    names = {name.casefold(): name for name in itertools.islice(known, 200)}
     near = difflib.get_close_matches(wrong[:100].casefold(), names, n=1)
     return f"; did you mean {names[near[0]]!r}?" if near else ""
+
+
+def check_text(text: str) -> None:
+    """Raise InputError for half a character (a lone surrogate), which no encoding has a place for."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the text holds half a character (a lone surrogate) at position {error.start}: decode it with "
+            "errors='replace'"
+        ) from error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
+import signal
 import sys
+import threading
+from typing import Any
 
 
 def main() -> None:
@@ -15,6 +19,7 @@ def _run() -> int:
     try:
         from ostinato import stdio
 
+        sys.unraisablehook = _keep_interrupts
         stdio.prepare()
         from ostinato.cli.app import app
         from ostinato.cli.usage import run
@@ -36,6 +41,34 @@ def _run() -> int:
             # A user's file that cannot be read or written: no permission, no room, another thing than a file.
             cure = "check the path, its permissions and the room on the disk"
             complain(f"{error.filename}: {error.strerror or error}: {cure}")
+        elif _interrupted(error):
+            return 130
         else:
             raise
         return 1
+
+
+def _keep_interrupts(unraisable: Any) -> None:
+    """Ctrl-C while compiled code called ours (the compiler does) cannot be raised there: it comes again soon."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        again = threading.Timer(0.02, _interrupt)
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def _interrupt() -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # ends what it waits for, too
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: Python wraps what is raised while a class is made."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__
+    return False

@@ -98,14 +98,19 @@ def serve(
 def listen(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL, autocompletion=complete_model)] = None,
     file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A recording or pipe instead of the microphone; - is stdin.")
+        str | None,
+        typer.Option(metavar="FILE", help="A recording, a pipe, or - for standard input, instead of the microphone."),
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="How samples without a header are stored, such as s16le; with --rate."),
     ] = None,
-    rate: Annotated[int | None, typer.Option(metavar="HZ", min=1, help="With --format: samples a second.")] = None,
-    channels: Annotated[int, typer.Option(metavar="N", min=1, help="With --format: interleaved channels.")] = 1,
+    rate: Annotated[
+        int | None, typer.Option(metavar="HZ", min=1, max=10_000_000, help="With --format: samples a second.")
+    ] = None,
+    channels: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1024, help="With --format: interleaved channels.")
+    ] = 1,
     fast: Annotated[
         bool, typer.Option("--fast", help="With --file: as fast as possible, not at the pace of speech.")
     ] = False,
@@ -173,7 +178,11 @@ def compare(
     file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The recording.", show_default="a bundled one", exists=True, dir_okay=False
+            metavar="FILE",
+            help="The recording. Where its words end is read from NAME.words.tsv beside it, or found in it.",
+            show_default="the first of --data, or a bundled one",
+            exists=True,
+            dir_okay=False,
         ),
     ] = None,
     transcript: Annotated[
@@ -214,8 +223,15 @@ def compare(
             file_okay=False,
         ),
     ] = None,
+    show: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which recording of --data is played and drawn.", show_default="the first"),
+    ] = None,
 ) -> None:
     """Compare models on one recording, spoken in real time: what each says, and how long one waits for it.
+
+    Latencies count from the end of each word in the recording, the same for every model; a model may know a word
+    before it ends.
 
     Bidirectional models are shown with bounded wait, then whole; what waiting buys is their errors against delay.
     """
@@ -226,8 +242,10 @@ def compare(
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
     if connect and (data or sweep_ms):
         raise typer.BadParameter("errors against delay are computed here, not by a server: leave --connect out")
-    wait = Wait(block_ms, lookahead_ms)
-    compare(Wanted(models or (), file, transcript, wait, data, _numbers(sweep_ms)), json, plot, connect, folder)
+    if show is not None and (data is None or file is not None):
+        raise typer.BadParameter("--show names one of the recordings in --data, and --file another: give one of them")
+    wanted = Wanted(models or (), file, transcript, Wait(block_ms, lookahead_ms), data, _numbers(sweep_ms), show)
+    compare(wanted, json, plot, connect, folder)
 
 
 def _numbers(text: str | None) -> list[float] | None:
@@ -421,7 +439,15 @@ def digits(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the training set is kept.", file_okay=False)
     ] = Path("data/digits"),
-    steps: Annotated[int, typer.Option(metavar="N", min=1, max=10_000_000, help="Batches to learn from.")] = 9000,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A trial of a minute: few voices, little data, few steps.")
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=10_000_000, help="Batches to learn from.", show_default="9000, quick: 150"
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     real: Annotated[
         list[Path] | None,
@@ -437,7 +463,11 @@ def digits(
         typer.Option(metavar="DIR", help="A clone of the Free Spoken Digit Dataset.", exists=True, file_okay=False),
     ] = None,
 ) -> None:
-    """Train digits-uni and digits-bi on synthetic voices, and test them on real ones. Takes hours."""
+    """Train digits-uni and digits-bi on synthetic voices, and test them on real ones. Takes hours, --quick a minute.
+
+    Ctrl-C while a model learns ends that: what it has learnt so far is tested and written. What was spoken and made
+    before stays in the data folder, and the next run goes on with it; --resume goes on from the last checkpoint too.
+    """
     from ostinato.cli.train import digits
 
-    digits(output, data, steps, resume, real or [], fsdd)
+    digits(output, data, quick, steps, resume, real or [], fsdd)

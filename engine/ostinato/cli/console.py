@@ -25,7 +25,7 @@ def note(message: str) -> None:
 
 def _tell(markup: str) -> None:
     with suppress(OSError):  # whoever read it may have gone: no reason to stop
-        err.print(markup, soft_wrap=True)
+        err.print(markup)
 
 
 def size(count: int) -> str:
@@ -36,15 +36,20 @@ def size(count: int) -> str:
 
 
 def duration(ms: float | None) -> str:
-    """Milliseconds for people: 4.2 ms, 85 ms, 1.3 s; a dash for None."""
+    """Milliseconds for people: 4.2 ms, 85 ms, -220 ms, 1.3 s; a dash for None."""
     if ms is None:
         return "–"
-    return f"{ms / 1e3:.1f} s" if ms >= 1000 else f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
+    return f"{ms / 1e3:.1f} s" if abs(ms) >= 1000 else f"{ms:.0f} ms" if abs(ms) >= 10 else f"{ms:.1f} ms"
 
 
 def delay(ms: float | None) -> str:
     """A model's delay for people; None is the whole utterance."""
     return "the utterance" if ms is None else f"{ms:.0f} ms"
+
+
+def plural(count: int, word: str) -> str:
+    """How many of something: no words, 1 word, 1,200 words."""
+    return f"{f'{count:,}' if count else 'no'} {word}{'' if count == 1 else 's'}"
 
 
 def percent(bounds: Sequence[float] | None) -> str:

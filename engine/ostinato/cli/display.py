@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections import deque
@@ -11,13 +10,17 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from rich.cells import cell_len
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
 from ostinato.cli.console import duration, out
+from ostinato.cli.outputs import print_json
 from ostinato.events import Event
 
+NEW_LINE_MS = 2000.0
+"""A pause between two words that begins a new line on a terminal."""
 METER_FLOOR_DB = -60.0
 METER_WIDTH = 16
 RECENT = 200
@@ -110,7 +113,7 @@ class Json:
             shown["values"] = [float(f"{value:.6g}") for value in event.values]
         if latency_ms is not None:
             shown["latency_ms"] = round(latency_ms, 2)
-        print(json.dumps(shown, ensure_ascii=False), flush=True)
+        print_json(shown)
 
     def end_of_utterance(self) -> None:
         """``utterance`` says it."""
@@ -123,11 +126,15 @@ class Json:
 
 
 class OnTerminal:
-    """The text as it grows, and below it one line with level, time, latency and what is buffered."""
+    """The text as it grows, and below it one line with level, time, latency and what is buffered.
 
-    def __init__(self, separator: str) -> None:
-        self._separator = separator
+    Speech flows on over short pauses, whether a model's utterance ends there or not; a long one begins a new line.
+    """
+
+    def __init__(self, separator: str, audio: bool) -> None:
+        self._separator, self._audio = separator, audio
         self._text = ""
+        self._said_ms = 0.0
         self._status = Text("listening")
         self._live = Live(console=out, auto_refresh=False, transient=True)
         self._live.start()
@@ -138,14 +145,19 @@ class OnTerminal:
             return
         said = said_by(event)
         longer = self._text + (self._separator if self._text else "") + said
-        if len(longer) >= out.width:
-            self.end_of_utterance()
+        paused = self._audio and at_ms - self._said_ms >= NEW_LINE_MS
+        if cell_len(longer) >= out.width or paused:
+            self._end_line()
             longer = said
-        self._text = longer
+        self._text, self._said_ms = longer, at_ms
         self._refresh()
 
     def end_of_utterance(self) -> None:
-        """The line goes up and stays; the next begins."""
+        """Of text, the line goes up and stays."""
+        if not self._audio:
+            self._end_line()
+
+    def _end_line(self) -> None:
         if self._text:
             self._live.console.print(Text(self._text, style="bold"))
             self._text = ""
@@ -153,18 +165,21 @@ class OnTerminal:
 
     def progress(self, progress: Progress) -> None:
         """Redraw the line below."""
-        status = Text.assemble(meter(progress.level_db), f"  {progress.seconds:6.1f} s")
+        status = Text.assemble(
+            meter(progress.level_db, METER_WIDTH if out.width >= 80 else 4), f"  {progress.seconds:6.1f} s"
+        )
         if progress.waits:
-            status.append(f"  buffering {progress.buffered_s:.1f} s until a pause", style="yellow")
+            status.append(f"  holds {progress.buffered_s:.1f} s until a pause", style="yellow")
         if progress.median_ms is not None:
             status.append(f"  latency {duration(progress.median_ms)}", style="dim")
-        status.append(f"  overruns {progress.overruns}", style="bold red" if progress.overruns else "dim")
+        if progress.overruns:
+            status.append(f"  {progress.overruns} overruns: audio is lost", style="bold red")
         self._status = status
         self._refresh()
 
     def close(self) -> None:
         """Leave the text, take the live line away."""
-        self.end_of_utterance()
+        self._end_line()
         self._live.stop()
 
     def _refresh(self) -> None:
@@ -188,17 +203,17 @@ def level_db(samples: npt.NDArray[np.generic]) -> float:
     return 20 * math.log10(rms) if rms > 0 else -math.inf
 
 
-def meter(db: float) -> Text:
+def meter(db: float, width: int = METER_WIDTH) -> Text:
     """A bar from -60 dBFS to 0, and the number."""
     share = min(max(1 - db / METER_FLOOR_DB, 0.0), 1.0)
-    full = round(share * METER_WIDTH)
+    full = round(share * width)
     colour = "red" if db > -3 else "green"
     number = f"{db:4.0f} dBFS" if db > -99 else "silent   "
-    return Text.assemble(("█" * full, colour), ("─" * (METER_WIDTH - full), "dim"), f" {number}")
+    return Text.assemble(("█" * full, colour), ("─" * (width - full), "dim"), f" {number}")
 
 
 def display(as_json: bool, separator: str, audio: bool) -> Display:
     """What suits standard output."""
     if as_json:
         return Json()
-    return OnTerminal(separator) if sys.stdout.isatty() else Plain(audio)
+    return OnTerminal(separator, audio) if sys.stdout.isatty() else Plain(audio)

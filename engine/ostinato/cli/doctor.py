@@ -45,9 +45,9 @@ def examine(only: str | None, as_json: bool) -> int:
             if as_json:
                 collected.append({"topic": topic, **dataclasses.asdict(finding)})
                 continue
-            out.print(f"  {MARKS[finding.verdict]} {escape(finding.text)}", soft_wrap=True)
+            out.print(f"  {MARKS[finding.verdict]} {escape(finding.text)}")
             if finding.cure:
-                out.print(f"      [dim]{escape(finding.cure)}[/]", soft_wrap=True)
+                out.print(f"      [dim]{escape(finding.cure)}[/]")
     if as_json:
         print_json({"broken": broken, "findings": collected}, indent=2)
     return int(broken)
@@ -113,11 +113,8 @@ def _audio() -> Iterator[Finding]:
     from ostinato_client import microphones
 
     try:
-        import sounddevice
-
-        yield Finding("well", sounddevice.get_portaudio_version()[1])
         found = microphones()
-    except (AudioDeviceError, OSError) as error:
+    except AudioDeviceError as error:
         yield Finding(
             "poor",
             f"no microphone can be used: {error}",
@@ -125,6 +122,9 @@ def _audio() -> Iterator[Finding]:
             "apt install libportaudio2 libasound2-plugins",
         )
         return
+    import sounddevice  # which `microphones` has loaded
+
+    yield Finding("well", sounddevice.get_portaudio_version()[1])
     if not found:
         yield Finding("poor", "PortAudio sees no microphone", "Plug one in, or check that the sound server runs.")
     for microphone in found:

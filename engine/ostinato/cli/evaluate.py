@@ -10,20 +10,19 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from ostinato.cli.console import err, note, out, percent
+from ostinato.cli.console import err, out, percent, plural
 from ostinato.cli.files import read_audio
 from ostinato.cli.outputs import check_writable, write_json
-from ostinato.cli.recordings import LeftOut, transcribed
+from ostinato.cli.recordings import LeftOut, tell_unknown, transcribed
 from ostinato.errors import InputError
 from ostinato.pipeline import confidence
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import load
-from ostinato_bench.comparison import Wait
+from ostinato_bench.comparison import Wait, errors_as_dict
 from ostinato_bench.recognition import (
     Recognised,
     Spoken,
     Way,
-    errors_as_dict,
     recognise,
     transcribes,
     vocabulary,
@@ -34,7 +33,6 @@ from ostinato_bench.terminal import Table
 SHOWN = 20
 """So many recordings are shown with what was heard in them, unless all are asked for."""
 CONFUSIONS = 10
-TOLD = 10
 WIDE = 0.1
 """An interval that says little."""
 EVERYTHING = "all"
@@ -51,8 +49,9 @@ def evaluate(
     check_writable(json)
     ways = _ways(names, [] if folder is None else [folder], wait)
     left_out = LeftOut(data)
-    spoken = [Spoken(path, text, read_audio) for path, text in transcribed(data, left_out).items()]
-    unknown = _unknown(ways, spoken, left_out)
+    transcripts = transcribed(data, left_out)
+    spoken = [Spoken(path, text, read_audio) for path, text in transcripts.items()]
+    unknown = tell_unknown({way.name: vocabulary(way.model) for way in ways}, transcripts, left_out)
     with err.status("…") as status:
         found = recognise(ways, spoken, left_out.add, lambda doing: status.update(f"[dim]{escape(doing)}[/]"))
     used = len(found[0])
@@ -92,32 +91,6 @@ def _ways(names: Sequence[str], folders: Sequence[Path], wait: Wait | None) -> l
     return ways
 
 
-def _unknown(ways: Sequence[Way], spoken: Sequence[Spoken], left_out: LeftOut) -> dict[str, dict[str, list[str]]]:
-    """By word: the recordings whose transcripts have a word that models cannot say, and these models. Told once for
-    each word, as is which transcripts are empty."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for name, model in {way.name: way.model for way in ways}.items():
-        known = vocabulary(model)
-        for one in spoken:
-            for word in known.unknown(known.read(one.transcript)):
-                where = found.setdefault(word, {"recordings": [], "models": []})
-                for names, new in ((where["recordings"], left_out.name(one.path)), (where["models"], name)):
-                    names += [] if new in names else [new]
-    for word, where in list(found.items())[:TOLD]:
-        models = " or ".join(where["models"])
-        note(f"{word!r} in {_first(where['recordings'])} is no word that {models} can say: an error each time")
-    if len(found) > TOLD:
-        note(f"{_plural(len(found) - TOLD, 'more word')} like these: --json has them all")
-    known = vocabulary(ways[0].model)
-    if empty := [left_out.name(one.path) for one in spoken if not known.read(one.transcript)]:
-        note(f"nothing is said, by the transcript, in {_first(empty)}: every word heard there is an error")
-    return found
-
-
-def _first(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-
-
 def _show_recordings(
     ways: Sequence[Way], found: Sequence[Sequence[Recognised]], left_out: LeftOut, most: int | None
 ) -> None:
@@ -125,8 +98,8 @@ def _show_recordings(
     wrong = [results for results in zip(*found, strict=True) if any(one.errors.total for one in results)]
     wrong.sort(key=lambda results: -sum(one.errors.total for one in results))
     for results in wrong[:most]:
-        alone = _plural(results[0].errors.total, "error") if len(ways) == 1 else ""
-        out.print(f"[bold]{escape(left_out.name(results[0].path))}[/]  [dim]{alone}[/]", soft_wrap=True)
+        alone = f"  [dim]{plural(results[0].errors.total, 'error')}[/]" if len(ways) == 1 else ""
+        out.print(f"[bold]{escape(left_out.name(results[0].path))}[/]{alone}", soft_wrap=True)
         for line in side_by_side([str(way) for way in ways], [one.pairs for one in results], out.width - 2):
             out.print(f"  {line}", soft_wrap=True)
         out.print()
@@ -179,11 +152,11 @@ def _closing(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> str:
     totals = [sum(each, Errors()) for each in errors]
     recordings, words = len(errors[0]), totals[0].symbols
     best = min(range(len(ways)), key=lambda i: totals[i].rate)
-    said = _plural(words, "word") + " in " + _plural(recordings, "recording")
-    sentences = [f"{ways[best]} made {_plural(totals[best].total, 'error')} in {said}."]
+    said = plural(words, "word") + " in " + plural(recordings, "recording")
+    sentences = [f"{ways[best]} made {plural(totals[best].total, 'error')} in {said}."]
     for i, way in enumerate(ways):
         if i != best:
-            sentences.append(f"{way} made {totals[i].total}{_difference(errors[best], errors[i])}.")
+            sentences.append(f"{way} made {_difference(errors[best], errors[i])}.")
     bounds = confidence.interval(errors[best])
     if recordings == 1:
         sentences.append("One recording cannot tell what to expect of others.")
@@ -197,9 +170,9 @@ def _closing(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> str:
 def _difference(better: Sequence[Errors], worse: Sequence[Errors]) -> str:
     p = confidence.chance(better, worse)
     if sum(one.total for one in better) == sum(one.total for one in worse):
-        return ", as many"
+        return "as many"
     told = "more than chance explains" if p < 1 - confidence.LEVEL else "which may be chance"
-    return f", {told} (p = {p:.2g}, permutation test)"
+    return f"{sum(one.total for one in worse)}, {told} (p = {p:.2g}, permutation test)"
 
 
 def _figures(
@@ -254,7 +227,3 @@ def _ordered(
 ) -> list[tuple[tuple[str | None, str | None], int]]:
     """The most frequent first, then by the alphabet."""
     return sorted(confusions.items(), key=lambda each: (-each[1], each[0][0] or "", each[0][1] or ""))
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{f'{count:,}' if count else 'no'} {word}{'' if count == 1 else 's'}"

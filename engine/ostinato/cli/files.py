@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import typer
 
 from ostinato.errors import InputError
 
@@ -86,14 +85,3 @@ def read_text(path: Path, max_bytes: int = 1 << 28) -> str:
     if "\0" in text:
         raise InputError(f"{str(path)!r} is no text (it has NUL characters): save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def transcribed(folder: Path) -> tuple[dict[Path, str], int]:
-    """TODO goes when compare has LeftOut."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in {".wav", ".flac", ".ogg", ".mp3"}]
-    spoken = {path: text for path in paths if (text := transcript_beside(path)) is not None}
-    if not spoken:
-        raise typer.BadParameter(
-            f"{folder} has no recording with a .txt of the same name beside it", param_hint="--data"
-        )
-    return spoken, len(paths) - len(spoken)

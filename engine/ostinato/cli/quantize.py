@@ -14,7 +14,7 @@ from rich.markup import escape
 from ostinato.cli.console import err, note, out, percent, size
 from ostinato.cli.files import read_audio, read_text, transcript_beside
 from ostinato.cli.outputs import check_writable, write_json
-from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of
+from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of, tell_unknown
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
@@ -24,7 +24,8 @@ from ostinato.model.quantization import observe, quantize_for, quantized, run
 from ostinato.pipeline.confidence import chance
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import Model, load
-from ostinato_bench.recognition import Spoken, Way, errors_as_dict, recognise, transcribes
+from ostinato_bench.comparison import errors_as_dict
+from ostinato_bench.recognition import Spoken, Way, recognise, transcribes, vocabulary
 from ostinato_bench.terminal import Table
 
 Float32 = npt.NDArray[np.float32]
@@ -60,7 +61,9 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
         frames = sum(map(len, utterances))
         source = f"{model.name} ({model.network.digest[:16]})"
         about = f"Made by `ostinato quantize` from {source}, calibrated on {frames} frames of {len(used)} files."
-        card = made.specification.card | {"int8": about}
+        # What was tested, and found, is not this model.
+        card = {f"{heading}, of the float32 model": text for heading, text in made.specification.card.items()}
+        card["int8"] = f"{about} Its own accuracy was not tested."
         made = Network(dataclasses.replace(made.specification, card=card), made.weights)
         write(output, made)
         status.update("[dim]comparing[/]")
@@ -142,7 +145,7 @@ def _inputs(made: Network, observed: dict[str, Float32]) -> dict[str, dict[str, 
     return found
 
 
-def _difference(before: Network, after: Network, utterances: list[Float32]) -> dict[str, float]:
+def _difference(before: Network, after: Network, utterances: list[Float32]) -> dict[str, float | None]:
     """How far apart the outputs are over all frames."""
     total = largest = same = 0.0
     frames = 0
@@ -153,7 +156,9 @@ def _difference(before: Network, after: Network, utterances: list[Float32]) -> d
         total += float(apart.mean(axis=1).sum())
         same += float((a.argmax(axis=1) == b.argmax(axis=1)).sum())
         frames += len(utterance)
-    return {"mean": total / frames, "largest": largest, "same_greatest": same / frames}
+    # Of one output alone, the greatest is always the same, which tells nothing.
+    several = before.specification.output_size > 1
+    return {"mean": total / frames, "largest": largest, "same_greatest": same / frames if several else None}
 
 
 def _errors(before: Model, after: Model, paths: list[Path], left_out: LeftOut) -> dict[str, Any] | None:
@@ -167,6 +172,7 @@ def _errors(before: Model, after: Model, paths: list[Path], left_out: LeftOut) -
             with left_out.trying(path):
                 text = transcript_beside(path)
                 spoken += [] if text is None else [Spoken(path, text, read_audio)]
+    tell_unknown({before.name: vocabulary(before)}, {one.path: one.transcript for one in spoken}, left_out)
     ways = [Way("float32", before), Way("int8", after)]
     errors = [[one.errors for one in results] for results in recognise(ways, spoken, left_out.add)]
     symbols = sum(errors[0], Errors()).symbols
@@ -194,7 +200,8 @@ def _summary(figures: dict[str, Any]) -> Table:
         both = errors["float32"], errors["int8"]
         listing.add_row(f"errors in {errors['symbols']} words", *(str(each["errors"]) for each in both))
         listing.add_row("error rate, 95 % interval", *(percent(each["interval_95"]) for each in both))
-    listing.add_row("frames with the same greatest output", "", f"{outputs['same_greatest']:.2%}")
+    if outputs["same_greatest"] is not None:
+        listing.add_row("frames with the same greatest output", "", f"{outputs['same_greatest']:.2%}")
     listing.add_row("difference of outputs, mean", "", f"{outputs['mean']:.2g}")
     listing.add_row("difference of outputs, largest", "", f"{outputs['largest']:.2g}")
     return listing

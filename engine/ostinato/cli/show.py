@@ -60,7 +60,7 @@ def show_models(folder: Path | None, as_json: bool) -> None:
         )
     out.print(listing)
     for why in broken:
-        out.print(f"[red]{escape(why)}[/]", soft_wrap=True)
+        out.print(f"[red]{escape(why)}[/]")
 
 
 def _listed(name: str, path: Path) -> dict[str, Any]:

@@ -2,29 +2,64 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import typer
+from rich.status import Status
 
 from ostinato.cli.console import err, note
+from ostinato.cli.recordings import LeftOut
+from ostinato.model import file as model_file
 from ostinato.training.recipes.digits import Options, train
 from ostinato.training.recipes.voices import synthesisers
 
 
-def digits(output: Path, data: Path, steps: int, resume: bool, real: list[Path], fsdd: Path | None) -> None:
+def digits(
+    output: Path, data: Path, quick: bool, steps: int | None, resume: bool, real: list[Path], fsdd: Path | None
+) -> None:
     """Train digits-uni and digits-bi and write them, with their cards, to ``output``."""
-    options = Options(output=output, data=data, steps=steps, resume=resume, real=tuple(real), fsdd=fsdd,
-                      workers=os.cpu_count() or 1)  # fmt: skip
+    make: Callable[..., Options] = Options.small if quick else Options
+    wanted: dict[str, Any] = {} if steps is None else {"steps": steps}
+    options = make(output=output, data=data, resume=resume, real=tuple(real), fsdd=fsdd, **wanted)
     for missing in synthesisers()[1]:
         note(f"{missing.name} is not installed, so its voices will be missing: {missing.install}")
-    with err.status("[dim]preparing[/]") as status:
+    left_out = LeftOut()
+    with _Steps() as report:
+        trained = train(options, report, left_out.add)
+    for path in trained.paths:
+        card = model_file.read(path).specification.card
+        note(f"written: {path}. {card['accuracy']}")
+    if trained.interrupted:
+        note("interrupted: the last of these has what it had learnt so far, as its card says")
+        raise typer.Exit(130)
+    left_out.finish()
 
-        def report(what: str, done: int, total: int) -> None:
-            status.update(f"[dim]{what}: {done} of {total}[/]")
+
+class _Steps:
+    """Tells how far a stage is: one line that changes on a terminal, elsewhere a line at each quarter."""
+
+    def __init__(self) -> None:
+        self._status = Status("", console=err)
+        self._quarter: tuple[str, int] | None = None
+
+    def __enter__(self) -> _Steps:
+        return self
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if err.is_terminal:
+            self._status.update(f"[dim]{what}: {done} of {total}[/]")
             if done < total:
-                status.start()
+                self._status.start()
             else:
-                status.stop()  # learning, which may come next, has a display of its own
+                self._status.stop()  # learning, which may come next, has a display of its own
+        elif self._quarter != (quarter := (what, 4 * done // max(total, 1))):
+            self._quarter = quarter
+            note(f"{what}: {done} of {total}")
 
-        written = train(options, report)
-    for path in written:
-        note(f"written: {path}")
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._status.stop()

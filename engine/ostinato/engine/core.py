@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +12,21 @@ import numpy as np
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.served import Served, unit
-from ostinato.engine.session import Answers, Group, Item, Kind, Result, Session
+from ostinato.engine.session import Answers, Group, Item, Kind, Rate, Result, Session
 from ostinato.engine.ticks import Ticks
 from ostinato.errors import (
     CapacityError,
     CreditError,
     InputError,
     SequenceError,
+    ShapeError,
     SnapshotError,
     StreamInUseError,
     UnknownModelError,
     UnknownStreamError,
     did_you_mean,
 )
+from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.streaming import Delay, Model, Stream
 from ostinato.streaming.options import Options
 from ostinato.streaming.speech import frames_before_speech
@@ -52,7 +55,7 @@ class Engine:
     A stream's messages are numbered 1, 2, 3, … and done in that order. Each is answered by one `Result` of a later
     `tick`; only for those that are not taken does the method raise: SequenceError (one before it is missing),
     CreditError (too much waits). A message whose number came before is dropped, and the method returns a result to
-    acknowledge it again.
+    acknowledge it again; that of a flush which is done with is final, as the last one was.
 
     Not for several threads: whoever calls it owns it.
     """
@@ -63,6 +66,7 @@ class Engine:
         self._sessions: dict[Hashable, Session] = {}
         self._ticks = Ticks(self.limits, self._served.values(), self._remove)
         self._reserved = 0
+        self._rates: Counter[Rate | None] = Counter()  # streams by the resampler that they share
 
     @property
     def models(self) -> dict[str, Model]:
@@ -159,13 +163,16 @@ class Engine:
                 f"the snapshot holds {stream.held} frames that are not computed, over this server's bound of {most} "
                 "for such a stream: take it once less waits"
             )
-        if self._reserved + reserved > self.limits.max_buffer_bytes:
+        rate = (served, options.sample_rate) if units_per_ms != served.model.units_per_ms else None
+        table = TABLE_BYTES if rate is not None and not self._rates[rate] else 0
+        if self._reserved + reserved + table > self.limits.max_buffer_bytes:
             raise CapacityError(
                 f"the stream could come to hold {reserved >> 10} KiB, which is not left of the server's "
                 f"{self.limits.max_buffer_bytes >> 20} MiB: try again later, or ask for a smaller max_utterance_s"
             )
-        self._reserved += reserved
-        return Session(key, served, stream, units_per_frame, credit, reserved)
+        self._reserved += reserved + table
+        self._rates[rate] += 1
+        return Session(key, served, stream, units_per_frame, credit, reserved, rate)
 
     def close(self, key: Hashable) -> None:
         """Close the stream at once; what waits is dropped. Raises UnknownStreamError."""
@@ -189,6 +196,10 @@ class Engine:
             session.served.scatter()
         del self._sessions[session.key]
         self._reserved -= session.reserved
+        self._rates[session.rate] -= 1
+        if not self._rates[session.rate]:
+            del self._rates[session.rate]
+            self._reserved -= TABLE_BYTES if session.rate is not None else 0
         session.closed = True
         session.queue.clear()
         session.stream.close()
@@ -196,13 +207,18 @@ class Engine:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    def push(self, key: Hashable, sequence: int, data: Any, arrived_ns: int | None = None) -> Result | None:
-        """Input: an array or a text, as the model's front end takes it. What it refuses is answered in a tick."""
+    def push(
+        self, key: Hashable, sequence: int, data: Any, arrived_ns: int | None = None, units: int | None = None
+    ) -> Result | None:
+        """Input: an array or a text, as the model's front end takes it, of so many ``units`` if the sender counts
+        them. What it refuses is answered in a tick."""
         session = self._find(key)
         if sequence != session.expected:
             return self._out_of_turn(session, sequence)
         try:
             data = session.stream.check(data)
+            if units not in (None, len(data)):
+                raise ShapeError(f"{units} samples came for a stream of frames: say the size of a frame")
         except InputError as error:
             self._enqueue(session, Item("error", sequence, arrived_ns or time.monotonic_ns(), error=error))
             return None
@@ -280,7 +296,11 @@ class Engine:
     ) -> Result | None:
         session = self._find(key)
         if sequence != session.expected:
-            return self._out_of_turn(session, sequence)
+            again = self._out_of_turn(session, sequence)
+            if kind == "flush" and sequence <= session.done and session.flushed is not None:
+                again.final = True
+                again.utterance, again.utterance_ms = session.flushed
+            return again
         self._enqueue(session, Item(kind, sequence, arrived_ns or time.monotonic_ns(), data))
         return None
 

@@ -22,8 +22,9 @@ class Limits:
     max_buffer_bytes: int = 2 << 30
     """What all streams together may come to hold of input and utterances; each open reserves its part."""
     max_run_bytes: int = 512 << 20
-    """Memory of the finished utterances that are computed in turn; further ones wait in line. At most half of it goes
-    to utterances that are computed early, while their frames arrive; further ones are computed when they end."""
+    """Memory of the finished utterances that are computed in turn; further ones wait in line, and one that needs more
+    (its rows, of ``max_utterance_s`` at most) is computed alone. At most half of it goes to utterances that are
+    computed early, while their frames arrive; further ones are computed when they end."""
     share: int = 32
     """Frames that one stream gets computed in one tick; the rest of a longer message comes in later ticks."""
     tick_ms: float = 8.0

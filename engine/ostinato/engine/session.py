@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ostinato.events import Event
 from ostinato.pipeline.pieces import each_part
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ostinato.streaming import Stream
 
 Kind = Literal["push", "flush", "mark", "snapshot", "reset", "error", "closed"]
+Rate: TypeAlias = "tuple[Served, int | None]"
 
 
 @dataclass(slots=True, eq=False)
@@ -163,8 +164,10 @@ class Session:
 
     Its messages wait in its queue, those behind them in `Group`s. It is ``lined`` while it stands in its model's
     line, which it leaves while a finished utterance of its own is computed. ``units_per_frame`` is how much input
-    makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to hold.
-    ``utterance_ns`` is when its utterance's first input arrived, or 0. ``early_bytes`` is what `Runs` knows its
+    makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to hold,
+    ``rate`` the sample rate that its audio is resampled from, at a cost that the streams of that rate share.
+    ``utterance_ns`` is when its utterance's first input arrived, or 0; ``flushed`` the number and place of the
+    utterance that the last flush ended. ``early_bytes`` is what `Runs` knows its
     utterance to take, which is computed while it goes on.
     """
 
@@ -174,6 +177,7 @@ class Session:
     units_per_frame: float
     credit: int
     reserved: int
+    rate: Rate | None = None
     queue: deque[Item] = field(default_factory=deque)
     lined: bool = False
     closed: bool = False
@@ -183,6 +187,7 @@ class Session:
     processed: int = 0
     events: int = 0
     utterance_ns: int = 0
+    flushed: tuple[int, float] | None = None
     early_bytes: int = 0
 
     @property
@@ -212,6 +217,8 @@ class Session:
 
     def answer(self, item: Item, kind: Kind, utterance: int, utterance_ms: float) -> Result:
         """The result with the events of a push or flush."""
+        if kind == "flush":
+            self.flushed = (utterance, utterance_ms)
         first = self.events
         self.events += len(item.events)
         return Result(

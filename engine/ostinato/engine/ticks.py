@@ -57,7 +57,11 @@ class Ticks:
         """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
         results: list[Result | Answers] = []
         for job, error in self._runs.slice():
-            self._ran(job, error, results)
+            try:
+                self._ran(job, error, results)
+            except Exception as fault:
+                if not job.session.closed:
+                    self._give_up(job.session, fault, results)
         busy = [served for served in self._served if served.line]
         for served in busy:
             self._advance(served, self._limits.tick_ms / len(busy), results)
@@ -198,6 +202,9 @@ class Ticks:
         item.frames += frames
         item.computing_ns += turn.took_ns
         causal = session.served.causal
+        if stream.fault is not None and not isinstance(stream.fault, DivergedError):
+            self._give_up(session, stream.fault, results)
+            return
         if (error := item.error or stream.fault) is not None:
             self._refuse(session, item, error, results)
         elif not causal and stream.ended:
@@ -321,9 +328,11 @@ class Ticks:
     ) -> None:
         """Answer the message at the head of the queue by an error; what it had decided before, in the utterance at
         ``place`` (default: the present one), comes first."""
+        place = place or (session.stream.utterance, session.stream.utterance_ms)
         if item.events:
-            place = place or (session.stream.utterance, session.stream.utterance_ms)
             results.append(session.answer(item, "push", *place))
+        if item.kind == "flush":
+            session.flushed = place
         if isinstance(error, DivergedError):
             self._runs.account(session)
             session.utterance_ns = 0

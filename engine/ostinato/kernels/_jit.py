@@ -19,9 +19,10 @@ os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its results depend on 
 
 import llvmlite.binding
 import numba
-from numba.core import sigutils, types
+from numba.core import config, sigutils, types
 from numba.core.ccallback import CFunc
 
+from ostinato.errors import InputError
 from ostinato.kernels import cache
 from ostinato.kernels.float_mode import KernelCompiler
 from ostinato.kernels.progress import Progress
@@ -87,29 +88,28 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
     """Load all kernels from the cache, or compile them: once in a process, later calls return at once.
 
     Compiling takes several seconds, the first time on a machine; after a moment of it ``report`` (by default: a line
-    on stderr) is told how far it is. Safe to call from any thread.
+    on stderr) is told how far it is. Safe to call from any thread. Raises InputError where Numba may not compile.
     """
     global _ready
     if _ready:
         return
     from ostinato.kernels import _all  # noqa: F401  every module with kernels
 
+    if vars(config)["DISABLE_JIT"]:
+        raise InputError("NUMBA_DISABLE_JIT is set, but kernels exist only compiled: unset it")
     with _lock:
         if _ready:
             return
         folder = cache.open_folder()
         progress = Progress(len(_routines) + len(_kernels), report, kept=folder is not None and folder.writable)
         for routine_, symbol in _routines:  # in order of definition: before their callers
-            if folder is not None:
-                routine_._cache = cache.FunctionCache(folder, symbol)
+            cache.keep(routine_, lambda: folder)
             routine_.compile()
             llvmlite.binding.add_symbol(symbol, routine_.address)
             _addresses[symbol] = routine_.address
             progress.step()
         for dispatcher, signature in _kernels:
-            if folder is not None:
-                function = dispatcher.py_func
-                dispatcher._cache = cache.FunctionCache(folder, f"{function.__module__}.{function.__qualname__}")
+            cache.keep(dispatcher, lambda: folder)
             dispatcher.compile(signature)
             dispatcher.disable_compile()
             progress.step()

@@ -1,13 +1,15 @@
 """Compiled functions in files, one a function and kind of CPU, each with the checksum of what it holds.
 
-The folder is ours alone (XDG_CACHE_HOME/ostinato, 0700), because a compiled file that somebody else could write would
-run in our process. Its name holds a digest of all kernel sources and of the versions, so a stale one is never loaded.
+Folders are ours alone (in XDG_CACHE_HOME/ostinato, 0700), because a compiled file that somebody else could write
+would run in our process. There is one for each package that compiles; its name holds a digest of all of the package's
+sources and of the versions, so what is stale is never loaded.
 A file whose checksum is wrong, for whatever reason, is no file: its function is compiled and written again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import pickle
@@ -15,6 +17,7 @@ import stat
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +78,21 @@ class Folder:
 
 class FunctionCache:
     """One function's place in a folder, as Numba's dispatchers and CFuncs ask for it: instead of Numba's own cache,
-    which believes whatever it reads."""
+    which believes whatever it reads. ``open_``: gives the folder, when it is first needed, or None."""
 
-    def __init__(self, folder: Folder, symbol: str) -> None:
-        self.folder, self.symbol = folder, symbol
+    def __init__(self, open_: Callable[[], Folder | None], symbol: str) -> None:
+        self._open, self.symbol = open_, symbol
 
     @property
     def cache_path(self) -> str:
-        """The folder."""
-        return str(self.folder.path)
+        """The folder; Numba's statistics have it."""
+        folder = self._open()
+        return str(folder.path) if folder else ""
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """What was compiled; without Numba's refreshing of all it knows of types, which takes longer than loading."""
-        data = self.folder.read(self._key(signature, target), self.symbol)
+        folder = self._open()
+        data = folder.read(self._key(signature, target), self.symbol) if folder else None
         if data is None:
             return None
         rtsys.initialize(target)  # compiled code may allocate
@@ -96,19 +101,32 @@ class FunctionCache:
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep what was compiled."""
         assert not compiled.library.has_dynamic_globals, "addresses of this process must not be kept"
-        key = self._key(signature, compiled.target_context)
-        self.folder.write(key, self.symbol, dumps(compiled._reduce()))
+        if folder := self._open():
+            key = self._key(signature, compiled.target_context)
+            folder.write(key, self.symbol, dumps(compiled._reduce()))
 
     def _key(self, signature: Any, target: Any) -> bytes:
         return repr((self.symbol, str(signature), target.codegen().magic_tuple())).encode()
 
 
-def open_folder() -> Folder | None:
-    """The folder of this version's functions, made if it is not there, or None, and a line on stderr that says why:
-    if others could write there, or if it cannot be made. One that is only readable is read."""
+def keep(function: Any, folder: Callable[[], Folder | None]) -> None:
+    """Have a function of Numba's, a dispatcher or a CFunc, kept once it is compiled, and loaded from then on."""
+    source = getattr(function, "py_func", None) or function.__wrapped__
+    function._cache = FunctionCache(folder, f"{source.__module__}.{source.__qualname__}")
+
+
+@functools.cache
+def folder_of(package: Path) -> Folder | None:
+    """`open_folder`, once in a process."""
+    return open_folder(package)
+
+
+def open_folder(package: Path = Path(__file__).parent) -> Folder | None:
+    """The folder of a package's functions, made if it is not there, or None, and a line on stderr that says why: if
+    others could write there, or if it cannot be made. One that is only readable is read."""
     try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ostinato"
-        path = base / f"kernels-{_digest()}"
+        path = base / f"{package.name}-{_digest(package)}"
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
         for place in (base, path):
@@ -124,7 +142,7 @@ def open_folder() -> Folder | None:
         return None
     with contextlib.suppress(OSError):
         os.utime(path)
-    _tidy(base, path)
+    _tidy(base, path, package.name)
     return Folder(path)
 
 
@@ -146,22 +164,22 @@ def _checksum(key: bytes, data: bytes) -> bytes:
     return hashlib.blake2b(key + b"\0" + data, digest_size=_CHECKSUM).digest()
 
 
-def _digest() -> str:
+def _digest(package: Path) -> str:
     """Of everything but the CPU that compiled code depends on."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
-    here = Path(__file__).parent
-    for source in (*sorted(here.rglob("*.py")), here.parent / "lanes.py", here.parent / "activations.py"):
+    agreed = (package.parent / name for name in ("lanes.py", "activations.py"))
+    for source in (*sorted(package.rglob("*.py")), *agreed):
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _tidy(base: Path, path: Path) -> None:
+def _tidy(base: Path, path: Path, package: str) -> None:
     """Keep the folders used last, so that upgrades do not fill the disk, and remove what killed processes left."""
     with contextlib.suppress(OSError):  # another process is at it too
         for file in path.glob("*.tmp"):
             if time.time() - file.stat().st_mtime > _ABANDONED_S:
                 file.unlink()
-        folders = sorted(base.glob("kernels-*"), key=lambda each: each.stat().st_mtime, reverse=True)
+        folders = sorted(base.glob(f"{package}-*"), key=lambda each: each.stat().st_mtime, reverse=True)
         for old in folders[KEPT:]:
             for file in old.iterdir():
                 file.unlink()

@@ -10,7 +10,7 @@ state = front.restore(snapshot)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -85,8 +85,9 @@ class Decoder(Protocol[S]):
         """The events that the frames of ``outputs`` [n, output_size] decide."""
         ...
 
-    def step_many(self, states: Sequence[S], outputs: F32, counts: Sequence[int]) -> list[list[Event]]:
-        """`step` for many streams: stream i has the next ``counts[i]`` rows of ``outputs``. The same events."""
+    def step_many(self, states: Sequence[S], outputs: F32, counts: Sequence[int]) -> Iterator[list[Event]]:
+        """`step` for many streams, one after the other: stream i has the next ``counts[i]`` rows of ``outputs``. The
+        same events. If a stream's raises, those before it are done, and those after it are as before."""
         ...
 
     def flush(self, state: S) -> list[Event]:

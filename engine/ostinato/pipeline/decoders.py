@@ -12,7 +12,7 @@ where frame_ms is the time between model frames and latency_ms what a frame cove
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
@@ -81,13 +81,10 @@ class _Decoder(Generic[D]):
         """The events that the rows of ``outputs`` [n, size] decide."""
         raise NotImplementedError
 
-    def step_many(self, states: Sequence[Any], outputs: F32, counts: Sequence[int]) -> list[list[Event]]:
+    def step_many(self, states: Sequence[Any], outputs: F32, counts: Sequence[int]) -> Iterator[list[Event]]:
         """`step` for many streams: stream i has the next ``counts[i]`` rows of ``outputs``."""
-        ends = accumulate(counts)
-        return [
-            self.step(state, outputs[end - count : end])
-            for state, count, end in zip(states, counts, ends, strict=True)
-        ]
+        for state, count, end in zip(states, counts, accumulate(counts), strict=True):
+            yield self.step(state, outputs[end - count : end])
 
 
 class Outputs(_Decoder[specified.Outputs]):
@@ -151,17 +148,16 @@ class Ctc(_Decoder[specified.Ctc]):
 
     def step(self, state: CtcState, outputs: F32) -> list[Event]:
         """The symbols that the rows of ``outputs`` [n, symbols] decide."""
-        return self.step_many([state], outputs, [len(outputs)])[0]
+        (events,) = self.step_many([state], outputs, [len(outputs)])
+        return events
 
-    def step_many(self, states: Sequence[CtcState], outputs: F32, counts: Sequence[int]) -> list[list[Event]]:
+    def step_many(self, states: Sequence[CtcState], outputs: F32, counts: Sequence[int]) -> Iterator[list[Event]]:
         """`step` for many streams: the best paths of all together; most frames decide nothing."""
         blank, symbols = self.settings.blank, self.settings.symbols
         path = outputs.argmax(axis=1).tolist() if len(outputs) else []
-        decided: list[list[Event]] = []
         start = 0
         for state, count in zip(states, counts, strict=True):
             events: list[Event] = []
-            decided.append(events)
             previous, first, end = state.previous, state.frames - start, start + count
             if path[start:end].count(previous) < count:  # nearly always the path stays where it was
                 for row in range(start, end):
@@ -173,7 +169,7 @@ class Ctc(_Decoder[specified.Ctc]):
                 state.previous = previous
             state.frames += count
             start = end
-        return decided
+            yield events
 
     def flush(self, state: CtcState) -> list[Event]:
         """Nothing: no symbol is ever held back."""
@@ -298,9 +294,8 @@ class EndOfSpeech(_Decoder[specified.EndOfSpeech]):
 
 
 def text(events: Iterable[Event], settings: specified.Decoder) -> str:
-    """What the events say, joined: symbols by the model's separator, labels and classes by a space."""
-    separator = settings.separator if isinstance(settings, specified.Ctc) else " "
-    return separator.join(event.text for event in events if event.kind in ("symbol", "label", "class"))
+    """What the events say, symbols, labels and classes, joined as the decoder says."""
+    return settings.separator.join(event.text for event in events if event.text)
 
 
 C = TypeVar("C", FrameCount, CtcState, SequenceClassState, EndOfSpeechState)

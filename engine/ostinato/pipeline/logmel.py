@@ -19,7 +19,7 @@ from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.frames import kind_of
 from ostinato.pipeline.mel import filter_bank
 from ostinato.pipeline.pieces import each_part, joined, split
-from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, ResamplerState, check_rate, resampler
+from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, Resampler, ResamplerState, check_rate, resampler
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -34,7 +34,7 @@ class LogMelState:
     """``tail``: its first ``kept`` values are samples at the model's rate, in [-1, 1], from where the next window
     begins (less than a window), the others zero. ``skip``: how many samples to drop before it (a hop longer than its
     window). ``rows``, ``skip_rows``: the same for stacks of frames. The kernel knows the tail by its ``address``, so
-    it is never replaced."""
+    it is never replaced. ``resampling`` is what moves ``resampler`` on."""
 
     sample_rate: int
     tail: snapshots.F32Vector
@@ -44,6 +44,7 @@ class LogMelState:
     skip_rows: int = 0
     resampler: ResamplerState | None = None
     address: int = field(init=False, repr=False)
+    resampling: Resampler | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         self.address = self.tail.ctypes.data
@@ -88,9 +89,12 @@ class LogMel:
         range."""
         own = self.settings.sample_rate
         rate = own if sample_rate is None or sample_rate == own else check_rate(sample_rate)
-        inner = None if rate == own else resampler(rate, own).start()
         tail, rows = np.zeros(self._tail, np.float32), np.empty((0, self.bank.bands), np.float32)
-        return LogMelState(rate, tail, rows, resampler=inner)
+        state = LogMelState(rate, tail, rows)
+        if rate != own:
+            state.resampling = resampler(rate, own)
+            state.resampler = state.resampling.start()
+        return state
 
     def check(self, data: object) -> Samples:
         """``data`` as contiguous samples, int16 or float32 in [-1, 1].
@@ -142,10 +146,9 @@ class LogMel:
 
     def flush(self, state: LogMelState) -> F32:
         """The frames that the resampler's last samples complete."""
-        if state.resampler is None:
+        if state.resampling is None:
             return np.empty((0, self.frame_size), np.float32)
-        inner = resampler(state.sample_rate, self.settings.sample_rate)
-        return self.step(state, np.zeros(inner.delay, np.float32))
+        return self.step(state, np.zeros(state.resampling.delay, np.float32))
 
     def restore(self, packed: object) -> LogMelState:
         """The state that `state.pack` packed. Raises SnapshotError."""
@@ -157,7 +160,8 @@ class LogMel:
             (state.resampler is None) == (state.sample_rate == own), "state.resampler does not fit the sample rate"
         )
         if state.resampler is not None:
-            resampler(state.sample_rate, own).expect(state.resampler)
+            state.resampling = resampler(state.sample_rate, own)
+            state.resampling.expect(state.resampler)
         stack, stride = self.settings.stack, self.settings.stride
         expect(
             len(state.tail) == self._tail and 0 <= state.kept < self.window, "state.tail or state.kept is not right"
@@ -194,9 +198,9 @@ class LogMel:
 
     def _resampled(self, state: LogMelState, samples: Samples) -> F32:
         floats: F32 = np.multiply(samples, np.float32(_unit(samples)), dtype=np.float32)
-        if state.resampler is None:
+        if state.resampler is None or state.resampling is None:
             return floats
-        return resampler(state.sample_rate, self.settings.sample_rate).step(state.resampler, floats)
+        return state.resampling.step(state.resampler, floats)
 
     def _features(self, samples: F32, starts: I64) -> F32:
         """Normalised log-mel values of the windows at ``starts``, [n, mels]."""

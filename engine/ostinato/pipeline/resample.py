@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,8 @@ TRANSITION = (STOP_DB - 7.95) / (
 )  # Kaiser's formula, in units of the Nyquist frequency
 PHASES = 256
 MAX_TABLE = 1 << 16  # values
+TABLE_BYTES = 4 * MAX_TABLE
+"""The most that a resampler takes."""
 
 
 @dataclass(slots=True)
@@ -46,10 +49,10 @@ class ResamplerState:
     position: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resampler:
-    """From one rate to another: up / down = target / source in lowest terms, table [phases + 1, taps] (see
-    kernels.audio)."""
+    """From one rate to another, for any number of streams: up / down = target / source in lowest terms, table [phases
+    + 1, taps] (see kernels.audio)."""
 
     up: int
     down: int
@@ -96,9 +99,17 @@ def check_rate(rate: object) -> int:
     return int(rate)
 
 
+_in_use: weakref.WeakValueDictionary[tuple[int, int], Resampler] = weakref.WeakValueDictionary()
+
+
 @functools.lru_cache(maxsize=64)
 def resampler(source: int, target: int) -> Resampler:
-    """The resampler from ``source`` Hz to ``target`` Hz."""
+    """The resampler from ``source`` Hz to ``target`` Hz: the one that others use, whoever keeps it; besides, the last
+    ones are kept for those to come."""
+    return _in_use.get((source, target)) or _in_use.setdefault((source, target), _make(source, target))
+
+
+def _make(source: int, target: int) -> Resampler:
     warm_up()
     common = math.gcd(source, target)
     up, down = target // common, source // common

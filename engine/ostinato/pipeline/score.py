@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 S = TypeVar("S", bound=Hashable)
 Pair: TypeAlias = tuple[S | None, S | None]
 """(said, heard): equal, or a substitution; (said, None) is a deletion, (None, heard) an insertion."""
+BOTH, DELETION, INSERTION = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +54,39 @@ def count(pairs: Iterable[Pair[S]]) -> Errors:
     return Errors(symbols, substitutions, insertions, deletions)
 
 
-def align(reference: Sequence[S], hypothesis: Sequence[S]) -> list[Pair[S]]:
+def align(
+    reference: Sequence[S], hypothesis: Sequence[S], away: Callable[[int, int], float] | None = None
+) -> list[Pair[S]]:
     """Who stands for whom, in order: an alignment with the fewest errors (`edit_distance`) and, of these, one with
-    the most symbols right. Symbols are never None."""
-    wide = len(hypothesis) + 1
-    # Costs are (errors, symbols right) as one number, so that fewer errors always win.
-    error, right = len(reference) + wide, -1
-    costs = [[error * j for j in range(wide)]]
-    for i, said in enumerate(reference, 1):
-        above, row = costs[-1], [error * i]
-        for j, heard in enumerate(hypothesis, 1):
-            step = right if said == heard else error
-            row.append(min(above[j - 1] + step, above[j] + error, row[j - 1] + error))
-        costs.append(row)
+    the most symbols right. Of several such, as there are where symbols repeat, the one whose pairs (i, j) have the
+    least sum of ``away(i, j)``, from 0 to 1, if that is given. Symbols are never None.
+
+    Takes a byte for each pair of symbols (the whole of Wagner and Fischer's table, 1974), and time in proportion.
+    """
+    # Costs are (errors, symbols right) as one number, so that fewer errors always win; so that what ``away`` adds in
+    # all stays below 1, it is divided by as much.
+    error, right = float(len(reference) + len(hypothesis) + 1), -1.0
+    row = [error * j for j in range(len(hypothesis) + 1)]
+    moves = [bytes([INSERTION]) * len(row)]
+    for i, said in enumerate(reference):
+        diagonal, row[0] = row[0], error * (i + 1)
+        came = bytearray([DELETION]) * len(row)
+        for j, heard in enumerate(hypothesis):
+            cost, move = diagonal + (right if said == heard else error), BOTH
+            if away is not None:
+                cost += away(i, j) / error
+            if row[j + 1] + error < cost:
+                cost, move = row[j + 1] + error, DELETION
+            if row[j] + error < cost:
+                cost, move = row[j] + error, INSERTION
+            diagonal, row[j + 1], came[j + 1] = row[j + 1], cost, move
+        moves.append(bytes(came))
     pairs: list[Pair[S]] = []
     i, j = len(reference), len(hypothesis)
     while i or j:
-        step = right if i and j and reference[i - 1] == hypothesis[j - 1] else error
-        if i and j and costs[i][j] == costs[i - 1][j - 1] + step:
-            i, j = i - 1, j - 1
-            pairs.append((reference[i], hypothesis[j]))
-        elif i and costs[i][j] == costs[i - 1][j] + error:
-            i -= 1
-            pairs.append((reference[i], None))
-        else:
-            j -= 1
-            pairs.append((None, hypothesis[j]))
+        move = moves[i][j]
+        i, j = i - (move != INSERTION), j - (move != DELETION)
+        pairs.append((None if move == INSERTION else reference[i], None if move == DELETION else hypothesis[j]))
     return pairs[::-1]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.errors import DtypeError, InputError, UnknownTokenError
+from ostinato.errors import DtypeError, InputError, UnknownTokenError, check_text
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.frames import kind_of
@@ -55,12 +55,7 @@ class Tokens:
         character that the vocabulary lacks if it has no entry for unknown ones."""
         if not isinstance(data, str):
             raise DtypeError(f"this model takes text (str), not {kind_of(data)}: decode bytes as UTF-8 first")
-        try:
-            data.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                "the text holds half a character (a lone surrogate): decode it with errors='replace'"
-            ) from error
+        check_text(data)
         if self.settings.unknown is None:
             for character in self._characters(data):
                 if character not in self._ids:

@@ -178,7 +178,8 @@ def encode(message: m.Request | m.Reply) -> bytes:
         body = _plain(dataclasses.replace(message, message=message.message[:4096]))
     else:
         body = _plain(message)
-    return _checked(bytes((message.TYPE, m.VERSION)) + msgpack.packb(body))
+    # Half a character (a lone surrogate: of a file's name, say) is "?": a message is UTF-8 whatever it quotes.
+    return _checked(bytes((message.TYPE, m.VERSION)) + msgpack.packb(body, unicode_errors="replace"))
 
 
 def _checked(frame: bytes) -> bytes:
@@ -258,7 +259,7 @@ def encode_models(models: Iterable[m.ModelInfo]) -> list[bytes]:
     size = 0
     for info in models:
         short = dataclasses.replace(info, symbols=())
-        length = len(msgpack.packb(_encode_info(short)))
+        length = len(msgpack.packb(_encode_info(short), unicode_errors="replace"))
         if size + length > m.MAX_MESSAGE_BYTES - 64:
             batches.append([])
             size = 0

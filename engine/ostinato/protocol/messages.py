@@ -33,7 +33,9 @@ Array = npt.NDArray[np.generic]
 
 
 def units(data: Array | str) -> int:
-    """What credit counts: samples or frames (first dimension) of an array, characters (code points) of a text."""
+    """What credit counts: samples or frames (first dimension) of an array, characters (code points) of a text. A
+    frame that comes by itself as [size], which only a stream of frames can tell from samples, is to be made [1, size]
+    before it is counted: `FrontEnd.check` does it for the server, `Stream.push` for the client."""
     return len(data)
 
 
@@ -190,7 +192,8 @@ class ModelInfo:
 
     ``delay_frames`` and ``delay_ms`` None mean the utterance; in `Opened` they are the stream's. ``sample_rate`` (Hz)
     is there for ``unit`` "sample", ``frame_size`` for "frame". ``decoder`` is the kind of decoder, ``separator``
-    joins CTC symbols to a text, ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of them).
+    joins symbols or labels to a text, ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of
+    them).
     """
 
     name: str

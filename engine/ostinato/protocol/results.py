@@ -53,7 +53,9 @@ def _decode_event(raw: object, where: str, utterance: int, utterance_ms: float) 
 
 def pack_result(result: m.Result) -> bytes:
     """A result as its part of a RESULTS."""
-    events: bytes = msgpack.packb([_encode_event(event) for event in result.events]) if result.events else b"\x90"
+    events = b"\x90"
+    if result.events:
+        events = msgpack.packb([_encode_event(event) for event in result.events], unicode_errors="replace")
     return (
         _RESULT(
             b"\x8c\xa6stream\xc4\x10", result.stream, b"\xa3seq\xcf", result.seq, b"\xa5first\xcf", result.first,

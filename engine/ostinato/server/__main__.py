@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ostinato import stdio
 from ostinato.errors import OstinatoError
 from ostinato.server.process import DEFAULT_BIND, serve
 from ostinato.server.settings import Settings
@@ -19,6 +20,7 @@ def main() -> None:
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     parser.add_argument("--drain", type=float, default=Settings().drain_s, help="seconds that open streams may go on")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the streams")
+    stdio.prepare()
     arguments = parser.parse_args()
     try:
         serve(
@@ -31,6 +33,8 @@ def main() -> None:
         )
     except OstinatoError as error:
         sys.exit(f"ostinato: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from ostinato.errors import (
     TooLargeError,
     UnknownStreamError,
 )
-from ostinato.model.decoders import Ctc, Decoder, Outputs
+from ostinato.model.decoders import Decoder, Outputs
 from ostinato.model.front_ends import LogMel
 from ostinato.server.peer import Peer
 from ostinato.server.resuming import Resuming
@@ -84,13 +84,13 @@ class Dialogue:
         if left:
             for i, push in enumerate(request):
                 if i in left:
-                    self._input(peer, push, arrived_ns)
+                    self._input(peer, push, arrived_ns, request.units[i])
 
-    def _input(self, peer: Peer, request: wire.Input, arrived_ns: int) -> None:
+    def _input(self, peer: Peer, request: wire.Input, arrived_ns: int, units: int | None = None) -> None:
         key, seq, engine = (peer, request.stream), request.seq, self._engine
         try:
             if isinstance(request, wire.Push):
-                again = engine.push(key, seq, request.data, arrived_ns)
+                again = engine.push(key, seq, request.data, arrived_ns, units)
             elif isinstance(request, wire.Flush):
                 again = engine.flush(key, seq, arrived_ns)
             elif isinstance(request, wire.Mark):
@@ -193,7 +193,7 @@ class Dialogue:
                 continue
             peer, stream = cast(tuple[Peer, bytes], result.key)
             if result.kind in ("push", "flush"):
-                batches.setdefault(peer, []).append(_on_the_wire(stream, result))
+                batches.setdefault(peer, []).append(on_the_wire(stream, result))
             else:
                 self._send_results(peer, batches.pop(peer, []))
                 self._answer_other(peer, stream, result)
@@ -291,7 +291,8 @@ def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
         yield peer, wire.encode_plain(rows[chosen] if len(places) > 1 else rows)
 
 
-def _on_the_wire(stream: bytes, result: Result) -> wire.Result:
+def on_the_wire(stream: bytes, result: Result) -> wire.Result:
+    """An engine's result with events as the wire has it."""
     return wire.Result(
         stream, result.sequence, result.first, result.processed, result.utterance, result.final, result.frames,
         result.waiting_ms, result.computing_ms, result.buffered_ms, tuple(result.events), result.utterance_ms,
@@ -302,7 +303,7 @@ def describe(name: str, model: Model, decoder: Decoder | None = None, delay: Del
     """A model as the wire describes it; ``decoder`` and ``delay`` are a stream's, if it has others than the model."""
     specification = model.network.specification
     decoder, delay = decoder or specification.decoder, delay or model.delay
-    symbols: tuple[str, ...] = getattr(decoder, "symbols", getattr(decoder, "labels", ()))
+    symbols = decoder.names
     front_end = specification.front_end
     return wire.ModelInfo(
         name=name[:256],
@@ -315,7 +316,7 @@ def describe(name: str, model: Model, decoder: Decoder | None = None, delay: Del
         delay_ms=delay.ms,
         sample_rate=front_end.sample_rate if isinstance(front_end, LogMel) else None,
         frame_size=model.front_end.frame_size if unit(model) == "frame" else None,
-        separator=decoder.separator[:64] if isinstance(decoder, Ctc) else "",
+        separator=decoder.separator[:64],
         description=specification.description[:1024],
         digest=model.network.digest,
         symbols=symbols if len(symbols) <= wire.MAX_SYMBOLS else (),

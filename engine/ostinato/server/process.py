@@ -8,13 +8,13 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from ostinato import children, stdio
 from ostinato.errors import ConnectionLostError
 from ostinato.model import resolve
 from ostinato.server.address import check_address
@@ -54,6 +54,7 @@ def serve(
     `ostinato.server.workers`). Raises AddressError, UnknownModelError, BadModelFileError.
     """
     check_address(bind)
+    stdio.open_descriptors()
     level = logging.INFO if parent is None else logging.WARNING  # a private server shares its parent's terminal
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
     _raise_descriptor_limit()
@@ -74,7 +75,8 @@ def serve(
     gc.set_threshold(50_000, 20, 100)
 
     def ready(endpoint: str) -> None:
-        print(f"ready {endpoint} {','.join(loaded)} start-up {_age_ms():.0f} ms", flush=True)
+        with contextlib.suppress(OSError):  # who does not listen is served all the same
+            print(f"ready {endpoint} {','.join(loaded)} start-up {_age_ms():.0f} ms", flush=True)
 
     if workers != 1:
         from ostinato.server.workers import Supervisor
@@ -121,26 +123,13 @@ def spawn_server(
     It ends when this process does, however that ends. Raises UnknownModelError; ConnectionLostError if it is not
     ready within ``timeout`` seconds or cannot start (its standard error, which is ours, says why).
     """
-    folders = [os.fspath(folder) for folder in folders]
-    arguments = [each for folder in folders for each in ("--models", folder)]
+    found_in = [os.fspath(folder) for folder in folders]
+    arguments = ["-m", "ostinato.server", "--bind", "tcp://127.0.0.1:*", "--with-parent", "--workers", str(workers)]
+    for folder in found_in:
+        arguments += ["--models", folder]
     for model in models or ():
-        arguments += ["--model", str(resolve(model, folders))]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "ostinato.server",
-            "--bind",
-            "tcp://127.0.0.1:*",
-            "--with-parent",
-            *arguments,
-            "--workers",
-            str(workers),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+        arguments += ["--model", str(resolve(model, found_in))]
+    process = children.start(arguments)
     # A thread, because a pipe has no portable timeout: it ends the process, which ends the reading.
     impatience = threading.Timer(timeout, process.kill)
     impatience.start()
@@ -150,7 +139,8 @@ def spawn_server(
         words = process.stdout.readline().split()
     finally:
         impatience.cancel()
-        if words[:1] != ["ready"]:
+        if words[:1] != ["ready"]:  # nothing is lost by ending it at once
+            process.kill()
             Spawned("", process).close()
     if words[:1] != ["ready"]:
         raise ConnectionLostError(f"the private server ended before it was ready (exit status {process.returncode})")

@@ -37,7 +37,10 @@ def accept(streams: Sequence[Stream], data: Sequence[Any]) -> list[OstinatoError
         front_end = batch[0][0].model.front_end
         made, counts = front_end.step_many([stream._front for stream, _, _ in batch], [each for _, each, _ in batch])
         for (stream, _, units), frames in zip(batch, split(made, counts), strict=True):
-            stream._received(units, frames)
+            try:
+                stream._received(units, frames)
+            except Exception as error:
+                stream.lose(error)
             if not stream.causal:
                 stream._queue.own()  # these may wait; those of causal streams are computed next, by `advance`
     return errors
@@ -67,8 +70,7 @@ def push(
             stream._received(units, part)
             stream._queue.take(len(part))
         return _decode(streams, parts, outputs)
-    decoder_states = [stream._decoder_state for stream in streams]
-    decoded: list[list[Event]] = model.decoder.step_many(decoder_states, outputs, counts)
+    decoded = _events(streams, frames, outputs, counts)
     for stream, units, count, events in zip(streams, lengths, counts, decoded, strict=True):
         stream.units_in += units
         stream._utterance_units += units
@@ -92,7 +94,7 @@ def advance(streams: Sequence[Stream], max_frames: int | None = None) -> list[li
             try:
                 while not run.step():
                     pass
-            except DivergedError as error:
+            except Exception as error:
                 stream.lose(error)
             events[i] += run.events
     todo = [(i, stream, ready) for i, stream in enumerate(streams) if (ready := stream.ready)]
@@ -169,14 +171,38 @@ def _decode(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float
     """The events of each stream's frames; ``outputs`` has those of the first stream, then of the second, …."""
     if not all_finite(outputs):
         return _decode_finite(streams, frames, outputs)
-    model = streams[0].model
+    model, counts = streams[0].model, [len(each) for each in frames]
     if all(stream._decoder is model.decoder for stream in streams):
-        states, counts = [stream._decoder_state for stream in streams], [len(each) for each in frames]
-        decoded: list[list[Event]] = model.decoder.step_many(states, outputs, counts)
+        decoded = _events(streams, frames, outputs, counts)
     else:  # each has its own part of the outputs, and maybe its own decoder
-        parts = split(outputs, map(len, frames))
-        decoded = [s._decoder.step(s._decoder_state, part) for s, part in zip(streams, parts, strict=True)]
-    return [s._decoded(each, events) for s, each, events in zip(streams, frames, decoded, strict=True)]
+        decoded = [
+            _events([stream], [each], part, [len(each)])[0]
+            for stream, each, part in zip(streams, frames, split(outputs, counts), strict=True)
+        ]
+    for i, (stream, each) in enumerate(zip(streams, frames, strict=True)):
+        try:
+            decoded[i] = stream._decoded(each, decoded[i])
+        except Exception as error:
+            stream.lose(error, each)
+    return decoded
+
+
+def _events(
+    streams: Sequence[Stream], frames: Float32 | Sequence[Float32], outputs: Float32, counts: Sequence[int]
+) -> list[list[Event]]:
+    """What the decoder that these streams have makes of each one's outputs. A fault that it meets in one of them is
+    that stream's alone."""
+    states = [stream._decoder_state for stream in streams]
+    decoded: list[list[Event]] = []
+    try:
+        decoded.extend(streams[0]._decoder.step_many(states, outputs, counts))
+    except Exception as error:
+        at, parts = len(decoded), frames if isinstance(frames, Sequence) else split(frames, counts)
+        streams[at].lose(error, parts[at])
+        decoded.append([])
+        for stream, each, part in list(zip(streams, parts, split(outputs, counts), strict=True))[at + 1 :]:
+            decoded += _events([stream], [each], part, [len(each)])
+    return decoded
 
 
 def _decode_finite(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:

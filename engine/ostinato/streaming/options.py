@@ -30,9 +30,10 @@ class Options:
             raise InputError(
                 f"max_utterance_s = {self.max_utterance_s} is not above 0 and at most {MAX_UTTERANCE_S:g}"
             )
-        if self.end_of_speech_ms is not None and not 0 < self.end_of_speech_ms < math.inf:
+        if self.end_of_speech_ms is not None and not 0 < self.end_of_speech_ms <= 1000 * MAX_UTTERANCE_S:
             raise InputError(
-                f"end_of_speech_ms = {self.end_of_speech_ms} is not positive: ask for some 600 ms of silence"
+                f"end_of_speech_ms = {self.end_of_speech_ms} is not above 0 and at most {1000 * MAX_UTTERANCE_S:g}: "
+                "ask for some 600 ms of silence"
             )
         if self.lookahead_ms is not None and self.block_ms is None:
             raise InputError("lookahead_ms needs block_ms, how many ms are answered at a time: give both")

@@ -58,8 +58,9 @@ class Stream:
         """Model frames computed and decoded since the stream was opened."""
         self.utterance = 0
         """Number of the present utterance, from 0."""
-        self.fault: DivergedError | None = None
-        """Why the present utterance is lost, if it is: no input is taken until `flush` or `reset`."""
+        self.fault: Exception | None = None
+        """Why the present utterance is lost, if it is: no input is taken until `flush` or `reset`. A DivergedError,
+        or whatever a fault of ours raised."""
         self._base_ms = 0.0
         self._start_frame = 0
         self._utterance_units = 0
@@ -89,7 +90,7 @@ class Stream:
         self.accept(self.check(data))
         events = advance([self])[0]
         if self.fault is not None:
-            raise DivergedError(str(self.fault), events)
+            raise _again(self.fault, events)
         return events
 
     def flush(self) -> list[Event]:
@@ -108,7 +109,7 @@ class Stream:
             self.fault = None
             if self.causal:
                 self.reset()
-            raise DivergedError(str(fault), events)
+            raise _again(fault, events)
         if not self.causal:
             return events
         events += placed(self._decoder.flush(self._decoder_state), self.utterance, self.utterance_ms)
@@ -127,7 +128,8 @@ class Stream:
         """All of the stream's state, to be given to `Model.restore`, in this process or another. Raises DivergedError
         while the utterance is lost, StreamError if hundreds of finished utterances wait to be computed."""
         self._need_open()
-        self._need_sound()
+        if self.fault is not None:
+            raise _again(self.fault)
         if len(self._runs) > snapshots.MAX_FINISHED:
             raise StreamError(
                 f"{len(self._runs)} finished utterances wait, and a snapshot holds {snapshots.MAX_FINISHED}: compute "
@@ -289,9 +291,9 @@ class Stream:
         self.frames_out += run.count
         return run
 
-    def lose(self, error: DivergedError, unanswered: Float32 | None = None) -> None:
-        """The outputs are not finite: the present utterance, and finished ones that wait, are given up. Frames
-        ``unanswered`` [n, frame_size] were computed in vain; they count as waiting."""
+    def lose(self, error: Exception, unanswered: Float32 | None = None) -> None:
+        """Its outputs are not finite, or a fault was met: the present utterance, and finished ones that wait, are
+        given up. Frames ``unanswered`` [n, frame_size] were computed in vain; they count as waiting."""
         self.fault = error
         self._drop()
         if unanswered is not None:
@@ -313,10 +315,6 @@ class Stream:
         if self.closed:
             raise StreamClosedError("the stream is closed: open another")
 
-    def _need_sound(self) -> None:
-        if self.fault is not None:
-            raise DivergedError(str(self.fault))
-
     def _drop(self) -> None:
         """Forget all frames that wait."""
         self._queue = FrameQueue(self.model.front_end.frame_size)
@@ -326,7 +324,8 @@ class Stream:
     def _admit(self, data: Any) -> int:
         """The number of units, if the utterance has room for them."""
         self._need_open()
-        self._need_sound()
+        if self.fault is not None:
+            raise _again(self.fault)
         units = cast(int, self.model.front_end.units(data))
         if self._whole and self._speech is None:
             limit = self.options.max_utterance_s * 1000 * self._units_per_ms
@@ -431,6 +430,11 @@ class Stream:
         self._queue.append(record.waiting)
         expect(not (runs and self.causal), "a causal stream has no finished utterances")
         self._runs = [UtteranceRun.restore(self.model, self._decoder, run, self.wait) for run in runs]
+
+
+def _again(fault: Exception, events: list[Event] | None = None) -> Exception:
+    """The fault of an utterance that is lost, told once more, now with these events."""
+    return DivergedError(str(fault), events) if isinstance(fault, DivergedError) else fault
 
 
 def most_frames(units: int, units_per_frame: float) -> int:

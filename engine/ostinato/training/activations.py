@@ -9,6 +9,8 @@ gradients.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from ostinato.activations import FUNCTIONS, parameters
+from ostinato.kernels.cache import folder_of, keep
 from ostinato.model.activation import Activation
 from ostinato.training.packing import Array
 
@@ -23,8 +26,18 @@ FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
 """Fast mathematics, except that NaN and infinities keep their meaning: divergence must stay visible."""
 
 OPTIONS: Any = {"fastmath": FAST, "error_model": "numpy"}
-compiled = njit(**OPTIONS, cache=True, nogil=True)
-"""For learning: compiled on first use for float32 or float64, vectorised where it can be."""
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """For learning: compiled on first use for float32 or float64, vectorised where it can be, and kept as kernels
+    are."""
+    return kept(njit(**OPTIONS, nogil=True)(function))
+
+
+def kept(function: Any) -> Any:
+    """A dispatcher of Numba's whose compiled code later processes load (`kernels.cache`)."""
+    keep(function, lambda: folder_of(Path(__file__).parent))
+    return function
 
 
 def settings(activation: Activation, dtype: Any) -> tuple[int, Any, Any]:

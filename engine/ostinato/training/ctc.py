@@ -12,10 +12,12 @@ import math
 import numpy as np
 from numba import njit
 
+from ostinato.training.activations import kept
 from ostinato.training.packing import Array
 
 
-@njit(cache=True, nogil=True)
+@kept
+@njit(nogil=True)
 def _log_add(a: float, b: float) -> float:
     """log(exp(a) + exp(b))."""
     if a < b:
@@ -23,14 +25,16 @@ def _log_add(a: float, b: float) -> float:
     return a if b == -np.inf else a + math.log1p(math.exp(b - a))
 
 
-@njit(cache=True, nogil=True)
+@kept
+@njit(nogil=True)
 def _log_add3(a: float, b: float, c: float) -> float:
     """log(exp(a) + exp(b) + exp(c))."""
     high = max(a, b, c)
     return high if high == -np.inf else high + math.log(math.exp(a - high) + math.exp(b - high) + math.exp(c - high))
 
 
-@njit(cache=True, nogil=True)
+@kept
+@njit(nogil=True)
 def _one(logits: Array, labels: Array, blank: int, gradient: Array) -> float:
     """-log p(labels | logits [T, K]), its gradient into ``gradient`` [T, K] (zero if the labels cannot be emitted).
 
@@ -100,7 +104,8 @@ def _one(logits: Array, labels: Array, blank: int, gradient: Array) -> float:
     return float(-log_p)
 
 
-@njit(cache=True, nogil=True)
+@kept
+@njit(nogil=True)
 def ctc_batch(
     logits: Array, lengths: Array, labels: Array, starts: Array, blank: int, losses: Array, gradient: Array
 ) -> None:

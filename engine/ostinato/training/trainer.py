@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -215,6 +216,8 @@ def _progress(console: Console | None) -> Progress:
     )
 
 
-def export(network: TrainableNetwork) -> Network:
-    """The network as a `ostinato.model.network.Network`, to run or to write (`ostinato.model.file.write`)."""
-    return Network(network.specification, network.weights())
+def export(network: TrainableNetwork, name: str | None = None) -> Network:
+    """The network, under its name or another, as a `ostinato.model.network.Network`, to run or to write
+    (`ostinato.model.file.write`)."""
+    specification = network.specification
+    return Network(dataclasses.replace(specification, name=name or specification.name), network.weights())

@@ -18,6 +18,8 @@ class Decoder(Strict):
     kind: ClassVar[str]
     """The kind's name in model files and on the wire."""
 
+    separator = ""
+    """What joins the names to a text."""
     of_probabilities: ClassVar[bool] = True
     """Whether outputs must be probabilities: of a softmax, or of a layer with an activation such as the sigmoid."""
 

@@ -15,6 +15,11 @@ class Labels(Decoder):
     kind: ClassVar[str] = "labels"
 
     @property
+    def separator(self) -> str:  # type: ignore[override]
+        """Nothing if labels are characters, else a space."""
+        return "" if all(len(label) <= 1 for label in self.labels) else " "
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The labels."""
         return self.labels

@@ -14,6 +14,7 @@ class SequenceClass(Decoder):
     pool: Literal["last", "mean"] = "last"
 
     kind: ClassVar[str] = "sequence-class"
+    separator = " "
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ostinato.training.activations import sigmoid, tanh
+from ostinato.training.activations import compiled, sigmoid, tanh
 from ostinato.training.layers.layer import Parameters
-from ostinato.training.layers.recurrent import Direction, RecurrentLayer, compiled, take_previous
+from ostinato.training.layers.recurrent import Direction, RecurrentLayer, take_previous
 from ostinato.training.packing import Array
 
 

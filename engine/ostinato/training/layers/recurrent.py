@@ -17,15 +17,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from ostinato.model.layers import Recurrent
-from ostinato.training.activations import OPTIONS
+from ostinato.training.activations import compiled
 from ostinato.training.layers.layer import Buffers, Parameters, project, weight_gradient
 from ostinato.training.packing import Array, Packing
-
-# Compiled anew in each process, in a few seconds: Numba's cache would not see a change in activations.py.
-compiled = njit(**OPTIONS, nogil=True)
 
 
 @compiled

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ostinato.training import activations
-from ostinato.training.activations import activate, slope
+from ostinato.training.activations import activate, compiled, slope
 from ostinato.training.layers.layer import Parameters
-from ostinato.training.layers.recurrent import Direction, RecurrentLayer, compiled, take_previous
+from ostinato.training.layers.recurrent import Direction, RecurrentLayer, take_previous
 from ostinato.training.packing import Array
 
 

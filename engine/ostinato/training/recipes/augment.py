@@ -32,17 +32,24 @@ def resample(samples: Samples, rate: int, wanted: int) -> Samples:
     return _float32(signal.resample_poly(samples, wanted // common, rate // common))
 
 
-def trim(samples: Samples, rate: int = RATE, below_db: float = 40.0, margin_ms: float = 20.0) -> Samples:
-    """Without the parts at both ends whose loudness is ``below_db`` under the loudest; empty if all is silent."""
+def loud(samples: Samples, rate: int = RATE, below_db: float = 40.0) -> tuple[int, int]:
+    """Where the first part begins, and the last one ends, whose loudness is less than ``below_db`` under the loudest,
+    in hundredths of a second; (0, 0) if all is silent."""
     hop = rate // 100
     if len(samples) < hop:
-        return samples[:0]
+        return 0, 0
     power = np.square(samples[: len(samples) // hop * hop].reshape(-1, hop)).mean(axis=1)
     if power.max() < 1e-8:
-        return samples[:0]
-    loud = np.flatnonzero(power > power.max() * 10 ** (-below_db / 10))
+        return 0, 0
+    found = np.flatnonzero(power > power.max() * 10 ** (-below_db / 10))
+    return int(found[0]) * hop, int(found[-1] + 1) * hop
+
+
+def trim(samples: Samples, rate: int = RATE, below_db: float = 40.0, margin_ms: float = 20.0) -> Samples:
+    """What is `loud`, and so much before and behind it; empty if all is silent."""
+    first, last = loud(samples, rate, below_db)
     margin = int(margin_ms * rate / 1000)
-    return samples[max(0, loud[0] * hop - margin) : (loud[-1] + 1) * hop + margin]
+    return samples[max(0, first - margin) : last + margin] if last else samples[:0]
 
 
 def warp(samples: Samples, factor: float) -> Samples:

@@ -7,9 +7,8 @@ of the product's front end, before normalisation and stacking, so that both can 
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -17,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato import children
 from ostinato.model.front_ends import LogMel
 from ostinato.pipeline import front_end
 from ostinato.training.recipes import augment, voices
@@ -183,7 +183,7 @@ def save(path: Path, examples: Sequence[Example]) -> None:
 
 def load(path: Path) -> list[Example]:
     """Read what `save` wrote; features stay float16."""
-    with np.load(path, allow_pickle=False) as file:
+    with voices.stored(path) as file:
         pieces = np.split(file["features"], file["ends"][:-1])
         return [Example(p, tuple(int(d) for d in str(s))) for p, s in zip(pieces, file["digits"], strict=True)]
 
@@ -195,7 +195,7 @@ def make_shards(
     paths = [folder / f"{n:04d}.npz" for n in range(shards)]
     missing = [path for path in paths if not path.exists()]
     progress("making utterances", shards - len(missing), shards)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with children.pool(workers) as pool:
         jobs = [pool.submit(_make_shard, path, spoken, per_shard, seed) for path in missing]
         for done, job in enumerate(as_completed(jobs), shards - len(missing) + 1):
             job.result()

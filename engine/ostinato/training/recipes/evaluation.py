@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ostinato.model.network import Network
-from ostinato.pipeline.score import edit_distance
+from ostinato.pipeline.confidence import interval
+from ostinato.pipeline.score import Errors, align, count
 from ostinato.streaming import Model
 from ostinato.training.recipes.real import SELECTION, Item
 from ostinato.training.recipes.words import DIGITS, SYMBOLS
@@ -23,7 +24,7 @@ CHUNK_MS = 40
 class Result:
     """What came of one voice's items of one kind.
 
-    ``digits``: how many were spoken; ``errors``: substitutions, insertions and deletions; ``waits_ms``: for each
+    ``counted``: how many digits were spoken, and the errors; ``waits_ms``: for each
     digit of the items without error, from the end of its sound to the end of the frame that gave it (of a
     bidirectional model, whose symbols come at the end of the utterance, where it places them); ``confusions``:
     (spoken, recognised) of single digits that went wrong.
@@ -33,15 +34,24 @@ class Result:
     kind: str
     items: int = 0
     seconds: float = 0.0
-    digits: int = 0
-    errors: int = 0
+    counted: Errors = field(default_factory=Errors)
     waits_ms: list[float] = field(default_factory=list)
     confusions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
-    def error_rate(self) -> float:
-        """Errors per spoken digit."""
-        return self.errors / max(1, self.digits)
+    def digits(self) -> int:
+        """How many were spoken."""
+        return self.counted.symbols
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, insertions and deletions."""
+        return self.counted.total
+
+    @property
+    def error_rate(self) -> float | None:
+        """Errors per spoken digit; None if none was spoken."""
+        return self.counted.rate if self.digits else None
 
 
 @dataclass
@@ -51,16 +61,30 @@ class Report:
     model: str
     results: list[Result]
 
-    def error_rate(self, *voices: str) -> float:
-        """Errors per digit over these voices, or over all that nothing was chosen by."""
-        spoken = [r for r in self.results if r.kind != "other"]
-        chosen = [r for r in spoken if (r.voice in voices if voices else r.voice not in SELECTION)]
-        return sum(r.errors for r in chosen) / max(1, sum(r.digits for r in chosen))
+    def error_rate(self, *voices: str) -> float | None:
+        """Errors per digit over these voices, or over all that nothing was chosen by; None if they said no digit."""
+        found = sum(self._by_voice(voices), Errors())
+        return found.rate if found.symbols else None
 
-    def false_per_minute(self) -> float:
-        """Digits heard per minute of other speech."""
+    def interval(self, *voices: str) -> tuple[float, float] | None:
+        """Its 95 % interval for voices like these (`confidence.interval`); None of fewer than two.
+
+        The voices are what differs independently: strings of one voice are made of the same few recordings.
+        """
+        return interval(self._by_voice(voices))
+
+    def _by_voice(self, voices: Sequence[str]) -> list[Errors]:
+        found: dict[str, Errors] = {}
+        for r in self.results:
+            if r.kind != "other" and (r.voice in voices if voices else r.voice not in SELECTION):
+                found[r.voice] = found.get(r.voice, Errors()) + r.counted
+        return list(found.values())
+
+    def false_per_minute(self) -> float | None:
+        """Digits heard per minute of other speech; None if there was none."""
         other = [r for r in self.results if r.kind == "other"]
-        return 60 * sum(r.errors for r in other) / max(1e-9, sum(r.seconds for r in other))
+        seconds = sum(r.seconds for r in other)
+        return 60 * sum(r.errors for r in other) / seconds if seconds else None
 
     def waits_ms(self) -> list[float]:
         """The waits of all voices, see `Result`."""
@@ -71,7 +95,7 @@ class Report:
         lines = [f"{'voice':<16}{'kind':<10}{'items':>6}{'digits':>8}{'errors':>8}{'rate':>8}"]
         for r in self.results:
             chosen = "  (chose the checkpoint)" if r.voice in SELECTION else ""
-            rate = f"{r.error_rate:.1%}" if r.digits else "-"
+            rate = "-" if r.error_rate is None else f"{r.error_rate:.1%}"
             lines.append(f"{r.voice:<16}{r.kind:<10}{r.items:>6}{r.digits:>8}{r.errors:>8}{rate:>8}{chosen}")
         return "\n".join(lines)
 
@@ -95,12 +119,11 @@ def evaluate(model: Model | Network, items: Sequence[Item], progress: Progress |
     for done, item in enumerate(items, 1):
         result = results.setdefault((item.voice, item.kind), Result(item.voice, item.kind))
         heard, times = recognise(model, item)
-        errors = edit_distance(item.digits, heard)
+        errors = count(align(item.digits, heard))
         result.items += 1
         result.seconds += len(item.samples) / item.rate
-        result.digits += len(item.digits)
-        result.errors += errors
-        if not errors:
+        result.counted += errors
+        if not errors.total:
             result.waits_ms += [time - end for time, end in zip(times, item.ends_ms, strict=False)]
         elif item.kind == "isolated":
             result.confusions[DIGITS[item.digits[0]], " ".join(DIGITS[d] for d in heard)] += 1

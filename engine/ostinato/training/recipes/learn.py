@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ostinato.model.decoders import Ctc
 from ostinato.model.layers import Dense, Gru, Layer, Softmax
 from ostinato.model.specification import Sequential, Specification
-from ostinato.pipeline.score import edit_distance
+from ostinato.pipeline.score import Errors, align, count
 from ostinato.training.batching import Batch, bucketed, pad
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes.compose import FRONT_END, Example
@@ -115,11 +115,11 @@ def best_path(logits: Array) -> list[int]:
     return [int(k) - 1 for before, k in zip([0, *path[:-1]], path, strict=True) if k not in (0, before)]
 
 
-def error_rate(network: TrainableNetwork, frames: Sequence[Array], digits: Sequence[Sequence[int]]) -> float:
-    """Digit error rate of a network in training on sequences of normalised, stacked frames."""
-    errors = 0
+def errors(network: TrainableNetwork, frames: Sequence[Array], digits: Sequence[Sequence[int]]) -> Errors:
+    """The errors of a network in training on sequences of normalised, stacked frames."""
+    found = Errors()
     for chosen in bucketed([len(f) for f in frames], 64):
         padded, lengths = pad([frames[i] for i in chosen])
         for i, logits, length in zip(chosen, network.forward(padded, lengths), lengths, strict=True):
-            errors += edit_distance(digits[i], best_path(logits[:length]))
-    return errors / max(1, sum(map(len, digits)))
+            found += count(align(digits[i], best_path(logits[:length])))
+    return found

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import importlib.util
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -26,6 +26,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ostinato.errors import InputError
 from ostinato.training.recipes import augment
 
 Samples: TypeAlias = NDArray[np.float32]
@@ -33,6 +34,15 @@ Kind: TypeAlias = Literal["isolated", "string", "other"]
 
 SELECTION = ("fsdd-jackson", "fsdd-nicolas", "fsdd-theo")
 """Voices that the choice of a checkpoint may look at. All other voices are heard once, at the end."""
+
+VOICES = {
+    "allison": "asterisk-core-sounds-en-wav",
+    "captcha": "captcha",
+    "dhd": "pocketsphinx-testdata",
+    "librivox": "pocketsphinx-testdata",
+    "fsdd": "Free Spoken Digit Dataset",
+}
+"""How the voices' names begin, and what they are in."""
 
 MARGIN_MS = 20.0
 
@@ -62,55 +72,76 @@ class Item:
     ends_ms: tuple[float, ...] = ()
 
 
+File: TypeAlias = tuple[Path, str, Sequence[int]]
+"""A file of a voice, and the digits that are spoken in it."""
+
+
 def _read(path: Path, voice: str, digits: Sequence[int]) -> Recording:
-    samples, rate = soundfile.read(path, dtype="float32")
+    raw = {"samplerate": 16000, "channels": 1, "format": "RAW", "subtype": "PCM_16"} if path.suffix == ".raw" else {}
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", **raw)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise InputError(f"{str(path)!r} cannot be read as audio: fetch it again, or leave it out") from error
+    if not len(samples):
+        raise InputError(f"{str(path)!r} is empty: fetch it again, or leave it out")
     return Recording(voice, tuple(digits), np.asarray(samples, np.float32), rate)
 
 
-def _asterisk(folders: Sequence[Path]) -> Iterator[Recording]:
+def _asterisk(folders: Sequence[Path]) -> Iterator[File]:
     for folder in (Path("/usr/share/asterisk/sounds"), *folders):
         found = {int(p.stem): p for p in sorted(folder.rglob("en*/digits/[0-9].wav"))} if folder.is_dir() else {}
         if len(found) == 10:
-            yield from (_read(path, "allison", [digit]) for digit, path in sorted(found.items()))
-            yield from (_read(path, "allison", []) for path in sorted(folder.rglob("en*/phonetic/[a-z]_p.wav")))
+            yield from ((path, "allison", [digit]) for digit, path in sorted(found.items()))
+            yield from ((path, "allison", []) for path in sorted(folder.rglob("en*/phonetic/[a-z]_p.wav")))
             return
 
 
-def _captcha(folders: Sequence[Path]) -> Iterator[Recording]:
+def _captcha(folders: Sequence[Path]) -> Iterator[File]:
     package = importlib.util.find_spec("captcha")
     installed = [Path(p) for p in package.submodule_search_locations or ()] if package else []
     for folder in (*installed, *folders):
         found = {int(p.parent.name): p for p in sorted(folder.rglob("data/[0-9]/default.wav"))}
         if len(found) == 10:
-            yield from (_read(path, "captcha", [digit]) for digit, path in sorted(found.items()))
+            yield from ((path, "captcha", [digit]) for digit, path in sorted(found.items()))
             return
 
 
-def _dhd(folders: Sequence[Path]) -> Iterator[Recording]:
+def _dhd(folders: Sequence[Path]) -> Iterator[File]:
     for folder in (Path("/usr/share/pocketsphinx/test/data"), *folders):
         for path in sorted(folder.rglob("tidigits/dhd.2934z.raw")) if folder.is_dir() else ():
-            samples = soundfile.read(
-                path, dtype="float32", samplerate=16000, channels=1, format="RAW", subtype="PCM_16"
-            )[0]
-            yield Recording("dhd", (2, 9, 3, 4, 0), samples, 16000)
-            yield from (_read(p, "librivox", []) for p in sorted(path.parent.parent.glob("librivox/*.wav")))
+            yield path, "dhd", [2, 9, 3, 4, 0]
+            yield from ((p, "librivox", []) for p in sorted(path.parent.parent.glob("librivox/*.wav")))
             return
 
 
-def _fsdd(folder: Path, takes: int) -> Iterator[Recording]:
+def _fsdd(folder: Path, takes: int) -> Iterator[File]:
     for path in sorted(folder.rglob("recordings/[0-9]_*_*.wav")):
-        digit, speaker, take = path.stem.split("_")
-        if int(take) < takes:
-            yield _read(path, f"fsdd-{speaker}", [int(digit)])
+        digit, *speaker, take = path.stem.split("_")
+        if take.isdecimal() and int(take) < takes:
+            yield path, f"fsdd-{'_'.join(speaker)}", [int(digit)]
 
 
-def recordings(folders: Sequence[Path] = (), fsdd: Path | None = None, fsdd_takes: int = 5) -> list[Recording]:
+def recordings(
+    folders: Sequence[Path] = (),
+    fsdd: Path | None = None,
+    fsdd_takes: int = 5,
+    left_out: Callable[[Path, Exception], None] | None = None,
+) -> list[Recording]:
     """All recordings found: in installed packages, in ``folders`` (unpacked packages), and in a clone ``fsdd``.
 
-    ``fsdd_takes`` of each digit and speaker are taken (the data set's own test part is the first five).
+    ``fsdd_takes`` of each digit and speaker are taken (the data set's own test part is the first five). A file that
+    cannot be read is left out, and ``left_out`` told; without that, it raises InputError.
     """
-    found = [*_asterisk(folders), *_captcha(folders), *_dhd(folders)]
-    return found + (list(_fsdd(fsdd, fsdd_takes)) if fsdd else [])
+    files = [*_asterisk(folders), *_captcha(folders), *_dhd(folders), *(_fsdd(fsdd, fsdd_takes) if fsdd else ())]
+    found = []
+    for path, voice, digits in files:
+        try:
+            found.append(_read(path, voice, digits))
+        except InputError as error:
+            if left_out is None:
+                raise
+            left_out(path, error)
+    return found
 
 
 def _quiet(seconds: float, recording: Recording, rng: np.random.Generator) -> Samples:

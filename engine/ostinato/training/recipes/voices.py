@@ -11,13 +11,14 @@ import functools
 import importlib.resources
 import importlib.util
 import json
-import multiprocessing
 import shutil
 import subprocess
 import tempfile
+import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,6 +27,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ostinato import children
+from ostinato.errors import TrainingError
 from ostinato.training.recipes import augment
 from ostinato.training.recipes.words import DIGITS, FILLERS, OH, SPELLINGS
 
@@ -366,9 +369,19 @@ def save(path: Path, clips: Sequence[Clip]) -> None:
     partial.rename(path)
 
 
+@contextmanager
+def stored(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The arrays of a file that the recipe has written before. Raises TrainingError if it is damaged."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            yield file
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise TrainingError(f"{path} is damaged ({error}): delete it, and it is made anew") from error
+
+
 def load(path: Path) -> list[Clip]:
     """Read what `save` wrote."""
-    with np.load(path, allow_pickle=False) as file:
+    with stored(path) as file:
         pieces = np.split(file["samples"].astype(np.float32) / 32768, file["ends"][:-1])
         return [Clip(p, tuple(int(d) for d in str(s))) for p, s in zip(pieces, file["digits"], strict=True)]
 
@@ -377,14 +390,23 @@ def _speak_into(path: Path, voice: Voice, seed: int) -> None:
     save(path, speak(voice, seed))
 
 
-def speak_all(folder: Path, seed: int, workers: int, progress: Progress) -> list[Path]:
-    """Let all voices of all synthesisers found speak, one file per voice in ``folder``; files already there stay."""
+def in_folder(folder: Path) -> tuple[list[Synthesiser], list[Synthesiser]]:
+    """Those whose voices have spoken into ``folder``, and those whose have not."""
+    heard = [s for s in SYNTHESISERS if any(folder.glob(f"{s.name}-*.npz"))]
+    return heard, [s for s in SYNTHESISERS if s not in heard]
+
+
+def speak_all(folder: Path, seed: int, workers: int, progress: Progress, most: int | None = None) -> list[Path]:
+    """Let all voices of all synthesisers found speak, or ``most`` of each, one file per voice in ``folder``; files
+    already there stay."""
     found, _ = synthesisers()
-    voices = [voice for s in found for voice in s.voices(np.random.default_rng([seed, zlib.crc32(s.name.encode())]))]
+    voices = [
+        voice for s in found for voice in s.voices(np.random.default_rng([seed, zlib.crc32(s.name.encode())]))[:most]
+    ]
     paths = {voice.name: folder / f"{voice.name}.npz" for voice in voices}
     missing = [voice for voice in voices if not paths[voice.name].exists()]
     progress("letting voices speak", len(voices) - len(missing), len(voices))
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with children.pool(workers) as pool:
         jobs = [pool.submit(_speak_into, paths[voice.name], voice, seed) for voice in missing]
         for done, job in enumerate(as_completed(jobs), len(voices) - len(missing) + 1):
             job.result()
