@@ -21,9 +21,10 @@ from ostinato import kernels
 from ostinato.kernels import cache, progress
 
 COUNT = (
-    "import ostinato.kernels._jit as j; j.warm_up(); "
-    "print(sum(r.cache_hits for r, _ in j._routines) + sum(sum(k.stats.cache_hits.values()) for k, _ in j._kernels), "
-    "len(j._routines) + len(j._kernels))"
+    "from ostinato.kernels import compiler as c, warm_up; warm_up(); "
+    "routines, kernels = c.routines.values(), c.kernels.values(); "
+    "print(sum(r.cache_hits for r in routines) + sum(sum(k.stats.cache_hits.values()) for k in kernels), "
+    "len(routines) + len(kernels))"
 )
 KEY, DATA = b"a function", b"its code" * 100
 

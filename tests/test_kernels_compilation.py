@@ -40,10 +40,10 @@ AVX512 = {
 }
 ASSEMBLY = """
 import sys
-from ostinato.kernels import _all, _jit
+from ostinato.kernels import compiler, operations
 import numba
-routine = next(routine for routine, name in _jit._routines if name == sys.argv[1])
-dispatcher = numba.njit(nogil=True, **_jit._OPTIONS)(routine._pyfunc)
+routine = compiler.routines[sys.argv[1]]
+dispatcher = numba.njit(nogil=True, **compiler.OPTIONS)(routine._pyfunc)
 dispatcher.compile(routine._sig.args)
 (text,) = dispatcher.inspect_asm().values()
 print(text)

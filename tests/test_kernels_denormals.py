@@ -25,7 +25,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from llvmlite import ir
 
-from ostinato.kernels import _jit, arrays, float_mode, warm_up
+from ostinato.kernels import arrays, compiler, float_mode, warm_up
 from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
 from ostinato.model.front_ends import LogMel as Settings
 from ostinato.pipeline.logmel import LogMel
@@ -156,8 +156,8 @@ def test_the_mode_is_put_back_after_an_error(name: str) -> None:
 def test_every_kernel_sets_the_mode() -> None:
     """Those that come later too: there is no other way to make one."""
     warm_up()
-    assert len(_jit._kernels) > 5
-    for dispatcher, _ in _jit._kernels:
+    assert len(compiler.kernels) > 5
+    for dispatcher in compiler.kernels.values():
         assert dispatcher._compiler.pipeline_class is float_mode.KernelCompiler
 
 

@@ -6,6 +6,20 @@
 - `warm_up`, `ready`: compile, or load from the cache, now
 """
 
-from ostinato.kernels._jit import ready, warm_up
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ostinato.kernels.compiler import load_registered, ready
 
 __all__ = ["ready", "warm_up"]
+
+
+def warm_up(report: Callable[[str], None] | None = None) -> None:
+    """Load all kernels from the cache, or compile them: what any model needs, before there is one.
+
+    Later calls return at once. ``report`` and what is raised as of `compiler.load_registered`.
+    """
+    from ostinato.kernels import arrays, audio, interpreter, operations, spectrum  # noqa: F401  they register theirs
+
+    load_registered(report)

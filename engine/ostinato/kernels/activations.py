@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from ostinato.activations import FUNCTIONS
-from ostinato.kernels._jit import part, routine
+from ostinato.kernels.compiler import part, routine
 from ostinato.kernels.simd import (
     BYTES,
     ROUNDER,

@@ -3,7 +3,7 @@ nor on the width of the host's vectors."""
 
 from __future__ import annotations
 
-from ostinato.kernels._jit import kernel, part
+from ostinato.kernels.compiler import kernel, part
 from ostinato.kernels.simd import BYTES, address, first_lanes, fma, load, splat, store, total
 from ostinato.lanes import LANES
 

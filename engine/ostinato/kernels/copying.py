@@ -1,6 +1,6 @@
 """Copies of whole vectors."""
 
-from ostinato.kernels._jit import part
+from ostinato.kernels.compiler import part
 from ostinato.kernels.simd import BYTES, load, store
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels._jit import part, routine
+from ostinato.kernels.compiler import part, routine
 from ostinato.kernels.integer_tile import GROUP, HOST, make_integer_tile
 from ostinato.kernels.simd import (
     BYTES,

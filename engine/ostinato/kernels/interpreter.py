@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ostinato.kernels._jit import kernel, part
+from ostinato.kernels.compiler import kernel, part
 from ostinato.kernels.operations.record import (
     BATCH_SIZES,
     CAPACITY,

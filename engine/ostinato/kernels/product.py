@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 
-from ostinato.kernels._jit import part, routine
+from ostinato.kernels.compiler import part, routine
 from ostinato.kernels.simd import BYTES
 from ostinato.kernels.tile import make_tile
 from ostinato.lanes import LANES

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels import _jit, integer, interpreter
+from ostinato.kernels import compiler, integer, interpreter
 from ostinato.kernels.operations import KINDS, Region
 from ostinato.kernels.operations import record as i
 from ostinato.lanes import LANES, padded
@@ -76,12 +76,12 @@ class Program:
     """Bytes of the longest row that is multiplied in int8; 0 if none is."""
 
     def __post_init__(self) -> None:
-        _jit.warm_up()
+        compiler.load_registered()
         set_ = object.__setattr__
         operations = np.array(self.operations, np.int64).reshape(-1, i.FIELDS)
         for op in operations:
             kind = _KINDS[op[i.KIND]]
-            op[i.RUN], op[i.CELL] = _jit.address(kind.run), _jit.address(kind.cell) if kind.cell else 0
+            op[i.RUN], op[i.CELL] = compiler.address(kind.run), compiler.address(kind.cell) if kind.cell else 0
         weights, initial = zeros(len(self.weights)), zeros(self.state_size)
         weights[:] = self.weights
         if self.initial is not None:
@@ -355,7 +355,7 @@ def bind(program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: 
     workspace._call[i.LAST] = len(program.backward)
     interpreter.point(workspace._call, state, slots, batch_sizes, rows)
     keep = (program, state, slots, batch_sizes, rows, workspace)
-    entry, address = _jit.entry(interpreter.run), workspace._address
+    entry, address = compiler.entry(interpreter.run), workspace._address
 
     def advance_bound() -> None:
         if entry(address):

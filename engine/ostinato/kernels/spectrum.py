@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels._jit import kernel, part, routine
+from ostinato.kernels.compiler import kernel, part, routine
 from ostinato.kernels.activations import log
 from ostinato.kernels.simd import (
     BYTES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ostinato.kernels._jit import routine
+from ostinato.kernels.compiler import routine
 from ostinato.kernels.activations import activate
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, activation, projection, whole_vectors
 from ostinato.kernels.operations.project import project

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ostinato.kernels._jit import routine
+from ostinato.kernels.compiler import routine
 from ostinato.kernels.copying import copy
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, output, source
 from ostinato.kernels.operations.record import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ostinato.kernels import integer
-from ostinato.kernels._jit import routine
+from ostinato.kernels.compiler import routine
 from ostinato.kernels.copying import copy
 from ostinato.kernels.operations.record import (
     BIAS,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ostinato.kernels._jit import part
+from ostinato.kernels.compiler import part
 from ostinato.kernels.simd import field, load_float, load_int, store_int
 
 # Fields of an operation.

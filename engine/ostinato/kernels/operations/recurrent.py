@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ostinato.kernels import integer
-from ostinato.kernels._jit import part, routine
+from ostinato.kernels.compiler import part, routine
 from ostinato.kernels.operations.kind import Reach, Record, Region, activation, matrix, output, projection
 from ostinato.kernels.operations.project import project
 from ostinato.kernels.operations.record import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ostinato.kernels._jit import part, routine
+from ostinato.kernels.compiler import part, routine
 from ostinato.kernels.activations import exp
 from ostinato.kernels.operations.kind import Kind, Reach, Record, output, source
 from ostinato.kernels.operations.record import INPUT, INPUT_SIZE, OUTPUT, ROW_COUNT, ROW_STEP, ROWS

@@ -1,0 +1,140 @@
+"""How this project compiles: three decorators, and one function that compiles what they have registered.
+
+- `kernel`: Python calls it. It runs in the mode of `float_mode`, and with it all that it calls.
+- `routine`: kernels and routines call it, by its symbol; so it is compiled once, not again into each caller.
+- `part`: a few lines that kernels and routines call; compiled into them.
+
+Kernels and routines have fixed signatures. Importing their module registers them; they are compiled, or loaded from
+the `cache`, by `load_registered` alone, which whoever calls a kernel calls before.
+Nothing reassociates or contracts floating point, holds the GIL while it computes, or raises.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its results depend on the CPU
+
+import llvmlite.binding
+import numba
+from numba.core import config, sigutils, types
+from numba.core.ccallback import CFunc
+
+from ostinato.errors import InputError
+from ostinato.kernels import cache
+from ostinato.kernels.float_mode import KernelCompiler
+from ostinato.kernels.progress import Progress
+
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "boundscheck": False}
+"""Numba's, of all that is compiled here."""
+
+routines: dict[str, Any] = {}
+"""All routines that are registered, by their symbols."""
+
+kernels: dict[str, Any] = {}
+"""All kernels that are registered, by module and name."""
+
+_PACKAGE = Path(__file__).parent
+_waiting: deque[Callable[[cache.Folder | None], None]] = deque()
+"""Loads of what is registered and not loaded yet; in order of definition, so that what is called comes first."""
+_addresses: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """A function for kernels, routines and other parts, compiled into each of them."""
+    return numba.njit(nogil=True, **OPTIONS)(function)
+
+
+def routine(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """A function for kernels and other routines, with exactly this signature, compiled once."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        symbol = _name(function)
+        parsed = sigutils.normalize_signature(signature)
+        routines[symbol] = CFunc(function, parsed, {}, {"nopython": True, **OPTIONS})
+        _waiting.append(partial(_load_routine, symbol))
+        arguments, result = parsed
+        return types.ExternalFunction(symbol, result(*arguments))
+
+    return decorate
+
+
+def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """A function for Python, with exactly this signature, to be called after `load_registered`."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        name = _name(function)
+        kernels[name] = numba.njit(nogil=True, pipeline_class=KernelCompiler, **OPTIONS)(function)
+        _waiting.append(partial(_load_kernel, name, signature))
+        return kernels[name]
+
+    return decorate
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _load_routine(symbol: str, folder: cache.Folder | None) -> None:
+    function = routines[symbol]
+    cache.keep(function, lambda: folder)
+    function.compile()
+    llvmlite.binding.add_symbol(symbol, function.address)
+    _addresses[symbol] = function.address
+
+
+def _load_kernel(name: str, signature: str, folder: cache.Folder | None) -> None:
+    dispatcher = kernels[name]
+    cache.keep(dispatcher, lambda: folder)
+    dispatcher.compile(signature)
+    dispatcher.disable_compile()
+
+
+def address(routine: Any) -> int:
+    """Where a loaded routine is in this process, for `simd.invoke`."""
+    return _addresses[routine.symbol]
+
+
+def entry(kernel: Any) -> Callable[..., Any]:
+    """A loaded kernel without Numba's search for the types of its arguments, which takes longer than a small step.
+
+    It must be called with exactly the kernel's types.
+    """
+    (compiled,) = kernel.overloads.values()
+    return cast(Callable[..., Any], compiled.entry_point)
+
+
+def ready() -> bool:
+    """Whether everything that is registered is compiled or loaded."""
+    return not _waiting
+
+
+def load_registered(report: Callable[[str], None] | None = None) -> None:
+    """Load what is registered from the cache, or compile it: each function once in a process.
+
+    Compiling takes several seconds, the first time on a machine; after a moment of it ``report`` (by default: a line
+    on stderr) is told how far it is. Safe to call from any thread, and again: with nothing new it returns at once.
+    Raises InputError where Numba may not compile.
+    """
+    if not _waiting:
+        return
+    if vars(config)["DISABLE_JIT"]:
+        raise InputError("NUMBA_DISABLE_JIT is set, but kernels exist only compiled: unset it")
+    with _lock:
+        folder = cache.folder_of(_PACKAGE)
+        progress = Progress(len(_waiting), report, kept=folder is not None and folder.writable)
+        while _waiting:
+            _waiting[0](folder)
+            _waiting.popleft()  # not before: whoever sees none waiting calls them
+            progress.step()
+        progress.finish()
+        if folder is not None and folder.failure is not None:
+            cache.tell_not_kept(folder.failure)
+            folder.failure = None
