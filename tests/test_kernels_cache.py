@@ -280,7 +280,7 @@ def test_what_a_killed_process_left_is_removed_in_time(folder: cache.Folder, mon
 
 
 def test_importing_compiles_nothing(tmp_path: Path) -> None:
-    imported = "import ostinato.kernels.program, ostinato.model.lowering, ostinato.kernels.arrays as a; "
+    imported = "import ostinato.kernels.program, ostinato.model.compile, ostinato.kernels.arrays as a; "
     found = python("-c", imported + "print(a._apply.signatures)", XDG_CACHE_HOME=str(tmp_path))
     assert found.stdout.strip() == "[]"
     assert not list(tmp_path.iterdir())

@@ -25,7 +25,7 @@ from ostinato.kernels.program import bind
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
-from ostinato.model.lowering import compile_network
+from ostinato.model.compile import compile_network
 from ostinato.model.specification import Sequential
 
 TESTS = Path(__file__).parent

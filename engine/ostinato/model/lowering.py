@@ -1,9 +1,9 @@
-"""From a graph of layers to a program of the kernels: where a row has each node's outputs, a state row each state,
-and the weight buffer each array."""
+"""What layers lower themselves to: the operations of a program, and where a row has each value, a state row each
+state, and the weight buffer each array. `compile` walks a specification with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,6 @@ from ostinato.kernels.product import pack
 from ostinato.kernels.program import Program, apart, early_operations
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
-from ostinato.model.specification import FRAMES, Specification
 from ostinato.model.wire import Wire
 
 Array = npt.NDArray[Any]
@@ -36,33 +35,12 @@ class Value(NamedTuple):
         return Value(Wire(size), Region(self.region.offset + start, size))
 
 
-def compile_network(specification: Specification, weights: Weights) -> Program:
-    """The program of a network. ``weights``: exactly those of the specification (not checked here)."""
-    return _lowered(specification, weights).program(specification)
-
-
-def matrix_inputs(specification: Specification, weights: Weights) -> dict[str, slice]:
-    """Which values of a row the network's matrices multiply, by name; a recurrent one's are its layer's outputs."""
-    return _lowered(specification, weights).multiplied
-
-
-def _lowered(specification: Specification, weights: Weights) -> Lowering:
-    lowering = Lowering(weights)
-    lowering.values_of[FRAMES] = lowering.value(specification.front_end.wire)
-    for node in specification.nodes:
-        inputs = [lowering.values_of[name] for name in node.inputs]
-        lowering.values_of[node.name] = node.layer.lower(lowering, node.name, inputs)
-    return lowering
-
-
 class Lowering:
     """Lays out rows, states and weights, and collects operations; layers call it."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
         """Of the whole network, as its specification names them."""
-        self.values_of: dict[str, Value] = {}
-        """By the node that gives them."""
         self.multiplied: dict[str, slice] = {}
         """By the name of a matrix, which values of a row it multiplies."""
         self._operations: list[list[int]] = []
@@ -132,8 +110,9 @@ class Lowering:
         record[i.ACTIVATION], record[i.PARAMETERS] = number, self.values(np.array([alpha, beta], np.float32))
         self._operations.append(record)
 
-    def program(self, specification: Specification) -> Program:
-        """What was built. Operations that can run while frames arrive come first."""
+    def program(self, frames: Value, outputs: Sequence[Value]) -> Program:
+        """What was built, with the value that a frame is written to and those that are read. Operations that can run
+        while frames arrive come first."""
         early = early_operations(self._operations)
         order = sorted(range(len(early)), key=lambda index: not early[index])
         return Program(
@@ -141,6 +120,6 @@ class Lowering:
             weights=np.concatenate(self._buffers) if self._buffers else np.zeros(0, np.float32),
             row_size=LANES * apart(self._row_size // LANES),
             state_size=LANES * apart(self._state_size // LANES),
-            input=self.values_of[FRAMES].region,
-            outputs=tuple(self.values_of[head.node].region for head in specification.heads),
+            input=frames.region,
+            outputs=tuple(output.region for output in outputs),
         )

@@ -52,7 +52,7 @@ class Network:
     @cached_property
     def program(self) -> Program:
         """The network as a program of the kernels; compiled when first asked for."""
-        from ostinato.model.lowering import compile_network  # loads Numba, which reading a model file need not
+        from ostinato.model.compile import compile_network  # loads Numba, which reading a model file need not
 
         return compile_network(self.specification, self.weights)
 

@@ -6,19 +6,19 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from ostinato import children, stdio
 from ostinato.errors import ConnectionLostError
 from ostinato.model import resolve
 from ostinato.server.address import check_address
 from ostinato.server.settings import Settings
+from ostinato.server.signals import drained_by_signals
 
 if TYPE_CHECKING:
     from ostinato.engine import Limits
@@ -27,13 +27,6 @@ Name = str | os.PathLike[str]
 DEFAULT_BIND = "tcp://127.0.0.1:7077"
 MAX_DESCRIPTORS = 16384
 _IMPORTED = time.monotonic()
-
-
-class Stop(Protocol):
-    """`Server.stop`."""
-
-    def __call__(self, *, drain: bool = False) -> None:
-        """Ask for the end."""
 
 
 def serve(
@@ -145,20 +138,6 @@ def spawn_server(
     if words[:1] != ["ready"]:
         raise ConnectionLostError(f"the private server ended before it was ready (exit status {process.returncode})")
     return Spawned(words[1], process)
-
-
-@contextlib.contextmanager
-def drained_by_signals(stop: Stop) -> Iterator[None]:
-    """SIGTERM and SIGINT ask the server to drain. Only the main thread may say so; elsewhere nothing happens."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = {each: signal.signal(each, lambda *_: stop(drain=True)) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for each, handler in former.items():
-            signal.signal(each, handler)
 
 
 def _raise_descriptor_limit() -> None:

@@ -27,6 +27,7 @@ import numpy as np
 from ostinato.errors import AddressError, CapacityError, DrainingError, OstinatoError
 from ostinato.server.server import FINISH_S, Server
 from ostinato.server.settings import Settings
+from ostinato.server.signals import drained_by_signals, signals_ring
 
 if TYPE_CHECKING:
     from ostinato.engine import Limits
@@ -149,7 +150,7 @@ class Supervisor:
         bell, ear = socket.socketpair()
         for each in (bell, ear):
             each.setblocking(False)
-        with _signals(self._ask, bell.fileno()):
+        with signals_ring(self._ask, bell.fileno()):
             try:
                 for row in range(self._board.workers + 1):
                     self._start(row)
@@ -197,8 +198,6 @@ class Supervisor:
             os._exit(status)
 
     def _serve(self, row: int) -> None:
-        from ostinato.server.process import drained_by_signals
-
         board = self._board
         front = row == board.workers
         server = Server(
@@ -301,17 +300,3 @@ class Supervisor:
 def _how(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
     return f"exit status {code}" if code >= 0 else f"signal {-code}"
-
-
-@contextlib.contextmanager
-def _signals(ask: Callable[[], None], bell: int) -> Iterator[None]:
-    """SIGTERM and SIGINT ask for the end; they and the end of a child ring the bell."""
-    handlers = {signal.SIGTERM: lambda *_: ask(), signal.SIGINT: lambda *_: ask(), signal.SIGCHLD: lambda *_: None}
-    former = {each: signal.signal(each, handler) for each, handler in handlers.items()}
-    former_bell = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(former_bell)
-        for each, handler in former.items():
-            signal.signal(each, handler)
