@@ -15,11 +15,11 @@ from ostinato.kernels import arrays
 from ostinato.kernels.program import Workspace, advance
 from ostinato.model import Network
 from ostinato.model.activation import Activation
+from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
 from ostinato.model.front_ends import LogMel as Settings
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
-from ostinato.model.compile import compile_network
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Sequential
 from ostinato.pipeline.logmel import LogMel

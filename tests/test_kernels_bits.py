@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from test_kernels_cells import CELLS, random_weights, stack, whole
 
 from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
+from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
-from ostinato.model.compile import compile_network
 from ostinato.model.specification import Sequential
 
 Floats = npt.NDArray[np.float32]

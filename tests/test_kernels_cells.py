@@ -14,10 +14,10 @@ import reference
 from ostinato.activations import FUNCTIONS
 from ostinato.kernels.program import Program, Workspace, advance
 from ostinato.model.activation import Activation
+from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import Dense, Embedding, Gru, Layer, Lstm, OneHot, Rnn, Softmax
-from ostinato.model.compile import compile_network
 from ostinato.model.specification import Sequential, Specification
 from ostinato_bench.peers import onnx_runtime
 

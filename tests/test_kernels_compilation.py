@@ -22,10 +22,10 @@ from test_kernels_cells import random_weights
 from ostinato.kernels import integer, product
 from ostinato.kernels.operations import gru, lstm
 from ostinato.kernels.program import bind
+from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
-from ostinato.model.compile import compile_network
 from ostinato.model.specification import Sequential
 
 TESTS = Path(__file__).parent

@@ -7,10 +7,10 @@ import pytest
 from test_kernels_cells import random_weights
 
 from ostinato.kernels.program import Pass
+from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import Dense, Gru, Lstm, OneHot, Softmax
-from ostinato.model.compile import compile_network
 from ostinato.model.specification import Sequential
 
 

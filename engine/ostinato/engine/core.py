@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ostinato.engine.limits import Limits
-from ostinato.engine.served import Served, unit
-from ostinato.engine.session import Answers, Group, Item, Kind, Rate, Result, Session
+from ostinato.engine.results import Answers, Kind, Result
+from ostinato.engine.session import Group, Message, Rate, ServedModel, Session, unit
 from ostinato.engine.ticks import Ticks
 from ostinato.errors import (
     CapacityError,
@@ -62,7 +62,7 @@ class Engine:
 
     def __init__(self, models: Mapping[str, Model], limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self._served = {name: Served(model) for name, model in models.items()}
+        self._served = {name: ServedModel(model) for name, model in models.items()}
         self._sessions: dict[Hashable, Session] = {}
         self._ticks = Ticks(self.limits, self._served.values(), self._remove)
         self._reserved = 0
@@ -138,7 +138,7 @@ class Engine:
         self._sessions[key] = session
         return Opened(served.model, stream.options, stream.delay, session.credit, self.limits.inputs)
 
-    def _session(self, key: Hashable, served: Served, stream: Stream) -> Session:
+    def _session(self, key: Hashable, served: ServedModel, stream: Stream) -> Session:
         front_end, options = served.model.front_end, stream.options
         units_per_ms = options.sample_rate / 1000 if options.sample_rate else served.model.units_per_ms
         units_per_frame = units_per_ms * front_end.frame_ms
@@ -220,7 +220,7 @@ class Engine:
             if units not in (None, len(data)):
                 raise ShapeError(f"{units} samples came for a stream of frames: say the size of a frame")
         except InputError as error:
-            self._enqueue(session, Item("error", sequence, arrived_ns or time.monotonic_ns(), error=error))
+            self._enqueue(session, Message("error", sequence, arrived_ns or time.monotonic_ns(), error=error))
             return None
         units = len(data)
         if session.waiting + units > session.credit:
@@ -228,7 +228,7 @@ class Engine:
                 f"{session.waiting + units} samples, frames or characters would wait, the stream's credit is "
                 f"{session.credit}: wait for results, then send again"
             )
-        self._enqueue(session, Item("push", sequence, arrived_ns or time.monotonic_ns(), data, units))
+        self._enqueue(session, Message("push", sequence, arrived_ns or time.monotonic_ns(), data, units))
         return None
 
     def push_many(
@@ -241,8 +241,8 @@ class Engine:
         what these streams have sent.
         """
         left: set[int] = set()
-        blocks: dict[Served, Any] = {}
-        groups: dict[Served, tuple[Group, list[int]]] = {}
+        blocks: dict[ServedModel, Any] = {}
+        groups: dict[ServedModel, tuple[Group, list[int]]] = {}
         find, most = self._sessions.get, self.limits.inputs
         end = 0
         for i, (key, sequence, count) in enumerate(zip(keys, sequences, units, strict=True)):
@@ -259,7 +259,7 @@ class Engine:
             if block is None or session.waits >= most or (session.queue and session.grouped):
                 left.add(i)
             elif session.queue or not served.causal:
-                self._enqueue(session, Item("push", sequence, arrived_ns, block[start:end].copy(), count))
+                self._enqueue(session, Message("push", sequence, arrived_ns, block[start:end].copy(), count))
             else:
                 session.expected += 1
                 session.waiting += count
@@ -301,7 +301,7 @@ class Engine:
                 again.final = True
                 again.utterance, again.utterance_ms = session.flushed
             return again
-        self._enqueue(session, Item(kind, sequence, arrived_ns or time.monotonic_ns(), data))
+        self._enqueue(session, Message(kind, sequence, arrived_ns or time.monotonic_ns(), data))
         return None
 
     def _out_of_turn(self, session: Session, sequence: int) -> Result:
@@ -311,12 +311,12 @@ class Engine:
             )
         return session.state("push")
 
-    def _enqueue(self, session: Session, item: Item) -> None:
+    def _enqueue(self, session: Session, message: Message) -> None:
         if len(session.queue) >= self.limits.inputs:
             raise CreditError(f"{self.limits.inputs} messages wait in the stream: wait for results, then send again")
         session.expected += 1
-        session.waiting += item.units
-        session.queue.append(item)
+        session.waiting += message.units
+        session.queue.append(message)
         if len(session.queue) == 1:
             session.served.enter(session)
 

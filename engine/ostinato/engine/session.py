@@ -1,103 +1,35 @@
-"""One open stream as the engine sees it: the stream itself, what waits for it, and its counters."""
+"""The open streams of a served model, the messages that wait for them, and the line in which they stand.
+
+ServedModel.line:   session | group of pushes | session | …      first come, first computed
+Session.queue:      message | message | …                        what one stream is to do, in order
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from ostinato.engine.pace import Pace
+from ostinato.engine.results import Answers, Kind, Result
 from ostinato.events import Event
+from ostinato.model.front_ends import LogMel, Tokens
 from ostinato.pipeline.pieces import each_part
+from ostinato.streaming import Model, Stream
 
-if TYPE_CHECKING:
-    from ostinato.engine.served import Served
-    from ostinato.streaming import Stream
-
-Kind = Literal["push", "flush", "mark", "snapshot", "reset", "error", "closed"]
-Rate: TypeAlias = "tuple[Served, int | None]"
+Rate: TypeAlias = "tuple[ServedModel, int | None]"
 
 
-@dataclass(slots=True, eq=False)
-class Result:
-    """What became of a message, or of an utterance that ended by itself. A stream's results come in the order of its
-    messages.
-
-    ``kind`` is the message's; "error" if it was refused (``payload`` is the OstinatoError; the stream goes on as if
-    the message had held nothing); "closed" if the engine had to give the stream up (``payload`` likewise).
-    ``payload`` is otherwise a mark's token or a snapshot's bytes.
-
-    ``sequence`` is the last message done with, ``processed`` the samples, frames or characters done with since the
-    stream was opened, ``first`` the number of the first of ``events`` among all since then. ``final``: utterance
-    number ``utterance``, which starts at ``utterance_ms`` of the stream's input, has ended. ``frames`` were computed
-    for this result. In ms: ``waiting_ms`` from the message's arrival to its computing, ``computing_ms``, and
-    ``buffered_ms``, how long the first input of an utterance was held that was answered at its end.
-    """
-
-    key: Hashable
-    kind: Kind
-    sequence: int
-    processed: int
-    first: int
-    events: list[Event]
-    utterance: int
-    final: bool = False
-    frames: int = 0
-    waiting_ms: float = 0.0
-    computing_ms: float = 0.0
-    buffered_ms: float = 0.0
-    payload: Any = None
-    utterance_ms: float = 0.0
+def unit(model: Model) -> Literal["sample", "character", "frame"]:
+    """What a model's input is counted in."""
+    settings = model.network.specification.front_end
+    return "sample" if isinstance(settings, LogMel) else "character" if isinstance(settings, Tokens) else "frame"
 
 
 @dataclass(slots=True, eq=False)
-class Answers:
-    """Results of pushes that decided nothing, which is what becomes of most: a column for each field of `Result`.
-
-    All are of kind "push", not final, and took the same ``computing_ms``; a stream is at most once among them.
-    """
-
-    keys: list[Hashable]
-    sequence: list[int]
-    processed: list[int]
-    first: list[int]
-    utterance: list[int]
-    utterance_ms: list[float]
-    frames: list[int]
-    waiting_ms: list[float]
-    computing_ms: float
-
-    @staticmethod
-    def of(sessions: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float) -> Answers:
-        """Of the pushes that these sessions have just been left by; the other columns are a value for each."""
-        streams = [session.stream for session in sessions]
-        return Answers(
-            [session.key for session in sessions],
-            [session.done for session in sessions],
-            [session.processed for session in sessions],
-            [session.events for session in sessions],
-            [stream.utterance for stream in streams],
-            [stream.utterance_ms for stream in streams],
-            frames,
-            waiting_ms,
-            computing_ms,
-        )
-
-    def __iter__(self) -> Iterator[Result]:
-        columns = zip(
-            self.keys, self.sequence, self.processed, self.first, self.utterance, self.utterance_ms, self.frames,
-            self.waiting_ms, strict=True,
-        )  # fmt: skip
-        for key, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms in columns:
-            yield Result(
-                key, "push", sequence, processed, first, [], utterance, False, frames, waiting_ms, self.computing_ms,
-                utterance_ms=utterance_ms,
-            )  # fmt: skip
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """A message that waits; ``accepted`` once the front end has turned its ``data`` into frames."""
+class Message:
+    """One that waits; ``accepted`` once the front end has turned its ``data`` into frames."""
 
     kind: Kind
     sequence: int
@@ -154,7 +86,7 @@ class Group:
         group = self.take()
         parts = each_part(group.data, group.units)
         for session, sequence, part in zip(group.sessions, group.sequences, parts, strict=True):
-            session.queue.append(Item("push", sequence, group.arrived_ns, part.copy(), len(part)))
+            session.queue.append(Message("push", sequence, group.arrived_ns, part.copy(), len(part)))
             session.served.enter(session)
 
 
@@ -167,18 +99,18 @@ class Session:
     makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to hold,
     ``rate`` the sample rate that its audio is resampled from, at a cost that the streams of that rate share.
     ``utterance_ns`` is when its utterance's first input arrived, or 0; ``flushed`` the number and place of the
-    utterance that the last flush ended. ``early_bytes`` is what `Runs` knows its
+    utterance that the last flush ended. ``early_bytes`` is what `Jobs` knows its
     utterance to take, which is computed while it goes on.
     """
 
     key: Hashable
-    served: Served
+    served: ServedModel
     stream: Stream
     units_per_frame: float
     credit: int
     reserved: int
     rate: Rate | None = None
-    queue: deque[Item] = field(default_factory=deque)
+    queue: deque[Message] = field(default_factory=deque)
     lined: bool = False
     closed: bool = False
     expected: int = 1
@@ -200,13 +132,13 @@ class Session:
         """Whether some of them are in groups."""
         return self.waits > len(self.queue)
 
-    def leave(self, item: Item, *, taken: bool = True) -> None:
-        """The item at the head of the queue is done with; its input was ``taken`` unless it was refused."""
+    def leave(self, message: Message, *, taken: bool = True) -> None:
+        """The message at the head of the queue is done with; its input was ``taken`` unless it was refused."""
         self.queue.popleft()
-        self.done = item.sequence
-        self.waiting -= item.units
+        self.done = message.sequence
+        self.waiting -= message.units
         if taken:
-            self.processed += item.units
+            self.processed += message.units
 
     def state(self, kind: Kind, payload: Any = None) -> Result:
         """A result that has no events."""
@@ -215,13 +147,51 @@ class Session:
             utterance_ms=self.stream.utterance_ms,
         )  # fmt: skip
 
-    def answer(self, item: Item, kind: Kind, utterance: int, utterance_ms: float) -> Result:
+    def answer(self, message: Message, kind: Kind, utterance: int, utterance_ms: float) -> Result:
         """The result with the events of a push or flush."""
         if kind == "flush":
             self.flushed = (utterance, utterance_ms)
         first = self.events
-        self.events += len(item.events)
+        self.events += len(message.events)
         return Result(
-            self.key, kind, self.done, self.processed, first, item.events, utterance, False, item.frames,
-            (item.started_ns - item.arrived_ns) / 1e6, item.computing_ns / 1e6, utterance_ms=utterance_ms,
+            self.key, kind, self.done, self.processed, first, message.events, utterance, False, message.frames,
+            (message.started_ns - message.arrived_ns) / 1e6, message.computing_ns / 1e6, utterance_ms=utterance_ms,
         )  # fmt: skip
+
+
+class ServedModel:
+    """A model, and the line of its streams that have something waiting: each turn takes the first ones."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.causal = model.direction == "unidirectional"
+        self.line: deque[Session | Group] = deque()
+        self.pace = Pace()
+
+    def enter(self, session: Session) -> None:
+        """Put a session that has something waiting at the end of the line, unless it stands there."""
+        if not session.lined:
+            session.lined = True
+            self.line.append(session)
+
+    def scatter(self) -> None:
+        """Put what waits in groups into the queues of its streams, in order."""
+        for each in list(self.line):
+            if isinstance(each, Group):
+                each.scatter()
+
+
+def answers(sessions: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float) -> Answers:
+    """The pushes that these sessions have just been left by; the other columns are a value for each."""
+    streams = [session.stream for session in sessions]
+    return Answers(
+        [session.key for session in sessions],
+        [session.done for session in sessions],
+        [session.processed for session in sessions],
+        [session.events for session in sessions],
+        [stream.utterance for stream in streams],
+        [stream.utterance_ms for stream in streams],
+        frames,
+        waiting_ms,
+        computing_ms,
+    )

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from ostinato.engine.jobs import Job, Jobs
 from ostinato.engine.limits import Limits
-from ostinato.engine.runs import Job, Runs
-from ostinato.engine.served import Served
-from ostinato.engine.session import Answers, Group, Item, Result, Session
+from ostinato.engine.results import Answers, Result
+from ostinato.engine.session import Group, Message, ServedModel, Session, answers
 from ostinato.errors import DivergedError, OstinatoError
 from ostinato.events import Event
 from ostinato.streaming import accept, advance, push
@@ -38,25 +38,25 @@ class Turn:
 class Ticks:
     """Computes what waits in the sessions that stand in their models' lines. ``drop`` forgets a session."""
 
-    def __init__(self, limits: Limits, served: Collection[Served], drop: Callable[[Session], None]) -> None:
+    def __init__(self, limits: Limits, served: Collection[ServedModel], drop: Callable[[Session], None]) -> None:
         self._limits = limits
         self._served = served
         self._drop = drop
-        self._runs = Runs(limits)
+        self._jobs = Jobs(limits)
 
     def forget(self, session: Session) -> None:
         """A session is closed: its memory is free."""
-        self._runs.account(session)
+        self._jobs.account(session)
 
     @property
     def busy(self) -> bool:
         """Whether anything waits."""
-        return bool(self._runs) or any(served.line for served in self._served)
+        return bool(self._jobs) or any(served.line for served in self._served)
 
     def tick(self) -> list[Result | Answers]:
         """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
         results: list[Result | Answers] = []
-        for job, error in self._runs.slice():
+        for job, error in self._jobs.slice():
             try:
                 self._ran(job, error, results)
             except Exception as fault:
@@ -67,7 +67,7 @@ class Ticks:
             self._advance(served, self._limits.tick_ms / len(busy), results)
         return results
 
-    def _advance(self, served: Served, ms: float, results: list[Result | Answers]) -> None:
+    def _advance(self, served: ServedModel, ms: float, results: list[Result | Answers]) -> None:
         """Let the first streams in the model's line, as many as fit ``ms``, have their share."""
         room = min(served.pace.rows(ms), MAX_ROWS)
         turn = Turn()
@@ -85,15 +85,15 @@ class Ticks:
                     turn.rows += rows
             else:
                 first.lined = False
-                if (item := self._next(first, results)) is not None:
+                if (message := self._next(first, results)) is not None:
                     turn.singles.append(first)
-                    turn.rows += self._rows(first, item)
+                    turn.rows += self._rows(first, message)
             if turn.rows >= room:
                 break
         if turn.rows:
             self._turn(served, turn, results)
 
-    def _turn(self, served: Served, turn: Turn, results: list[Result | Answers]) -> None:
+    def _turn(self, served: ServedModel, turn: Turn, results: list[Result | Answers]) -> None:
         """Compute, and answer what is done."""
         turn.started_ns = time.monotonic_ns()
         sessions = turn.sessions()
@@ -109,9 +109,9 @@ class Ticks:
         counts = [session.stream.frames_out - frames for session, frames in zip(sessions, before, strict=True)]
         self._settle_all(turn, zip(sessions, events, counts, strict=True), results)
 
-    def _rows(self, session: Session, item: Item) -> int:
+    def _rows(self, session: Session, message: Message) -> int:
         """About how many frames the stream's turn will compute."""
-        frames = self._limits.share if item.accepted else int(item.units / session.units_per_frame) or 1
+        frames = self._limits.share if message.accepted else int(message.units / session.units_per_frame) or 1
         wait = session.stream.wait
         if wait is None:
             return frames
@@ -138,14 +138,14 @@ class Ticks:
         if fresh := [session for session in turn.singles if not session.queue[0].accepted]:
             errors = accept([session.stream for session in fresh], [session.queue[0].data for session in fresh])
             for session, error in zip(fresh, errors, strict=True):
-                item = session.queue[0]
-                item.accept(turn.started_ns)
-                item.error = error
-                session.utterance_ns = session.utterance_ns or item.arrived_ns
+                message = session.queue[0]
+                message.accept(turn.started_ns)
+                message.error = error
+                session.utterance_ns = session.utterance_ns or message.arrived_ns
         going = [session for session in turn.singles if self._goes_on(session)]
         found = advance([session.stream for session in going], self._limits.share)
         for session in going:
-            self._runs.account(session)
+            self._jobs.account(session)
         events = dict(zip(map(id, going), found, strict=True))
         return [events.get(id(session), []) for session in turn.singles]
 
@@ -161,7 +161,7 @@ class Ticks:
             mine = zip(group.sequences, group.units, islice(computed, len(group.sessions)), strict=True)
             for sequence, units, (session, events, count) in mine:
                 if events or session.stream.waiting:
-                    session.queue.append(Item("push", sequence, group.arrived_ns, units=units))
+                    session.queue.append(Message("push", sequence, group.arrived_ns, units=units))
                     self._settle(turn, session, events, count, results)
                     continue
                 session.done = sequence
@@ -171,16 +171,16 @@ class Ticks:
                 frames.append(count)
                 waiting_ms.append(waited)
         for session, events, count in computed:
-            item = session.queue[0]
-            if events or item.accepted or session.stream.waiting or not session.served.causal:
+            message = session.queue[0]
+            if events or message.accepted or session.stream.waiting or not session.served.causal:
                 self._settle(turn, session, events, count, results)
                 continue
-            session.leave(item)
+            session.leave(message)
             done.append(session)
             frames.append(count)
-            waiting_ms.append((turn.started_ns - item.arrived_ns) / 1e6)
+            waiting_ms.append((turn.started_ns - message.arrived_ns) / 1e6)
         if done:
-            results.append(Answers.of(done, frames, waiting_ms, turn.took_ns / 1e6))
+            results.append(answers(done, frames, waiting_ms, turn.took_ns / 1e6))
             for session in done:
                 if session.queue:
                     self._go_on(session, results)
@@ -189,24 +189,24 @@ class Ticks:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
         claimed; nothing before its finished utterances, which are computed in slices."""
         stream = session.stream
-        return bool(stream.ready) and not stream.ended and self._runs.claim(session, self._limits.share)
+        return bool(stream.ready) and not stream.ended and self._jobs.claim(session, self._limits.share)
 
     def _settle(
         self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Result | Answers]
     ) -> None:
         """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
-        item, stream = session.queue[0], session.stream
-        if not item.accepted:
-            item.accept(turn.started_ns)
-        item.events += events
-        item.frames += frames
-        item.computing_ns += turn.took_ns
+        message, stream = session.queue[0], session.stream
+        if not message.accepted:
+            message.accept(turn.started_ns)
+        message.events += events
+        message.frames += frames
+        message.computing_ns += turn.took_ns
         causal = session.served.causal
         if stream.fault is not None and not isinstance(stream.fault, DivergedError):
             self._give_up(session, stream.fault, results)
             return
-        if (error := item.error or stream.fault) is not None:
-            self._refuse(session, item, error, results)
+        if (error := message.error or stream.fault) is not None:
+            self._refuse(session, message, error, results)
         elif not causal and stream.ended:
             self._run_next(session)
             return
@@ -214,8 +214,8 @@ class Ticks:
             session.served.enter(session)
             return
         else:
-            session.leave(item)
-            results.append(session.answer(item, "push", stream.utterance, stream.utterance_ms))
+            session.leave(message)
+            results.append(session.answer(message, "push", stream.utterance, stream.utterance_ms))
         if session.queue:
             self._go_on(session, results)
 
@@ -223,61 +223,61 @@ class Ticks:
         """Put the stream's oldest finished utterance in line to be computed."""
         run = session.stream.next_run()
         assert run is not None
-        self._runs.add(session, run)
+        self._jobs.add(session, run)
 
     def _go_on(self, session: Session, results: list[Result | Answers]) -> None:
         if self._next(session, results) is not None:
             session.served.enter(session)
 
-    def _next(self, session: Session, results: list[Result | Answers]) -> Item | None:
+    def _next(self, session: Session, results: list[Result | Answers]) -> Message | None:
         """Do the messages before the next push. That push; None if there is none or an utterance comes first. Pushes
         of an utterance that is lost are refused."""
         while session.queue:
-            item, fault = session.queue[0], session.stream.fault
-            if item.kind == "push":
+            message, fault = session.queue[0], session.stream.fault
+            if message.kind == "push":
                 if fault is None:
-                    return item
-                self._refuse(session, item, fault, results)
+                    return message
+                self._refuse(session, message, fault, results)
                 continue
             place = (session.stream.utterance, session.stream.utterance_ms)
             try:
-                if not self._do(session, item, results):
+                if not self._do(session, message, results):
                     return None
             except DivergedError as error:
-                item.events = error.events
-                self._refuse(session, item, error, results, place)
+                message.events = error.events
+                self._refuse(session, message, error, results, place)
             except Exception as error:
                 self._give_up(session, error, results)
         return None
 
-    def _do(self, session: Session, item: Item, results: list[Result | Answers]) -> bool:
+    def _do(self, session: Session, message: Message, results: list[Result | Answers]) -> bool:
         """Do the message at the head of the queue, no push; False if an utterance must be computed first."""
         stream = session.stream
-        if item.kind == "flush":
+        if message.kind == "flush":
             if not session.served.causal and stream.fault is None:
                 stream.end_utterance()
                 self._run_next(session)
                 return False
-            item.started_ns = time.monotonic_ns()
+            message.started_ns = time.monotonic_ns()
             place, frames = (stream.utterance, stream.utterance_ms), stream.frames_out
-            item.events = stream.flush()
-            item.frames = stream.frames_out - frames
-            item.computing_ns = time.monotonic_ns() - item.started_ns
+            message.events = stream.flush()
+            message.frames = stream.frames_out - frames
+            message.computing_ns = time.monotonic_ns() - message.started_ns
             session.utterance_ns = 0
-            session.leave(item)
-            result = session.answer(item, "flush", *place)
+            session.leave(message)
+            result = session.answer(message, "flush", *place)
             result.final = True
             results.append(result)
             return True
-        payload = item.error or item.data
-        if item.kind == "snapshot":
+        payload = message.error or message.data
+        if message.kind == "snapshot":
             payload = stream.snapshot()
-        elif item.kind == "reset":
+        elif message.kind == "reset":
             stream.reset()
-            self._runs.account(session)
+            self._jobs.account(session)
             session.utterance_ns = 0
-        session.leave(item)
-        results.append(session.state(item.kind, payload))
+        session.leave(message)
+        results.append(session.state(message.kind, payload))
         return True
 
     def _ran(self, job: Job, error: Exception | None, results: list[Result | Answers]) -> None:
@@ -286,26 +286,26 @@ class Ticks:
         if error is not None and not isinstance(error, DivergedError):
             self._give_up(session, error, results)
             return
-        item, another = session.queue[0], session.stream.ended
-        ends = item.kind == "flush" and not another
+        message, another = session.queue[0], session.stream.ended
+        ends = message.kind == "flush" and not another
         if error is not None:
-            item.events, item.frames = run.events, run.count
-            item.started_ns, item.computing_ns = job.started_ns, job.computing_ns
+            message.events, message.frames = run.events, run.count
+            message.started_ns, message.computing_ns = job.started_ns, job.computing_ns
             session.stream.lose(error)
-            if item.kind == "flush":  # it has ended the utterance all the same
+            if message.kind == "flush":  # it has ended the utterance all the same
                 session.stream.fault = None
-            self._refuse(session, item, error, results, (run.utterance, run.utterance_ms))
+            self._refuse(session, message, error, results, (run.utterance, run.utterance_ms))
             self._go_on(session, results)
             return
         if ends:
-            session.leave(item)
-        answered = Item(item.kind, item.sequence, item.arrived_ns, events=run.events, frames=run.count)
+            session.leave(message)
+        answered = Message(message.kind, message.sequence, message.arrived_ns, events=run.events, frames=run.count)
         answered.started_ns, answered.computing_ns = job.started_ns, job.computing_ns
         result = session.answer(answered, "flush" if ends else "push", run.utterance, run.utterance_ms)
         result.final = True
         if session.utterance_ns and session.stream.wait is None:
             result.buffered_ms = (job.started_ns - session.utterance_ns) / 1e6
-        session.utterance_ns = 0 if ends else item.arrived_ns
+        session.utterance_ns = 0 if ends else message.arrived_ns
         results.append(result)
         if another:
             self._run_next(session)
@@ -314,14 +314,14 @@ class Ticks:
             session.served.enter(session)
             return
         if not ends:
-            session.leave(item)
-            results.append(session.answer(item, "push", session.stream.utterance, session.stream.utterance_ms))
+            session.leave(message)
+            results.append(session.answer(message, "push", session.stream.utterance, session.stream.utterance_ms))
         self._go_on(session, results)
 
     def _refuse(
         self,
         session: Session,
-        item: Item,
+        message: Message,
         error: Exception,
         results: list[Result | Answers],
         place: tuple[int, float] | None = None,
@@ -329,14 +329,14 @@ class Ticks:
         """Answer the message at the head of the queue by an error; what it had decided before, in the utterance at
         ``place`` (default: the present one), comes first."""
         place = place or (session.stream.utterance, session.stream.utterance_ms)
-        if item.events:
-            results.append(session.answer(item, "push", *place))
-        if item.kind == "flush":
+        if message.events:
+            results.append(session.answer(message, "push", *place))
+        if message.kind == "flush":
             session.flushed = place
         if isinstance(error, DivergedError):
-            self._runs.account(session)
+            self._jobs.account(session)
             session.utterance_ns = 0
-        session.leave(item, taken=False)
+        session.leave(message, taken=False)
         results.append(session.state("error", error))
 
     def _give_up(self, session: Session, error: Exception, results: list[Result | Answers]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.compiler import kernel, part, routine
 from ostinato.kernels.activations import log
+from ostinato.kernels.compiler import kernel, part, routine
 from ostinato.kernels.simd import (
     BYTES,
     address,

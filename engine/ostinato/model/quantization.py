@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError, InputError
 from ostinato.kernels.program import Program, Workspace, advance
-from ostinato.model.integers import input_scale, to_integers
 from ostinato.model.compile import matrix_inputs
+from ostinato.model.integers import input_scale, to_integers
 from ostinato.model.network import Network
 from ostinato.model.specification import Node, Specification
 

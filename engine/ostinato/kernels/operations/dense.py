@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ostinato.kernels.compiler import routine
 from ostinato.kernels.activations import activate
+from ostinato.kernels.compiler import routine
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, activation, projection, whole_vectors
 from ostinato.kernels.operations.project import project
 from ostinato.kernels.operations.record import (

@@ -6,8 +6,8 @@ to do at once than within long ones, which takes a sixth less time.
 
 from __future__ import annotations
 
-from ostinato.kernels.compiler import routine
 from ostinato.kernels.activations import sigmoid, tanh
+from ostinato.kernels.compiler import routine
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, matrix
 from ostinato.kernels.operations.record import (
     ASIDE,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ostinato.kernels.compiler import routine
 from ostinato.kernels.activations import sigmoid, tanh
+from ostinato.kernels.compiler import routine
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region
 from ostinato.kernels.operations.record import (
     OUTPUT_SIZE,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ostinato.kernels.compiler import routine
 from ostinato.kernels.activations import activate
+from ostinato.kernels.compiler import routine
 from ostinato.kernels.copying import copy
 from ostinato.kernels.operations.kind import Kind
 from ostinato.kernels.operations.record import ACTIVATION, PARAMETERS, ROW_STEP, TABLE_H, VECTORS, WEIGHTS, R

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ostinato.kernels.compiler import part, routine
 from ostinato.kernels.activations import exp
+from ostinato.kernels.compiler import part, routine
 from ostinato.kernels.operations.kind import Kind, Reach, Record, output, source
 from ostinato.kernels.operations.record import INPUT, INPUT_SIZE, OUTPUT, ROW_COUNT, ROW_STEP, ROWS
 from ostinato.kernels.simd import BYTES, field, first_lanes, largest, load, splat, store, total, where_less

@@ -28,7 +28,7 @@ class Job:
     computing_ns: int = 0
 
 
-class Runs:
+class Jobs:
     """The utterances in work, which take turns by slices, and those in line for want of memory."""
 
     def __init__(self, limits: Limits) -> None:

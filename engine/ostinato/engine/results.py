@@ -1,0 +1,72 @@
+"""What an engine answers, each message by one result."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ostinato.events import Event
+
+Kind = Literal["push", "flush", "mark", "snapshot", "reset", "error", "closed"]
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """What became of a message, or of an utterance that ended by itself. A stream's results come in the order of its
+    messages.
+
+    ``kind`` is the message's; "error" if it was refused (``payload`` is the OstinatoError; the stream goes on as if
+    the message had held nothing); "closed" if the engine had to give the stream up (``payload`` likewise).
+    ``payload`` is otherwise a mark's token or a snapshot's bytes.
+
+    ``sequence`` is the last message done with, ``processed`` the samples, frames or characters done with since the
+    stream was opened, ``first`` the number of the first of ``events`` among all since then. ``final``: utterance
+    number ``utterance``, which starts at ``utterance_ms`` of the stream's input, has ended. ``frames`` were computed
+    for this result. In ms: ``waiting_ms`` from the message's arrival to its computing, ``computing_ms``, and
+    ``buffered_ms``, how long the first input of an utterance was held that was answered at its end.
+    """
+
+    key: Hashable
+    kind: Kind
+    sequence: int
+    processed: int
+    first: int
+    events: list[Event]
+    utterance: int
+    final: bool = False
+    frames: int = 0
+    waiting_ms: float = 0.0
+    computing_ms: float = 0.0
+    buffered_ms: float = 0.0
+    payload: Any = None
+    utterance_ms: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Answers:
+    """Results of pushes that decided nothing, which is what becomes of most: a column for each field of `Result`.
+
+    All are of kind "push", not final, and took the same ``computing_ms``; a stream is at most once among them.
+    """
+
+    keys: list[Hashable]
+    sequence: list[int]
+    processed: list[int]
+    first: list[int]
+    utterance: list[int]
+    utterance_ms: list[float]
+    frames: list[int]
+    waiting_ms: list[float]
+    computing_ms: float
+
+    def __iter__(self) -> Iterator[Result]:
+        columns = zip(
+            self.keys, self.sequence, self.processed, self.first, self.utterance, self.utterance_ms, self.frames,
+            self.waiting_ms, strict=True,
+        )  # fmt: skip
+        for key, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms in columns:
+            yield Result(
+                key, "push", sequence, processed, first, [], utterance, False, frames, waiting_ms, self.computing_ms,
+                utterance_ms=utterance_ms,
+            )  # fmt: skip
