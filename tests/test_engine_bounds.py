@@ -209,13 +209,13 @@ def test_as_many_utterances_are_in_work_as_fit() -> None:
         engine.open(key, "frames-bi")
         engine.push(key, 1, frames(100, key))
         engine.flush(key, 2)
-    runs = engine._ticks._runs
+    jobs = engine._ticks._jobs
     ended: list[Any] = []
     in_work: list[int] = []
     while engine.busy:
         ended += [result.key for result in engine.tick() if result.final]
-        in_work.append(len(runs._active))
-        assert runs._bytes + runs._early <= 2.5 * piece
+        in_work.append(len(jobs._active))
+        assert jobs._bytes + jobs._early <= 2.5 * piece
     assert sorted(ended) == list(range(6))
     assert max(in_work) == 2
 
@@ -225,22 +225,22 @@ def test_utterances_are_computed_early_as_far_as_memory_goes() -> None:
     which = model("frames-bi")
     piece = RowStore(which.network.program).bytes_for(1)
     engine = Engine(models("frames-bi"), Limits(max_run_bytes=2 * 3 * piece))
-    runs = engine._ticks._runs
+    jobs = engine._ticks._jobs
     for key in range(5):
         engine.open(key, "frames-bi")
         engine.push(key, 1, frames(100, key))
     run(engine)
     held = [engine._sessions[key].stream.early_bytes for key in range(5)]
-    assert sorted(held) == [0, 0, piece, piece, piece] and runs._early == 3 * piece
+    assert sorted(held) == [0, 0, piece, piece, piece] and jobs._early == 3 * piece
     engine.reset(held.index(piece), 2)
     run(engine)
     engine.close(len(held) - 1 - held[::-1].index(piece))
-    assert runs._early == piece
+    assert jobs._early == piece
     for key in set(range(5)) & engine._sessions.keys():
         engine.push(key, engine.expected(key) or 0, frames(50, key))
         engine.flush(key, engine.expected(key) or 0)
     found = run(engine)
-    assert runs._early == runs._bytes == 0
+    assert jobs._early == jobs._bytes == 0
     for key, results in found.items():
         with which.stream() as stream:
             if key != held.index(piece):
@@ -259,7 +259,7 @@ def test_what_a_closed_stream_leaves_behind_is_freed_at_once() -> None:
     engine.open("s", "frames-bi")
     engine.push("s", 1, frames(300))
     engine.flush("s", 2)
-    while not (job := next(iter(engine._ticks._runs._active), None)):
+    while not (job := next(iter(engine._ticks._jobs._active), None)):
         engine.tick()
     engine.tick()
     run_of = weakref.ref(job.run)
