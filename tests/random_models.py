@@ -1,4 +1,4 @@
-"""Random models and inputs for tests: each front end, layer kind, direction, depth and odd size.
+"""Random models and inputs for tests: graphs of each front end, kind of layer (`kinds`), direction and odd size.
 
 @given(cases())
 def test(case): ... case.network, case.signal, case.pieces(cuts), events_bits(events)
@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from kinds import KINDS, Kind
+from kinds.recurrent import RecurrentKind
 
 from ostinato.events import Event
 from ostinato.model import Network
-from ostinato.model.activation import Activation
 from ostinato.model.decoders import Ctc, Labels, Outputs, SequenceClass
-from ostinato.model.front_ends import Frames, LogMel, Tokens
-from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.front_ends import Frames, FrontEnd, LogMel, Tokens
+from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, OneHot, Softmax
 from ostinato.model.quantization import quantize
-from ostinato.model.specification import Sequential, Specification
+from ostinato.model.specification import FRAMES, Head, Node, Specification
+from ostinato.model.wire import Wire
 from ostinato.pipeline import front_end
 
-HIDDEN = (1, 2, 5, 7, 16, 17, 33)
-ACTIVATIONS = ("tanh", "relu", "sigmoid", "softsign", "leaky-relu", "hard-sigmoid", "elu", "softplus", "scaled-tanh")
 VOCABULARY = tuple("abcdefg ")
 
 
@@ -56,10 +56,10 @@ def network(specification: Specification, seed: int = 0) -> Network:
         for name, array in start.weights.items()
     }
     for node in specification.nodes:
-        if isinstance(node.layer, Rnn):  # some activations have no bound: keep their states from growing without end
-            for way in node.layer.directions:
-                R = weights[f"{node.name}.{way}.R"]
-                R /= np.float32(1.2 * np.linalg.norm(R, 2))
+        own = {name: weights[f"{node.name}.{name}"] for name in node.layer.weights(specification.inputs(node))}
+        weights |= {
+            f"{node.name}.{name}": array for name, array in KINDS[node.layer.kind].tamed(node.layer, own).items()
+        }
     return Network(specification, weights)
 
 
@@ -72,61 +72,92 @@ def quantized(network: Network, seed: int = 0) -> Network:
 
 
 @st.composite
-def layers(draw: st.DrawFn, direction: str, depth: int) -> list[Layer]:
-    """``depth`` recurrent layers of the direction ("bidirectional": at least one looks back) and an output layer."""
-    made: list[Layer] = []
-    looking_back = draw(st.integers(0, depth - 1))
-    for i in range(depth):
-        way: Direction = "forward"
-        if direction == "bidirectional":
-            ways: tuple[Direction, ...] = ("forward", "backward", "bidirectional")
-            way = draw(st.sampled_from(ways[1:] if i == looking_back else ways))
-        size = draw(st.sampled_from(HIDDEN))
-        kind = draw(st.sampled_from(("rnn", "gru", "lstm")))
-        if kind == "rnn":
-            name: Any = draw(st.sampled_from(ACTIVATIONS))
-            made.append(Rnn(size, direction=way, activation=Activation(name)))
-        elif kind == "gru":
-            made.append(Gru(size, direction=way, reset=draw(st.sampled_from(("after", "before")))))
-        else:
-            made.append(Lstm(size, direction=way, peepholes=draw(st.booleans())))
-    if draw(st.booleans()):
-        outputs = draw(st.integers(2, 5))
-        made += [Dense(outputs), Softmax()]
-    return made
+def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
+    """One of the kinds ``fronts``."""
+    front = draw(st.sampled_from(fronts))
+    if front == "frames":
+        return Frames(draw(st.sampled_from((1, 3, 16, 19))))
+    if front == "tokens":
+        return Tokens(VOCABULARY)
+    stack = draw(st.sampled_from((1, 3)))
+    return LogMel(
+        sample_rate=8000,
+        mels=13,
+        high_hz=3900.0,
+        stack=stack,
+        stride=draw(st.integers(1, stack)),
+        normalise=draw(st.booleans()),
+        convention=draw(st.sampled_from(("kaldi", "slaney"))),
+    )
 
 
 @st.composite
 def specifications(
     draw: st.DrawFn, fronts: Sequence[str] = ("frames", "tokens", "audio"), direction: str | None = None
 ) -> Specification:
-    """A specification with one of the front ends ``fronts``; ``direction`` None draws either."""
-    front: Any = draw(st.sampled_from(fronts))
-    bottom: list[Layer] = []
-    if front == "frames":
-        front_end: Any = Frames(draw(st.sampled_from((1, 3, 16, 19))))
-    elif front == "tokens":
-        front_end = Tokens(VOCABULARY)
-        bottom = [Embedding(5) if draw(st.booleans()) else OneHot()]
-    else:
-        stack = draw(st.sampled_from((1, 3)))
-        front_end = LogMel(
-            sample_rate=8000,
-            mels=13,
-            high_hz=3900.0,
-            stack=stack,
-            stride=draw(st.integers(1, stack)),
-            normalise=draw(st.booleans()),
-            convention=draw(st.sampled_from(("kaldi", "slaney"))),
-        )
+    """A graph above one of the front ends ``fronts``; ``direction`` None draws either. One node at least recurs."""
+    front_end = draw(front_ends(fronts))
+    graph = Graph(draw, front_end.wire)
     wanted = direction or draw(st.sampled_from(("unidirectional", "bidirectional")))
-    made = bottom + draw(layers(wanted, draw(st.integers(1, 3))))
+    ways: tuple[Direction, ...] = ("forward",)
+    if wanted == "bidirectional":
+        ways = ("forward", "backward", "bidirectional")
+    for _ in range(draw(st.integers(0, 3))):
+        graph.add(RECURRENT if draw(st.booleans()) else OTHERS, ways)
+    graph.add(RECURRENT, ways[1:] or ways)
+    for _ in range(draw(st.integers(0, 2))):
+        graph.add(RECURRENT if draw(st.booleans()) else OTHERS, ways)
+    read, recurrent = graph.read_by_the_last(), [kind.layer.kind for kind in RECURRENT]
+    if not any(node.layer.backward if len(ways) > 1 else node.layer.kind in recurrent for node in read):
+        graph.append(Gru(2, direction=ways[-1]))
+    if softmax := draw(st.booleans()):
+        graph.append(Dense(draw(st.integers(2, 5))))
+        graph.append(Softmax())
+    nodes = tuple(graph.read_by_the_last())
+    names = tuple(f"n{i}" for i in range(graph.wires[nodes[-1].name].size))
     decoder: Any = Outputs()
-    chain = Sequential("random", front_end, made, decoder)
-    names = tuple(f"n{i}" for i in range(chain.output_size))
-    if isinstance(made[-1], Softmax):
+    if softmax:
         decoder = draw(st.sampled_from((Outputs(), Labels(names), Ctc(names), SequenceClass(names, pool="mean"))))
-    return Sequential("random", front_end, made, decoder)
+    return Specification("random", front_end, nodes, (Head("main", nodes[-1].name, decoder),))
+
+
+RECURRENT = [kind for kind in KINDS.values() if isinstance(kind, RecurrentKind)]
+OTHERS = [kind for kind in KINDS.values() if kind not in RECURRENT]
+
+
+class Graph:
+    """Nodes that are drawn one after the other. Each reads what the one before it gives, or any that is there."""
+
+    def __init__(self, draw: st.DrawFn, frames: Wire) -> None:
+        self.draw = draw
+        self.nodes: list[Node] = []
+        self.wires = {FRAMES: frames}
+
+    def add(self, kinds: Sequence[Kind], directions: Sequence[Direction]) -> None:
+        """A node of one of the kinds; none, if no such can read what there is."""
+        before = list(self.wires)[-1]
+        for kind in self.draw(st.permutations(kinds)):
+            if drawn := kind.drawn(self.draw, self.wires, directions):
+                self.append(*drawn)
+                return
+        if self.wires[before].form == "id":  # tokens: what can read them comes first
+            self.append(self.draw(st.sampled_from((Embedding(5), OneHot()))))
+            self.add(kinds, directions)
+
+    def append(self, layer: Layer, inputs: tuple[str, ...] = ()) -> None:
+        """A node, which reads the one before it unless told otherwise."""
+        name = f"{layer.kind}-{len(self.nodes) + 1}"
+        self.nodes.append(Node(name, layer, inputs or (list(self.wires)[-1],)))
+        self.wires[name] = layer.output([self.wires[each] for each in self.nodes[-1].inputs])
+
+    def read_by_the_last(self) -> list[Node]:
+        """The last node, and what it reads, at however many removes."""
+        read, kept = {self.nodes[-1].name}, list[Node]()
+        for node in reversed(self.nodes):
+            if node.name in read:
+                kept.append(node)
+                read.update(node.inputs)
+        return kept[::-1]
 
 
 @st.composite

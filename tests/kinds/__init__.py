@@ -1,0 +1,25 @@
+"""What tests know of each kind of layer, a file each, and the table of them all.
+
+A new kind is one file here and one line in the table: `test_kinds` then walks it through all storeys, and
+`random_models` draws it, so that it keeps the promises too.
+"""
+
+from kinds.dense import Dense
+from kinds.embedding import Embedding
+from kinds.gru import Gru
+from kinds.kind import Example, Kind
+from kinds.lstm import Lstm
+from kinds.one_hot import OneHot
+from kinds.rnn import Rnn
+from kinds.softmax import Softmax
+
+KINDS: dict[str, Kind] = {
+    kind.layer.kind: kind
+    for kind in (
+        Rnn(), Gru(), Lstm(),
+        Dense(), Embedding(), OneHot(), Softmax(),
+    )
+}  # fmt: skip
+"""By their name in model files."""
+
+__all__ = ["KINDS", "Example", "Kind"]

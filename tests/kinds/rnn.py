@@ -1,0 +1,47 @@
+"""The plain recurrent layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kinds.formulas import activate
+from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights
+from kinds.recurrent import RecurrentKind
+from kinds.rounding import product
+from ostinato.activations import FUNCTIONS
+from ostinato.kernels import arrays
+from ostinato.model import layers
+from ostinato.model.activation import Activation
+
+
+class Rnn(RecurrentKind):
+    layer = layers.Rnn
+    examples = (
+        Example(layers.Rnn(5)),
+        Example(layers.Rnn(5), (ONE_HOT,)),
+        *(Example(layers.Rnn(5, activation=Activation(name))) for name in FUNCTIONS),
+    )
+
+    def recur(self, layer: layers.Rnn, weights: Weights, x: Doubles) -> Doubles:
+        W, R, Wb, Rb = (weights[part] for part in ("W", "R", "Wb", "Rb"))
+        h = np.zeros(layer.hidden)
+        out = np.zeros((len(x), layer.hidden))
+        for t, frame in enumerate(x):
+            h = out[t] = activate(layer.activation, W @ frame + Wb + R @ h + Rb)
+        return out
+
+    def recur_rounded(self, layer: layers.Rnn, weights: Weights, x: Floats, one_hot: bool) -> Floats:
+        f, bias = layer.activation, weights["Wb"] + weights["Rb"]
+        projected = product(weights, "W", x, np.tile(bias, (len(x), 1)), one_hot)
+        h = np.zeros((1, layer.hidden), np.float32)
+        out = np.zeros((len(x), layer.hidden), np.float32)
+        for t, a in enumerate(projected):
+            h = out[t : t + 1] = arrays.activate(f.name, product(weights, "R", h, a[None]), f.alpha, f.beta)
+        return out
+
+    def tamed(self, layer: layers.Rnn, weights: Weights) -> Weights:
+        """Some activations have no bound."""
+        return {
+            name: (array / (1.2 * np.linalg.norm(array, 2))).astype(np.float32) if name.endswith(".R") else array
+            for name, array in weights.items()
+        }

@@ -1,0 +1,146 @@
+"""Every kind of layer, through all storeys: what it computes, keeps, learns, and how it is quantized."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import reference
+import reference_int8
+from kinds import KINDS, Example
+from test_kernels_cells import random_weights, whole
+from test_training_gradients import check
+
+from ostinato.kernels.operations import KINDS as OPERATIONS
+from ostinato.kernels.operations import record
+from ostinato.kernels.program import Program
+from ostinato.model import Network
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, FrontEnd, Tokens
+from ostinato.model.layers import LAYERS, Dense, OneHot
+from ostinato.model.lowering import compile_network
+from ostinato.model.quantization import quantize, run
+from ostinato.model.specification import FRAMES, Head, Node, Specification
+from ostinato.training.layers import LEARNING
+from ostinato.training.network import TrainableNetwork
+
+TOLERANCE = 1e-5
+FEATURES = 6
+
+
+def examples() -> Iterator[Any]:
+    """Each example of each kind, in each direction if it has one."""
+    for kind in KINDS.values():
+        for number, example in enumerate(kind.examples):
+            for way in ("forward", "backward", "bidirectional") if hasattr(example.layer, "direction") else (None,):
+                layer = example.layer if way is None else dataclasses.replace(example.layer, direction=way)
+                label = f"{layer.kind} {number} {way or ''}".strip()
+                yield pytest.param(Example(layer, example.inputs), id=label)
+
+
+EXAMPLES = list(examples())
+
+
+def network_around(example: Example, above: bool = True) -> Specification:
+    """The example's layer as node "x" in a network: below it dense layers for vectors, or tokens; above it, where it
+    gives a vector, a dense layer."""
+    nodes: list[Node] = []
+    front: FrontEnd = Frames(FEATURES)
+    names: list[str] = []
+    for wire in example.inputs:
+        name = FRAMES
+        if wire.token:
+            front = Tokens(tuple("abcdefghij"[: wire.size]))
+        if wire.form != "id":
+            name = f"below-{len(nodes)}"
+            nodes.append(Node(name, OneHot() if wire.token else Dense(wire.size), (FRAMES,)))
+        names.append(name)
+    nodes.append(Node("x", example.layer, tuple(names)))
+    if above or example.layer.output(example.inputs).token:
+        nodes.append(Node("above", Dense(3), ("x",)))
+    return Specification("around", front, tuple(nodes), (Head("main", nodes[-1].name, Outputs()),))
+
+
+def frames_for(specification: Specification, count: int, seed: int = 0) -> npt.NDArray[np.float32]:
+    generator = np.random.default_rng(seed)
+    if specification.front_end.wire.token:
+        return generator.integers(0, specification.front_end.wire.size, (count, 1)).astype(np.float32)
+    return generator.standard_normal((count, FEATURES)).astype(np.float32)
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_storey_has_a_room_for_each_kind() -> None:
+    """What is in one table is in all: a kind that one storey lacks would be met by a user first."""
+    assert list(KINDS) == list(LAYERS), "tests/kinds"
+    for name, kind in KINDS.items():
+        assert kind.layer is LAYERS[name]
+        assert all(type(example.layer) is kind.layer for example in kind.examples) and kind.examples, name
+    unlearnt = {name for name, kind in KINDS.items() if kind.learns_not}
+    assert set(LEARNING) | unlearnt == set(LAYERS) and not set(LEARNING) & unlearnt, "training/layers"
+
+
+def test_every_operation_is_used_by_a_kind() -> None:
+    names, used = list(OPERATIONS), set[str]()
+    for example in EXAMPLES:
+        specification = network_around(example.values[0])
+        program = compile_network(specification, random_weights(specification, 0))
+        used |= {names[number] for number in program.operations[:, record.KIND]}
+    assert used == set(OPERATIONS)
+
+
+# --- each kind ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_kernels_compute_what_the_formulas_say(example: Example) -> None:
+    for above in (False, True):
+        specification = network_around(example, above)
+        weights, frames = random_weights(specification, 3), frames_for(specification, 20)
+        program: Program = compile_network(specification, weights)
+        found = whole(program, frames)
+        exact = reference.run(specification, weights, frames)
+        assert np.abs(exact).max() > 0.01, "the comparison must mean something"
+        assert exact.shape == (20, specification.output_size)
+        np.testing.assert_allclose(found, exact, atol=TOLERANCE, rtol=0)
+        early = program.early == len(program.backward)
+        assert early != example.layer.backward, "what runs backward needs all frames, what runs forward none later"
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_it_learns(example: Example) -> None:
+    """Gradients of its weights, and by those of the layers below of its inputs, against central differences."""
+    if why := KINDS[example.layer.kind].learns_not:
+        assert example.layer.kind not in LEARNING, why
+        return
+    net = TrainableNetwork(network_around(example), np.float64)
+    generator = np.random.default_rng(5)
+    for weight in net.parameters.values():
+        weight[:] = generator.normal(scale=0.7, size=weight.shape)
+    check(net)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_it_answers_on_quantizing(example: Example) -> None:
+    """int8 or itself; in int8 it does what the arithmetic says, to the bit, and is near what it was."""
+    specification = network_around(example)
+    network = Network(specification, random_weights(specification, 4))
+    frames = frames_for(specification, 40)
+    wires = [specification.wires[name] for name in specification.nodes[-2].inputs]
+    layer = example.layer.in_int8(wires, last=False)
+    assert type(layer) is type(example.layer)
+    if getattr(layer, "precision", "float32") == "float32":
+        assert layer == example.layer
+        assert not any(weight.int8 for weight in layer.weights(wires).values())
+        return
+    assert any(weight.int8 for weight in layer.weights(wires).values())
+    after = quantize(network, [frames])
+    assert next(node.layer for node in after.specification.nodes if node.name == "x") == layer
+    found, exact = run(after, frames), reference.run(specification, network.weights, frames)
+    assert found.tobytes() == reference_int8.run(after.specification, after.weights, frames).tobytes()
+    assert np.abs(found - exact).mean() < 0.1 * np.abs(exact).max() + 0.01, "(the mean: some activations jump)"
