@@ -169,7 +169,7 @@ def test_the_engine_answers_in_order_and_goes_on(kind: str, many: bool) -> None:
             if key == "a" or number:
                 mine = [event for event in events(found[key]) if event.utterance == number]
                 assert [b[:6] for b in bits(mine)] == [b[:6] for b in bits(theirs)]
-    assert bits(events(found["a"])) != [] and engine._ticks._runs._early == engine._ticks._runs._bytes == 0
+    assert bits(events(found["a"])) != [] and engine._ticks._jobs._early == engine._ticks._jobs._bytes == 0
     assert all(engine._sessions[key].waiting == 0 for key in "abc")
     refused = sum(len(pieces[result.sequence - 1]) for result in lost if result.sequence < 4)
     assert found["b"][-1].processed == sum(map(len, pieces)) + 20 - refused

@@ -103,7 +103,7 @@ def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
         check(name, wait, messages, found[key])
         engine.close(key)
     assert engine.streams == 0
-    assert not engine._ticks._jobs._early and not engine._ticks._runs._bytes, "all memory is given back"
+    assert not engine._ticks._jobs._early and not engine._ticks._jobs._bytes, "all memory is given back"
 
 
 Message = tuple[str, str, int, int]
