@@ -13,6 +13,7 @@ from engine_models import frames, model
 from random_models import bits
 
 from ostinato import protocol as wire
+from ostinato.options import Options
 
 R = TypeVar("R")
 PATIENCE_S = 20.0
@@ -56,9 +57,9 @@ class Raw:
     def refused(self, message: wire.Request | bytes) -> wire.Error:
         return self.ask(message, wire.Error)
 
-    def open(self, name: str, **options: Any) -> bytes:
+    def open(self, name: str, snapshot: bytes | None = None, **options: Any) -> bytes:
         stream = os.urandom(16)
-        self.ask(wire.Open(stream, name, **options), wire.Opened)
+        self.ask(wire.Open(stream, name, Options(**options), snapshot), wire.Opened)
         return stream
 
     def results(self, stream: bytes, until: int, *, final: bool = False) -> list[wire.Result]:

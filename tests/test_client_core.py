@@ -27,6 +27,7 @@ from ostinato.errors import (
     VersionError,
 )
 from ostinato.events import Event
+from ostinato.options import Options
 from ostinato_client import stream_core
 from ostinato_client.core import Core
 
@@ -68,10 +69,10 @@ def symbols(*texts):
 
 def test_opening():
     core = Core("x")
-    opening = core.open(wire.Open(SID, "echo", sample_rate=8000))
+    opening = core.open(wire.Open(SID, "echo", Options(sample_rate=8000)))
     assert next(opening).id == SID
     assert not core.expecting, "nothing has been sent yet"
-    assert outgoing(core) == [wire.Open(SID, "echo", sample_rate=8000)]
+    assert outgoing(core) == [wire.Open(SID, "echo", Options(sample_rate=8000))]
     assert core.expecting
     next(opening)
     answer(core, wire.Opened(SID, INFO, 5, 6, 60.0))

@@ -58,7 +58,7 @@ def test_a_whole_life():
             assert stream.flush()[-1].utterance == 1
             stream.reset()
             opened = next(r for r in server.requests if isinstance(r, wire.Open))
-            assert opened.sample_rate == 16000 and opened.model == "echo"
+            assert opened.options.sample_rate == 16000 and opened.model == "echo"
         with pytest.raises(StreamClosedError):
             stream.push("more")
         with pytest.raises(StreamClosedError):

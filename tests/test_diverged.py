@@ -19,6 +19,7 @@ from ostinato.model.decoders import Ctc, Labels, Outputs, SequenceClass
 from ostinato.model.front_ends import Frames, LogMel
 from ostinato.model.layers import Dense, Direction, Gru, Rnn, Softmax
 from ostinato.model.specification import Sequential
+from ostinato.options import Options
 from ostinato.server import Server
 from ostinato.streaming import Model, Stream, advance
 from ostinato_client import Client
@@ -134,7 +135,7 @@ def test_the_engine_answers_in_order_and_goes_on(kind: str, many: bool) -> None:
     engine = Engine({"m": model}, Limits(share=8))
     pieces = [good(20), np.concatenate([good(4, 1), HUGE, good(4, 2)]), good(20, 3)]
     for key in "abc":
-        engine.open(key, "m", **BLOCKS if kind == "blocks" else {})  # type: ignore[arg-type]
+        engine.open(key, "m", Options(**BLOCKS if kind == "blocks" else {}))  # type: ignore[arg-type]
     for sequence in range(1, 4):
         given = [pieces[sequence - 1] if key == "b" else good(20, sequence) for key in "abc"]
         if many:
@@ -197,7 +198,7 @@ def test_nothing_of_an_utterance_is_finite() -> None:
 def test_an_utterance_that_ends_by_itself_is_lost_alone() -> None:
     """Bidirectional, with end of speech: the push in which it ended is refused, and a reset goes on."""
     engine = Engine({"m": loud("backward")})
-    engine.open("s", "m", end_of_speech_ms=100.0)
+    engine.open("s", "m", Options(end_of_speech_ms=100.0))
     rng = np.random.default_rng(0)
     speech = (rng.normal(size=8000) * 3000).astype(np.int16)
     silence = np.zeros(16000, np.int16)
@@ -218,7 +219,7 @@ def test_a_decoders_fault_in_one_stream_is_that_streams_alone(decoder: str, kind
     engine = Engine({"m": model})
     options = BLOCKS if kind == "blocks" else {}
     for key in "abc":
-        engine.open(key, "m", **options)  # type: ignore[arg-type]
+        engine.open(key, "m", Options(**options))  # type: ignore[arg-type]
     engine._sessions["b"].stream._decoder_state.frames = None
     given = [good(20, seed) for seed in range(3)]
     if many:

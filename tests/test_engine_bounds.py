@@ -14,6 +14,7 @@ from random_models import bits
 
 from ostinato.engine import Engine, Limits, ticks
 from ostinato.errors import CapacityError, CreditError, InputError, OstinatoError, UtteranceTooLongError
+from ostinato.options import Options
 from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.streaming import UtteranceRun
 from ostinato.streaming.frames import RowStore
@@ -44,7 +45,7 @@ def test_more_input_than_credit_is_not_taken_and_can_be_sent_again() -> None:
 
 def test_refused_input_gives_its_credit_back() -> None:
     engine = Engine(models("frames", "frames-bi"), Limits(credit_ms=500.0))
-    engine.open("s", "frames-bi", max_utterance_s=0.6)
+    engine.open("s", "frames-bi", Options(max_utterance_s=0.6))
     engine.push("s", 1, frames(50))
     run(engine)
     for sequence in (2, 3, 4):
@@ -92,21 +93,21 @@ def test_streams_and_memory_are_reserved_at_open_and_given_back_at_close() -> No
             opened += 1
     assert 2 <= opened < 5
     with pytest.raises(CapacityError):
-        tight.open("bi", "audio-bi", max_utterance_s=60.0)
+        tight.open("bi", "audio-bi", Options(max_utterance_s=60.0))
     for key in range(opened):
         tight.close(key)
-    tight.open("bi", "audio-bi", max_utterance_s=60.0)
+    tight.open("bi", "audio-bi", Options(max_utterance_s=60.0))
 
 
 def test_streams_of_one_rate_share_what_resamples_them() -> None:
     engine = Engine(models("audio"))
-    engine.open("own", "audio", sample_rate=16000)
+    engine.open("own", "audio", Options(sample_rate=16000))
     per_stream = engine._reserved
     for key in range(3):
-        engine.open(key, "audio", sample_rate=16001)
+        engine.open(key, "audio", Options(sample_rate=16001))
     one_rate = engine._reserved
     assert abs(one_rate - 4 * per_stream - TABLE_BYTES) < 100, "their credit differs by some samples"
-    engine.open("other", "audio", sample_rate=15999)
+    engine.open("other", "audio", Options(sample_rate=15999))
     assert abs(engine._reserved - one_rate - per_stream - TABLE_BYTES) < 100
     for key in (0, 1, 2, "own", "other"):
         engine.close(key)
@@ -275,7 +276,7 @@ def test_what_a_closed_stream_leaves_behind_is_freed_at_once() -> None:
 
 def test_blocks_of_a_stream_are_answered_while_its_utterance_goes_on() -> None:
     engine = Engine(models("frames-bi"))
-    opened = engine.open("s", "frames-bi", block_ms=80.0, lookahead_ms=50.0)
+    opened = engine.open("s", "frames-bi", Options(block_ms=80.0, lookahead_ms=50.0))
     assert (opened.delay.frames, opened.delay.ms) == (12, 120.0)
     answered = []
     for i in range(60):
@@ -293,18 +294,18 @@ def test_blocks_of_a_stream_are_answered_while_its_utterance_goes_on() -> None:
 def test_a_block_that_would_take_too_long_is_refused() -> None:
     engine = Engine(models("frames-bi"), Limits(max_block_ms=500.0))
     with pytest.raises(InputError, match="come to 510 ms, over this server's bound of 500"):
-        engine.open("s", "frames-bi", block_ms=300.0, lookahead_ms=210.0)
+        engine.open("s", "frames-bi", Options(block_ms=300.0, lookahead_ms=210.0))
     long = model("frames-bi").stream(block_ms=300.0, lookahead_ms=210.0)
     with pytest.raises(InputError, match="bound of 500"):
         engine.open("s", "frames-bi", snapshot=long.snapshot())
     assert engine.streams == 0 == engine._reserved
-    engine.open("s", "frames-bi", block_ms=300.0, lookahead_ms=200.0)
+    engine.open("s", "frames-bi", Options(block_ms=300.0, lookahead_ms=200.0))
 
 
 def test_bounded_wait_reserves_a_block_and_not_an_utterance() -> None:
     engine = Engine(models("frames-bi"))
     engine.open("whole", "frames-bi")
-    engine.open("blocks", "frames-bi", block_ms=100.0, lookahead_ms=100.0)
+    engine.open("blocks", "frames-bi", Options(block_ms=100.0, lookahead_ms=100.0))
     whole, blocks = (engine._sessions[key].reserved for key in ("whole", "blocks"))
     assert whole - blocks == 4 * 3 * (6000 - 20)
 
@@ -313,8 +314,8 @@ def test_what_waits_before_speech_is_reserved_too() -> None:
     """With bounded wait nothing else bounds it; no stream holds more than was reserved for it."""
     engine = Engine(models("audio-bi"))
     front_end = model("audio-bi").front_end
-    engine.open("plain", "audio-bi", block_ms=100.0)
-    engine.open("listens", "audio-bi", block_ms=100.0, end_of_speech_ms=500.0)
+    engine.open("plain", "audio-bi", Options(block_ms=100.0))
+    engine.open("listens", "audio-bi", Options(block_ms=100.0, end_of_speech_ms=500.0))
     plain, listens = (engine._sessions[key] for key in ("plain", "listens"))
     early = (listens.reserved - plain.reserved) // (4 * front_end.frame_size)
     assert early * front_end.frame_ms >= 3000

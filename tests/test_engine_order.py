@@ -27,6 +27,7 @@ from ostinato.errors import (
     UnknownTokenError,
 )
 from ostinato.events import Event
+from ostinato.options import Options
 from ostinato.streaming import Stream
 
 NAMES = ("frames", "frames-bi", "audio", "audio-bi", "text")
@@ -77,7 +78,7 @@ def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
     engine = Engine(models(), Limits(share=share, slice_ms=slice_ms, max_run_bytes=max_run_bytes))
     streams = [(name, wait if name.endswith("-bi") else {}, messages) for name, wait, messages in streams]
     for key, (name, wait, _) in enumerate(streams):
-        engine.open(key, name, **wait)  # type: ignore[arg-type]
+        engine.open(key, name, Options(**wait))  # type: ignore[arg-type]
     found: dict[Hashable, list[Result]] = defaultdict(list)
 
     def tick() -> None:
@@ -222,10 +223,10 @@ def test_a_snapshot_goes_on_in_another_engine() -> None:
 
 def test_options_given_as_whole_numbers_are_in_snapshots_too() -> None:
     engine = Engine(models("audio"), Limits(max_utterance_s=20))
-    engine.open("s", "audio", end_of_speech_ms=300, max_utterance_s=10)
+    engine.open("s", "audio", Options(end_of_speech_ms=300, max_utterance_s=10))
     engine.snapshot("s", 1)
     (result,) = run(engine)["s"]
-    engine.open("t", "audio", snapshot=result.payload, end_of_speech_ms=300.0)
+    engine.open("t", "audio", Options(end_of_speech_ms=300.0), snapshot=result.payload)
 
 
 @pytest.mark.parametrize("name", ["frames", "frames-bi"])
@@ -312,26 +313,26 @@ def test_what_cannot_be_opened_is_refused_by_name() -> None:
     engine.open("s", "frames")
     engine.snapshot("s", 1)
     snapshot = run(engine)["s"][0].payload
-    refused: list[tuple[type[Exception], str, dict[str, Any]]] = [
-        (UnknownModelError, "nobody", {}),
-        (DtypeError, "frames", {"dtype": "int16"}),
-        (DtypeError, "audio", {"dtype": "int64"}),
-        (DtypeError, "text", {"dtype": "float32"}),
-        (InputError, "frames", {"sample_rate": 16000}),
-        (InputError, "frames", {"decoder": "ctc"}),
-        (InputError, "audio", {"max_utterance_s": 11.0}),
-        (SnapshotError, "audio", {"snapshot": snapshot}),
-        (SnapshotError, "frames", {"snapshot": snapshot[:-1]}),
-        (InputError, "frames", {"snapshot": snapshot, "decoder": "outputs"}),
+    refused: list[tuple[type[Exception], str, dict[str, Any], bytes | None]] = [
+        (UnknownModelError, "nobody", {}, None),
+        (DtypeError, "frames", {"dtype": "int16"}, None),
+        (DtypeError, "audio", {"dtype": "int64"}, None),
+        (DtypeError, "text", {"dtype": "float32"}, None),
+        (InputError, "frames", {"sample_rate": 16000}, None),
+        (InputError, "frames", {"decoder": "ctc"}, None),
+        (InputError, "audio", {"max_utterance_s": 11.0}, None),
+        (SnapshotError, "audio", {}, snapshot),
+        (SnapshotError, "frames", {}, snapshot[:-1]),
+        (InputError, "frames", {"decoder": "outputs"}, snapshot),
     ]
-    for error, name, options in refused:
+    for error, name, options, resumed in refused:
         with pytest.raises(error):
-            engine.open("t", name, **options)
+            engine.open("t", name, Options(**options), snapshot=resumed)
     with pytest.raises(StreamInUseError):
         engine.open("s", "frames")
     assert engine.streams == 1
     for name, dtype in (("frames", "float32"), ("audio", "int16"), ("audio", "float32")):
-        engine.open((name, dtype), name, dtype=dtype)
+        engine.open((name, dtype), name, Options(dtype=dtype))
     with pytest.raises(SnapshotError, match="over the server bound"):
         long = model("audio").stream(max_utterance_s=60.0)
         engine.open("u", "audio", snapshot=long.snapshot())
@@ -366,7 +367,7 @@ def test_raw_outputs_and_end_of_speech_are_options_of_a_stream(slice_ms: float) 
     quiet = np.zeros(16000, np.int16)
     speech = np.concatenate([part for seed in (1, 2) for part in (quiet, sound(0.5, seed), quiet)])
     for name in ("audio", "audio-bi"):
-        opened = engine.open(name, name, decoder="outputs", end_of_speech_ms=300.0)
+        opened = engine.open(name, name, Options(decoder="outputs", end_of_speech_ms=300.0))
         assert opened.options.decoder == "outputs"
         for i, start in enumerate(range(0, len(speech), 4000)):
             engine.push(name, i + 1, speech[start : start + 4000])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ostinato import protocol as wire
 from ostinato.errors import BadMessageError, ProtocolError, TooLargeError, VersionError
 from ostinato.events import Event
+from ostinato.options import Options
 from ostinato.protocol.results import KINDS
 
 quick = settings(deadline=None, max_examples=100)
@@ -53,8 +54,8 @@ def events(draw):
 results = st.builds(
     wire.Result, ids, counts, counts, counts, counts, st.booleans(), counts, times, times, times,
     st.lists(events(), max_size=4).map(tuple), times,
-).map(lambda result: replace(result, events=tuple(
-    replace(event, utterance=result.utterance, utterance_ms=result.utterance_ms) for event in result.events
+).map(lambda result: dataclasses.replace(result, events=tuple(
+    dataclasses.replace(event, utterance=result.utterance, utterance_ms=result.utterance_ms) for event in result.events
 )))  # fmt: skip
 infos = st.builds(
     wire.ModelInfo, names, st.sampled_from(["unidirectional", "bidirectional"]),
@@ -63,9 +64,11 @@ infos = st.builds(
     st.lists(texts, max_size=4).map(tuple),
 )  # fmt: skip
 positive = st.floats(1e-3, 1e9)
+by_type = {"str | None": names, "int | None": st.integers(1, 10**6), "float | None": positive}
+asked = {field.name: st.none() | by_type[str(field.type)] for field in dataclasses.fields(Options)}
+asked["dtype"] = st.none() | st.sampled_from(wire.DTYPES)
 opens = st.builds(
-    wire.Open, ids, names, st.none() | st.integers(1, 10**6), st.none() | st.sampled_from(wire.DTYPES),
-    st.none() | names, st.none() | positive, st.none() | positive, st.none() | positive, st.none() | times,
+    wire.Open, ids, names, st.builds(Options, **asked),
     st.none() | st.binary(max_size=100), st.integers(0, 2), st.integers(3, 9),
 )  # fmt: skip
 requests = st.one_of(
@@ -359,9 +362,11 @@ def test_snapshots_in_parts(size):
     replies = [wire.decode_reply(frame) for frame in wire.encode_snapshot(SID, 3, data)]
     wholes = [assembler.add(reply.data, reply.part, reply.parts) for reply in replies]
     assert wholes[:-1] == [None] * (len(replies) - 1) and wholes[-1] == data
-    opens = [wire.decode_request(f) for f in wire.encode_open(wire.Open(SID, "m", 16000, snapshot=data))]
+    opens = [wire.decode_request(f) for f in wire.encode_open(wire.Open(SID, "m", Options(sample_rate=16000), data))]
     assert b"".join(request.snapshot for request in opens) == data
-    assert {(request.model, request.sample_rate, request.parts) for request in opens} == {("m", 16000, len(opens))}
+    assert {(request.model, request.options, request.parts) for request in opens} == {
+        ("m", Options(sample_rate=16000), len(opens))
+    }
 
 
 def test_parts_out_of_turn_and_without_end():
@@ -389,7 +394,7 @@ def test_the_documents_example_is_what_is_sent():
     stream = bytes(range(16))
     symbol = Event("symbol", 6, 70.0, "one", 2, 0.5)
     messages = [
-        wire.Open(stream, "digits-uni", sample_rate=16000),
+        wire.Open(stream, "digits-uni", Options(sample_rate=16000)),
         wire.Push(stream, 1, np.array([0, 1, -1, 32767], np.int16)),
         wire.Results((wire.Result(stream, 1, 0, 4, 0, False, 1, 0.5, 0.25, 0.0, (symbol,)),)),
         wire.Flush(stream, 2),

@@ -17,6 +17,7 @@ from random_models import bits
 from server_raw import Bystander, Raw, eventually
 
 from ostinato import protocol as wire
+from ostinato.options import Options
 from ostinato.server import Limits, Server, Settings
 
 
@@ -155,11 +156,11 @@ def test_opening_wrongly(raw: Raw) -> None:
     wrong = {
         wire.Open(other, "nobody"): "unknown_model",
         wire.Open(stream, "frames"): "stream_in_use",
-        wire.Open(other, "frames", dtype="int16"): "bad_dtype",
-        wire.Open(other, "frames", sample_rate=8000): "bad_input",
-        wire.Open(other, "audio", decoder="beam"): "bad_input",
+        wire.Open(other, "frames", Options(dtype="int16")): "bad_dtype",
+        wire.Open(other, "frames", Options(sample_rate=8000)): "bad_input",
+        wire.Open(other, "audio", Options(decoder="beam")): "bad_input",
         wire.Open(other, "frames", snapshot=b"nonsense"): "bad_snapshot",
-        wire.Open(other, "audio", max_utterance_s=1e9): "bad_input",
+        wire.Open(other, "audio", Options(max_utterance_s=1e9)): "bad_input",
         wire.Open(other, "frames", snapshot=b"end", part=1, parts=2): "bad_message",
     }
     for message, code in wrong.items():

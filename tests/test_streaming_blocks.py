@@ -266,6 +266,6 @@ def test_a_snapshot_of_other_options_is_refused() -> None:
         stream = model.stream(**options)
         stream.push(signal(DEEP, 10, 1))
         parts = snapshots.decode(stream.snapshot())
-        parts[0]["block_ms"], parts[0]["lookahead_ms"] = (None, None) if options else (4.0, 3.0)
+        parts[0]["options"]["block_ms"], parts[0]["options"]["lookahead_ms"] = (None, None) if options else (4.0, 3.0)
         with pytest.raises(SnapshotError, match="recurrent state"):
             model.restore(snapshots.encode(parts))

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import zmq
 
 from ostinato import protocol as wire
+from ostinato.options import Options
 from ostinato_bench.load import Plan
 
 PATIENCE_S = 10.0
@@ -105,7 +106,7 @@ class Load:
         self._answers(count - (not moved and count > 0), (wire.Opened,), moved)
 
     def _open(self, stream: bytes) -> bytes:
-        return wire.encode(wire.Open(stream, self.plan.model, sample_rate=self.plan.sample_rate))
+        return wire.encode(wire.Open(stream, self.plan.model, Options(sample_rate=self.plan.sample_rate)))
 
     def _lines(self) -> list[Line]:
         return [line for lines in self.lines.values() for line in lines if len(line.streams)]

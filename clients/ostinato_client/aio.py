@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
+from ostinato.options import Options
 from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
 from ostinato_client.links import Links
@@ -68,9 +69,16 @@ class AsyncClient:
         timeout: float | None = None,
     ) -> AsyncStream:
         """Open a stream of a model, or resume one from a snapshot. See `Client.open`."""
-        opening = request(
-            model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, block_ms, lookahead_ms, snapshot
+        options = Options(
+            decoder=decoder,
+            sample_rate=sample_rate,
+            dtype=dtype,
+            end_of_speech_ms=end_of_speech_ms,
+            max_utterance_s=max_utterance_s,
+            block_ms=block_ms,
+            lookahead_ms=lookahead_ms,
         )
+        opening = request(model, options, snapshot)
         return AsyncStream(self, await self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))
 
     @property

@@ -20,6 +20,7 @@ import zmq
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
+from ostinato.options import Options
 from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
 from ostinato_client.links import Links
@@ -84,9 +85,16 @@ class Client:
         (bidirectional models) ask for bounded wait: answers in blocks of that length, each once so much right context
         is there.
         """
-        opening = request(
-            model, sample_rate, dtype, decoder, end_of_speech_ms, max_utterance_s, block_ms, lookahead_ms, snapshot
+        options = Options(
+            decoder=decoder,
+            sample_rate=sample_rate,
+            dtype=dtype,
+            end_of_speech_ms=end_of_speech_ms,
+            max_utterance_s=max_utterance_s,
+            block_ms=block_ms,
+            lookahead_ms=lookahead_ms,
         )
+        opening = request(model, options, snapshot)
         return Stream(self, self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))
 
     @property

@@ -7,6 +7,7 @@ import time
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, CreditError, OstinatoError
+from ostinato.options import Options
 from ostinato_client.results import ChunkClock
 from ostinato_client.stream_core import MAX_UNREAD, Call, StreamCore
 
@@ -91,30 +92,9 @@ class StreamView:
         return self._core.clock
 
 
-def request(
-    model: str,
-    sample_rate: int | None,
-    dtype: str | None,
-    decoder: str | None,
-    end_of_speech_ms: float | None,
-    max_utterance_s: float | None,
-    block_ms: float | None,
-    lookahead_ms: float | None,
-    snapshot: bytes | None,
-) -> wire.Open:
+def request(model: str, options: Options, snapshot: bytes | None) -> wire.Open:
     """An OPEN for a new stream id."""
-    return wire.Open(
-        os.urandom(wire.STREAM_ID_BYTES),
-        model,
-        sample_rate,
-        dtype,
-        decoder,
-        end_of_speech_ms,
-        max_utterance_s,
-        block_ms,
-        lookahead_ms,
-        snapshot,
-    )
+    return wire.Open(os.urandom(wire.STREAM_ID_BYTES), model, options, snapshot)
 
 
 def late(call: Call, seconds: float, what: str, alive: bool) -> OstinatoError:

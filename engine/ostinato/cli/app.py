@@ -134,6 +134,7 @@ def listen(
     the middle of speech. Noise that sets in suddenly is taken for speech, for up to 3 s.
     """
     from ostinato.cli import listen as command
+    from ostinato.options import Options
     from ostinato_client import RawFormat
 
     if list_devices:
@@ -159,8 +160,7 @@ def listen(
         folder,
         seconds,
         json,
-        block_ms,
-        lookahead_ms,
+        Options(block_ms=block_ms, lookahead_ms=lookahead_ms),
     )
 
 

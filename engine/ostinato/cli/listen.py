@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.markup import escape
@@ -17,6 +17,7 @@ from ostinato.cli.console import note, out
 from ostinato.cli.display import Display, Progress, display, level_db
 from ostinato.cli.serving import serving
 from ostinato.errors import InputError, OstinatoError, UnknownModelError, did_you_mean
+from ostinato.options import Options
 from ostinato.protocol import ModelInfo
 from ostinato_bench.terminal import Table
 from ostinato_client import (
@@ -67,12 +68,10 @@ def listen(
     folder: Path | None,
     seconds: float | None,
     as_json: bool,
-    block_ms: float | None = None,
-    lookahead_ms: float | None = None,
+    options: Options,
 ) -> None:
-    """Send the input to ``model`` and show its results until it ends, ``seconds`` of it are over, or Ctrl-C.
-
-    ``block_ms`` and ``lookahead_ms`` ask for bounded wait.
+    """Send the input to ``model``, opened with ``options``, and show its results until it ends, ``seconds`` of it are
+    over, or Ctrl-C.
 
     Raises OstinatoError for what is wrong with model, file, microphone or server.
     """
@@ -98,15 +97,12 @@ def listen(
             source = opened.enter_context(MicrophoneSource(wanted.device))
         audio = info.unit == "sample"
         utterances = audio and info.direction == "bidirectional"  # what it was made for
-        stream = opened.enter_context(
-            client.open(
-                name,
-                sample_rate=source.sample_rate,
-                end_of_speech_ms=END_OF_SPEECH_MS if utterances else None,
-                block_ms=block_ms,
-                lookahead_ms=lookahead_ms,
-            )
+        options = replace(
+            options,
+            sample_rate=source.sample_rate,
+            end_of_speech_ms=END_OF_SPEECH_MS if utterances else None,
         )
+        stream = opened.enter_context(client.open(name, **options.given))
         note(_introduction(source, stream.model, endpoint if connect else None))
         live = not (wanted.fast or wanted.text)
         _Listening(stream, source, seconds, live, display(as_json, info.separator, audio)).run()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.results import Answers, Kind, Result
@@ -26,9 +25,9 @@ from ostinato.errors import (
     UnknownStreamError,
     did_you_mean,
 )
+from ostinato.options import DEFAULT, Options
 from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.streaming import Delay, Model, Stream
-from ostinato.streaming.options import Options
 from ostinato.streaming.speech import frames_before_speech
 from ostinato.streaming.stream import most_frames
 
@@ -89,14 +88,8 @@ class Engine:
         self,
         key: Hashable,
         model_name: str,
+        options: Options = DEFAULT,
         *,
-        sample_rate: int | None = None,
-        dtype: str | None = None,
-        decoder: str | None = None,
-        end_of_speech_ms: float | None = None,
-        max_utterance_s: float | None = None,
-        block_ms: float | None = None,
-        lookahead_ms: float | None = None,
         snapshot: bytes | None = None,
     ) -> Opened:
         """Open a stream under ``key``. A ``snapshot`` brings its own options; those given must not contradict them.
@@ -114,22 +107,7 @@ class Engine:
             )
         if len(self._sessions) >= self.limits.max_streams:
             raise CapacityError(f"all {self.limits.max_streams} streams are in use: close some, or try again later")
-        longest = float(self.limits.max_utterance_s)
-        if max_utterance_s is not None and max_utterance_s > longest:
-            raise InputError(f"max_utterance_s = {max_utterance_s:g} is over this server's bound of {longest:g}")
-        if dtype is not None:
-            _check_dtype(served.model, dtype)
-        options: dict[str, Any] = {
-            "sample_rate": sample_rate,
-            "decoder": decoder,
-            "end_of_speech_ms": end_of_speech_ms,
-            "block_ms": block_ms,
-            "lookahead_ms": lookahead_ms,
-        }
-        if snapshot is None:
-            stream = served.model.stream(**options, max_utterance_s=max_utterance_s or longest)
-        else:
-            stream = _resume(served.model, snapshot, options | {"max_utterance_s": max_utterance_s}, longest)
+        stream = self._stream(served.model, options, snapshot)
         try:
             session = self._session(key, served, stream)
         except BaseException:
@@ -137,6 +115,26 @@ class Engine:
             raise
         self._sessions[key] = session
         return Opened(served.model, stream.options, stream.delay, session.credit, self.limits.inputs)
+
+    def _stream(self, model: Model, options: Options, snapshot: bytes | None) -> Stream:
+        """A stream whose utterances are within this server's bound."""
+        longest = self.limits.max_utterance_s
+        if options.max_utterance_s is not None and options.max_utterance_s > longest:
+            raise InputError(
+                f"max_utterance_s = {options.max_utterance_s:g} is over this server's bound of {longest:g}"
+            )
+        if snapshot is None:
+            if options.max_utterance_s is None:
+                options = dataclasses.replace(options, max_utterance_s=longest)
+            return model.open(options)
+        stream = model.restore(snapshot, options)
+        if stream.options.utterance_s > longest:
+            stream.close()
+            raise SnapshotError(
+                f"the snapshot's utterances of up to {stream.options.utterance_s:g} s are over the server bound of "
+                f"{longest:g} s"
+            )
+        return stream
 
     def _session(self, key: Hashable, served: ServedModel, stream: Stream) -> Session:
         front_end, options = served.model.front_end, stream.options
@@ -156,7 +154,7 @@ class Engine:
             early = 0 if options.end_of_speech_ms is None else frames_before_speech(front_end.frame_ms)
             kept = stream.wait.frames + early
         elif not served.causal:
-            kept = int(options.max_utterance_s * 1000 / front_end.frame_ms)
+            kept = int(options.utterance_s * 1000 / front_end.frame_ms)
         reserved += kept * frame_bytes
         if stream.held > (most := kept + most_frames(credit, units_per_frame)):
             raise SnapshotError(
@@ -336,23 +334,3 @@ def _checked(stream: Stream, data: Any) -> Any:
     except InputError:
         return None
     return checked if len(checked) == len(data) else None
-
-
-def _check_dtype(model: Model, dtype: str) -> None:
-    size = (0, model.front_end.frame_size) if unit(model) == "frame" else (0,)
-    model.front_end.check(np.zeros(size, dtype))
-
-
-def _resume(model: Model, snapshot: bytes, options: Mapping[str, Any], longest: float) -> Stream:
-    stream = model.restore(snapshot)
-    for name, value in options.items():
-        if value is not None and value != getattr(stream.options, name):
-            stream.close()
-            raise InputError(f"{name} = {value!r} is not what the stream of the snapshot has: leave it out")
-    if stream.options.max_utterance_s > longest:
-        stream.close()
-        raise SnapshotError(
-            f"the snapshot's utterances of up to {stream.options.max_utterance_s:g} s are over the server bound of "
-            f"{longest:g} s"
-        )
-    return stream

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgpack
 
 from ostinato.errors import BadMessageError, ProtocolError, TooLargeError, VersionError
+from ostinato.options import Options
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, stream_id
 from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
@@ -42,18 +43,24 @@ def _part(f: Fields) -> tuple[int, int]:
     return f.integer("part", 0, parts - 1), parts
 
 
+_OPTIONS: dict[str, Callable[[Fields, str], Any]] = {
+    "decoder": lambda f, name: f.text(name, 64, least=1),
+    "sample_rate": lambda f, name: f.integer(name, 1, 10**6),
+    "dtype": lambda f, name: f.choice(name, DTYPES),
+    "end_of_speech_ms": lambda f, name: f.number(name, above_zero=True),
+    "max_utterance_s": lambda f, name: f.number(name, above_zero=True),
+    "block_ms": lambda f, name: f.number(name, above_zero=True),
+    "lookahead_ms": lambda f, name: f.number(name),
+}
+"""How each field of `Options` is read, which may be left out."""
+
+
 def _open(f: Fields) -> m.Open:
     part, parts = _part(f)
     return m.Open(
         stream=stream_id(f),
         model=f.text("model", 256, least=1),
-        sample_rate=f.integer("sample_rate", 1, 10**6) if "sample_rate" in f else None,
-        dtype=f.choice("dtype", DTYPES) if "dtype" in f else None,
-        decoder=f.text("decoder", 64, least=1) if "decoder" in f else None,
-        end_of_speech_ms=f.number("end_of_speech_ms", above_zero=True) if "end_of_speech_ms" in f else None,
-        max_utterance_s=f.number("max_utterance_s", above_zero=True) if "max_utterance_s" in f else None,
-        block_ms=f.number("block_ms", above_zero=True) if "block_ms" in f else None,
-        lookahead_ms=f.number("lookahead_ms") if "lookahead_ms" in f else None,
+        options=Options(**{name: read(f, name) for name, read in _OPTIONS.items() if name in f}),
         snapshot=f.binary("snapshot", 0, m.MAX_MESSAGE_BYTES) if "snapshot" in f else None,
         part=part,
         parts=parts,
@@ -170,6 +177,9 @@ def encode(message: m.Request | m.Reply) -> bytes:
         body = encode_pushes(message)
     elif isinstance(message, m.Results):
         return _checked(results_frame([pack_result(result) for result in message.results]))
+    elif isinstance(message, m.Open):
+        body = _plain(message)
+        body |= body.pop("options").given
     elif isinstance(message, m.Opened):
         body = _plain(message) | {"model": _encode_info(message.model)}
     elif isinstance(message, m.ModelList):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ostinato.errors import BadMessageError
 from ostinato.events import Event
+from ostinato.options import DEFAULT, Options
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 65536
@@ -51,7 +52,7 @@ class ListModels:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open stream ``stream`` (16 random bytes) of ``model``.
+    """Open stream ``stream`` (16 random bytes) of ``model``; its ``options`` are fields of the message.
 
     ``snapshot`` resumes from one; if it needs ``parts`` messages, all are alike but for ``part`` (from 0) and
     ``snapshot``.
@@ -59,13 +60,7 @@ class Open:
 
     stream: bytes
     model: str
-    sample_rate: int | None = None
-    dtype: str | None = None
-    decoder: str | None = None
-    end_of_speech_ms: float | None = None
-    max_utterance_s: float | None = None
-    block_ms: float | None = None
-    lookahead_ms: float | None = None
+    options: Options = DEFAULT
     snapshot: bytes | None = None
     part: int = 0
     parts: int = 1

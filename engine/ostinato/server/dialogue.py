@@ -123,13 +123,7 @@ class Dialogue:
             opened = self._engine.open(
                 (peer, request.stream),
                 request.model,
-                sample_rate=request.sample_rate,
-                dtype=request.dtype,
-                decoder=request.decoder,
-                end_of_speech_ms=request.end_of_speech_ms,
-                max_utterance_s=request.max_utterance_s,
-                block_ms=request.block_ms,
-                lookahead_ms=request.lookahead_ms,
+                request.options,
                 snapshot=snapshot,
             )
         except OstinatoError as error:

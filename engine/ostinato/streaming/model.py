@@ -11,10 +11,11 @@ from ostinato import model as files
 from ostinato.errors import InputError
 from ostinato.model.decoders import Outputs
 from ostinato.model.network import Network
+from ostinato.options import DEFAULT, UTTERANCE_S, Options
 from ostinato.pipeline import decoder as make_decoder
 from ostinato.pipeline import front_end as make_front_end
 from ostinato.pipeline.speech import SpeechEnergy
-from ostinato.streaming.options import Delay, Options, delay
+from ostinato.streaming.options import Delay, delay
 from ostinato.streaming.packed import Runner
 from ostinato.streaming.pool import StatePool
 from ostinato.streaming.stream import Stream
@@ -61,7 +62,7 @@ class Model:
         """What a stream's end-of-speech option listens with. Raises InputError if the model does not take audio."""
         return SpeechEnergy(self.front_end, self.network.weights)
 
-    def decoder_for(self, override: Literal["outputs"] | None) -> Any:
+    def decoder_for(self, override: str | None) -> Any:
         """The model's decoder, or the one that gives raw outputs."""
         if override not in (None, "outputs"):
             raise InputError(f"there is no decoder {override!r}: ask for 'outputs', or leave the model its own")
@@ -74,7 +75,7 @@ class Model:
         sample_rate: int | None = None,
         decoder: Literal["outputs"] | None = None,
         end_of_speech_ms: float | None = None,
-        max_utterance_s: float = 60.0,
+        max_utterance_s: float = UTTERANCE_S,
         block_ms: float | None = None,
         lookahead_ms: float | None = None,
     ) -> Stream:
@@ -95,15 +96,26 @@ class Model:
 
         Raises InputError for options that do not fit the model, CapacityError if too many streams are open.
         """
-        # As floats, whatever number was given: a snapshot holds them by their type.
-        silence_ms, block, lookahead = (
-            None if ms is None else float(ms) for ms in (end_of_speech_ms, block_ms, lookahead_ms)
+        return self.open(
+            Options(
+                decoder=decoder,
+                sample_rate=sample_rate,
+                end_of_speech_ms=end_of_speech_ms,
+                max_utterance_s=max_utterance_s,
+                block_ms=block_ms,
+                lookahead_ms=lookahead_ms,
+            )
         )
-        return Stream(self, Options(sample_rate, decoder, silence_ms, float(max_utterance_s), block, lookahead))
 
-    def restore(self, snapshot: bytes) -> Stream:
-        """A new stream that goes on where the snapshot was taken, with the same bits. Raises SnapshotError."""
-        return Stream.restore(self, snapshot)
+    def open(self, options: Options) -> Stream:
+        """`stream`, of options that come as one."""
+        return Stream(self, options)
+
+    def restore(self, snapshot: bytes, options: Options = DEFAULT) -> Stream:
+        """A new stream that goes on where the snapshot was taken, with the same bits and options.
+
+        Raises SnapshotError; InputError for ``options`` that are not the stream's."""
+        return Stream.restore(self, snapshot, options)
 
 
 def load(

@@ -1,47 +1,53 @@
-"""How a stream is opened, and how long it then looks ahead."""
+"""What a stream makes of the options that it is opened with, and how long it then looks ahead."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ostinato.errors import InputError
+import numpy as np
+
+from ostinato.errors import DtypeError, InputError
+from ostinato.model.front_ends import Frames
+from ostinato.options import Options
 
 if TYPE_CHECKING:
     from ostinato.streaming.model import Model
 
-MAX_UTTERANCE_S = 3600.0
+
+def settled(options: Options, model: Model) -> Options:
+    """The options of a stream of this model: checked, and with what was left open chosen.
+
+    Raises InputError (DtypeError, …) for those that are out of range or do not fit the model."""
+    options.check()
+    check_dtype(options, model)
+    return dataclasses.replace(
+        options,
+        dtype=None,
+        end_of_speech_ms=_float(options.end_of_speech_ms),
+        max_utterance_s=_float(options.utterance_s),
+        block_ms=_float(options.block_ms),
+        lookahead_ms=_float(options.lookahead_ms),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a stream was opened; see `Model.stream`."""
+def _float(number: float | None) -> float | None:
+    """A float, whatever number was given: a snapshot holds them by their type."""
+    return None if number is None else float(number)
 
-    sample_rate: int | None = None
-    decoder: Literal["outputs"] | None = None
-    end_of_speech_ms: float | None = None
-    max_utterance_s: float = 60.0
-    block_ms: float | None = None
-    lookahead_ms: float | None = None
 
-    def __post_init__(self) -> None:
-        if not 0 < self.max_utterance_s <= MAX_UTTERANCE_S:
-            raise InputError(
-                f"max_utterance_s = {self.max_utterance_s} is not above 0 and at most {MAX_UTTERANCE_S:g}"
-            )
-        if self.end_of_speech_ms is not None and not 0 < self.end_of_speech_ms <= 1000 * MAX_UTTERANCE_S:
-            raise InputError(
-                f"end_of_speech_ms = {self.end_of_speech_ms} is not above 0 and at most {1000 * MAX_UTTERANCE_S:g}: "
-                "ask for some 600 ms of silence"
-            )
-        if self.lookahead_ms is not None and self.block_ms is None:
-            raise InputError("lookahead_ms needs block_ms, how many ms are answered at a time: give both")
-        longest = 1000 * self.max_utterance_s
-        if self.block_ms is not None and not 0 < self.block_ms <= longest:
-            raise InputError(f"block_ms = {self.block_ms} is not above 0 and at most max_utterance_s, {longest:g} ms")
-        if self.lookahead_ms is not None and not 0 <= self.lookahead_ms <= longest:
-            raise InputError(f"lookahead_ms = {self.lookahead_ms} is not from 0 to max_utterance_s, {longest:g} ms")
+def check_dtype(options: Options, model: Model) -> None:
+    """Raise InputError if the model takes no input of the dtype that is announced."""
+    if options.dtype is None:
+        return
+    try:
+        dtype = np.dtype(options.dtype)
+    except TypeError as error:
+        raise DtypeError(f"there is no dtype {options.dtype!r}: say int16 or float32") from error
+    frames = isinstance(model.network.specification.front_end, Frames)
+    model.front_end.check(np.zeros((0, model.front_end.frame_size) if frames else 0, dtype))
 
 
 @dataclass(frozen=True, slots=True)

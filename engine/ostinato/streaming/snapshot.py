@@ -20,10 +20,11 @@ import msgpack
 
 from ostinato.bounded import check_msgpack
 from ostinato.errors import SnapshotError
+from ostinato.options import Options
 from ostinato.pipeline.state import F32Matrix
 
 MAGIC = b"OSTS"
-VERSION = 4
+VERSION = 5
 MAX_FINISHED = 256
 """Finished utterances in one snapshot."""
 _VALUES = 256 + 64 * MAX_FINISHED
@@ -44,12 +45,7 @@ class StreamRecord:
     """
 
     model: str
-    sample_rate: int | None
-    decoder: str | None
-    end_of_speech_ms: float | None
-    max_utterance_s: float
-    block_ms: float | None
-    lookahead_ms: float | None
+    options: Options
     units_in: int
     frames_in: int
     frames_out: int

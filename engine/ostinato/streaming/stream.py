@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 import math
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -18,11 +19,12 @@ from ostinato.errors import (
     UtteranceTooLongError,
 )
 from ostinato.events import Event
+from ostinato.options import Options
 from ostinato.pipeline.state import MAX_COUNT, expect, pack, unpack
 from ostinato.streaming import snapshot as snapshots
 from ostinato.streaming.batch import advance
 from ostinato.streaming.frames import Float32, FrameQueue, RowStore
-from ostinato.streaming.options import BoundedWait, Delay, Options, delay
+from ostinato.streaming.options import BoundedWait, Delay, check_dtype, delay, settled
 from ostinato.streaming.speech import SpeechWatch
 from ostinato.streaming.utterance import Begun, UtteranceRun, placed
 
@@ -46,6 +48,7 @@ class Stream:
     def __init__(self, model: Model, options: Options) -> None:
         self.closed = True  # until it has its slot, there is nothing to give back
         self.model = model
+        options = settled(options, model)
         self.options = options
         self.causal = model.direction == "unidirectional"
         self.wait = BoundedWait.of(model, options)
@@ -137,12 +140,7 @@ class Stream:
             )
         record = snapshots.StreamRecord(
             self.model.network.digest,
-            self.options.sample_rate,
-            self.options.decoder,
-            self.options.end_of_speech_ms,
-            self.options.max_utterance_s,
-            self.options.block_ms,
-            self.options.lookahead_ms,
+            self.options,
             self.units_in,
             self.frames_in,
             self.frames_out,
@@ -159,26 +157,25 @@ class Stream:
         return snapshots.encode([pack(record), pack(self._front), pack(self._decoder_state), speech, runs])
 
     @staticmethod
-    def restore(model: Model, snapshot: bytes) -> Stream:
+    def restore(model: Model, snapshot: bytes, options: Options) -> Stream:
         """The stream that the snapshot is of. Raises SnapshotError if it is damaged, or of another model or
-        version."""
+        version, InputError for ``options`` that are asked for and not what it has."""
         raw, front, decoder, speech, runs = snapshots.decode(snapshot)
         record = unpack(snapshots.StreamRecord, raw, "stream")
         if record.model != model.network.digest:
             raise SnapshotError(
                 f"the snapshot is of another model than {model.name!r}: restore it with its own model file"
             )
-        expect(record.decoder in (None, "outputs"), f"decoder {record.decoder!r} is unknown")
-        override = cast(Literal["outputs"] | None, record.decoder)
+        expect(record.options.dtype is None, "a stream keeps no dtype")
         try:
-            options = Options(
-                record.sample_rate, override, record.end_of_speech_ms, record.max_utterance_s, record.block_ms,
-                record.lookahead_ms,
-            )  # fmt: skip
-            stream = Stream(model, options)
+            stream = Stream(model, record.options)
         except InputError as error:
             raise SnapshotError(f"the snapshot is damaged: {error}") from error
         try:
+            check_dtype(options, model)
+            for name, value in dataclasses.replace(options, dtype=None).given.items():
+                if value != getattr(stream.options, name):
+                    raise InputError(f"{name} = {value!r} is not what the stream of the snapshot has: leave it out")
             stream._restore(record, front, decoder, speech, runs)
         except BaseException:
             stream.close()
@@ -328,10 +325,10 @@ class Stream:
             raise _again(self.fault)
         units = cast(int, self.model.front_end.units(data))
         if self._whole and self._speech is None:
-            limit = self.options.max_utterance_s * 1000 * self._units_per_ms
+            limit = self.options.utterance_s * 1000 * self._units_per_ms
             if self._utterance_units + units > limit:
                 raise UtteranceTooLongError(
-                    f"the utterance would be longer than {self.options.max_utterance_s:g} s, and a bidirectional "
+                    f"the utterance would be longer than {self.options.utterance_s:g} s, and a bidirectional "
                     "model must keep it all: flush it first, or open the stream with a larger max_utterance_s, "
                     "with end_of_speech_ms, or with block_ms"
                 )
@@ -344,7 +341,7 @@ class Stream:
         if self.causal or self._speech is None:
             self._queue.append(frames)
             return
-        limit = max(1, int(self.options.max_utterance_s * 1000 / self.model.front_end.frame_ms))
+        limit = max(1, int(self.options.utterance_s * 1000 / self.model.front_end.frame_ms))
         for frame in frames[:, None]:
             self._queue.append(frame)
             ends = self._speech.step(frame)

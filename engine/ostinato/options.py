@@ -1,0 +1,71 @@
+"""How a stream is opened: one record that goes from who opens it, over the wire if there is one, to the stream itself
+and into its snapshots."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.errors import InputError
+
+UTTERANCE_S = 60.0
+"""The longest utterance of a stream that says nothing else."""
+MAX_UTTERANCE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is asked of a stream; None where nothing is, so that whoever opens it chooses.
+
+    These are the fields of OPEN (docs/protocol.md); `Model.stream` and `Client.open` say what they do.
+    """
+
+    decoder: str | None = None
+    """"outputs" for raw outputs; default: the model's own."""
+    sample_rate: int | None = None
+    """Hz of the audio to come; default: the model's own."""
+    dtype: str | None = None
+    """Of the arrays to come, to be refused now. Nothing of a stream depends on it, so a stream does not keep it."""
+    end_of_speech_ms: float | None = None
+    """Silence that ends an utterance; default: none does."""
+    max_utterance_s: float | None = None
+    """Of what a bidirectional stream keeps; default: UTTERANCE_S, or a server's bound."""
+    block_ms: float | None = None
+    """Bounded wait: how much is answered at a time; default: the utterance."""
+    lookahead_ms: float | None = None
+    """The right context of each block; default: none."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Those that are asked for, by name."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def utterance_s(self) -> float:
+        """The longest utterance."""
+        return UTTERANCE_S if self.max_utterance_s is None else self.max_utterance_s
+
+    def check(self) -> None:
+        """Raise InputError for what is out of range, or does not fit together, whatever the model."""
+        longest = 1000 * self.utterance_s
+        if not 0 < self.utterance_s <= MAX_UTTERANCE_S:
+            raise InputError(
+                f"max_utterance_s = {self.max_utterance_s} is not above 0 and at most {MAX_UTTERANCE_S:g}"
+            )
+        if self.end_of_speech_ms is not None and not 0 < self.end_of_speech_ms <= 1000 * MAX_UTTERANCE_S:
+            raise InputError(
+                f"end_of_speech_ms = {self.end_of_speech_ms} is not above 0 and at most {1000 * MAX_UTTERANCE_S:g}: "
+                "ask for some 600 ms of silence"
+            )
+        if self.lookahead_ms is not None and self.block_ms is None:
+            raise InputError("lookahead_ms needs block_ms, how many ms are answered at a time: give both")
+        if self.block_ms is not None and not 0 < self.block_ms <= longest:
+            raise InputError(f"block_ms = {self.block_ms} is not above 0 and at most max_utterance_s, {longest:g} ms")
+        if self.lookahead_ms is not None and not 0 <= self.lookahead_ms <= longest:
+            raise InputError(f"lookahead_ms = {self.lookahead_ms} is not from 0 to max_utterance_s, {longest:g} ms")
+
+
+DEFAULT = Options()
+"""Nothing is asked for."""
