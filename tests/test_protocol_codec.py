@@ -55,7 +55,8 @@ results = st.builds(
     wire.Result, ids, counts, counts, counts, counts, st.booleans(), counts, times, times, times,
     st.lists(events(), max_size=4).map(tuple), times,
 ).map(lambda result: dataclasses.replace(result, events=tuple(
-    dataclasses.replace(event, utterance=result.utterance, utterance_ms=result.utterance_ms) for event in result.events
+    dataclasses.replace(event, utterance=result.utterance, utterance_ms=result.utterance_ms)
+    for event in result.events
 )))  # fmt: skip
 infos = st.builds(
     wire.ModelInfo, names, st.sampled_from(["unidirectional", "bidirectional"]),

@@ -27,22 +27,25 @@ SENSORS, FRAMES, RECONNECTING = 50, 200, 7
 
 def write_model(path):
     """h<t> = W x<t> + R h<t-1>, then softmax(V h<t> + b) over three labels."""
-    from ostinato.model import Network, Specification, write
-    from ostinato.model.specification import Activation, Dense, Frames, Labels, Rnn, Softmax
+    from ostinato.model import Network, Sequential, write
+    from ostinato.model.activation import Activation
+    from ostinato.model.decoders import Labels
+    from ostinato.model.front_ends import Frames
+    from ostinato.model.layers import Dense, Rnn, Softmax
 
-    specification = Specification(
+    specification = Sequential(
         name=Path(path).stem,
         front_end=Frames(size=1, frame_ms=1000.0),  # one reading a second
-        layers=(Rnn(1, 2, activation=Activation("identity")), Dense(2, 3), Softmax(3)),
+        layers=(Rnn(2, activation=Activation("identity")), Dense(3), Softmax()),
         decoder=Labels(("falling", "steady", "rising")),
     )
     weights = {
-        "layers.0.forward.W": [[0.5], [0.05]],  # how much of a reading goes into the fast, the slow average
-        "layers.0.forward.R": [[0.5, 0.0], [0.0, 0.95]],  # how much of each stays
-        "layers.0.forward.Wb": [0.0, 0.0],
-        "layers.0.forward.Rb": [0.0, 0.0],
-        "layers.1.W": [[-4.0, 4.0], [0.0, 0.0], [4.0, -4.0]],  # slow above fast: falling; fast above slow: rising
-        "layers.1.b": [0.0, 2.0, 0.0],  # half a degree apart is steady
+        "rnn.forward.W": [[0.5], [0.05]],  # how much of a reading goes into the fast, the slow average
+        "rnn.forward.R": [[0.5, 0.0], [0.0, 0.95]],  # how much of each stays
+        "rnn.forward.Wb": [0.0, 0.0],
+        "rnn.forward.Rb": [0.0, 0.0],
+        "dense.W": [[-4.0, 4.0], [0.0, 0.0], [4.0, -4.0]],  # slow above fast: falling; fast above slow: rising
+        "dense.b": [0.0, 2.0, 0.0],  # half a degree apart is steady
     }
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write(path, Network(specification, {name: np.array(each, np.float32) for name, each in weights.items()}))
