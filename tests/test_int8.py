@@ -27,8 +27,22 @@ from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.integers import input_scale, to_integers
-from ostinato.model.layers import Dense, Embedding, Gru, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.layers import (
+    Activate,
+    Add,
+    Concatenate,
+    Dense,
+    Embedding,
+    Gru,
+    Lstm,
+    Mean,
+    Multiply,
+    OneHot,
+    Rnn,
+    Softmax,
+)
 from ostinato.model.quantization import quantize, run
+from ostinato.model.specification import Head, Node
 from ostinato.training.network import TrainableNetwork
 
 Floats = npt.NDArray[np.float32]
@@ -158,6 +172,32 @@ def test_networks_do_what_the_arithmetic_says(kind: str, direction: str) -> None
 def test_dense_layers_and_tokens(layers: tuple[Any, ...]) -> None:
     front = Tokens(tuple("abcdefghi")) if isinstance(layers[0], OneHot | Embedding) else None
     before, after, frames = quantized(layers, 3, front)
+    found = run(after, frames)
+    assert found.tobytes() == reference_int8.run(after.specification, after.weights, frames).tobytes()
+    assert 0 < np.abs(found - run(before, frames)).max() < 0.2
+
+
+def test_what_joins_layers_stays_float32_between_them() -> None:
+    """A skip, a gate, a mean of several and vectors side by side, around layers in int8."""
+    nodes = (
+        Node("a", Gru(13), ("frames",)),
+        Node("skip", Add(), ("a", "frames", "a")),
+        Node("back", Lstm(5, "bidirectional"), ("skip",)),
+        Node("gate", Dense(10, Activation("sigmoid")), ("skip",)),
+        Node("gated", Multiply(), ("back", "gate")),
+        Node("wide", Concatenate(), ("gated", "a", "back")),
+        Node("curved", Activate(Activation("softplus")), ("wide",)),
+        Node("b", Dense(33), ("curved",)),
+        Node("mean", Mean(), ("b", "curved", "wide")),
+        Node("y", Dense(3), ("mean",)),
+    )
+    specification = Specification("x", Frames(13), nodes, (Head("main", "y", Outputs()),))
+    before = Network(specification, random_weights(specification, 3))
+    frames = np.random.default_rng(3).standard_normal((40, 13)).astype(np.float32)
+    after = quantize(before, [frames])
+    assert {n.name for n in after.specification.nodes if getattr(n.layer, "precision", None) == "int8"} == {
+        "a", "back", "gate", "b",
+    }  # fmt: skip
     found = run(after, frames)
     assert found.tobytes() == reference_int8.run(after.specification, after.weights, frames).tobytes()
     assert 0 < np.abs(found - run(before, frames)).max() < 0.2

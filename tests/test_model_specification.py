@@ -15,7 +15,21 @@ from ostinato.errors import BadModelFileError
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import DECODERS, Ctc, EndOfSpeech, Labels, Outputs, SequenceClass
 from ostinato.model.front_ends import FRONT_ENDS, Frames, LogMel, Tokens
-from ostinato.model.layers import LAYERS, Dense, Embedding, Gru, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.layers import (
+    LAYERS,
+    Activate,
+    Add,
+    Concatenate,
+    Dense,
+    Embedding,
+    Gru,
+    Lstm,
+    Mean,
+    Multiply,
+    OneHot,
+    Rnn,
+    Softmax,
+)
 from ostinato.model.specification import Head, Node, Sequential, Specification
 
 DIGITS = ("", "zero", "one")
@@ -178,7 +192,8 @@ def test_a_large_graph_is_refused_before_anything_of_its_size_is_made(size: int,
 
 PARTS: list[Any] = [
     Activation(), LogMel(), Tokens(("a",)), Frames(3), Rnn(2), Gru(2), Lstm(2), Dense(2),
-    Embedding(2), OneHot(), Softmax(), Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
+    Embedding(2), OneHot(), Softmax(), Activate(Activation()), Add(), Multiply(), Mean(), Concatenate(),
+    Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
     EndOfSpeech(), *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
 ]  # fmt: skip
 

@@ -12,8 +12,23 @@ import pytest
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
-from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, Lstm, OneHot, Rnn, Softmax
-from ostinato.model.specification import Sequential, Specification
+from ostinato.model.layers import (
+    Activate,
+    Add,
+    Concatenate,
+    Dense,
+    Direction,
+    Embedding,
+    Gru,
+    Layer,
+    Lstm,
+    Mean,
+    Multiply,
+    OneHot,
+    Rnn,
+    Softmax,
+)
+from ostinato.model.specification import Head, Node, Sequential, Specification
 from ostinato.training import losses
 from ostinato.training.network import TrainableNetwork
 
@@ -121,6 +136,39 @@ def test_embedding() -> None:
 
 def test_softmax_inside() -> None:
     check(frames_network(Dense(3), Softmax(), Gru(2)))
+
+
+def joining(layer: Layer, *sizes: int) -> TrainableNetwork:
+    """The layer above dense ones, above which is another: gradients flow through it both ways, and past it."""
+    below = [Node(f"in{k}", Dense(size), ("frames",)) for k, size in enumerate(sizes)]
+    nodes = (
+        *below,
+        Node("joined", layer, tuple(node.name for node in below)),
+        Node("past", Concatenate(), ("joined", "in0", "frames", "in0")),
+        Node("above", Dense(2), ("past",)),
+    )
+    return network(Specification("t", Frames(4), nodes, (Head("main", "above", Outputs()),)))
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 3, 3), (3, 1), (1, 3, 1)], ids=str)
+@pytest.mark.parametrize("layer", [Add(), Multiply(), Mean(), Concatenate()], ids=lambda v: v.kind)
+def test_layers_of_several_inputs(layer: Layer, sizes: tuple[int, ...]) -> None:
+    check(joining(layer, *sizes))
+
+
+def test_an_input_that_is_read_twice() -> None:
+    nodes = (
+        Node("a", Gru(3, "bidirectional"), ("frames",)),
+        Node("square", Multiply(), ("a", "a")),
+        Node("twice", Add(), ("a", "square", "a")),
+        Node("y", Lstm(2), ("twice",)),
+    )
+    check(network(Specification("t", Frames(4), nodes, (Head("main", "y", Outputs()),))))
+
+
+@pytest.mark.parametrize("layer", [Activate(Activation("softplus"))], ids=lambda v: v.kind)
+def test_layers_of_one_input(layer: Layer) -> None:
+    check(joining(layer, 3))
 
 
 def regression_targets() -> Array:

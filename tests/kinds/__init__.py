@@ -4,11 +4,16 @@ A new kind is one file here and one line in the table: `test_kinds` then walks i
 `random_models` draws it, so that it keeps the promises too.
 """
 
+from kinds.activate import Activate
+from kinds.add import Add
+from kinds.concatenate import Concatenate
 from kinds.dense import Dense
 from kinds.embedding import Embedding
 from kinds.gru import Gru
 from kinds.kind import Example, Kind
 from kinds.lstm import Lstm
+from kinds.mean import Mean
+from kinds.multiply import Multiply
 from kinds.one_hot import OneHot
 from kinds.rnn import Rnn
 from kinds.softmax import Softmax
@@ -18,6 +23,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Rnn(), Gru(), Lstm(),
         Dense(), Embedding(), OneHot(), Softmax(),
+        Activate(), Add(), Multiply(), Mean(), Concatenate(),
     )
 }  # fmt: skip
 """By their name in model files."""

@@ -1,10 +1,14 @@
 """The kinds of operations, a file each, and the table of them all."""
 
+from ostinato.kernels.operations.activate import ACTIVATE
+from ostinato.kernels.operations.add import ADD
+from ostinato.kernels.operations.copy import COPY
 from ostinato.kernels.operations.dense import DENSE
 from ostinato.kernels.operations.embedding import EMBEDDING
 from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
 from ostinato.kernels.operations.kind import Kind, Reach, Region
 from ostinato.kernels.operations.lstm import LSTM
+from ostinato.kernels.operations.multiply import MULTIPLY
 from ostinato.kernels.operations.rnn import RNN
 from ostinato.kernels.operations.softmax import SOFTMAX
 
@@ -16,6 +20,10 @@ KINDS: dict[str, Kind] = {
     "dense": DENSE,
     "embedding": EMBEDDING,
     "softmax": SOFTMAX,
+    "activate": ACTIVATE,
+    "add": ADD,
+    "multiply": MULTIPLY,
+    "copy": COPY,
 }
 """All kinds, as whoever makes a program names them."""
 

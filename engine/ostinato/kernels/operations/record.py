@@ -14,7 +14,8 @@ from ostinato.kernels.simd import field, load_float, load_int, store_int
 #   RUN, CELL          addresses of what runs it, and of a recurrent one's cell; KIND: its number among the kinds
 #   BACKWARD           1: from the last frame to the first
 #   TOKENS             1: the input is a token id
-#   INPUT, OUTPUT      where a row has them, and how many values there are; SECOND: another input of the same size
+#   INPUT, OUTPUT      where a row has them, and how many values there are; SECOND: another input, of SECOND_SIZE: as
+#                      many values, or a single one that stands for all
 #   VECTORS            of gate sums, or dense outputs, per row, with W and BIAS; R, RECURRENT_BIAS and R2 as the cell
 #                      needs them; PEEPHOLES -1: none
 #   W -1               the input is a recurrent operation's gate sums, made by dense ones before
@@ -26,15 +27,15 @@ from ostinato.kernels.simd import field, load_float, load_int, store_int
 (
     RUN, CELL, KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, SECOND, VECTORS, STATE_H, STATE_C, W,
     BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
-    KEPT, COUNT,
-) = range(29)  # fmt: skip
-FIELDS = 29
+    KEPT, COUNT, SECOND_SIZE,
+) = range(30)  # fmt: skip
+FIELDS = 30
 
 FIELD_NAMES = {
     "backward": BACKWARD, "second": SECOND, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W,
     "bias": BIAS, "R": R, "recurrent_bias": RECURRENT_BIAS, "R2": R2, "peepholes": PEEPHOLES, "W_int8": W_INT8,
     "R_int8": R_INT8, "taps": TAPS, "dilation": DILATION, "left": LEFT, "history": HISTORY, "kept": KEPT,
-    "count": COUNT,
+    "count": COUNT, "second_size": SECOND_SIZE,
 }  # fmt: skip
 """Fields of an operation, as whoever makes a program names them."""
 

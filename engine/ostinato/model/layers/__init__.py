@@ -1,10 +1,15 @@
 """The kinds of layers, a file each, and the table of them all."""
 
+from ostinato.model.layers.activate import Activate
+from ostinato.model.layers.add import Add
+from ostinato.model.layers.concatenate import Concatenate
 from ostinato.model.layers.dense import Dense
 from ostinato.model.layers.embedding import Embedding
 from ostinato.model.layers.gru import Gru
 from ostinato.model.layers.layer import Layer, Precision
 from ostinato.model.layers.lstm import Lstm
+from ostinato.model.layers.mean import Mean
+from ostinato.model.layers.multiply import Multiply
 from ostinato.model.layers.one_hot import OneHot
 from ostinato.model.layers.recurrent import Direction, Recurrent
 from ostinato.model.layers.rnn import Rnn
@@ -15,6 +20,7 @@ LAYERS: dict[str, type[Layer]] = {
     for layer in (
         Rnn, Gru, Lstm,
         Dense, Embedding, OneHot, Softmax,
+        Activate, Add, Multiply, Mean, Concatenate,
     )
 }  # fmt: skip
 """All kinds, by their name in model files."""
@@ -22,4 +28,5 @@ LAYERS: dict[str, type[Layer]] = {
 __all__ = [
     "LAYERS", "Layer", "Recurrent", "Direction", "Precision",
     "Rnn", "Gru", "Lstm", "Dense", "Embedding", "OneHot", "Softmax",
+    "Activate", "Add", "Multiply", "Mean", "Concatenate",
 ]  # fmt: skip

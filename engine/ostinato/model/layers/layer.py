@@ -54,6 +54,14 @@ class Layer(Strict):
         return self
 
 
+def several_vectors(inputs: Sequence[Wire]) -> None:
+    """Raise BadModelFileError unless there are two inputs or more, all vectors."""
+    if len(inputs) < 2:
+        raise BadModelFileError(f"takes two inputs or more, not {len(inputs)}")
+    for wire in inputs:
+        only_vector([wire])
+
+
 def only_vector(inputs: Sequence[Wire]) -> Wire:
     """The one input, a vector. Raises BadModelFileError if it is not so."""
     wire = only(inputs)

@@ -3,11 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ostinato.training.layers.activate import LearningActivate
+from ostinato.training.layers.add import LearningAdd
+from ostinato.training.layers.concatenate import LearningConcatenate
 from ostinato.training.layers.dense import LearningDense
 from ostinato.training.layers.embedding import LearningEmbedding
 from ostinato.training.layers.gru import LearningGru
 from ostinato.training.layers.layer import LearningLayer
 from ostinato.training.layers.lstm import LearningLstm
+from ostinato.training.layers.mean import LearningMean
+from ostinato.training.layers.multiply import LearningMultiply
 from ostinato.training.layers.one_hot import LearningOneHot
 from ostinato.training.layers.rnn import LearningRnn
 from ostinato.training.layers.softmax import LearningSoftmax
@@ -20,6 +25,11 @@ LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "embedding": LearningEmbedding,
     "one-hot": LearningOneHot,
     "softmax": LearningSoftmax,
+    "activate": LearningActivate,
+    "add": LearningAdd,
+    "multiply": LearningMultiply,
+    "mean": LearningMean,
+    "concatenate": LearningConcatenate,
 }
 """By the kind's name in model files: made of a node's name and its layer."""
 

@@ -1,0 +1,54 @@
+"""What operations share that make an output value of the input values in its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato.kernels.activations import activate
+from ostinato.kernels.compiler import part
+from ostinato.kernels.operations.kind import Reach, Record, Region, activation, output
+from ostinato.kernels.operations.record import (
+    ACTIVATION,
+    INPUT,
+    OUTPUT,
+    OUTPUT_SIZE,
+    PARAMETERS,
+    ROW_STEP,
+    ROWS,
+    SECOND,
+    SECOND_SIZE,
+    WEIGHTS,
+)
+from ostinato.kernels.simd import field, load_float
+from ostinato.lanes import LANES
+
+
+@part
+def row_of(call: int, r: int) -> Any:
+    """Where row r begins."""
+    return field(call, ROWS) + r * field(call, ROW_STEP)
+
+
+@part
+def vectors_of(op: int) -> Any:
+    """Vectors of outputs."""
+    return (field(op, OUTPUT_SIZE) + LANES - 1) // LANES
+
+
+@part
+def activate_row(op: int, call: int, row: int) -> None:
+    """The operation's activation of its output."""
+    if field(op, ACTIVATION) != 0:
+        parameters = field(call, WEIGHTS) + 4 * field(op, PARAMETERS)
+        alpha = load_float(parameters)
+        beta = load_float(parameters + 4)
+        activate(field(op, ACTIVATION), alpha, beta, row + 4 * field(op, OUTPUT), vectors_of(op))
+
+
+def reach(op: Record) -> Reach:
+    """One input, or two, of as many values as the output, which is activated."""
+    size = int(op[OUTPUT_SIZE])
+    found = Reach([Region(int(op[INPUT]), size)], [output(op)], weights=[activation(op)])
+    if op[SECOND] >= 0:
+        found.reads.append(Region(int(op[SECOND]), 1 if op[SECOND_SIZE] == 1 else size))
+    return found

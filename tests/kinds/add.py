@@ -1,0 +1,28 @@
+"""Sums of several inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+
+from kinds.joining import JoiningKind, in_order
+from kinds.kind import VECTOR, Doubles, Example, Floats, Weights, Wires
+from ostinato.model import layers
+from ostinato.model.wire import Wire
+
+
+class Add(JoiningKind):
+    layer = layers.Add
+    examples = (
+        Example(layers.Add(), (VECTOR, VECTOR)),
+        Example(layers.Add(), (VECTOR, VECTOR, VECTOR)),
+        Example(layers.Add(), (Wire(17), Wire(1), Wire(17))),
+    )
+
+    def reference(self, layer: layers.Add, weights: Weights, inputs: Sequence[Doubles], wires: Wires) -> Doubles:
+        return sum(inputs[1:], inputs[0])
+
+    def rounded(self, layer: layers.Add, weights: Weights, inputs: Sequence[Floats], wires: Wires) -> Floats:
+        return reduce(np.add, in_order(inputs))
