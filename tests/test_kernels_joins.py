@@ -36,7 +36,7 @@ from ostinato.model.layers import (
     Rnn,
     Softmax,
 )
-from ostinato.model.lowering import compile_network
+from ostinato.model.compile import compile_network
 from ostinato.model.specification import Head, Node, Specification
 
 Floats = npt.NDArray[np.float32]

@@ -22,7 +22,7 @@ from ostinato.model import Network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, FrontEnd, Tokens
 from ostinato.model.layers import LAYERS, Dense, OneHot
-from ostinato.model.lowering import compile_network
+from ostinato.model.compile import compile_network
 from ostinato.model.quantization import quantize, run
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.training.layers import LEARNING
