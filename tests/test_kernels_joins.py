@@ -20,6 +20,7 @@ from test_kernels_cells import random_weights, whole
 from ostinato.errors import BadModelFileError
 from ostinato.kernels.operations import record as i
 from ostinato.model.activation import Activation
+from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Labels, Outputs
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import (
@@ -36,7 +37,6 @@ from ostinato.model.layers import (
     Rnn,
     Softmax,
 )
-from ostinato.model.compile import compile_network
 from ostinato.model.specification import Head, Node, Specification
 
 Floats = npt.NDArray[np.float32]

@@ -19,10 +19,10 @@ from ostinato.kernels.operations import KINDS as OPERATIONS
 from ostinato.kernels.operations import record
 from ostinato.kernels.program import Program
 from ostinato.model import Network
+from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, FrontEnd, Tokens
 from ostinato.model.layers import LAYERS, Dense, OneHot
-from ostinato.model.compile import compile_network
 from ostinato.model.quantization import quantize, run
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.training.layers import LEARNING
