@@ -79,7 +79,9 @@ class Program:
         compiler.load_registered()
         set_ = object.__setattr__
         operations = np.array(self.operations, np.int64).reshape(-1, i.FIELDS)
-        for op in operations:
+        for number, op in enumerate(operations):
+            if not 0 <= op[i.KIND] < len(_KINDS):
+                raise ValueError(f"operation {number} is of kind {op[i.KIND]}: there are {len(_KINDS)}")
             kind = _KINDS[op[i.KIND]]
             op[i.RUN], op[i.CELL] = compiler.address(kind.run), compiler.address(kind.cell) if kind.cell else 0
         weights, initial = zeros(len(self.weights)), zeros(self.state_size)
@@ -136,8 +138,12 @@ class Program:
             for region in reach.states:
                 _within(region, self.state_size, f"operation {number} keeps", "its state row")
                 if any(_overlap(region, other) for other in states):
-                    raise ValueError(f"operation {number} keeps {region}, where another keeps something")
-            states += reach.states
+                    raise ValueError(f"operation {number} keeps {region}, where something else is kept")
+                states.append(region)
+            if reach.aside > op[i.VECTORS]:
+                raise ValueError(
+                    f"operation {number} has {op[i.VECTORS]} vectors of gate sums, and its cell needs {reach.aside}"
+                )
             for region in reach.weights:
                 _within(region, len(self.weights), f"operation {number} reads", "the weights")
         for region in self.outputs:
@@ -320,7 +326,7 @@ def _advance(
 
 
 def _check_shapes(program: Program, state: Floats, rows: Floats) -> None:
-    if rows.shape[1] != program.row_size or state.shape[1] != program.state_size:
+    if rows.shape[1:] != (program.row_size,) or state.shape[1:] != (program.state_size,):
         raise ValueError(
             f"rows {rows.shape} and state {state.shape} do not fit a program whose rows have {program.row_size} and "
             f"states {program.state_size} values"

@@ -16,7 +16,9 @@ from ostinato.kernels.operations.record import (
     ROW_COUNT,
     ROW_STEP,
     ROWS,
+    TOKENS,
     VECTORS,
+    W_INT8,
     WEIGHTS,
 )  # fmt: skip
 from ostinato.kernels.simd import field, load_float
@@ -45,9 +47,11 @@ def dense(op: int, call: int) -> None:
 
 
 def _reach(op: Record) -> Reach:
-    found = projection(op)
+    # A product in int8 is rounded once, and a token's column is looked up: neither goes on with what is there.
+    goes_on = op[BIAS] < 0 and not op[W_INT8] and not op[TOKENS]
+    found = projection(op, goes_on=goes_on)
     found.writes.append(whole_vectors(op[OUTPUT], int(op[VECTORS]) * LANES))
-    if op[BIAS] < 0:  # goes on with what is there
+    if goes_on:
         found.reads.append(Region(int(op[OUTPUT]), int(op[OUTPUT_SIZE])))
     found.weights.append(activation(op))
     return found

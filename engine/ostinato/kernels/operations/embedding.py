@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ostinato.kernels.compiler import routine
 from ostinato.kernels.copying import copy
-from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, output, source
+from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, source, whole_vectors
 from ostinato.kernels.operations.record import (
     INPUT,
     INPUT_SIZE,
@@ -33,7 +33,7 @@ def embedding(op: int, call: int) -> None:
 
 def _reach(op: Record) -> Reach:
     table = Region(int(op[W]), int(op[INPUT_SIZE]) * int(op[VECTORS]) * LANES)
-    return Reach([source(op)], [output(op)], weights=[table])
+    return Reach([source(op)], [whole_vectors(op[OUTPUT], int(op[VECTORS]) * LANES)], weights=[table])
 
 
 EMBEDDING = Kind(embedding, _reach)

@@ -109,6 +109,7 @@ def before(op: int, call: int, rows: int, gates: int, out: int) -> None:
 
 def _after_reach(op: Record) -> Reach:
     found = reach(op)
+    found.aside *= 3
     found.weights.append(Region(int(op[RECURRENT_BIAS]), padded(int(op[OUTPUT_SIZE]))))
     return found
 
@@ -116,6 +117,7 @@ def _after_reach(op: Record) -> Reach:
 def _before_reach(op: Record) -> Reach:
     blocks = padded(int(op[OUTPUT_SIZE])) // LANES
     found = reach([*op[:R], -1, *op[R + 1 :]])
+    found.aside *= 3
     found.weights.append(matrix(op[R], op[OUTPUT_SIZE], 2 * blocks, op[R_INT8]))
     found.weights.append(matrix(op[R2], op[OUTPUT_SIZE], blocks, op[R_INT8]))
     return found

@@ -26,12 +26,14 @@ class Region(NamedTuple):
 @dataclass
 class Reach:
     """What an operation touches. Of a row: what it ``reads``, all whose values matter; and what it ``writes``, as
-    whole vectors, of which those behind its output hold nothing. Of a state row and the weight buffer: all of it."""
+    whole vectors, of which those behind its output hold nothing. Of a state row and the weight buffer: all of it. Of
+    the workspace: so many vectors ``aside`` for each row, of the VECTORS that are its."""
 
     reads: list[Region] = field(default_factory=list)
     writes: list[Region] = field(default_factory=list)
     states: list[Region] = field(default_factory=list)
     weights: list[Region] = field(default_factory=list)
+    aside: int = 0
 
 
 Record = Sequence[int]
@@ -74,11 +76,14 @@ def activation(op: Record) -> Region:
     return Region(int(op[i.PARAMETERS]), 2)
 
 
-def projection(op: Record) -> Reach:
-    """What W x + bias touches, as far as it is not the output."""
+def projection(op: Record, *, goes_on: bool = False) -> Reach:
+    """What W x + bias touches, as far as it is not the output; without W, the sums that are in the row already.
+    ``goes_on``: it adds to sums that are there, so there is no bias."""
+    vectors = int(op[i.VECTORS]) * LANES
+    if op[i.W] < 0:
+        return Reach([Region(int(op[i.INPUT]), vectors)])
     reach = Reach([source(op)])
-    if op[i.W] >= 0:
-        reach.weights.append(matrix(op[i.W], op[i.INPUT_SIZE], op[i.VECTORS], op[i.W_INT8]))
-    if op[i.BIAS] >= 0:
-        reach.weights.append(Region(int(op[i.BIAS]), int(op[i.VECTORS]) * LANES))
+    reach.weights.append(matrix(op[i.W], op[i.INPUT_SIZE], op[i.VECTORS], op[i.W_INT8]))
+    if not goes_on:
+        reach.weights.append(Region(int(op[i.BIAS]), vectors))
     return reach

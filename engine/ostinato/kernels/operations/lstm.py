@@ -79,6 +79,7 @@ def cell(op: int, call: int, rows: int, gates: int, out: int) -> None:
 def _reach(op: Record) -> Reach:
     hidden = padded(int(op[OUTPUT_SIZE]))
     found = reach(op)
+    found.aside *= 4
     found.states.append(Region(int(op[STATE_C]), hidden))
     if op[PEEPHOLES] >= 0:
         found.weights.append(Region(int(op[PEEPHOLES]), 3 * hidden))

@@ -146,8 +146,9 @@ def recurrent(op: int, call: int) -> None:
 
 
 def reach(op: Record) -> Reach:
-    """W x, R h, and a state that is h; a kind that has more adds it."""
+    """W x, R h, and a state that is h, for a cell of one gate; a kind that has more adds it."""
     found = projection(op)
+    found.aside = padded(int(op[OUTPUT_SIZE])) // LANES
     found.writes.append(output(op))
     found.states.append(Region(int(op[STATE_H]), padded(int(op[OUTPUT_SIZE]))))
     if op[R] >= 0:

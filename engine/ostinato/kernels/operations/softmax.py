@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ostinato.kernels.activations import exp
 from ostinato.kernels.compiler import part, routine
-from ostinato.kernels.operations.kind import Kind, Reach, Record, output, source
+from ostinato.kernels.operations.kind import Kind, Reach, Record, source, whole_vectors
 from ostinato.kernels.operations.record import INPUT, INPUT_SIZE, OUTPUT, ROW_COUNT, ROW_STEP, ROWS
 from ostinato.kernels.simd import BYTES, field, first_lanes, largest, load, splat, store, total, where_less
 from ostinato.lanes import LANES
@@ -47,7 +47,7 @@ def softmax(op: int, call: int) -> None:
 
 
 def _reach(op: Record) -> Reach:
-    return Reach([source(op)], [output(op)])
+    return Reach([source(op)], [whole_vectors(op[OUTPUT], op[INPUT_SIZE])])
 
 
 SOFTMAX = Kind(softmax, _reach)

@@ -1,0 +1,212 @@
+"""Programs made by hand: what an operation could reach outside its row, its state or the weights, or reads though
+nothing has written it, is refused as the program is made, and the operation is named. So are arrays that do not fit
+when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ostinato.kernels.operations import NUMBERS, Region
+from ostinato.kernels.operations import record as i
+from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
+
+INPUT, OUTPUT = Region(0, 20), Region(32, 16)
+ROW, STATE, WEIGHTS = 128, 64, 4096
+NAMES = i.FIELD_NAMES | {
+    "input": i.INPUT, "input_size": i.INPUT_SIZE, "output": i.OUTPUT, "output_size": i.OUTPUT_SIZE,
+    "tokens": i.TOKENS, "parameters": i.PARAMETERS, "kind": i.KIND,
+}  # fmt: skip
+
+Fields = dict[str, int]
+DENSE: Fields = {"input_size": 20, "output": 32, "output_size": 16, "vectors": 1, "W": 0, "bias": 320}
+RNN: Fields = DENSE | {"W": 0, "bias": 320, "R": 400, "state_h": 0}
+GRU: Fields = DENSE | {"vectors": 3, "bias": 960, "R": 1024, "recurrent_bias": 2000, "state_h": 0}
+GRU_BEFORE: Fields = GRU | {"R2": 2048}
+LSTM: Fields = DENSE | {"vectors": 4, "bias": 1280, "R": 2000, "state_h": 0, "state_c": 16}
+SOFTMAX: Fields = {"input_size": 20, "output": 32, "output_size": 20}
+EMBEDDING: Fields = {"tokens": 1, "input_size": 10, "output": 32, "output_size": 16, "vectors": 1, "W": 0}
+KINDS = {
+    "dense": DENSE, "rnn": RNN, "gru-after": GRU, "gru-before": GRU_BEFORE, "lstm": LSTM, "softmax": SOFTMAX,
+    "embedding": EMBEDDING,
+}  # fmt: skip
+
+
+def operation(kind: str, /, **fields: int) -> list[int]:
+    """An operation of that kind, some of its fields changed."""
+    record = [0] * i.FIELDS
+    for place in i.PLACES:
+        record[place] = -1
+    record[i.KIND], record[i.PARAMETERS] = NUMBERS[kind], WEIGHTS - 16
+    for name, value in (KINDS[kind] | fields).items():
+        record[NAMES[name]] = value
+    return record
+
+
+def program(*operations: list[int], output: Region = OUTPUT, **arguments: Any) -> Program:
+    values = {"weights": np.zeros(WEIGHTS, np.float32), "row_size": ROW, "state_size": STATE, "input": INPUT}
+    return Program(np.array(operations), outputs=(output,), **values | arguments)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stays_within_is_taken(kind: str) -> None:
+    made = program(operation(kind))
+    rows = made.new_rows(2)
+    advance(made, made.new_states(1), np.zeros(1, np.int64), np.ones(2, np.int64), rows, Workspace())
+    assert np.isfinite(rows).all()
+
+
+ROW_BEFORE, ROW_PAST = "reads .* values from -[0-9]+ on, outside its row", "reads .* outside its row of 128"
+WRITES, STATES = "writes .* outside its row", "keeps .* outside its state row of 64"
+WEIGHT = "outside the weights of 4096"
+UNWRITTEN = "which nothing has written before it"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        # the row
+        *((kind, {"input": -1}, ROW_BEFORE) for kind in KINDS),
+        *((kind, {"input": ROW - 15}, ROW_PAST) for kind in KINDS),
+        *((kind, {"output": -16}, WRITES) for kind in KINDS),
+        *((kind, {"output": ROW - 15}, WRITES) for kind in KINDS),
+        *((kind, {"input": 64}, UNWRITTEN) for kind in KINDS),
+        *((kind, {"input_size": 21}, UNWRITTEN) for kind in ("dense", "softmax")),
+        *((kind, {"input_size": -16}, "outside") for kind in ("dense", "softmax", "embedding")),
+        ("softmax", {"input_size": 20, "output": ROW - 16, "output_size": 16}, WRITES),  # it writes two vectors
+        ("embedding", {"vectors": 7}, WRITES),  # it copies whole vectors, however long its output
+        ("dense", {"vectors": 7, "W": 0, "bias": 3000}, WRITES),
+        # gate sums that are in the row: all of them are read
+        ("rnn", {"W": -1, "input_size": 1, "vectors": 9}, ROW_PAST),
+        ("rnn", {"W": -1, "input_size": 1, "vectors": 2}, UNWRITTEN),
+        ("dense", {"W": -1, "input_size": 1, "vectors": 9}, ROW_PAST),
+        # the state row
+        *((kind, {"state_h": -1}, STATES) for kind in ("rnn", "gru-after", "gru-before", "lstm")),
+        *((kind, {"state_h": 49}, STATES) for kind in ("rnn", "gru-after", "gru-before", "lstm")),
+        ("lstm", {"state_c": 49}, STATES),
+        ("lstm", {"state_c": -1}, STATES),
+        ("lstm", {"state_c": 8}, "where something else is kept"),
+        # the weights
+        *((kind, {"W": WEIGHTS - 64}, WEIGHT) for kind in KINDS if kind != "softmax"),
+        ("embedding", {"W": -1}, WEIGHT),
+        *((kind, {"bias": WEIGHTS - 15}, WEIGHT) for kind in KINDS if kind not in ("softmax", "embedding")),
+        *((kind, {"bias": -1}, WEIGHT) for kind in ("rnn", "gru-after", "gru-before", "lstm")),
+        *((kind, {"parameters": WEIGHTS - 1}, WEIGHT) for kind in ("dense", "rnn")),
+        *((kind, {"parameters": -1}, WEIGHT) for kind in ("dense", "rnn")),
+        *((kind, {"R": WEIGHTS - 16}, WEIGHT) for kind in ("rnn", "gru-after", "gru-before", "lstm")),
+        ("gru-after", {"recurrent_bias": -1}, WEIGHT),
+        ("gru-before", {"R2": -1}, WEIGHT),
+        ("lstm", {"peepholes": WEIGHTS - 47}, WEIGHT),
+        ("embedding", {"input_size": 257}, WEIGHT),
+        # an int8 product and a looked-up column never go on with sums: their bias would be read before the buffer
+        ("dense", {"W_int8": 1, "bias": -1}, "reads .* from -1 on, outside the weights"),
+        ("dense", {"tokens": 1, "input_size": 16, "bias": -1}, "reads .* from -1 on, outside the weights"),
+        # what the workspace is made for
+        ("rnn", {"output_size": 32}, "cell needs 2"),
+        ("gru-after", {"vectors": 2}, "cell needs 3"),
+        ("gru-before", {"vectors": 2}, "cell needs 3"),
+        ("lstm", {"vectors": 3}, "cell needs 4"),
+        # the kind
+        ("dense", {"kind": -1}, "is of kind -1"),
+        ("dense", {"kind": len(NUMBERS)}, "is of kind"),
+    ],
+)
+def test_what_reaches_outside_is_refused_and_named(kind: str, fields: Fields, message: str) -> None:
+    """Behind one that is as it should be, so that the number is seen to be its own."""
+    before = operation("dense", output=80, output_size=1)
+    with pytest.raises(ValueError, match=message) as caught:
+        program(before, operation(kind, **fields))
+    assert str(caught.value).startswith("operation 1 ")
+
+
+def test_a_state_is_its_operation_s_alone() -> None:
+    two = operation("rnn", input=32, input_size=16, output=64, state_h=8)
+    with pytest.raises(ValueError, match=r"operation 1 keeps .* where something else is kept"):
+        program(operation("rnn"), two)
+    program(operation("rnn"), operation("rnn", input=32, input_size=16, output=64, state_h=16))
+
+
+def test_whole_vectors_do_not_spill_over_what_is_held() -> None:
+    """Sums are written in whole vectors: what lies behind an output must hold nothing yet, or be written later."""
+    left, right = operation("dense", output=32, output_size=10), operation("dense", output=42, output_size=10)
+    program(left, right, output=Region(32, 20))
+    with pytest.raises(ValueError, match=r"operation 1 writes .* behind its output, where something is held"):
+        program(right, left, output=Region(32, 20))
+    with pytest.raises(ValueError, match=r"operation 0 writes .* behind its output, where something is held"):
+        program(operation("dense", input=48, output=32, output_size=10), input=Region(44, 24))
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (Region(32, 17), "written by nothing"),
+        (Region(-1, 1), "outside its row"),
+        (Region(ROW - 1, 2), "outside its row"),
+        (Region(31, 2), "written by nothing"),
+    ],
+)
+def test_an_output_is_something_that_was_written(output: Region, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        program(operation("dense"), output=output)
+
+
+def test_sums_go_on_only_with_sums() -> None:
+    """A float32 dense operation without a bias adds to its output, which must be there."""
+    with pytest.raises(ValueError, match=f"operation 0 reads .* {UNWRITTEN}"):
+        program(operation("dense", bias=-1))
+    program(operation("dense"), operation("dense", bias=-1))
+
+
+# --- arrays ---------------------------------------------------------------------------------------------------------
+
+Call = Callable[[Program, Any, Any, Any, Any], object]
+CALLS: dict[str, Call] = {
+    "advance": lambda made, *arrays: advance(made, *arrays, Workspace()),
+    "advance_slice": lambda made, *arrays: advance_slice(made, 0, 1, *arrays, Workspace()),
+    "bind": lambda made, *arrays: bind(made, *arrays)(),
+}
+GOOD = {
+    "state": np.zeros((2, STATE), np.float32), "slots": np.array([1, 0]), "batch_sizes": np.array([2, 1]),
+    "rows": np.zeros((3, ROW), np.float32),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", CALLS)
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("rows", np.zeros((3, ROW - 16), np.float32), "do not fit a program"),
+        ("rows", np.zeros((3, ROW + 16), np.float32), "do not fit a program"),
+        ("rows", np.zeros(3 * ROW, np.float32), "do not fit a program"),
+        ("rows", np.zeros((1, 3, ROW), np.float32), "do not fit a program"),
+        ("rows", np.zeros((2, ROW), np.float32), "as many as batch_sizes add up to"),
+        ("rows", np.zeros((3, ROW)), None),
+        ("rows", np.zeros((3, 2 * ROW), np.float32)[:, ::2], None),
+        ("state", np.zeros((2, STATE - 1), np.float32), "do not fit a program"),
+        ("state", np.zeros(2 * STATE, np.float32), "do not fit a program"),
+        ("state", np.zeros((1, STATE), np.float32), "a slot is not a row"),
+        ("slots", np.array([0, -1]), "a slot is not a row"),
+        ("slots", np.array([0]), "batch_sizes must be positive"),
+        ("slots", np.array([0.0, 1.0]), None),
+        ("batch_sizes", np.array([1, 2]), "batch_sizes must be positive"),
+        ("batch_sizes", np.array([3]), "batch_sizes must be positive"),
+        ("batch_sizes", np.array([2, 1, 0]), "batch_sizes must be positive"),
+        ("batch_sizes", np.array([2]), "as many as batch_sizes add up to"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(how: str, name: str, array: Any, message: str | None) -> None:
+    """By each way to run a program; None: Numba refuses the type."""
+    made = program(operation("rnn"))
+    CALLS[how](made, *GOOD.values())
+    with pytest.raises(ValueError if message else TypeError, match=message):
+        CALLS[how](made, *(GOOD | {name: array}).values())
+
+
+@pytest.mark.parametrize(("first", "last"), [(-1, 1), (0, 2), (1, 0), (2, 2)])
+def test_a_slice_is_of_operations_that_are_there(first: int, last: int) -> None:
+    made = program(operation("rnn"))
+    with pytest.raises(ValueError, match="there are no operations"):
+        advance_slice(made, first, last, *GOOD.values(), Workspace())
