@@ -18,7 +18,7 @@ from kinds.recurrent import RecurrentKind
 
 from ostinato.events import Event
 from ostinato.model import Network
-from ostinato.model.decoders import Ctc, Labels, Outputs, SequenceClass
+from ostinato.model.decoders import Ctc, Decoder, EndOfSpeech, Labels, Outputs, SequenceClass
 from ostinato.model.front_ends import Frames, FrontEnd, LogMel, Tokens
 from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, OneHot, Softmax
 from ostinato.model.quantization import quantize
@@ -31,11 +31,17 @@ VOCABULARY = tuple("abcdefg ")
 
 @dataclass(frozen=True)
 class Case:
-    """A network and an input for it, of `length` samples, tokens or frames."""
+    """A network, an input for it, of `length` samples, tokens or frames, and the name of one of its heads."""
 
     network: Network
     signal: Any
     sample_rate: int | None = None
+    head: str | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How its streams are opened."""
+        return {"sample_rate": self.sample_rate, "head": self.head}
 
     @property
     def length(self) -> int:
@@ -93,9 +99,14 @@ def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
 
 @st.composite
 def specifications(
-    draw: st.DrawFn, fronts: Sequence[str] = ("frames", "tokens", "audio"), direction: str | None = None
+    draw: st.DrawFn,
+    fronts: Sequence[str] = ("frames", "tokens", "audio"),
+    direction: str | None = None,
+    heads: int = 3,
 ) -> Specification:
-    """A graph above one of the front ends ``fronts``; ``direction`` None draws either. One node at least recurs."""
+    """A graph above one of the front ends ``fronts``; ``direction`` None draws either. One node at least recurs.
+
+    The first head reads the last node, which depends on one of the direction; up to ``heads`` read any."""
     front_end = draw(front_ends(fronts))
     graph = Graph(draw, front_end.wire)
     wanted = direction or draw(st.sampled_from(("unidirectional", "bidirectional")))
@@ -107,20 +118,19 @@ def specifications(
     graph.add(RECURRENT, ways[1:] or ways)
     for _ in range(draw(st.integers(0, 2))):
         graph.add(RECURRENT if draw(st.booleans()) else OTHERS, ways)
-    read, recurrent = graph.read_by_the_last(), [kind.layer.kind for kind in RECURRENT]
+    read, recurrent = graph.read_by(graph.last), [kind.layer.kind for kind in RECURRENT]
     if not any(node.layer.backward if len(ways) > 1 else node.layer.kind in recurrent for node in read):
         graph.append(Gru(2, direction=ways[-1]))
-    if softmax := draw(st.booleans()):
+    if draw(st.booleans()):
         graph.append(Dense(draw(st.integers(2, 5))))
         graph.append(Softmax())
-    nodes = tuple(graph.read_by_the_last())
-    names = tuple(f"n{i}" for i in range(graph.wires[nodes[-1].name].size))
-    decoder: Any = Outputs()
-    if softmax:
-        decoder = draw(st.sampled_from((Outputs(), Labels(names), Ctc(names), SequenceClass(names, pool="mean"))))
-    return Specification("random", front_end, nodes, (Head("main", nodes[-1].name, decoder),))
+    made = [graph.head("main", graph.last)]
+    nodes = [name for name, wire in graph.wires.items() if not wire.token]
+    made += [graph.head(name, draw(st.sampled_from(nodes))) for name in HEADS[1 : draw(st.integers(1, heads))]]
+    return Specification("random", front_end, tuple(graph.read_by(*(head.node for head in made))), tuple(made))
 
 
+HEADS = ("main", "other", "third")
 RECURRENT = [kind for kind in KINDS.values() if isinstance(kind, RecurrentKind)]
 OTHERS = [kind for kind in KINDS.values() if kind not in RECURRENT]
 
@@ -135,7 +145,7 @@ class Graph:
 
     def add(self, kinds: Sequence[Kind], directions: Sequence[Direction]) -> None:
         """A node of one of the kinds; none, if no such can read what there is."""
-        before = list(self.wires)[-1]
+        before = self.last
         for kind in self.draw(st.permutations(kinds)):
             if drawn := kind.drawn(self.draw, self.wires, directions):
                 self.append(*drawn)
@@ -147,12 +157,28 @@ class Graph:
     def append(self, layer: Layer, inputs: tuple[str, ...] = ()) -> None:
         """A node, which reads the one before it unless told otherwise."""
         name = f"{layer.kind}-{len(self.nodes) + 1}"
-        self.nodes.append(Node(name, layer, inputs or (list(self.wires)[-1],)))
+        self.nodes.append(Node(name, layer, inputs or (self.last,)))
         self.wires[name] = layer.output([self.wires[each] for each in self.nodes[-1].inputs])
 
-    def read_by_the_last(self) -> list[Node]:
-        """The last node, and what it reads, at however many removes."""
-        read, kept = {self.nodes[-1].name}, list[Node]()
+    @property
+    def last(self) -> str:
+        """The last node."""
+        return list(self.wires)[-1]
+
+    def head(self, name: str, node: str) -> Head:
+        """A head that reads ``node``, with one of the decoders that can."""
+        size = self.wires[node].size
+        names = tuple(f"{name}-{i}" for i in range(size))
+        fit: list[Decoder] = [Outputs()]
+        if self.wires[node].probabilities:
+            index = self.draw(st.integers(0, size - 1))
+            fit += [Labels(names), Ctc(names), SequenceClass(names), SequenceClass(names, pool="mean")]
+            fit += [EndOfSpeech(index, min_speech_ms=20.0, silence_ms=30.0)]
+        return Head(name, node, self.draw(st.sampled_from(fit)))
+
+    def read_by(self, *names: str) -> list[Node]:
+        """These nodes, and what they read, at however many removes."""
+        read, kept = set(names), list[Node]()
         for node in reversed(self.nodes):
             if node.name in read:
                 kept.append(node)
@@ -178,7 +204,12 @@ def cases(
     made = network(specification, seed)
     if draw(st.booleans()):
         made = quantized(made, seed)
-    return Case(made, signal(specification, length, seed), rate)
+    return Case(made, signal(specification, length, seed), rate, draw(heads(specification)))
+
+
+def heads(specification: Specification) -> st.SearchStrategy[str | None]:
+    """The name of one of its heads, or None for the first."""
+    return st.sampled_from((None, *(head.name for head in specification.heads)))
 
 
 def signal(specification: Specification, length: int, seed: int) -> Any:

@@ -22,6 +22,7 @@ from ostinato.streaming import Model
 from ostinato_client import AsyncClient, Client
 
 GIVEN: dict[str, Any] = {
+    "head": "main",
     "decoder": "outputs",
     "sample_rate": 11025,
     "dtype": "int16",

@@ -19,7 +19,7 @@ import numba.core.runtime
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import Case, bits, cases, network, quantized, signal, specifications
+from random_models import Case, bits, cases, heads, network, quantized, signal, specifications
 
 from ostinato import model as files
 from ostinato.events import Event
@@ -37,7 +37,7 @@ RAW = st.sampled_from(("outputs", None))
 
 def whole(model: Model, case: Case, **options: Any) -> list[Event]:
     """The events of the whole signal, pushed at once by a stream of its own."""
-    with model.stream(sample_rate=case.sample_rate, **options) as stream:
+    with model.stream(**case.options, **options) as stream:
         return stream.push(case.signal) + stream.flush()
 
 
@@ -45,7 +45,7 @@ def whole(model: Model, case: Case, **options: Any) -> list[Event]:
 @given(case=cases(), cuts=CUTS, raw=RAW)
 def test_1_chunking_does_not_matter(case: Case, cuts: list[int], raw: Any) -> None:
     model = Model(case.network)
-    with model.stream(sample_rate=case.sample_rate, decoder=raw) as stream:
+    with model.stream(**case.options, decoder=raw) as stream:
         events = [event for piece in case.pieces(cuts) for event in stream.push(piece)]
         events += stream.flush()
     assert bits(events) == bits(whole(model, case, decoder=raw))
@@ -55,7 +55,7 @@ def test_1_chunking_does_not_matter(case: Case, cuts: list[int], raw: Any) -> No
 @given(case=cases(("frames", "tokens"), "unidirectional"))
 def test_1_frame_by_frame_is_a_chunking_too(case: Case) -> None:
     model = Model(case.network)
-    with model.stream() as stream:
+    with model.stream(**case.options) as stream:
         events = [event for i in range(case.length) for event in stream.push(case.signal[i : i + 1])]
         events += stream.flush()
     assert bits(events) == bits(whole(model, case))
@@ -71,12 +71,13 @@ def test_1_frame_by_frame_is_a_chunking_too(case: Case) -> None:
 def test_2_company_does_not_matter(
     specification: Specification, lengths: list[int], max_frames: int | None, data: st.DataObject
 ) -> None:
-    """Many streams, each cut its own way, advanced together: each has the results that it has alone."""
+    """Many streams of any heads, each cut its own way, advanced together: each has the results that it has alone."""
     made = network(specification, len(lengths))
     model = Model(quantized(made) if data.draw(st.booleans()) else made)
     scale = 1 if not hasattr(specification.front_end, "hop_ms") else 40
     signals = [signal(specification, n * scale, seed) for seed, n in enumerate(lengths)]
-    streams = [model.stream(decoder="outputs") for _ in signals]
+    ways = data.draw(st.lists(st.tuples(heads(specification), RAW), min_size=len(lengths), max_size=len(lengths)))
+    streams = [model.stream(head=head, decoder=raw) for head, raw in ways]
     cuts = data.draw(st.lists(CUTS, min_size=len(signals), max_size=len(signals)))
     pieces = [Case(model.network, each).pieces(cut) for each, cut in zip(signals, cuts, strict=True)]
     events: list[list[Event]] = [[] for _ in streams]
@@ -88,16 +89,16 @@ def test_2_company_does_not_matter(
         results = advance([streams[i] for i in order], max_frames)
         for i, some in zip(order, results, strict=True):
             events[i] += some
-    for stream, each, some in zip(streams, signals, events, strict=True):
+    for stream, each, some, (head, raw) in zip(streams, signals, events, ways, strict=True):
         some += stream.flush()
-        assert bits(some) == bits(whole(model, Case(model.network, each), decoder="outputs"))
+        assert bits(some) == bits(whole(model, Case(model.network, each, head=head), decoder=raw))
 
 
 @settings(deadline=None, max_examples=20)
 @given(case=cases(direction="bidirectional"), max_rows=st.integers(1, 50), raw=RAW)
 def test_2_slices_do_not_matter(case: Case, max_rows: int, raw: Any) -> None:
     model = Model(case.network)
-    with model.stream(sample_rate=case.sample_rate, decoder=raw) as stream:
+    with model.stream(**case.options, decoder=raw) as stream:
         stream.accept(stream.check(case.signal))
         stream.end_utterance()
         run = stream.next_run()
@@ -114,7 +115,7 @@ def test_3_a_snapshot_goes_on_with_the_same_bits(case: Case, cuts: list[int], at
     model = Model(case.network)
     pieces = case.pieces(cuts)
     at %= len(pieces)
-    stream = model.stream(sample_rate=case.sample_rate, decoder=raw)
+    stream = model.stream(**case.options, decoder=raw)
     before = [event for piece in pieces[:at] for event in stream.push(piece)]
     restored = Model(case.network).restore(stream.snapshot())
     assert restored.snapshot() == stream.snapshot()
@@ -145,7 +146,7 @@ def test_3_a_fork_and_its_origin_do_not_disturb_each_other(case: Case, cuts: lis
     model = Model(case.network)
     first, *rest = case.pieces(cuts)
     what_if = signal(case.network.specification, 400, other)
-    with model.stream(sample_rate=case.sample_rate) as stream:
+    with model.stream(**case.options) as stream:
         events = stream.push(first)
         with stream.fork() as fork:
             other_events = fork.push(what_if)
@@ -154,7 +155,7 @@ def test_3_a_fork_and_its_origin_do_not_disturb_each_other(case: Case, cuts: lis
             other_events += fork.flush()
         events += stream.flush()
     assert bits(events) == bits(whole(model, case))
-    with model.stream(sample_rate=case.sample_rate) as again:
+    with model.stream(**case.options) as again:
         start = again.push(first)
         assert bits(again.push(what_if) + again.flush()) == bits(other_events)
         assert len(start) <= len(events)
@@ -165,7 +166,7 @@ def test_3_a_fork_and_its_origin_do_not_disturb_each_other(case: Case, cuts: lis
 def test_3_after_reset_and_after_flush_a_stream_is_as_new(case: Case, cuts: list[int]) -> None:
     model = Model(case.network)
     wanted = whole(model, case)
-    with model.stream(sample_rate=case.sample_rate) as stream:
+    with model.stream(**case.options) as stream:
         stream.push(case.pieces(cuts)[0])
         stream.reset()
         after_reset = stream.push(case.signal) + stream.flush()
@@ -207,7 +208,8 @@ def test_3_another_process_resumes_with_the_same_bits(tmp_path: Path) -> None:
     def prepare(specification: Specification) -> None:
         path = tmp_path / f"{len(wanted):03}.safetensors"
         files.write(path, network(specification, len(wanted)))
-        stream = Model(files.read(path)).stream(decoder="outputs")
+        last = specification.heads[-1].name
+        stream = Model(files.read(path)).stream(head=last, decoder="outputs")
         rest = signal(specification, 3000, 7)
         stream.push(rest[:1234])
         path.with_suffix(".snapshot").write_bytes(stream.snapshot())
@@ -228,7 +230,7 @@ def test_4_causal_models_answer_each_frame_at_once_and_never_look_ahead(case: Ca
     model = Model(case.network)
     assert (model.delay.frames, model.delay.ms) == (0, 0.0)
     wanted = bits(whole(model, case, decoder="outputs"))
-    with model.stream(sample_rate=case.sample_rate, decoder="outputs") as stream:
+    with model.stream(**case.options, decoder="outputs") as stream:
         first = case.pieces(cuts)[0]
         events = stream.push(first)
         assert stream.waiting == 0 and len(events) == stream.frames_in == stream.frames_out
@@ -243,7 +245,7 @@ def test_4_bidirectional_models_declare_their_delay_and_say_nothing_before_the_e
 ) -> None:
     model = Model(case.network)
     assert (model.delay.frames, model.delay.ms) == (None, None)
-    with model.stream(sample_rate=case.sample_rate) as stream:
+    with model.stream(**case.options) as stream:
         for piece in case.pieces(cuts):
             assert stream.push(piece) == [] and stream.frames_out == 0
         assert bits(stream.flush()) == bits(whole(model, case))

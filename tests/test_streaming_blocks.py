@@ -11,7 +11,7 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import Case, bits, cases, network, signal, specifications
+from random_models import Case, bits, cases, heads, network, signal, specifications
 from test_promises import CUTS, RAW, whole, without_place
 
 from ostinato.errors import InputError, SnapshotError
@@ -83,7 +83,7 @@ def test_blocks_of_all_kinds_of_models_are_what_the_formulas_say(
 def test_chunking_does_not_matter(case: Case, block: int, lookahead: int, cuts: list[int], raw: Any) -> None:
     model = Model(case.network)
     options = {"decoder": raw, **wait(model, block, lookahead)}
-    with model.stream(sample_rate=case.sample_rate, **options) as stream:
+    with model.stream(**case.options, **options) as stream:
         events = [event for piece in case.pieces(cuts) for event in stream.push(piece)]
         events += stream.flush()
         assert bits(events) == bits(whole(model, case, **options))
@@ -95,7 +95,7 @@ def test_chunking_does_not_matter(case: Case, block: int, lookahead: int, cuts: 
 def test_a_wait_as_long_as_the_utterance_is_exact(case: Case, cuts: list[int], raw: Any, block: int) -> None:
     model = Model(case.network)
     options = wait(model, block, 100 - block)  # no case has more frames
-    with model.stream(sample_rate=case.sample_rate, decoder=raw, **options) as stream:
+    with model.stream(**case.options, decoder=raw, **options) as stream:
         events = [event for piece in case.pieces(cuts) for event in stream.push(piece)]
         assert not events
         assert bits(stream.flush()) == bits(whole(model, case, decoder=raw))
@@ -123,7 +123,8 @@ def test_company_does_not_matter(
     options: list[dict[str, Any]] = [
         {} if i % 5 == 4 else wait(model, *shapes[i % len(shapes)]) for i in range(len(lengths))
     ]
-    streams = [model.stream(decoder="outputs", **each) for each in options]
+    ways = data.draw(st.lists(st.tuples(heads(specification), RAW), min_size=len(lengths), max_size=len(lengths)))
+    streams = [model.stream(head=head, decoder=raw, **each) for (head, raw), each in zip(ways, options, strict=True)]
     cuts = data.draw(st.lists(CUTS, min_size=len(signals), max_size=len(signals)))
     pieces = [Case(model.network, each).pieces(cut) for each, cut in zip(signals, cuts, strict=True)]
     events: list[list[Event]] = [[] for _ in streams]
@@ -134,9 +135,9 @@ def test_company_does_not_matter(
         order = data.draw(st.permutations(range(len(streams))))
         for i, some in zip(order, advance([streams[i] for i in order], max_frames), strict=True):
             events[i] += some
-    for stream, each, some, chosen in zip(streams, signals, events, options, strict=True):
+    for stream, each, some, chosen, (head, raw) in zip(streams, signals, events, options, ways, strict=True):
         some += stream.flush()
-        assert bits(some) == bits(whole(model, Case(model.network, each), decoder="outputs", **chosen))
+        assert bits(some) == bits(whole(model, Case(model.network, each, head=head), decoder=raw, **chosen))
 
 
 @settings(deadline=None, max_examples=40)
@@ -152,7 +153,7 @@ def test_a_snapshot_goes_on_with_the_same_bits(
     options = {"decoder": raw, **wait(model, block, lookahead)}
     pieces = case.pieces(cuts)
     at = len(pieces) if ended else at % len(pieces)
-    stream = model.stream(sample_rate=case.sample_rate, **options)
+    stream = model.stream(**case.options, **options)
     before = [event for piece in pieces[:at] for event in stream.push(piece)]
     if ended:
         stream.end_utterance()
@@ -171,7 +172,7 @@ def test_a_snapshot_goes_on_with_the_same_bits(
 def test_slices_do_not_matter(case: Case, block: int, lookahead: int, max_rows: int) -> None:
     model = Model(case.network)
     options = wait(model, block, lookahead)
-    with model.stream(sample_rate=case.sample_rate, **options) as stream:
+    with model.stream(**case.options, **options) as stream:
         stream.accept(stream.check(case.signal))
         stream.end_utterance()
         run = stream.next_run()
@@ -189,7 +190,7 @@ def test_after_reset_and_after_flush_a_stream_is_as_new(
     model = Model(case.network)
     options = wait(model, block, lookahead)
     wanted = whole(model, case, **options)
-    with model.stream(sample_rate=case.sample_rate, **options) as stream:
+    with model.stream(**case.options, **options) as stream:
         stream.push(case.pieces(cuts)[0])
         stream.reset()
         for number in (1, 2):

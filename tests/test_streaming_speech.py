@@ -188,7 +188,7 @@ def test_an_utterance_is_computed_as_if_its_frames_had_been_pushed_alone() -> No
 
 def run_of(which: Model, frames: npt.NDArray[np.float32]) -> list[bytes]:
     """The outputs of an utterance of these very frames."""
-    run = UtteranceRun(which, which.decoder, frames, 0, 0.0, [])
+    run = UtteranceRun(which, which.heads.find(None, None), frames, 0, 0.0, [])
     while not run.step():
         pass
     return [event.values.tobytes() for event in run.events if event.values is not None]

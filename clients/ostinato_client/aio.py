@@ -58,9 +58,10 @@ class AsyncClient:
         self,
         model: str,
         *,
+        head: str | None = None,
+        decoder: str | None = None,
         sample_rate: int | None = None,
         dtype: str | None = None,
-        decoder: str | None = None,
         end_of_speech_ms: float | None = None,
         max_utterance_s: float | None = None,
         block_ms: float | None = None,
@@ -70,6 +71,7 @@ class AsyncClient:
     ) -> AsyncStream:
         """Open a stream of a model, or resume one from a snapshot. See `Client.open`."""
         options = Options(
+            head=head,
             decoder=decoder,
             sample_rate=sample_rate,
             dtype=dtype,

@@ -66,9 +66,10 @@ class Client:
         self,
         model: str,
         *,
+        head: str | None = None,
+        decoder: str | None = None,
         sample_rate: int | None = None,
         dtype: str | None = None,
-        decoder: str | None = None,
         end_of_speech_ms: float | None = None,
         max_utterance_s: float | None = None,
         block_ms: float | None = None,
@@ -86,6 +87,7 @@ class Client:
         is there.
         """
         options = Options(
+            head=head,
             decoder=decoder,
             sample_rate=sample_rate,
             dtype=dtype,

@@ -11,6 +11,7 @@ branch on it. The message names what is wrong and the cure.
     │   ├── DtypeError               bad_dtype
     │   ├── ShapeError               bad_shape
     │   ├── NotFiniteError           not_finite
+    │   ├── UnknownHeadError         unknown_head
     │   └── UnknownTokenError        unknown_token
     ├── StreamError              the stream cannot do that now
     │   ├── UnknownStreamError       unknown_stream
@@ -91,6 +92,12 @@ class NotFiniteError(InputError):
     """Input with NaN or infinities."""
 
     code = "not_finite"
+
+
+class UnknownHeadError(InputError):
+    """A stream is asked for a head that its model does not have."""
+
+    code = "unknown_head"
 
 
 class UnknownTokenError(InputError):

@@ -21,8 +21,10 @@ class Options:
     These are the fields of OPEN (docs/protocol.md); `Model.stream` and `Client.open` say what they do.
     """
 
+    head: str | None = None
+    """Which of the model's heads; default: its first."""
     decoder: str | None = None
-    """"outputs" for raw outputs; default: the model's own."""
+    """"outputs" for raw outputs; default: the head's own."""
     sample_rate: int | None = None
     """Hz of the audio to come; default: the model's own."""
     dtype: str | None = None

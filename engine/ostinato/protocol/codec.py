@@ -44,6 +44,7 @@ def _part(f: Fields) -> tuple[int, int]:
 
 
 _OPTIONS: dict[str, Callable[[Fields, str], Any]] = {
+    "head": lambda f, name: f.text(name, 64, least=1),
     "decoder": lambda f, name: f.text(name, 64, least=1),
     "sample_rate": lambda f, name: f.integer(name, 1, 10**6),
     "dtype": lambda f, name: f.choice(name, DTYPES),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ostinato.errors import DivergedError, OstinatoError, StreamError
 from ostinato.events import Event
@@ -17,6 +17,7 @@ from ostinato.streaming.utterance import placed
 
 if TYPE_CHECKING:
     from ostinato.streaming.frames import Float32
+    from ostinato.streaming.heads import Head
     from ostinato.streaming.stream import Stream
 
 
@@ -63,14 +64,16 @@ def push(
         for stream, units, part in zip(streams, lengths, split(frames, counts), strict=True):
             stream._received(units, part)
         return advance(streams, max_frames)
-    outputs = model.runner.run(model.states.rows, [stream._slot for stream in streams], frames, counts)
-    if not all_finite(outputs):
+    heads = _heads(streams)
+    regions = [head.region for head in heads]
+    outputs = model.runner.run(model.states.rows, [stream._slot for stream in streams], frames, counts, regions)
+    if len(heads) > 1 or not all_finite(outputs[0]):
         parts = split(frames, counts)
         for stream, units, part in zip(streams, lengths, parts, strict=True):
             stream._received(units, part)
             stream._queue.take(len(part))
-        return _decode(streams, parts, outputs)
-    decoded = _events(streams, frames, outputs, counts)
+        return _decode(_alike(streams, counts, heads, outputs), parts)
+    decoded = _events(streams, frames, outputs[0], counts)
     for stream, units, count, events in zip(streams, lengths, counts, decoded, strict=True):
         stream.units_in += units
         stream._utterance_units += units
@@ -131,14 +134,18 @@ def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
                     stream._queue.own()
         streams, counts = [stream for _, stream in batch], [len(each) for each in parts]
         model = streams[0].model
-        run = model.runner.run if streams[0].causal else model.runner.run_early
         slots = [stream._slot for stream in streams]
-        outputs = run(model.states.rows, slots, joined(parts, model.front_end.frame_size), counts)
+        frames = joined(parts, model.front_end.frame_size)
         if streams[0].causal:
-            for (i, _), each in zip(batch, _decode(streams, parts, outputs), strict=True):
+            heads = _heads(streams)
+            regions = [head.region for head in heads]
+            outputs = model.runner.run(model.states.rows, slots, frames, counts, regions)
+            decoded = _decode(_alike(streams, counts, heads, outputs), parts)
+            for (i, _), each in zip(batch, decoded, strict=True):
                 events[i] += each
         else:
-            for stream, rows in zip(streams, split(outputs, counts), strict=True):
+            early = model.runner.run_early(model.states.rows, slots, frames, counts)
+            for stream, rows in zip(streams, split(early, counts), strict=True):
                 stream._rows.append(rows)
         todo = [each for each in later if each[1].fault is None]
 
@@ -155,11 +162,11 @@ def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
             for first in range(0, len(members), size):
                 streams = [stream for _, stream in members[first : first + size]]
                 frames = [stream._queue.peek(wait.frames) for stream in streams]
-                model = streams[0].model
-                slots = [stream._slot for stream in streams]
-                outputs = model.runner.run_blocks(model.states.rows, slots, frames, wait.block)
+                model, heads = streams[0].model, _heads(streams)
+                slots, regions = [stream._slot for stream in streams], [head.region for head in heads]
+                outputs = model.runner.run_blocks(model.states.rows, slots, frames, wait.block, regions)
                 frames = [stream._queue.take(wait.block) for stream in streams]
-                decoded = _decode(streams, frames, outputs)
+                decoded = _decode(_alike(streams, [wait.block] * len(streams), heads, outputs), frames)
                 for (i, _), each in zip(members[first : first + size], decoded, strict=True):
                     events[i] += each
         todo = [
@@ -167,18 +174,52 @@ def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
         ]
 
 
-def _decode(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
-    """The events of each stream's frames; ``outputs`` has those of the first stream, then of the second, …."""
+class Alike(NamedTuple):
+    """The streams of one head in a batch: their ``places`` in it, how many frames each has, and the ``outputs`` of
+    the first, then of the second, …"""
+
+    places: Sequence[int]
+    streams: Sequence[Stream]
+    counts: Sequence[int]
+    outputs: Float32
+
+
+def _heads(streams: Sequence[Stream]) -> list[Head]:
+    """The heads that the streams have."""
+    return list(dict.fromkeys([stream.head for stream in streams]))
+
+
+def _alike(
+    streams: Sequence[Stream], counts: Sequence[int], heads: Sequence[Head], outputs: Sequence[Float32]
+) -> list[Alike]:
+    """The streams of each of these heads. ``outputs`` are those of all streams, counts[i] rows of stream i, from each
+    head's region."""
+    if len(heads) == 1:
+        return [Alike(range(len(streams)), streams, counts, outputs[0])]
+    found: list[Alike] = []
+    for head, rows in zip(heads, outputs, strict=True):
+        places = [place for place, stream in enumerate(streams) if stream.head is head]
+        parts = split(rows, counts)
+        own = joined([parts[place] for place in places], head.region.size)
+        found.append(Alike(places, [streams[i] for i in places], [counts[i] for i in places], own))
+    return found
+
+
+def _decode(alike: Sequence[Alike], frames: Sequence[Float32]) -> list[list[Event]]:
+    """The events of all streams of a batch, of which stream i has ``frames[i]``."""
+    decoded: list[list[Event]] = [[] for _ in frames]
+    for each in alike:
+        mine = [frames[place] for place in each.places]
+        for place, events in zip(each.places, _decode_alike(each.streams, mine, each.outputs), strict=True):
+            decoded[place] = events
+    return decoded
+
+
+def _decode_alike(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
+    """`_decode` for streams of one head."""
     if not all_finite(outputs):
         return _decode_finite(streams, frames, outputs)
-    model, counts = streams[0].model, [len(each) for each in frames]
-    if all(stream._decoder is model.decoder for stream in streams):
-        decoded = _events(streams, frames, outputs, counts)
-    else:  # each has its own part of the outputs, and maybe its own decoder
-        decoded = [
-            _events([stream], [each], part, [len(each)])[0]
-            for stream, each, part in zip(streams, frames, split(outputs, counts), strict=True)
-        ]
+    decoded = _events(streams, frames, outputs, [len(each) for each in frames])
     for i, (stream, each) in enumerate(zip(streams, frames, strict=True)):
         try:
             decoded[i] = stream._decoded(each, decoded[i])
@@ -190,12 +231,12 @@ def _decode(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float
 def _events(
     streams: Sequence[Stream], frames: Float32 | Sequence[Float32], outputs: Float32, counts: Sequence[int]
 ) -> list[list[Event]]:
-    """What the decoder that these streams have makes of each one's outputs. A fault that it meets in one of them is
+    """What the decoder of these streams' head makes of each one's outputs. A fault that it meets in one of them is
     that stream's alone."""
     states = [stream._decoder_state for stream in streams]
     decoded: list[list[Event]] = []
     try:
-        decoded.extend(streams[0]._decoder.step_many(states, outputs, counts))
+        decoded.extend(streams[0].head.decoder.step_many(states, outputs, counts))
     except Exception as error:
         at, parts = len(decoded), frames if isinstance(frames, Sequence) else split(frames, counts)
         streams[at].lose(error, parts[at])
@@ -206,9 +247,9 @@ def _events(
 
 
 def _decode_finite(streams: Sequence[Stream], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
-    """`_decode` up to the first outputs of each stream that are not finite, where its utterance is lost."""
+    """`_decode_alike` up to the first outputs of each stream that are not finite, where its utterance is lost."""
     finite, kept = finite_parts(outputs, [len(each) for each in frames])
-    decoded = _decode(streams, [each[:count] for each, count in zip(frames, finite, strict=True)], kept)
+    decoded = _decode_alike(streams, [each[:count] for each, count in zip(frames, finite, strict=True)], kept)
     for stream, each, count in zip(streams, frames, finite, strict=True):
         if count < len(each):
             stream.lose(DivergedError.at(stream._decoder_state.frames), each[count:])

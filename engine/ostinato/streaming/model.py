@@ -1,4 +1,4 @@
-"""Models ready to stream: a network with its front end, decoder and the states of its open streams."""
+"""Models ready to stream: a network with its front end, its heads and the states of its open streams."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ostinato import model as files
-from ostinato.errors import InputError
-from ostinato.model.decoders import Outputs
 from ostinato.model.network import Network
 from ostinato.options import DEFAULT, UTTERANCE_S, Options
-from ostinato.pipeline import decoder as make_decoder
 from ostinato.pipeline import front_end as make_front_end
 from ostinato.pipeline.speech import SpeechEnergy
+from ostinato.streaming.heads import Heads
 from ostinato.streaming.options import Delay, delay
 from ostinato.streaming.packed import Runner
 from ostinato.streaming.pool import StatePool
@@ -24,7 +22,7 @@ MAX_STREAMS = 4096
 
 
 class Model:
-    """An immutable network, its front end and decoder, and at most ``max_streams`` streams through it.
+    """An immutable network, its front end and heads, and at most ``max_streams`` streams through it.
 
     Streams of one model may be used from several threads, each stream from one at a time; they take turns computing.
     """
@@ -36,7 +34,7 @@ class Model:
         self.name = specification.name
         self.direction = specification.direction
         self.front_end: Any = make_front_end(specification.front_end, network.weights)
-        self.decoder: Any = self.decoder_for(None)
+        self.heads = Heads(network, self.front_end.frame_ms, self.front_end.latency_ms)
         self.runner = Runner(network.program)
         """What computes."""
         self.states = StatePool(network.program, max_streams)
@@ -62,18 +60,12 @@ class Model:
         """What a stream's end-of-speech option listens with. Raises InputError if the model does not take audio."""
         return SpeechEnergy(self.front_end, self.network.weights)
 
-    def decoder_for(self, override: str | None) -> Any:
-        """The model's decoder, or the one that gives raw outputs."""
-        if override not in (None, "outputs"):
-            raise InputError(f"there is no decoder {override!r}: ask for 'outputs', or leave the model its own")
-        settings = Outputs() if override == "outputs" else self.network.specification.decoder
-        return make_decoder(settings, self.front_end.frame_ms, self.front_end.latency_ms)
-
     def stream(
         self,
         *,
-        sample_rate: int | None = None,
+        head: str | None = None,
         decoder: Literal["outputs"] | None = None,
+        sample_rate: int | None = None,
         end_of_speech_ms: float | None = None,
         max_utterance_s: float = UTTERANCE_S,
         block_ms: float | None = None,
@@ -81,8 +73,9 @@ class Model:
     ) -> Stream:
         """A new stream.
 
-        ``sample_rate`` (Hz) is that of the audio to come, None the model's own. ``decoder`` "outputs" gives each
-        frame's raw outputs instead of what the model decodes. ``end_of_speech_ms`` (audio) emits an
+        ``head`` names which of the model's heads it has, None the first; ``decoder`` "outputs" gives each frame's raw
+        outputs instead of what the head decodes. ``sample_rate`` (Hz) is that of the audio to come, None the model's
+        own. ``end_of_speech_ms`` (audio) emits an
         ``end-of-speech`` event after so much silence; a bidirectional stream ends its utterance there and starts
         the next. Speech is 0.1 s or more that is 4.5 dB above the background, the quietest moment of the last 3 s;
         in the first 3 s, also of the moments to come. So audio may begin in the middle of a word, if something
@@ -94,10 +87,12 @@ class Model:
         (see `BoundedWait`). Both are rounded up to whole frames; no ``lookahead_ms`` means none. Such a stream keeps
         a block and its context, however long the utterance; `Stream.delay` is its delay.
 
-        Raises InputError for options that do not fit the model, CapacityError if too many streams are open.
+        Raises InputError for options that do not fit the model (UnknownHeadError), CapacityError if too many streams
+        are open.
         """
         return self.open(
             Options(
+                head=head,
                 decoder=decoder,
                 sample_rate=sample_rate,
                 end_of_speech_ms=end_of_speech_ms,

@@ -25,6 +25,7 @@ def settled(options: Options, model: Model) -> Options:
     check_dtype(options, model)
     return dataclasses.replace(
         options,
+        head=model.heads.find(options.head, options.decoder).name,
         dtype=None,
         end_of_speech_ms=_float(options.end_of_speech_ms),
         max_utterance_s=_float(options.utterance_s),

@@ -27,33 +27,55 @@ class Runner:
         self._workspace = Workspace()
         self._lock = threading.Lock()
 
-    def run(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
+    def run(
+        self,
+        states: Float32,
+        slots: Sequence[int],
+        frames: Float32,
+        counts: Sequence[int],
+        regions: Sequence[Region],
+    ) -> list[Float32]:
         """Advance the streams in ``slots`` of ``states``: by the first counts[0] of ``frames``, then …
 
-        ``frames`` [sum of counts, size], counts from 1 up. Returns the outputs [sum of counts, output_size]. The
-        frames should be at most MAX_ROWS.
+        ``frames`` [sum of counts, size], counts from 1 up. Returns what is in each of the ``regions`` of their rows
+        then, [sum of counts, its size]. The frames should be at most MAX_ROWS.
         """
-        return self._packed(states, slots, frames, counts, len(self.program.backward), self.program.output)
+        return self._packed(states, slots, frames, counts, len(self.program.backward), regions)
 
     def run_early(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
         """`run` of the operations that need no later frame. Returns whole rows, [sum of counts, row_size]."""
-        return self._packed(states, slots, frames, counts, self.program.early, Region(0, self.program.row_size))
+        whole = Region(0, self.program.row_size)
+        return self._packed(states, slots, frames, counts, self.program.early, [whole])[0]
 
     def _packed(
-        self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int], last: int, region: Region
-    ) -> Float32:
+        self,
+        states: Float32,
+        slots: Sequence[int],
+        frames: Float32,
+        counts: Sequence[int],
+        last: int,
+        regions: Sequence[Region],
+    ) -> list[Float32]:
         pack = _rectangle if min(counts) == max(counts) else _ragged
         slots_sorted, batch_sizes, index = pack(slots, counts)
         with self._lock:
             rows = self._filled(index, frames)
             advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, self._workspace)
-            return rows[index, region.slice].copy()
+            return [rows[index, region.slice].copy() for region in regions]
 
-    def run_blocks(self, states: Float32, slots: Sequence[int], frames: Sequence[Float32], keep: int) -> Float32:
+    def run_blocks(
+        self,
+        states: Float32,
+        slots: Sequence[int],
+        frames: Sequence[Float32],
+        keep: int,
+        regions: Sequence[Region],
+    ) -> list[Float32]:
         """Advance the streams by a block of ``keep`` frames each, the rest of their ``frames`` being right context.
 
         All have the same number of frames, [n, size]. Forward directions go through the context from a copy of the
-        state, backward ones start from zeros at its end. Returns the outputs as `run` does, ``keep`` of each stream.
+        state, backward ones start from zeros at its end. Returns the regions as `run` does, ``keep`` rows of each
+        stream.
         """
         count, length = len(frames), len(frames[0])
         chosen, sizes, index = _rectangle(slots, [length] * count)
@@ -67,8 +89,10 @@ class Runner:
                     self._slice(each, states[chosen], all_, sizes, rows)
                 elif each.context and keep < length:
                     self._slice(each, states[chosen], all_, sizes[keep:], rows[border:])
-            outputs: Float32 = rows[index, self.program.output.slice].reshape(count, length, -1)[:, :keep]
-            return outputs.reshape(count * keep, -1)
+            return [
+                rows[index, region.slice].reshape(count, length, -1)[:, :keep].reshape(count * keep, -1).copy()
+                for region in regions
+            ]
 
     def run_slice(self, each: Pass, state: Float32, rows: Float32) -> None:
         """Run one pass over consecutive frames of one stream: ``state`` [1, state_size], ``rows`` [n, row_size]."""

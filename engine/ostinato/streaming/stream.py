@@ -40,9 +40,9 @@ class Stream:
     count from the start of their utterance."""
 
     __slots__ = (
-        "__weakref__", "_base_ms", "_computed", "_decoder", "_decoder_state", "_front", "_queue", "_rows", "_runs",
+        "__weakref__", "_base_ms", "_computed", "_decoder_state", "_front", "_queue", "_rows", "_runs",
         "_slot", "_speech", "_start_frame", "_utterance_units", "causal", "closed", "fault", "frames_in",
-        "frames_out", "model", "options", "plain", "units_in", "utterance", "wait",
+        "frames_out", "head", "model", "options", "plain", "units_in", "utterance", "wait",
     )  # fmt: skip
 
     def __init__(self, model: Model, options: Options) -> None:
@@ -50,6 +50,8 @@ class Stream:
         self.model = model
         options = settled(options, model)
         self.options = options
+        self.head = model.heads.find(options.head, options.decoder)
+        """What its events come from."""
         self.causal = model.direction == "unidirectional"
         self.wait = BoundedWait.of(model, options)
         """The blocks of a stream with bounded wait; None for other streams."""
@@ -68,12 +70,11 @@ class Stream:
         self._start_frame = 0
         self._utterance_units = 0
         self._computed = 0  # frames of the utterance that were answered in blocks
-        self._decoder: Any = model.decoder_for(options.decoder) if options.decoder else model.decoder
         self._speech = SpeechWatch(model, options.end_of_speech_ms) if options.end_of_speech_ms is not None else None
-        self.plain = self.causal and self._speech is None and self._decoder is model.decoder
-        """Whether its frames become events by nothing but the model's layers and decoder, each frame at once."""
+        self.plain = self.causal and self._speech is None
+        """Whether its frames become events by nothing but layers and a decoder, each frame at once."""
         self._front: Any = model.front_end.start(options.sample_rate)
-        self._decoder_state: Any = self._decoder.start()
+        self._decoder_state: Any = self.head.decoder.start()
         self._queue = FrameQueue(model.front_end.frame_size)
         self._rows = RowStore(model.network.program)  # the frames before those, as far as computed early
         self._runs: list[UtteranceRun] = []
@@ -115,7 +116,7 @@ class Stream:
             raise _again(fault, events)
         if not self.causal:
             return events
-        events += placed(self._decoder.flush(self._decoder_state), self.utterance, self.utterance_ms)
+        events += placed(self.head.decoder.flush(self._decoder_state), self.utterance, self.utterance_ms)
         events += placed(self._speech.flush() if self._speech else [], self.utterance, self.utterance_ms)
         self._restart()
         return events
@@ -356,11 +357,9 @@ class Stream:
     def _cut(self, ends: list[Event]) -> None:
         """What is left of the utterance becomes a run, its events followed by ``ends``; the next one starts here."""
         frames = self._queue.take(self._queue.count)
-        begun = Begun.nothing(self.model, self._decoder)
+        begun = Begun.nothing(self.model, self.head)
         begun.state[0], begun.decoder, begun.rows = self._state, self._decoder_state, self._rows
-        run = UtteranceRun(
-            self.model, self._decoder, frames, self.utterance, self.utterance_ms, ends, self.wait, begun
-        )
+        run = UtteranceRun(self.model, self.head, frames, self.utterance, self.utterance_ms, ends, self.wait, begun)
         self._runs.append(run)
         self._start_frame += self._computed + run.count
         self._start_anew()
@@ -368,7 +367,7 @@ class Stream:
     def _start_anew(self) -> None:
         """The layers and the decoder are as before the first frame."""
         self._state[:] = 0
-        self._decoder_state = self._decoder.start()
+        self._decoder_state = self.head.decoder.start()
         self._rows = RowStore(self.model.network.program)
         self._computed = 0
 
@@ -407,7 +406,7 @@ class Stream:
         self.utterance, self._utterance_units = record.utterance, record.utterance_units
         self._base_ms, self._start_frame, self._computed = record.base_ms, record.start_frame, record.computed
         self._front = self.model.front_end.restore(front)
-        self._decoder_state = self._decoder.restore(decoder)
+        self._decoder_state = self.head.decoder.restore(decoder)
         expect((speech is None) == (self._speech is None), "the speech state does not fit the options")
         if self._speech:
             self._speech.restore(speech)
@@ -426,7 +425,7 @@ class Stream:
         )
         self._queue.append(record.waiting)
         expect(not (runs and self.causal), "a causal stream has no finished utterances")
-        self._runs = [UtteranceRun.restore(self.model, self._decoder, run, self.wait) for run in runs]
+        self._runs = [UtteranceRun.restore(self.model, self.head, run, self.wait) for run in runs]
 
 
 def _again(fault: Exception, events: list[Event] | None = None) -> Exception:

@@ -14,6 +14,7 @@ from ostinato.kernels.program import Pass
 from ostinato.pipeline.state import MAX_COUNT, expect, pack, unpack
 from ostinato.streaming.finite import finite_rows
 from ostinato.streaming.frames import Float32, RowStore
+from ostinato.streaming.heads import Head
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.packed import MAX_ROWS
 from ostinato.streaming.snapshot import EndRecord, UtteranceRecord
@@ -32,10 +33,10 @@ class Begun:
     rows: RowStore
 
     @staticmethod
-    def nothing(model: Model, decoder: Any) -> Begun:
+    def nothing(model: Model, head: Head) -> Begun:
         """Of an utterance that has not been begun."""
         program = model.network.program
-        return Begun(program.new_states(1), decoder.start(), RowStore(program))
+        return Begun(program.new_states(1), head.decoder.start(), RowStore(program))
 
 
 class UtteranceRun:
@@ -45,14 +46,14 @@ class UtteranceRun:
     do not depend on how `step` divides them."""
 
     __slots__ = (
-        "__weakref__", "_computing", "_decoder", "_decoder_state", "_frames", "_max_rows", "_model", "_rows",
+        "__weakref__", "_computing", "_decoder_state", "_frames", "_head", "_max_rows", "_model", "_rows",
         "_state", "_wait", "count", "ends", "events", "utterance", "utterance_ms",
     )  # fmt: skip
 
     def __init__(
         self,
         model: Model,
-        decoder: Any,
+        head: Head,
         frames: Float32,
         utterance: int,
         utterance_ms: float,
@@ -60,7 +61,7 @@ class UtteranceRun:
         wait: BoundedWait | None = None,
         begun: Begun | None = None,
     ) -> None:
-        begun = begun or Begun.nothing(model, decoder)
+        begun = begun or Begun.nothing(model, head)
         self.count = begun.rows.count + len(frames)
         """Frames that are left to compute."""
         self.utterance = utterance
@@ -70,7 +71,7 @@ class UtteranceRun:
         self.events: list[Event] = []
         """What the decoder emitted; complete once `step` has returned True."""
         self._model = model
-        self._decoder = decoder
+        self._head = head
         self._decoder_state = begun.decoder
         self._state = begun.state
         self._rows = begun.rows
@@ -112,7 +113,7 @@ class UtteranceRun:
         return [pack(record), pack(self._decoder_state)]
 
     @staticmethod
-    def restore(model: Model, decoder: Any, packed: object, wait: BoundedWait | None) -> UtteranceRun:
+    def restore(model: Model, head: Head, packed: object, wait: BoundedWait | None) -> UtteranceRun:
         """The run of a packed record. Raises SnapshotError."""
         expect(isinstance(packed, list) and len(packed) == 2, "an utterance lacks its two parts")
         raw, decoder_state = cast(list[Any], packed)
@@ -122,8 +123,8 @@ class UtteranceRun:
         )
         expect(record.utterance >= 0, "an utterance's number is negative")
         expect(0 <= record.utterance_ms <= MAX_COUNT, "an utterance's place is out of range")
-        begun = Begun.nothing(model, decoder)
-        begun.decoder = decoder.restore(decoder_state)
+        begun = Begun.nothing(model, head)
+        begun.decoder = head.decoder.restore(decoder_state)
         expect((record.state is None) == (wait is None), "an utterance's recurrent state does not fit the options")
         if record.state is not None:
             expect(
@@ -132,7 +133,7 @@ class UtteranceRun:
             begun.state[0] = np.frombuffer(record.state, "<f4")
         end = record.end
         ends = [Event("end-of-speech", end.frame, end.time_ms, probability=end.probability)] if end else []
-        return UtteranceRun(model, decoder, record.frames, record.utterance, record.utterance_ms, ends, wait, begun)
+        return UtteranceRun(model, head, record.frames, record.utterance, record.utterance_ms, ends, wait, begun)
 
     # --- inside: generators that yield False after each slice -------------------------------------------------------
 
@@ -146,7 +147,7 @@ class UtteranceRun:
                 yield from self._next_block(self._wait.block, self._wait.frames)
             # What is left sees the utterance to its end: one block, the same bits as many.
             yield from self._next_block(len(self._frames), len(self._frames))
-        self._emit(self._decoder.flush(self._decoder_state))
+        self._emit(self._head.decoder.flush(self._decoder_state))
         self._emit(self.ends)
         self._rows = RowStore(program)
 
@@ -176,12 +177,12 @@ class UtteranceRun:
                 yield from self._run(each, self._state, 0, keep)
                 if each.context:
                     yield from self._run(each, self._state.copy(), keep, rows.count)
-        output, done = self._model.network.program.output, 0
+        done = 0
         while done < keep:
             piece = rows.head(done, keep, self._max_rows)
-            outputs = piece[:, output.slice]
+            outputs = piece[:, self._head.region.slice]
             finite = finite_rows(outputs)
-            self._emit(self._decoder.step(self._decoder_state, outputs[:finite]))
+            self._emit(self._head.decoder.step(self._decoder_state, outputs[:finite]))
             if finite < len(outputs):
                 self.drop()
                 raise DivergedError.at(self._decoder_state.frames)

@@ -1,0 +1,50 @@
+"""A model's heads as streams have them: where the outputs of each are, and what makes events of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.errors import InputError, UnknownHeadError, did_you_mean
+from ostinato.kernels.operations import Region
+from ostinato.model.decoders import Decoder, Outputs
+from ostinato.model.network import Network
+from ostinato.pipeline import decoder
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Head:
+    """A way out of a model: the ``region`` of each row with its outputs, and its ``decoder``, of these ``settings``.
+
+    Streams that have the same one are decoded together, so there is only one of each (`Heads`)."""
+
+    name: str
+    settings: Decoder
+    decoder: Any
+    region: Region
+
+
+class Heads:
+    """The heads of a network, whose front end makes frames of ``frame_ms`` and ``latency_ms``."""
+
+    def __init__(self, network: Network, frame_ms: float, latency_ms: float) -> None:
+        self.all: dict[str, Head] = {}
+        """By their names, in the model's order."""
+        self._raw: dict[str, Head] = {}
+        for head, region in zip(network.specification.heads, network.program.outputs, strict=True):
+            for made, settings in ((self.all, head.decoder), (self._raw, Outputs())):
+                made[head.name] = Head(head.name, settings, decoder(settings, frame_ms, latency_ms), region)
+
+    def find(self, name: str | None, override: str | None) -> Head:
+        """The head of that name, or the first; if ``override`` is "outputs", the one that gives its raw outputs.
+
+        Raises UnknownHeadError; InputError for another decoder."""
+        if override not in (None, "outputs"):
+            raise InputError(f"there is no decoder {override!r}: ask for 'outputs', or leave the head its own")
+        if name is None:
+            name = next(iter(self.all))
+        if name not in self.all:
+            raise UnknownHeadError(
+                f"the model has no head {name!r}: it has {', '.join(self.all)}{did_you_mean(name, self.all)}"
+            )
+        return (self._raw if override else self.all)[name]
