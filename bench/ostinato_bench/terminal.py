@@ -19,6 +19,8 @@ PROSE = 28
 BESIDE = 14
 """A fact that has less room than this beside its heading goes below it."""
 
+NOTHING = Text()
+
 Widths = Sequence[int | None]
 """Of columns; None: below the row."""
 
@@ -56,16 +58,18 @@ class Table:
         self._right = [name in right for name in columns]
         self._prose = [name in prose for name in columns]
         self._rows: list[list[Text]] = []
+        self._beside: list[Text] = []
 
     @property
     def row_count(self) -> int:
         """How many rows there are."""
         return len(self._rows)
 
-    def add_row(self, *cells: str) -> None:
-        """A row; cells that are left out are empty."""
+    def add_row(self, *cells: str, beside: str = "") -> None:
+        """A row; cells that are left out are empty. If it takes several lines, ``beside`` begins the others."""
         made = [Text.from_markup(cell) for cell in cells]
         self._rows.append(made + [Text()] * (len(self._columns) - len(made)))
+        self._beside.append(Text.from_markup(beside))
 
     def __rich_console__(self, console: rich.console.Console, options: ConsoleOptions) -> Iterator[Text]:
         if self._title is not None:
@@ -98,13 +102,15 @@ class Table:
                 for name, width in zip(self._columns, widths, strict=True)
             ]
             yield from self._line(console, headings, widths)
-        for row in self._rows:
-            yield from self._line(console, row, widths)
+        for row, beside in zip(self._rows, self._beside, strict=True):
+            yield from self._line(console, row, widths, beside)
             for cell, width in zip(row, widths, strict=True):
                 if width is None and cell:
-                    yield from _indented(console, cell, room, GAP)
+                    yield from _indented(console, cell, room, GAP, beside)
 
-    def _line(self, console: rich.console.Console, cells: Sequence[Text], widths: Widths) -> Iterator[Text]:
+    def _line(
+        self, console: rich.console.Console, cells: Sequence[Text], widths: Widths, beside: Text = NOTHING
+    ) -> Iterator[Text]:
         """A row: as many lines as its highest cell has, with nothing behind the last word of a line."""
         columns = [
             (cell.wrap(console, max(1, width)), width, right)
@@ -113,8 +119,8 @@ class Table:
         ]
         for number in range(max(len(lines) for lines, _, _ in columns)):
             made = Text(no_wrap=True, overflow="ignore")
-            for lines, width, right in columns:
-                part = lines[number] if number < len(lines) else Text()
+            for column, (lines, width, right) in enumerate(columns):
+                part = lines[number] if number < len(lines) else Text() if column else beside.copy()
                 part.rstrip()
                 padding = Text(" " * (width - part.cell_len))
                 made += (padding + part if right else part + padding) + Text(" " * GAP)
@@ -124,27 +130,29 @@ class Table:
     def _blocks(self, console: rich.console.Console, room: int) -> Iterator[Text]:
         names = [" ".join(name.split()) if self._headings else "" for name in self._columns]
         label = max(map(len, names[1:]), default=0) + 2 * GAP
-        for row in self._rows:
+        for row, beside in zip(self._rows, self._beside, strict=True):
             yield from _indented(console, row[0] or Text("–"), room, 0)
             for name, cell in zip(names[1:], row[1:], strict=True):
                 if not cell:
                     continue
                 heading = Text(" " * GAP + name, style="dim")
                 if not name:
-                    yield from _indented(console, cell, room, GAP)
-                elif room - label < BESIDE:
-                    yield from _indented(console, Text(name, style="dim"), room, GAP)
-                    yield from _indented(console, cell, room, 2 * GAP)
+                    yield from _indented(console, cell, room, GAP, beside)
+                elif room - label - beside.cell_len < BESIDE:
+                    yield from _indented(console, Text(name, style="dim"), room, GAP, beside)
+                    yield from _indented(console, cell, room, 2 * GAP, beside)
                 else:
-                    for line in _indented(console, cell, room, label):
-                        yield heading + line[len(heading) :]
+                    for line in _indented(console, cell, room - beside.cell_len, label):
+                        yield beside + heading + line[len(heading) :]
                         heading = Text()
 
 
-def _indented(console: rich.console.Console, text: Text, room: int, by: int) -> Iterator[Text]:
-    for line in text.wrap(console, max(1, room - by)):
+def _indented(
+    console: rich.console.Console, text: Text, room: int, by: int, beside: Text = NOTHING
+) -> Iterator[Text]:
+    for line in text.wrap(console, max(1, room - by - beside.cell_len)):
         line.rstrip()
-        yield Text(" " * by) + line
+        yield beside + Text(" " * by) + line
 
 
 def _width(text: Text) -> int:

@@ -64,11 +64,11 @@ def models(folder: ModelsFolder = None, json: AsJson = False) -> None:
 
 
 @app.command()
-def inspect(model: ModelArgument, folder: ModelsFolder = None, json: AsJson = False) -> None:
-    """Show a model: its layers, sizes, delay, memory for each stream, and how it was made and tested."""
+def inspect(model: ModelArgument, folder: ModelsFolder = None, json: AsJson = False, plot: Plot = None) -> None:
+    """Show a model: its graph of layers, sizes, delay, memory for each stream, and how it was made and tested."""
     from ostinato.cli.show import show_model
 
-    show_model(model, folder, json)
+    show_model(model, folder, json, plot)
 
 
 @app.command()

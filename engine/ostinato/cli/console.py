@@ -35,6 +35,14 @@ def size(count: int) -> str:
     return f"{count / 1e3:.3g} KB" if count < 1e6 else f"{count / 1e6:.3g} MB"
 
 
+def count(number: float) -> str:
+    """A large number for people: 0, 37, 1.36 k, 141 k, 4.7 M, 1.2 G."""
+    for unit, sign in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= 0.9995 * unit:
+            return f"{number / unit:.3g}{sign}" if number < 999.5 * unit else f"{number / unit:.0f}{sign}"
+    return f"{number:.3g}"
+
+
 def duration(ms: float | None) -> str:
     """Milliseconds for people: 4.2 ms, 85 ms, -220 ms, 1.3 s; a dash for None."""
     if ms is None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from ostinato.cli import graph, graph_picture
 from ostinato.cli.console import delay, out, size
-from ostinato.cli.outputs import print_json
+from ostinato.cli.outputs import check_picture, print_json, write_picture
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
 from ostinato.model.front_ends import LogMel, Tokens
-from ostinato.model.layers import Layer
 from ostinato.model.specification import Specification
 from ostinato.streaming import load
 from ostinato_bench.terminal import Table
@@ -93,19 +91,22 @@ def _described(path: Path, model: Model) -> dict[str, Any]:
     }
 
 
-def show_model(name: str, folder: Path | None, as_json: bool) -> None:
-    """Everything about one model."""
+def show_model(name: str, folder: Path | None, as_json: bool, plot: Path | None) -> None:
+    """Everything about one model; ``plot``: a file for a picture of its graph."""
+    check_picture(plot)
     path = bundled.resolve(name, folders(folder))
     model = load(path)
+    write_picture(plot, lambda file: graph_picture.draw(model.network.specification, file))
     if as_json:
         specification = json.loads(model.network.specification.to_json())
-        print_json({"name": model.name, **_described(path, model), "specification": specification}, indent=2)
+        drawn = graph.described(model.network.specification)
+        print_json({"name": model.name, **_described(path, model), **drawn, "specification": specification}, indent=2)
         return
     specification = model.network.specification
     out.print(f"[bold]{escape(specification.name)}[/]  {escape(specification.description)}")
     out.print(_facts(path, model))
     out.print()
-    out.print(_nodes(specification))
+    out.print(graph.table(specification))
     for heading, text in specification.card.items():
         out.print(f"\n[bold]{escape(heading)}[/]\n{escape(text)}")
 
@@ -149,28 +150,3 @@ def _names(specification: Specification) -> list[str]:
     """Of what the model can recognise."""
     decoder = specification.decoder
     return [name for name in getattr(decoder, "symbols", None) or getattr(decoder, "labels", None) or () if name]
-
-
-def _nodes(specification: Specification) -> Table:
-    listing = Table("node", "kind", "reads", "output", "weights", "about", right=("output", "weights"))
-    for node in specification.nodes:
-        weights = node.layer.weights(specification.inputs(node)).values()
-        listing.add_row(
-            node.name,
-            node.layer.kind,
-            ", ".join(node.inputs),
-            str(specification.wires[node.name].size),
-            f"{sum(math.prod(weight.shape) for weight in weights):,}",
-            escape(_settings(node.layer)),
-        )
-    return listing
-
-
-def _settings(layer: Layer) -> str:
-    shown = []
-    for field in dataclasses.fields(layer):
-        value = getattr(layer, field.name)
-        if field.name in ("input", "output", "size", "kind"):
-            continue
-        shown.append(f"{field.name} {value.name if field.name == 'activation' else value}")
-    return ", ".join(shown)

@@ -38,6 +38,10 @@ class Dense(Layer):
         int8 = self.precision == "int8" and not below.token
         return {"W": Weight((self.size, below.size), glorot(), int8), "b": Weight((self.size,), zeros)}
 
+    def multiply_adds(self, inputs: Sequence[Wire]) -> int:
+        """W's, unless a column of it is looked up."""
+        return 0 if inputs[0].token else super().multiply_adds(inputs)
+
     def in_int8(self, inputs: Sequence[Wire], last: bool) -> Dense:
         """Below others; the last, small as a rule, stays float32, and so does one that token ids come to."""
         return self if last or inputs[0].token else dataclasses.replace(self, precision="int8")

@@ -33,6 +33,10 @@ class Embedding(Layer):
         """E."""
         return {"E": Weight((only_id(inputs).size, self.size), normal)}
 
+    def multiply_adds(self, inputs: Sequence[Wire]) -> int:
+        """None: a look-up."""
+        return 0
+
     def lower(self, to: Lowering, name: str, inputs: Sequence[Value]) -> Value:
         """A look-up of whole vectors."""
         E = to.weights[f"{name}.E"]

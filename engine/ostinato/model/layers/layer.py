@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -48,6 +49,11 @@ class Layer(Strict):
     def lower(self, to: Lowering, name: str, inputs: Sequence[Value]) -> Value:
         """Append the operations that compute it, with the weights whose names begin with ``name``."""
         raise NotImplementedError
+
+    def multiply_adds(self, inputs: Sequence[Wire]) -> int:
+        """Multiply-adds for one frame of its outputs, in products with matrices; what is done value by value is not
+        counted."""
+        return sum(math.prod(weight.shape) for weight in self.weights(inputs).values() if len(weight.shape) > 1)
 
     def in_int8(self, inputs: Sequence[Wire], last: bool) -> Layer:
         """The layer with int8 matrices where that pays, else itself. ``last``: no layer with matrices reads it."""

@@ -82,6 +82,11 @@ class Recurrent(Layer):
         """Those of a direction that differ from the usual four, or come on top of them."""
         return {}
 
+    def multiply_adds(self, inputs: Sequence[Wire]) -> int:
+        """All matrices', but for W where a column of it is looked up."""
+        W = self.gates * self.hidden * inputs[0].size * len(self.directions)
+        return super().multiply_adds(inputs) - W * inputs[0].token
+
     def in_int8(self, inputs: Sequence[Wire], last: bool) -> Self:
         """All its matrices, but for the W of token ids."""
         return dataclasses.replace(self, precision="int8")

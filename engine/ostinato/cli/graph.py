@@ -1,0 +1,207 @@
+"""A model's graph for people: what each node is and costs, and a drawing of who reads whom beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.markup import escape
+
+from ostinato.cli.console import count
+from ostinato.model.front_ends import LogMel, Tokens
+from ostinato.model.layers import Layer, Recurrent
+from ostinato.model.specification import FRAMES, Specification
+from ostinato_bench.terminal import Table
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row of the drawing: the front end, a node or a head; ``reads`` names other places."""
+
+    name: str
+    kind: str
+    about: str
+    reads: tuple[str, ...] = ()
+    size: int | None = None
+    """Values a frame; of a token's id, how many there are. None: a head."""
+    token: bool = False
+    weights: int = 0
+    multiply_adds: int = 0
+    """For a frame."""
+    per_second: float | None = None
+    """Multiply-adds a second; None where frames have no time, as tokens."""
+    family: str = ""
+    """Of a node: "backward", else "recurrent", else "weights" if it has any, else nothing."""
+
+
+def places(specification: Specification) -> list[Place]:
+    """The front end, all nodes and all heads, each as soon as all that it reads is there, and what can go on from
+    the place before goes first: so a branch is not torn apart."""
+    front = specification.front_end
+    pace = None if isinstance(front, Tokens) else 1000 / front.frame_ms
+    waiting: list[Place] = []
+    for node in specification.nodes:
+        inputs, wire = specification.inputs(node), specification.wires[node.name]
+        work = node.layer.multiply_adds(inputs)
+        weights = sum(math.prod(weight.shape) for weight in node.layer.weights(inputs).values())
+        made = Place(node.name, node.layer.kind, settings(node.layer), node.inputs, wire.size, wire.token)
+        made = dataclasses.replace(made, weights=weights, multiply_adds=work, family=_family(node.layer, weights))
+        waiting.append(made if pace is None else dataclasses.replace(made, per_second=work * pace))
+    first = len(specification.heads) == 1
+    for head in specification.heads:
+        about = "" if first or head is not specification.heads[0] else "unless another is asked for"
+        waiting.append(Place(f"head {head.name}", head.decoder.kind, about, (head.node,)))
+    placed = [Place(FRAMES, front.kind, _about_front_end(specification), (), front.wire.size, front.wire.token)]
+    while waiting:
+        there = {place.name for place in placed}
+        ready = [place for place in waiting if there.issuperset(place.reads)]
+        following = [place for place in ready if placed[-1].name in place.reads]
+        nodes = [place for place in following if place.size is not None]
+        placed.append((nodes or following or ready)[0])
+        waiting.remove(placed[-1])
+    return placed
+
+
+def _family(layer: Layer, weights: int) -> str:
+    if layer.backward:
+        return "backward"
+    return "recurrent" if isinstance(layer, Recurrent) else "weights" if weights else ""
+
+
+def settings(layer: Layer) -> str:
+    """The kind and what is set besides the defaults: "gru 104, bidirectional"; "dense 11, relu"."""
+    sizes, others = [layer.kind], list[str]()
+    for field in dataclasses.fields(layer):
+        value = getattr(layer, field.name)
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and isinstance(value, int) and len(sizes) == 1 and not isinstance(value, bool):
+            sizes.append(str(value))
+        elif required or value != field.default:
+            others.append(_setting(field.name, value))
+    return ", ".join([" ".join(sizes), *others])
+
+
+def _setting(name: str, value: Any) -> str:
+    words = name.replace("_", " ")
+    if value is True:
+        return words
+    if name in ("direction", "precision"):
+        return str(value)
+    if dataclasses.is_dataclass(value):
+        parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
+        text = " ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts if part is not None)
+        return text if words == "activation" else f"{words} {text}"
+    if isinstance(value, tuple):
+        return f"{words} {' '.join(map(str, value))}"
+    return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+
+
+def _about_front_end(specification: Specification) -> str:
+    front = specification.front_end
+    if isinstance(front, LogMel):
+        return f"log-mel, {front.sample_rate / 1000:g} kHz, every {front.frame_ms:g} ms"
+    if isinstance(front, Tokens):
+        return f"tokens, {len(front.vocabulary)} {front.unit}s"
+    return f"frames, every {front.frame_ms:g} ms"
+
+
+def described(specification: Specification) -> dict[str, Any]:
+    """Nodes and heads for programs."""
+    nodes = [
+        {
+            "name": place.name,
+            "kind": place.kind,
+            "inputs": list(place.reads),
+            "size": place.size,
+            "weights": place.weights,
+            "multiply_adds": place.multiply_adds,
+            "multiply_adds_per_second": place.per_second,
+        }
+        for place in places(specification)
+        if place.reads and place.size is not None
+    ]
+    heads = [
+        {
+            "name": head.name,
+            "node": head.node,
+            "decoder": head.decoder.kind,
+            "size": specification.wires[head.node].size,
+        }
+        for head in specification.heads
+    ]
+    return {"nodes": nodes, "heads": heads}
+
+
+def table(specification: Specification) -> Table:
+    """The drawing, and beside each node what it is and costs."""
+    found = places(specification)
+    numbers = ["size", "weights", "multiply-adds\na frame"]
+    timed = any(place.per_second is not None for place in found)
+    numbers += ["\na second"] * timed
+    listing = Table("node", "layer", *numbers, right=numbers, prose=["layer"])
+    for place, (rails, below) in zip(found, drawn(found), strict=True):
+        costs = [place.weights, place.multiply_adds] + [place.per_second or 0] * timed
+        listing.add_row(
+            f"[dim]{escape(rails)}[/] {'' if place.size is None else '[bold]'}{escape(place.name)}",
+            escape(place.about if place.size is not None else ", ".join(filter(None, (place.kind, place.about)))),
+            "" if place.size is None else f"{place.size}" if not place.token else f"1 of {place.size}",
+            *(count(cost) if cost else "" for cost in costs),
+            beside=f"[dim]{escape(below)}[/]",
+        )
+    work = [sum(place.multiply_adds for place in found), sum(place.per_second or 0 for place in found)]
+    if len(found) > 3:
+        total = sum(place.weights for place in found)
+        listing.add_row("all", "", "", count(total), *(count(each) for each in work[: 1 + timed]))
+    return listing
+
+
+def drawn(found: Sequence[Place]) -> list[tuple[str, str]]:
+    """Beside each place, its line of the drawing, and what goes on under it, all equally wide.
+
+    Each wire that is still wanted has a column of two signs, in which it goes down: from where it is made to where it
+    is read for the last time.
+
+        ●      a
+        ├─●    b reads a, which is wanted later on too
+        ●─╯    c reads both
+    """
+    left = {place.name: sum(place.name in other.reads for other in found) for place in found}
+    columns: list[str | None] = []  # whose wire goes down there
+    lines: list[tuple[str, str]] = []
+    for place in found:
+        reads = set(place.reads)
+        for name in reads:
+            left[name] -= 1
+        taken = {column for column, name in enumerate(columns) if name in reads}
+        ending = {column for column in taken if not left[columns[column] or ""]}
+        free = sorted(ending) or [column for column, name in enumerate(columns) if name is None]
+        mine = free[0] if free else len(columns)
+        columns += [None] * (mine + 1 - len(columns))
+        line = _line(columns, mine, taken, ending, "◆" if place.size is None else "●")
+        for column in ending:
+            columns[column] = None
+        columns[mine] = place.name if left[place.name] else None
+        lines.append((line, "".join("  " if name is None else "│ " for name in columns).rstrip()))
+    width = max(len(part) for line in lines for part in line)
+    return [(line.ljust(width), below.ljust(width)) for line, below in lines]
+
+
+def _line(columns: Sequence[str | None], mine: int, taken: Iterable[int], ending: Iterable[int], sign: str) -> str:
+    first, last = min(mine, *taken, mine), max(mine, *taken, mine)
+    signs: Mapping[tuple[bool, bool, bool], str] = {  # goes on below, joins to the left, to the right
+        (True, False, True): "├", (True, True, False): "┤", (True, True, True): "┼",
+        (False, False, True): "╰", (False, True, False): "╯", (False, True, True): "┴",
+    }  # fmt: skip
+    made = ""
+    for column, name in enumerate(columns):
+        if column == mine:
+            made += sign
+        elif column in taken:
+            made += signs[column not in ending, column > first, column < last]
+        else:
+            made += "─" if name is None and first < column < last else " " if name is None else "│"
+        made += "─" if first <= column < last else " "
+    return made.rstrip()
