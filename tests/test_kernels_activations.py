@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -45,8 +46,8 @@ def ulps(found: Floats, exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_values_over_all_floats(name: str) -> None:
     for alpha, beta in [(None, None)] if name in ("tanh", "sigmoid") else [(None, None), (0.75, -0.5)]:
-        x = everywhere()
-        found = arrays.activate(name, x, alpha, beta)
+        found = arrays.activate(name, everywhere(), alpha, beta)
+        x = flushed(everywhere())
         with np.errstate(all="ignore"):
             want = activate(Activation(name, alpha, beta), x.astype(np.float64))  # type: ignore[arg-type]
             narrow = want.astype(np.float32)
@@ -113,6 +114,51 @@ def test_tanh_against_forty_digits() -> None:
     assert np.abs(arrays.activate("tanh", x) / exact - 1).max() <= 4e-7
 
 
+def test_erf_against_forty_digits() -> None:
+    x = np.concatenate([np.geomspace(1e-30, 1, 300), np.linspace(0.99, 1.01, 50), np.linspace(1, 6, 300)])
+    x = x.astype(np.float32)
+    with mpmath.workdps(40):
+        exact = np.array([float(mpmath.erf(float(v))) for v in x])
+    assert np.abs(arrays.activate("erf", x) / exact - 1).max() <= 4e-7
+    np.testing.assert_array_equal(arrays.activate("erf", -x), -arrays.activate("erf", x))
+    assert np.nanmax(np.abs(arrays.activate("erf", everywhere()))) == 1
+
+
+def test_gelu_in_its_tail_against_forty_digits() -> None:
+    """Below zero, where 1 + erf(x / sqrt(2)) cancels."""
+    x = np.linspace(-9, 0, 400, endpoint=False).astype(np.float32)
+    with mpmath.workdps(40):
+        exact = np.array([float(mpmath.erfc(-mpmath.mpf(float(v)) / mpmath.sqrt(2)) * float(v) / 2) for v in x])
+    assert np.abs(arrays.activate("gelu", x) / exact - 1).max() <= 1e-5
+    assert (np.diff(arrays.activate("gelu", np.linspace(-30, -10, 50))) <= 0).all()
+
+
+@pytest.mark.parametrize(("name", "exact"), [("sqrt", np.sqrt), ("reciprocal", np.reciprocal), ("square", np.square)])
+def test_what_the_processor_rounds_is_rounded_once(name: str, exact: Any) -> None:
+    x = flushed(everywhere())
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(arrays.activate(name, x), flushed(exact(x)))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_infinities_go_to_the_limits_and_denormals_are_zeros(name: str) -> None:
+    limits = {
+        "sqrt": (np.nan, np.inf), "log": (np.nan, np.inf), "reciprocal": (0, 0), "exp": (0, np.inf), "erf": (-1, 1),
+        "abs": (np.inf, np.inf), "square": (np.inf, np.inf), "clip": (-np.inf, np.inf), "silu": (0, np.inf),
+        "hard-swish": (0, np.inf), "gelu": (0, np.inf), "gelu-tanh": (0, np.inf), "celu": (-1, np.inf),
+        "selu": (-1.7580993408473766, np.inf),
+    }  # fmt: skip
+    if name in limits:
+        np.testing.assert_allclose(arrays.activate(name, [-np.inf, np.inf]), limits[name], rtol=1e-6)
+    tiny = np.array([1e-45, -1e-39], np.float32)
+    assert arrays.activate(name, tiny).tobytes() == arrays.activate(name, np.copysign(0, tiny)).tobytes()
+
+
+def test_clip_with_bounds_the_wrong_way_round_gives_the_upper_one() -> None:
+    """As ONNX says of Clip."""
+    assert (arrays.activate("clip", [-3, 0, 3], 1.0, -1.0) == -1).all()
+
+
 @pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 100])
 def test_a_value_does_not_depend_on_its_place(length: int) -> None:
     x = np.random.default_rng(length).standard_normal(length).astype(np.float32)
@@ -130,8 +176,8 @@ def test_shapes_are_kept_and_the_input_too() -> None:
 
 
 def test_an_unknown_activation_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="unknown activation 'gelu'"):
-        arrays.activate("gelu", [1.0])
+    with pytest.raises(ValueError, match="unknown activation 'maxout'"):
+        arrays.activate("maxout", [1.0])
 
 
 @pytest.mark.parametrize(

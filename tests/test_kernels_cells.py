@@ -10,8 +10,8 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 import reference
+from kinds.formulas import DEFINED
 
-from ostinato.activations import FUNCTIONS
 from ostinato.kernels.program import Program, Workspace, advance
 from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
@@ -82,7 +82,7 @@ def test_cells_of_all_sizes_and_depths(kind: str, direction: str) -> None:
         np.testing.assert_allclose(found, peer, atol=TOLERANCE, rtol=0, err_msg=f"ONNX Runtime, {where}")
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", DEFINED)
 def test_any_activation(name: Any) -> None:
     for alpha, beta in ((None, None), (0.6, 0.25)):
         activation = Activation(name, alpha, beta)

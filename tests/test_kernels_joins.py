@@ -138,10 +138,58 @@ def test_an_input_may_be_there_twice_and_be_the_frames() -> None:
         )
 
 
-@pytest.mark.parametrize("operator", ["Relu", "Tanh", "Sigmoid", "Elu", "Softplus", "Softsign"])
-def test_an_activation_by_itself(operator: str) -> None:
+ACTIVATIONS = [
+    (Activation("relu"), "Relu", {}),
+    (Activation("tanh"), "Tanh", {}),
+    (Activation("sigmoid"), "Sigmoid", {}),
+    (Activation("elu", 0.7), "Elu", {"alpha": 0.7}),
+    (Activation("softplus"), "Softplus", {}),
+    (Activation("softsign"), "Softsign", {}),
+    (Activation("affine", -1), "Neg", {}),
+    (Activation("leaky-relu", 0.2), "LeakyRelu", {"alpha": 0.2}),
+    (Activation("thresholded-relu", 0.2), "ThresholdedRelu", {"alpha": 0.2}),
+    (Activation("hard-sigmoid", 0.3, 0.4), "HardSigmoid", {"alpha": 0.3, "beta": 0.4}),
+    (Activation("abs"), "Abs", {}),
+    (Activation("exp"), "Exp", {}),
+    (Activation("erf"), "Erf", {}),
+    (Activation("hard-swish"), "HardSwish", {}),
+    (Activation("gelu"), "Gelu", {}),
+    (Activation("gelu-tanh"), "Gelu", {"approximate": "tanh"}),
+    (Activation("selu"), "Selu", {}),
+    (Activation("selu", 1.3, 0.9), "Selu", {"alpha": 1.3, "gamma": 0.9}),
+    (Activation("celu", 0.6), "Celu", {"alpha": 0.6}),
+]
+
+
+@pytest.mark.parametrize(("activation", "operator", "attributes"), ACTIVATIONS, ids=lambda v: getattr(v, "name", ""))
+def test_an_activation_by_itself(activation: Activation, operator: str, attributes: dict[str, Any]) -> None:
     for size in SIZES:
-        compare(joined(Activate(Activation(operator.lower())), size), [node(operator, "in0")])
+        compare(joined(Activate(activation), size), [node(operator, "in0", **attributes)])
+
+
+def test_activations_that_onnx_writes_in_more_than_one_node() -> None:
+    part = helper.make_node
+    compare(joined(Activate(Activation("square")), 17), [node("Mul", "in0", "in0")])
+    sigmoid = part("Sigmoid", ["in0"], ["s"])
+    compare(joined(Activate(Activation("silu")), 17), [sigmoid, node("Mul", "in0", "s")])
+    bounds = [part("Constant", [], [name], value_float=value) for name, value in (("low", -0.3), ("high", 0.5))]
+    compare(joined(Activate(Activation("clip", -0.3, 0.5)), 17), [*bounds, node("Clip", "in0", "low", "high")])
+    for name in ("sqrt", "log", "reciprocal"):
+        specification = graph(
+            ("in0", Dense(17), "frames"), ("p", Activate(Activation("softplus")), "in0"),
+            ("y", Activate(Activation(name)), "p"),
+        )  # fmt: skip
+        compare(specification, [part("Softplus", ["in0"], ["p"]), node(name.capitalize(), "p")])
+
+
+def test_a_celu_that_would_divide_by_zero_is_refused() -> None:
+    with pytest.raises(BadModelFileError, match=r"activation celu: alpha = 0.0 must be above 0"):
+        Activation("celu", 0)
+
+
+def test_a_clip_may_give_probabilities() -> None:
+    for alpha, beta, kept in ((0.0, 1.0, True), (0.2, 0.1, True), (-0.1, 1.0, False), (0.0, None, False)):
+        assert graph(("y", Activate(Activation("clip", alpha, beta)), "frames")).wires["y"].probabilities == kept
 
 
 def test_frames_that_are_denormal_are_zeros_to_an_activation() -> None:

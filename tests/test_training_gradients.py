@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ostinato.activations import FUNCTIONS
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
@@ -117,7 +118,20 @@ ACTIVATIONS = (
     Activation("elu", 0.7),
     Activation("softsign"),
     Activation("softplus"),
+    Activation("clip", -0.6, 0.8),
+    Activation("abs"),
+    Activation("erf"),
+    Activation("silu", 1.3),
+    Activation("hard-swish"),
+    Activation("gelu"),
+    Activation("gelu-tanh"),
+    Activation("selu"),
+    Activation("celu", 0.7),
 )
+
+
+def test_activations_are_all_there_are() -> None:
+    assert {each.name for each in (*ACTIVATIONS, *NOT_ANYWHERE)} == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: a.name)
@@ -164,6 +178,15 @@ def test_an_input_that_is_read_twice() -> None:
         Node("y", Lstm(2), ("twice",)),
     )
     check(network(Specification("t", Frames(4), nodes, (Head("main", "y", Outputs()),))))
+
+
+NOT_ANYWHERE = tuple(Activation(name) for name in ("square", "sqrt", "log", "reciprocal", "exp"))
+"""In a recurrence they know no bounds, or are asked for what they have not."""
+
+
+@pytest.mark.parametrize("activation", NOT_ANYWHERE, ids=lambda a: a.name)
+def test_activations_above_positive_numbers(activation: Activation) -> None:
+    check(frames_network(Dense(3, activation=Activation("softplus")), Activate(activation), Dense(2)))
 
 
 @pytest.mark.parametrize("layer", [Activate(Activation("softplus"))], ids=lambda v: v.kind)

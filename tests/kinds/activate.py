@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kinds.formulas import activate
+from kinds.formulas import DEFINED, activate
 from kinds.kind import Doubles, Example, Floats, Kind, Weights, Wires
-from ostinato.activations import FUNCTIONS
 from ostinato.kernels import arrays
 from ostinato.model import layers
 from ostinato.model.activation import Activation
@@ -14,7 +13,7 @@ from ostinato.model.activation import Activation
 
 class Activate(Kind):
     layer = layers.Activate
-    examples = tuple(Example(layers.Activate(Activation(name))) for name in FUNCTIONS)
+    examples = tuple(Example(layers.Activate(Activation(name))) for name in DEFINED)
 
     def reference(self, layer: layers.Activate, weights: Weights, inputs: Sequence[Doubles], wires: Wires) -> Doubles:
         return activate(layer.activation, inputs[0])

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kinds.formulas import activate
+from kinds.formulas import DEFINED, activate
 from kinds.kind import ONE_HOT, Doubles, Example, Floats, Kind, Weights, Wires
 from kinds.rounding import product
-from ostinato.activations import FUNCTIONS
 from ostinato.kernels import arrays
 from ostinato.model import layers
 from ostinato.model.activation import Activation
@@ -20,7 +19,7 @@ class Dense(Kind):
     examples = (
         Example(layers.Dense(4)),
         Example(layers.Dense(4), (ONE_HOT,)),
-        *(Example(layers.Dense(4, Activation(name))) for name in FUNCTIONS),
+        *(Example(layers.Dense(4, Activation(name))) for name in DEFINED),
     )
 
     def reference(self, layer: layers.Dense, weights: Weights, inputs: Sequence[Doubles], wires: Wires) -> Doubles:

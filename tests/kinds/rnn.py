@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kinds.formulas import activate
+from kinds.formulas import DEFINED, activate
 from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights
 from kinds.recurrent import RecurrentKind
 from kinds.rounding import product
-from ostinato.activations import FUNCTIONS
 from ostinato.kernels import arrays
 from ostinato.model import layers
 from ostinato.model.activation import Activation
@@ -19,7 +18,7 @@ class Rnn(RecurrentKind):
     examples = (
         Example(layers.Rnn(5)),
         Example(layers.Rnn(5), (ONE_HOT,)),
-        *(Example(layers.Rnn(5, activation=Activation(name))) for name in FUNCTIONS),
+        *(Example(layers.Rnn(5, activation=Activation(name))) for name in DEFINED),
     )
 
     def recur(self, layer: layers.Rnn, weights: Weights, x: Doubles) -> Doubles:

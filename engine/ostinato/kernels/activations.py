@@ -1,7 +1,8 @@
 """Activation functions as vector code: our own, because the library's give other bits on other CPUs.
 
 Errors, over all float32 and against float64 (tests/test_kernels_activations.py): tanh and sigmoid 2e-7 of their
-range, exp and log 2 units in the last place. NaN stays NaN; infinities go to the limits. Denormals are zeros, as in
+range, exp and log 2 units in the last place, erf 4e-7 of its value, sqrt and reciprocal none but rounding. NaN stays
+NaN; infinities go to the limits. Denormals are zeros, as in
 all kernels (`float_mode`): where an activation selects rather than computes, its argument must be a computed one.
 """
 
@@ -21,6 +22,7 @@ from ostinato.kernels.simd import (
     mantissa,
     scale,
     splat,
+    sqrt,
     store,
     where_less,
 )
@@ -113,13 +115,93 @@ def log(x: Lanes) -> Lanes:
     return where_less(x, splat(0.0), splat(math.nan), y)
 
 
-# --- the ONNX activations -------------------------------------------------------------------------------------------
+@part
+def expm1_below_zero(x: Lanes) -> Lanes:
+    """Values e^x - 1 for x <= 0, without cancellation."""
+    t = tanh(splat(0.5) * x)
+    return (t + t) / (splat(1.0) - t)
 
-_RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS = (
+
+# erfc(z) = 1 - erf(z) = e^(-z^2) t T(t) for z >= 0, with t = 1 / (1 + 0.3 z) (a form of Hastings' 1955); erf(x) =
+# x S(x^2) for |x| <= 1. T and S fitted as above, to 2e-8 and 1e-9.
+_T = (
+    -1.294570340e-01, 4.852175426e-01, -5.115003307e-01, 5.467414440e-01, -9.389879301e-02, 2.145653001e-01,
+    1.484445481e-01, 1.706981176e-01, 1.691891859e-01,
+)  # fmt: skip
+_S = (
+    7.853811951e-05, -8.010180087e-04, 5.188326310e-03, -2.685381130e-02, 1.128358514e-01, -3.761262582e-01,
+    1.128379166e+00,
+)  # fmt: skip
+_ROOT_HALF = math.sqrt(0.5)
+_GELU_INNER, _GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+@part
+def magnitude(x: Lanes) -> Lanes:
+    """|x|."""
+    zero = splat(0.0)
+    return where_less(x, zero, zero - x, x + zero)
+
+
+@part
+def erfc_above_zero(z: Lanes) -> Lanes:
+    """1 - erf(z) for z >= 0; 0 from about 9.3 on, where it is below all normal numbers."""
+    z = clip(z, 10.0)
+    t = splat(1.0) / fma(splat(0.3), z, splat(1.0))
+    p = fma(splat(_T[0]), t, splat(_T[1]))
+    p = fma(p, t, splat(_T[2]))
+    p = fma(p, t, splat(_T[3]))
+    p = fma(p, t, splat(_T[4]))
+    p = fma(p, t, splat(_T[5]))
+    p = fma(p, t, splat(_T[6]))
+    p = fma(p, t, splat(_T[7]))
+    p = fma(p, t, splat(_T[8]))
+    return exp(splat(0.0) - z * z) * (p * t)
+
+
+@part
+def erf(x: Lanes) -> Lanes:
+    """The error function."""
+    s = x * x
+    p = fma(splat(_S[0]), s, splat(_S[1]))
+    p = fma(p, s, splat(_S[2]))
+    p = fma(p, s, splat(_S[3]))
+    p = fma(p, s, splat(_S[4]))
+    p = fma(p, s, splat(_S[5]))
+    p = fma(p, s, splat(_S[6]))
+    z = magnitude(x)
+    y = splat(1.0) - erfc_above_zero(z)
+    y = where_less(x, splat(0.0), splat(0.0) - y, y)
+    return where_less(z, splat(1.0), x * p, y)
+
+
+@part
+def gelu(x: Lanes) -> Lanes:
+    """Values x (1 + erf(x / sqrt(2))) / 2, by the tail that is small: nothing cancels."""
+    tail = x * (splat(0.5) * erfc_above_zero(splat(_ROOT_HALF) * magnitude(x)))
+    y = where_less(x, splat(0.0), tail, x - tail)
+    y = where_less(x, splat(-20.0), splat(0.0), y)  # from here on, infinities too
+    return where_less(splat(20.0), x, x, y)
+
+
+@part
+def times_sigmoid(x: Lanes, y: Lanes) -> Lanes:
+    """Values x / (1 + e^-y)."""
+    e = exp(splat(0.0) - y)
+    return where_less(splat(3e38), e, splat(0.0), x / (splat(1.0) + e))
+
+
+# --- the activations -------------------------------------------------------------------------------------------
+
+(
+    _RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS, _CLIP, _ABS,
+    _SQUARE, _SQRT, _RECIPROCAL, _EXP, _LOG, _ERF, _SILU, _HARD_SWISH, _GELU, _GELU_TANH, _SELU, _CELU,
+) = (
     FUNCTIONS[name].number
     for name in (
         "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh", "hard-sigmoid", "elu",
-        "softsign", "softplus",
+        "softsign", "softplus", "clip", "abs", "square", "sqrt", "reciprocal", "exp", "log", "erf", "silu",
+        "hard-swish", "gelu", "gelu-tanh", "selu", "celu",
     )
 )  # fmt: skip
 
@@ -148,16 +230,47 @@ def apply(number: int, x: Lanes, alpha: Lanes, beta: Lanes) -> Lanes:
         y = where_less(y, zero, zero, y)
         return where_less(one, y, one, y)
     if number == _ELU:
-        t = tanh(splat(0.5) * x)  # e^x - 1 = 2 t / (1 - t), without cancellation
-        return where_less(x, zero, alpha * ((t + t) / (one - t)), x)
+        return where_less(x, zero, alpha * expm1_below_zero(x), x)
     if number == _SOFTSIGN:
         x = clip(x, 1e9)  # from there on +-1, also for infinities
-        return x / (one + where_less(x, zero, zero - x, x))
+        return x / (one + magnitude(x))
     if number == _SOFTPLUS:
         u = exp(where_less(x, zero, x, zero - x))
         w = one + u
         y = log(w) - ((w - one) - u) / w  # log(1 + u), with what rounding took from w given back
         return where_less(zero, x, x + y, y)
+    if number == _CLIP:
+        x = where_less(x, alpha, alpha, x)
+        return where_less(beta, x, beta, x)
+    if number == _ABS:
+        return magnitude(x)
+    if number == _SQUARE:
+        return x * x
+    if number == _SQRT:
+        return where_less(x, zero, splat(math.nan), sqrt(x))  # one NaN on all hosts
+    if number == _RECIPROCAL:
+        return one / x
+    if number == _EXP:
+        return exp(x)
+    if number == _LOG:
+        return log(x)
+    if number == _ERF:
+        return erf(x)
+    if number == _SILU:
+        return times_sigmoid(x, alpha * x)
+    if number == _HARD_SWISH:
+        y = fma(alpha, x, beta)
+        z = where_less(one, y, one, y)
+        return where_less(y, zero, zero, x * z)
+    if number == _GELU:
+        return gelu(x)
+    if number == _GELU_TANH:  # (1 + tanh(u)) / 2 = sigmoid(2 u)
+        u = splat(_GELU_INNER) * fma(splat(_GELU_CUBIC) * x, x * x, x)
+        return times_sigmoid(x, u + u)
+    if number == _SELU:
+        return beta * where_less(x, zero, alpha * expm1_below_zero(x), x)
+    if number == _CELU:
+        return where_less(x, zero, alpha * expm1_below_zero(x / alpha), x)
     return x
 
 

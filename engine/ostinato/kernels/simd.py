@@ -188,6 +188,13 @@ def fma(b: Any, x: Any, y: Any, z: Any) -> Any:
     return emit_fma(b, x, y, z)
 
 
+@_define(vector, vector)
+def sqrt(b: Any, x: Any) -> Any:
+    """The square root, correctly rounded; of negative numbers NaN."""
+    function = cgutils.get_or_insert_function(b.module, ir.FunctionType(FLOATS, [FLOATS]), f"llvm.sqrt.v{LANES}f32")
+    return b.call(function, [x])
+
+
 @_define(vector, vector, vector, vector, vector)
 def where_less(b: Any, x: Any, y: Any, then: Any, otherwise: Any) -> Any:
     """``then`` in the lanes where x < y, else ``otherwise`` (also where x or y is NaN)."""

@@ -103,13 +103,32 @@ def _sigmoid(x: Any) -> Any:
     return lambda x: 1.0 / (1.0 + math.exp(-x))
 
 
-_RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS = (
+def like(one: Any, value: Any) -> Any:
+    """``value`` in the type of ``one``."""
+    return type(one)(value)
+
+
+@overload(like, jit_options=OPTIONS, strict=False)
+def _like(one: Any, value: Any) -> Any:
+    if one == types.float32:
+        return lambda one, value: np.float32(value)
+    return lambda one, value: np.float64(value)
+
+
+(
+    _RELU, _TANH, _SIGMOID, _AFFINE, _LEAKY, _THRESHOLDED, _SCALED, _HARD, _ELU, _SOFTSIGN, _SOFTPLUS, _CLIP, _ABS,
+    _SQUARE, _SQRT, _RECIPROCAL, _EXP, _LOG, _ERF, _SILU, _HARD_SWISH, _GELU, _GELU_TANH, _SELU, _CELU,
+) = (
     FUNCTIONS[name].number
     for name in (
         "relu", "tanh", "sigmoid", "affine", "leaky-relu", "thresholded-relu", "scaled-tanh", "hard-sigmoid", "elu",
-        "softsign", "softplus",
+        "softsign", "softplus", "clip", "abs", "square", "sqrt", "reciprocal", "exp", "log", "erf", "silu",
+        "hard-swish", "gelu", "gelu-tanh", "selu", "celu",
     )
 )  # fmt: skip
+
+_ROOT_HALF, _INNER, _CUBIC = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
+_ERF_SLOPE, _BELL = 2 / math.sqrt(math.pi), 1 / math.sqrt(2 * math.pi)
 
 
 @compiled
@@ -141,6 +160,35 @@ def activate(code: int, alpha: Any, beta: Any, one: Any, x: Any) -> Any:
         return x / (one + abs(x))
     if code == _SOFTPLUS:
         return max(x, zero) + math.log1p(math.exp(-abs(x)))
+    if code == _CLIP:
+        return min(max(x, alpha), beta)
+    if code == _ABS:
+        return abs(x)
+    if code == _SQUARE:
+        return x * x
+    if code == _SQRT:
+        return math.sqrt(x)
+    if code == _RECIPROCAL:
+        return one / x
+    if code == _EXP:
+        return math.exp(x)
+    if code == _LOG:
+        return math.log(x)
+    if code == _ERF:
+        return math.erf(x)
+    if code == _SILU:
+        return x * sigmoid(alpha * x)
+    if code == _HARD_SWISH:
+        return x * min(max(alpha * x + beta, zero), one)
+    if code == _GELU:
+        return x * like(one, 0.5) * math.erfc(-x * like(one, _ROOT_HALF))
+    if code == _GELU_TANH:
+        u = like(one, _INNER) * (x + like(one, _CUBIC) * x * x * x)
+        return x * sigmoid(u + u)
+    if code == _SELU:
+        return beta * (x if x >= zero else alpha * math.expm1(x))
+    if code == _CELU:
+        return x if x >= zero else alpha * math.expm1(x / alpha)
     return x
 
 
@@ -172,6 +220,39 @@ def slope(code: int, alpha: Any, beta: Any, one: Any, x: Any, y: Any) -> Any:
         return u * u
     if code == _SOFTPLUS:
         return sigmoid(x)
+    if code == _CLIP:
+        return one if alpha < x < beta else zero
+    if code == _ABS:
+        return one if x > zero else -one
+    if code == _SQUARE:
+        return x + x
+    if code == _SQRT:
+        return one / (y + y)
+    if code == _RECIPROCAL:
+        return -y * y
+    if code == _EXP:
+        return y
+    if code == _LOG:
+        return one / x
+    if code == _ERF:
+        return like(one, _ERF_SLOPE) * math.exp(-x * x)
+    if code == _SILU:
+        u = sigmoid(alpha * x)
+        return u + alpha * x * u * (one - u)
+    if code == _HARD_SWISH:
+        u = alpha * x + beta
+        return zero if u <= zero else one if u >= one else u + alpha * x
+    if code == _GELU:
+        share = like(one, 0.5) * math.erfc(-x * like(one, _ROOT_HALF))
+        return share + x * like(one, _BELL) * math.exp(like(one, -0.5) * x * x)
+    if code == _GELU_TANH:
+        cubic = like(one, _CUBIC) * x * x
+        u = sigmoid(like(one, 2 * _INNER) * x * (one + cubic))
+        return u + x * u * (one - u) * like(one, 2 * _INNER) * (one + cubic + cubic + cubic)
+    if code == _SELU:
+        return beta if x >= zero else y + alpha * beta
+    if code == _CELU:
+        return one if x >= zero else one + y / alpha
     return one
 
 
