@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from random_models import network
 
-from ostinato.engine import Engine, Result
+from ostinato.engine import Answer, Engine
 from ostinato.events import Event
 from ostinato.model.decoders import Labels, Outputs
 from ostinato.model.front_ends import Frames, LogMel, Tokens
@@ -51,9 +51,9 @@ def sound(seconds: float, seed: int = 0) -> np.ndarray:
     return (np.random.default_rng(seed).normal(size=int(16000 * seconds)) * 3000).astype(np.int16)
 
 
-def run(engine: Engine, most: int = 100_000) -> dict[Hashable, list[Result]]:
+def run(engine: Engine, most: int = 100_000) -> dict[Hashable, list[Answer]]:
     """Tick until nothing waits; the results by stream."""
-    found: dict[Hashable, list[Result]] = defaultdict(list)
+    found: dict[Hashable, list[Answer]] = defaultdict(list)
     for _ in range(most):
         if not engine.busy:
             return found
@@ -62,6 +62,6 @@ def run(engine: Engine, most: int = 100_000) -> dict[Hashable, list[Result]]:
     raise AssertionError(f"the engine is still busy after {most} ticks")
 
 
-def events(results: list[Result]) -> list[Event]:
+def events(results: list[Answer]) -> list[Event]:
     """All events of some results."""
     return [event for result in results for event in result.events]

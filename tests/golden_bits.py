@@ -17,12 +17,11 @@ from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
-from ostinato.model.front_ends import Frames
-from ostinato.model.front_ends import LogMel as Settings
+from ostinato.model.front_ends import Frames, LogMel
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Sequential
-from ostinato.pipeline.logmel import LogMel
+from ostinato.pipeline.logmel import LogMelFrontEnd
 from ostinato.pipeline.resample import resampler
 
 Floats = npt.NDArray[np.float32]
@@ -108,7 +107,7 @@ def tiny() -> str:
         advance(program, state, np.zeros(1, np.int64), np.ones(len(frames), np.int64), rows, Workspace())
         digest.update(rows[:, program.output.slice].tobytes() + state.tobytes())
     fading = np.ldexp(rng.uniform(-1, 1, 9000), -(np.arange(9000) // 60)).astype(np.float32)
-    front_end = LogMel(Settings(sample_rate=8000, high_hz=4000.0, mels=20), {})
+    front_end = LogMelFrontEnd(LogMel(sample_rate=8000, high_hz=4000.0, mels=20), {})
     for rate in (8000, 11025):
         faded = front_end.start(rate)
         digest.update(front_end.step(faded, fading).tobytes() + front_end.flush(faded).tobytes())

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_models import bits
 
-from ostinato.engine import Engine, Limits, Result
+from ostinato.engine import Answer, Engine, Limits
 from ostinato.errors import (
     DtypeError,
     InputError,
@@ -79,7 +79,7 @@ def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
     streams = [(name, wait if name.endswith("-bi") else {}, messages) for name, wait, messages in streams]
     for key, (name, wait, _) in enumerate(streams):
         engine.open(key, name, Options(**wait))  # type: ignore[arg-type]
-    found: dict[Hashable, list[Result]] = defaultdict(list)
+    found: dict[Hashable, list[Answer]] = defaultdict(list)
 
     def tick() -> None:
         for result in engine.tick():
@@ -136,7 +136,7 @@ def send(engine: Engine, key: int, sequence: int, name: str, kind: str, length: 
         assert getattr(engine, kind)(key, sequence) is None
 
 
-def check(name: str, wait: dict[str, Any], messages: list[tuple[str, int, int]], results: list[Result]) -> None:
+def check(name: str, wait: dict[str, Any], messages: list[tuple[str, int, int]], results: list[Answer]) -> None:
     """Each message is answered once, in order, and says what a stream of its own says."""
     assert [result.kind for result in results] == [kind for kind, _, _ in messages]
     assert [result.sequence for result in results] == list(range(1, len(messages) + 1))
@@ -175,7 +175,7 @@ def test_messages_for_many_may_wait_behind_each_other(steps: list[Any], share: i
     """One message for several streams after another, some twice in one, and in between what has to wait for them."""
     engine = Engine(models(name), Limits(share=share))
     sent: dict[int, list[tuple[str, int, int]]] = {key: [] for key in range(5)}
-    found: dict[Hashable, list[Result]] = defaultdict(list)
+    found: dict[Hashable, list[Answer]] = defaultdict(list)
     for key in sent:
         engine.open(key, name)
     for number, step in enumerate(steps):

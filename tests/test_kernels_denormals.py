@@ -27,8 +27,8 @@ from llvmlite import ir
 
 from ostinato.kernels import arrays, compiler, float_mode, warm_up
 from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
-from ostinato.model.front_ends import LogMel as Settings
-from ostinato.pipeline.logmel import LogMel
+from ostinato.model.front_ends import LogMel
+from ostinato.pipeline.logmel import LogMelFrontEnd
 from ostinato_bench import bare
 
 Floats = npt.NDArray[np.float32]
@@ -87,7 +87,7 @@ def entries() -> dict[str, Callable[[], bytes]]:
     }
     packed = arrays.pack_matrix(np.ones((5, 20)))
     made["multiply"] = lambda: arrays.multiply(packed, tiny.reshape(-1, 5)).tobytes()
-    front_end = LogMel(Settings(sample_rate=8000, high_hz=4000.0, mels=20), {})
+    front_end = LogMelFrontEnd(LogMel(sample_rate=8000, high_hz=4000.0, mels=20), {})
 
     def front(rate: int) -> bytes:
         state = front_end.start(rate)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError, SnapshotError
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import pack
-from ostinato.pipeline.logmel import LogMel, LogMelState
+from ostinato.pipeline.logmel import LogMelFrontEnd, LogMelState
 from ostinato.pipeline.pieces import split
 
 F32 = npt.NDArray[np.float32]
@@ -32,11 +32,11 @@ def speech_like(seconds: float, rate: int = 16000, seed: int = 0) -> F32:
     return np.asarray((voice + 0.05 * noise) * loudness + 0.01, np.float32)
 
 
-def make(settings: specified.LogMel = SETTINGS, **weights: F32) -> LogMel:
-    return LogMel(settings, {f"front_end.{name}": value for name, value in weights.items()})
+def make(settings: specified.LogMel = SETTINGS, **weights: F32) -> LogMelFrontEnd:
+    return LogMelFrontEnd(settings, {f"front_end.{name}": value for name, value in weights.items()})
 
 
-def whole(front: LogMel, samples: npt.NDArray[np.int16] | F32, rate: int | None = None) -> F32:
+def whole(front: LogMelFrontEnd, samples: npt.NDArray[np.int16] | F32, rate: int | None = None) -> F32:
     state = front.start(rate)
     return np.concatenate((front.step(state, front.check(samples)), front.flush(state)))
 
@@ -228,7 +228,7 @@ FRONTS = [make(chosen) for chosen in VARIANTS]
 
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(FRONTS), st.sampled_from([None, 8000, 44100, 44101]), st.data())
-def test_chunking_does_not_matter(front: LogMel, rate: int | None, data: st.DataObject) -> None:
+def test_chunking_does_not_matter(front: LogMelFrontEnd, rate: int | None, data: st.DataObject) -> None:
     samples = (speech_like(0.5, rate or 16000) * 9000).astype(np.int16)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(samples)), max_size=8)))
     state, got = front.start(rate), []
@@ -248,7 +248,7 @@ def test_chunking_does_not_matter(front: LogMel, rate: int | None, data: st.Data
     st.integers(0, 9),
 )
 def test_company_does_not_matter(
-    front: LogMel, streams: list[tuple[int | None, int]], seed: int, dtype: type | None, cut: int
+    front: LogMelFrontEnd, streams: list[tuple[int | None, int]], seed: int, dtype: type | None, cut: int
 ) -> None:
     """Streams of one kind of samples in two pieces, or of both kinds, each by itself."""
     rng = np.random.default_rng(seed)

@@ -137,7 +137,7 @@ def test_a_table_is_made_once_for_all_who_use_it_and_kept_no_longer(monkeypatch:
         return plan
 
     monkeypatch.setattr(resample, "_make", make)
-    front_end = logmel.LogMel(specified.LogMel(mels=13), {})
+    front_end = logmel.LogMelFrontEnd(specified.LogMel(mels=13), {})
     rates = range(21_000, 21_100)
     states = [front_end.start(rate) for rate in rates for _ in range(2)]
     for _ in range(2):

@@ -19,12 +19,12 @@ from ostinato.events import Event
 from ostinato.model import decoders as specified_decoders
 from ostinato.model import front_ends as specified_front_ends
 from ostinato.pipeline import decoder, front_end, pack
-from ostinato.pipeline.logmel import LogMel
+from ostinato.pipeline.logmel import LogMelFrontEnd
 from ostinato.pipeline.speech import SECTIONS, SpeechEnergy
 
 F32 = npt.NDArray[np.float32]
 RATE = 16000
-PLAIN = LogMel(specified_front_ends.LogMel(), {})
+PLAIN = LogMelFrontEnd(specified_front_ends.LogMel(), {})
 
 
 def noise(kind: str, count: int, seed: int = 0) -> npt.NDArray[np.float64]:
@@ -60,7 +60,10 @@ def one_burst(noise_level: float) -> npt.NDArray[np.float64]:
 
 
 def ends(
-    front: LogMel, samples: npt.NDArray[np.float64], rate: int | None = None, weights: dict[str, F32] | None = None
+    front: LogMelFrontEnd,
+    samples: npt.NDArray[np.float64],
+    rate: int | None = None,
+    weights: dict[str, F32] | None = None,
 ) -> list[Event]:
     energy = SpeechEnergy(front, weights or {})
     listener = decoder(specified_decoders.EndOfSpeech(silence_ms=500), front.frame_ms, front.latency_ms)
@@ -105,7 +108,7 @@ def test_speech_from_the_first_sample() -> None:
     "chosen", [{"convention": "slaney"}, {"stack": 4, "stride": 4}, {"mels": 80, "stack": 3, "stride": 2}]
 )
 def test_other_features_hear_the_same(chosen: dict[str, object]) -> None:
-    front = LogMel(replace(specified_front_ends.LogMel(), **chosen), {})  # type: ignore[arg-type]
+    front = LogMelFrontEnd(replace(specified_front_ends.LogMel(), **chosen), {})  # type: ignore[arg-type]
     signal = np.concatenate((np.zeros(RATE), syllables(1.6), np.zeros(RATE)))
     signal += noise("pink", len(signal)) * 0.005
     (event,) = ends(front, signal)
@@ -120,7 +123,7 @@ def test_normalisation_makes_no_difference() -> None:
     }
     signal = one_burst(noise_level=0.003)
     plain = ends(PLAIN, signal)
-    other = ends(LogMel(specified_front_ends.LogMel(normalise=True), weights), signal, None, weights)
+    other = ends(LogMelFrontEnd(specified_front_ends.LogMel(normalise=True), weights), signal, None, weights)
     assert len(plain) == 1 and [event.time_ms for event in plain] == [event.time_ms for event in other]
 
 

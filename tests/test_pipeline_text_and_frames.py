@@ -19,21 +19,21 @@ from ostinato.errors import (
 )
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import pack
-from ostinato.pipeline.frames import Frames
-from ostinato.pipeline.tokens import MAX_WORD, Tokens, TokensState
+from ostinato.pipeline.frames import FramesFrontEnd
+from ostinato.pipeline.tokens import MAX_WORD, TokensFrontEnd, TokensState
 
 WORDS = ("<unk>", "good", "bad", "déjà", "film", "ὀδυσσεύς")
 
 
-def characters(**changes: object) -> Tokens:
-    return Tokens(specified.Tokens(("a", "b", "é", "σ", " "), **changes))  # type: ignore[arg-type]
+def characters(**changes: object) -> TokensFrontEnd:
+    return TokensFrontEnd(specified.Tokens(("a", "b", "é", "σ", " "), **changes))  # type: ignore[arg-type]
 
 
-def words(**changes: object) -> Tokens:
-    return Tokens(specified.Tokens(WORDS, unit="word", unknown=0, **changes))  # type: ignore[arg-type]
+def words(**changes: object) -> TokensFrontEnd:
+    return TokensFrontEnd(specified.Tokens(WORDS, unit="word", unknown=0, **changes))  # type: ignore[arg-type]
 
 
-def ids(front: Tokens, *pushes: str) -> list[int]:
+def ids(front: TokensFrontEnd, *pushes: str) -> list[int]:
     state = front.start()
     got: list[int] = []
     for push in pushes:
@@ -88,7 +88,7 @@ def test_an_endless_word_is_unknown_and_bounded() -> None:
     st.text(alphabet="good bad\n\u0301eΣσ\x1f\u2003İ", max_size=40),
     st.data(),
 )
-def test_chunking_does_not_matter(front: Tokens, text: str, data: st.DataObject) -> None:
+def test_chunking_does_not_matter(front: TokensFrontEnd, text: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     state, got = front.start(), []
     for start, end in pairwise([0, *cuts, len(text)]):
@@ -132,7 +132,7 @@ def test_a_forged_state_is_refused(pending: str) -> None:
 
 
 def test_frames_pass() -> None:
-    front = Frames(specified.Frames(3))
+    front = FramesFrontEnd(specified.Frames(3))
     frames = np.arange(6, dtype=np.float32).reshape(2, 3)
     state = front.restore(pack(front.start()))
     assert front.step(state, front.check(frames)).tolist() == frames.tolist()
@@ -155,9 +155,9 @@ def test_frames_pass() -> None:
 )
 def test_bad_frames_are_refused(data: object, error: type[InputError]) -> None:
     with pytest.raises(error):
-        Frames(specified.Frames(3)).check(data)
+        FramesFrontEnd(specified.Frames(3)).check(data)
 
 
 def test_frames_have_no_sample_rate() -> None:
     with pytest.raises(InputError, match="sample rate"):
-        Frames(specified.Frames(3)).start(16000)
+        FramesFrontEnd(specified.Frames(3)).start(16000)

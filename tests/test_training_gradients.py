@@ -214,7 +214,7 @@ CTC_TARGETS: list[list[int]] = [[1], [2, 2, 1], [], [], [1]]
     "loss,ends,targets",
     [
         (losses.CrossEntropy(), (Softmax(),), classes()),
-        (losses.Ctc(), (Softmax(),), CTC_TARGETS),
+        (losses.CtcLoss(), (Softmax(),), CTC_TARGETS),
         (losses.BinaryCrossEntropy(), (), 1 / (1 + np.exp(regression_targets()))),
         (losses.MeanSquaredError(), (), regression_targets()),
         (losses.MeanAbsoluteError(), (), regression_targets()),

@@ -15,7 +15,7 @@ from ostinato.errors import ShapeError, TrainingError
 from ostinato.training import (
     BinaryCrossEntropy,
     CrossEntropy,
-    Ctc,
+    CtcLoss,
     Huber,
     MeanAbsoluteError,
     MeanSquaredError,
@@ -48,7 +48,7 @@ def test_ctc_is_the_sum_over_all_paths(data: st.DataObject) -> None:
     blank = data.draw(st.integers(0, K - 1))
     labels = data.draw(st.lists(st.sampled_from([k for k in range(K) if k != blank]), max_size=3))
     logits = np.random.default_rng(data.draw(st.integers(0, 99))).normal(scale=2, size=(1, 6, K))
-    losses, gradient = Ctc(blank)(logits, [steps], [labels])
+    losses, gradient = CtcLoss(blank)(logits, [steps], [labels])
     expected = by_all_paths(logits[0, :steps], labels, blank)
     assert losses[0] == pytest.approx(expected, rel=1e-12, abs=1e-12)
     assert not np.any(gradient[:, steps:])
@@ -61,7 +61,7 @@ def test_ctc_is_the_sum_over_all_paths(data: st.DataObject) -> None:
 @pytest.mark.parametrize("labels,frames", [([1], 0), ([1, 1], 2), ([1, 2, 2], 3)])
 def test_ctc_too_short_for_its_labels_is_infinite_without_gradient(labels: list[int], frames: int) -> None:
     logits = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
-    losses, gradient = Ctc()(logits, [frames, 4], [labels, [1]])
+    losses, gradient = CtcLoss()(logits, [frames, 4], [labels, [1]])
     assert np.isposinf(losses[0]) and not np.any(gradient[0])
     assert np.isfinite(losses[1]) and np.any(gradient[1])
 
@@ -70,7 +70,7 @@ def test_ctc_of_a_long_and_certain_sequence_stays_finite() -> None:
     labels = np.random.default_rng(0).integers(1, 5, 300)
     logits = np.full((1, 2000, 5), -300.0, np.float32)
     logits[0, :, 0] = 300
-    losses, gradient = Ctc()(logits, [2000], [labels])
+    losses, gradient = CtcLoss()(logits, [2000], [labels])
     assert np.isfinite(losses[0]) and losses[0] > 1e5
     assert np.all(np.isfinite(gradient)) and np.abs(gradient).max() <= 1
 
@@ -79,11 +79,11 @@ def test_ctc_refuses_labels_that_cannot_be() -> None:
     logits = np.zeros((1, 3, 4))
     for wrong in ([0], [4], [-1]):
         with pytest.raises(TrainingError, match="not the blank"):
-            Ctc()(logits, [3], [wrong])
+            CtcLoss()(logits, [3], [wrong])
     with pytest.raises(ShapeError):
-        Ctc()(logits, [3], [[1], [1]])
+        CtcLoss()(logits, [3], [[1], [1]])
     with pytest.raises(ShapeError):
-        Ctc()(logits, [4], [[1]])
+        CtcLoss()(logits, [4], [[1]])
 
 
 LENGTHS = [4, 2]

@@ -26,7 +26,7 @@ from ostinato.model import file as model_file
 from ostinato.model.bundled import BUNDLED
 from ostinato.model.decoders import Ctc
 from ostinato.pipeline.score import Errors
-from ostinato.training.losses import Ctc as CtcLoss
+from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes import augment, cards, compose, digits, evaluation, learn, real, voices, words
 
@@ -295,12 +295,12 @@ def making(**changes: Any) -> cards.Making:
 def test_a_card_says_only_what_was_done() -> None:
     """Each sentence is there if, and only if, what it tells of is."""
     spoke = {
-        name: evaluation.Result(name, "string", 1, 5.0, Errors(20, 1))
+        name: evaluation.VoiceResult(name, "string", 1, 5.0, Errors(20, 1))
         for name in ("dhd", "fsdd-jackson", "fsdd-lucas")
     }
-    other = evaluation.Result("librivox", "other", 1, 30.0, Errors(0, 0, 2))
+    other = evaluation.VoiceResult("librivox", "other", 1, 30.0, Errors(0, 0, 2))
 
-    def card(*results: evaluation.Result, **changes: Any) -> dict[str, str]:
+    def card(*results: evaluation.VoiceResult, **changes: Any) -> dict[str, str]:
         report = evaluation.Report("model", list(results))
         return cards.with_card(ostinato.load("digits-uni").network, report, making(**changes)).specification.card
 
@@ -333,7 +333,7 @@ def test_a_card_says_only_what_was_done() -> None:
 def test_no_results_are_no_rate() -> None:
     """An empty mean is none, and not the best there can be."""
     assert NOBODY.error_rate() is None and NOBODY.false_per_minute() is None and NOBODY.interval() is None
-    assert evaluation.Result("someone", "other").error_rate is None
+    assert evaluation.VoiceResult("someone", "other").error_rate is None
 
 
 def test_what_is_held_out_is_not_learnt() -> None:
@@ -427,7 +427,7 @@ def test_other_speech_is_tested_for_false_digits() -> None:
     assert report.error_rate() == pytest.approx(sum(r.errors for r in spoken) / sum(r.digits for r in spoken))
     assert "someone" in report.table()
     assert report.interval() is None, "one voice cannot tell how voices differ"
-    voices_apart = [evaluation.Result(f"voice {i}", "string", counted=Errors(20, i)) for i in range(4)]
+    voices_apart = [evaluation.VoiceResult(f"voice {i}", "string", counted=Errors(20, i)) for i in range(4)]
     low, high = evaluation.Report("model", [*report.results, *voices_apart]).interval() or (1, 0)
     assert low < (report.error_rate() or 0) < 1 and high > low
     assert "95 % interval for such voices" in cards.accuracy(evaluation.Report("model", voices_apart), Errors(), True)

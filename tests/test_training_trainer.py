@@ -13,8 +13,7 @@ from rich.console import Console
 
 from ostinato.errors import TrainingError
 from ostinato.model import file
-from ostinato.model.decoders import Ctc as CtcDecoder
-from ostinato.model.decoders import Outputs, SequenceClass
+from ostinato.model.decoders import Ctc, Outputs, SequenceClass
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import Dense, Gru, Layer, Lstm, OneHot, Rnn, Softmax
 from ostinato.model.specification import Sequential
@@ -22,7 +21,7 @@ from ostinato.training import (
     Adam,
     Batch,
     CrossEntropy,
-    Ctc,
+    CtcLoss,
     MeanSquaredError,
     TrainableNetwork,
     WarmupCosine,
@@ -94,7 +93,7 @@ def test_learns_unsegmented_labels_with_ctc() -> None:
         "labels",
         Frames(4),
         (Gru(12, direction="bidirectional"), Dense(4), Softmax()),
-        CtcDecoder(("", "a", "b", "c")),
+        Ctc(("", "a", "b", "c")),
     )
 
     def batches(epoch: int) -> Iterator[Batch]:
@@ -107,7 +106,7 @@ def test_learns_unsegmented_labels_with_ctc() -> None:
             yield Batch(*pad([f.astype(np.float32) for f in frames]), labels)
 
     network = TrainableNetwork(specification)
-    fit(network, batches, Ctc(), Adam(WarmupCosine(2e-2, 300, 20), clip_norm=5), steps=300, console=quiet())
+    fit(network, batches, CtcLoss(), Adam(WarmupCosine(2e-2, 300, 20), clip_norm=5), steps=300, console=quiet())
     batch = next(batches(999))
     paths = network.forward(batch.inputs, batch.lengths).argmax(axis=2)
     for path, length, labels in zip(paths, batch.lengths, batch.targets, strict=True):
@@ -169,10 +168,10 @@ def test_an_interrupt_keeps_the_best(tmp_path: Path) -> None:
 
 
 def test_sequences_too_short_for_their_labels_are_left_out() -> None:
-    specification = Sequential("t", Frames(2), (Gru(4), Dense(3), Softmax()), CtcDecoder(("", "a", "b")))
+    specification = Sequential("t", Frames(2), (Gru(4), Dense(3), Softmax()), Ctc(("", "a", "b")))
     batch = Batch(np.ones((2, 3, 2), np.float32), np.array([3, 3]), [[1], [1, 1, 2]])
     network = TrainableNetwork(specification)
-    history = fit(network, lambda epoch: [batch], Ctc(), Adam(1e-2), steps=4, console=quiet())
+    history = fit(network, lambda epoch: [batch], CtcLoss(), Adam(1e-2), steps=4, console=quiet())
     assert history.skipped == 4
     assert np.isfinite(history.best_score)
 

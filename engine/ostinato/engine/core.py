@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ostinato.engine.limits import Limits
-from ostinato.engine.results import Answers, Kind, Result
+from ostinato.engine.results import Answer, Answers, Kind
 from ostinato.engine.session import Group, Message, Rate, ServedModel, Session, unit
 from ostinato.engine.ticks import Ticks
 from ostinato.errors import (
@@ -51,7 +51,7 @@ class Opened:
 class Engine:
     """Takes the messages of streams in, and computes them in ticks.
 
-    A stream's messages are numbered 1, 2, 3, … and done in that order. Each is answered by one `Result` of a later
+    A stream's messages are numbered 1, 2, 3, … and done in that order. Each is answered by one `Answer` of a later
     `tick`; only for those that are not taken does the method raise: SequenceError (one before it is missing),
     CreditError (too much waits). A message whose number came before is dropped, and the method returns a result to
     acknowledge it again; that of a flush which is done with is final, as the last one was.
@@ -207,7 +207,7 @@ class Engine:
 
     def push(
         self, key: Hashable, sequence: int, data: Any, arrived_ns: int | None = None, units: int | None = None
-    ) -> Result | None:
+    ) -> Answer | None:
         """Input: an array or a text, as the model's front end takes it, of so many ``units`` if the sender counts
         them. What it refuses is answered in a tick."""
         session = self._find(key)
@@ -273,25 +273,25 @@ class Engine:
                 served.line.append(group)
         return left
 
-    def flush(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:
+    def flush(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Answer | None:
         """End the utterance; answered by a final result."""
         return self._control("flush", key, sequence, arrived_ns)
 
-    def mark(self, key: Hashable, sequence: int, token: bytes, arrived_ns: int | None = None) -> Result | None:
+    def mark(self, key: Hashable, sequence: int, token: bytes, arrived_ns: int | None = None) -> Answer | None:
         """Answered, with the token, when all earlier input has been processed."""
         return self._control("mark", key, sequence, arrived_ns, token)
 
-    def snapshot(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:
+    def snapshot(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Answer | None:
         """Answered with the stream's state after all earlier input."""
         return self._control("snapshot", key, sequence, arrived_ns)
 
-    def reset(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Result | None:
+    def reset(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Answer | None:
         """Drop the utterance that earlier input belongs to, and begin a new one."""
         return self._control("reset", key, sequence, arrived_ns)
 
     def _control(
         self, kind: Kind, key: Hashable, sequence: int, arrived_ns: int | None, data: Any = None
-    ) -> Result | None:
+    ) -> Answer | None:
         session = self._find(key)
         if sequence != session.expected:
             again = self._out_of_turn(session, sequence)
@@ -302,7 +302,7 @@ class Engine:
         self._enqueue(session, Message(kind, sequence, arrived_ns or time.monotonic_ns(), data))
         return None
 
-    def _out_of_turn(self, session: Session, sequence: int) -> Result:
+    def _out_of_turn(self, session: Session, sequence: int) -> Answer:
         if sequence > session.expected:
             raise SequenceError(
                 f"message {sequence} came, the stream expects {session.expected}: send that one first"
@@ -318,11 +318,11 @@ class Engine:
         if len(session.queue) == 1:
             session.served.enter(session)
 
-    def tick(self) -> list[Result]:
+    def tick(self) -> list[Answer]:
         """Compute a little of everything that waits: a slice of finished utterances, then frames of streams."""
         return [each for done in self.tick_columns() for each in (done if isinstance(done, Answers) else (done,))]
 
-    def tick_columns(self) -> list[Result | Answers]:
+    def tick_columns(self) -> list[Answer | Answers]:
         """`tick` for who writes results by columns: pushes without events come together, as `Answers`."""
         return self._ticks.tick()
 

@@ -12,7 +12,7 @@ Kind = Literal["push", "flush", "mark", "snapshot", "reset", "error", "closed"]
 
 
 @dataclass(slots=True, eq=False)
-class Result:
+class Answer:
     """What became of a message, or of an utterance that ended by itself. A stream's results come in the order of its
     messages.
 
@@ -45,7 +45,7 @@ class Result:
 
 @dataclass(slots=True, eq=False)
 class Answers:
-    """Results of pushes that decided nothing, which is what becomes of most: a column for each field of `Result`.
+    """Results of pushes that decided nothing, which is what becomes of most: a column for each field of `Answer`.
 
     All are of kind "push", not final, and took the same ``computing_ms``; a stream is at most once among them.
     """
@@ -60,13 +60,13 @@ class Answers:
     waiting_ms: list[float]
     computing_ms: float
 
-    def __iter__(self) -> Iterator[Result]:
+    def __iter__(self) -> Iterator[Answer]:
         columns = zip(
             self.keys, self.sequence, self.processed, self.first, self.utterance, self.utterance_ms, self.frames,
             self.waiting_ms, strict=True,
         )  # fmt: skip
         for key, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms in columns:
-            yield Result(
+            yield Answer(
                 key, "push", sequence, processed, first, [], utterance, False, frames, waiting_ms, self.computing_ms,
                 utterance_ms=utterance_ms,
             )  # fmt: skip

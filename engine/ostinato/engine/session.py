@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ostinato.engine.pace import Pace
-from ostinato.engine.results import Answers, Kind, Result
+from ostinato.engine.results import Answer, Answers, Kind
 from ostinato.events import Event
 from ostinato.model.front_ends import LogMel, Tokens
 from ostinato.pipeline.pieces import each_part
@@ -140,20 +140,20 @@ class Session:
         if taken:
             self.processed += message.units
 
-    def state(self, kind: Kind, payload: Any = None) -> Result:
+    def state(self, kind: Kind, payload: Any = None) -> Answer:
         """A result that has no events."""
-        return Result(
+        return Answer(
             self.key, kind, self.done, self.processed, self.events, [], self.stream.utterance, payload=payload,
             utterance_ms=self.stream.utterance_ms,
         )  # fmt: skip
 
-    def answer(self, message: Message, kind: Kind, utterance: int, utterance_ms: float) -> Result:
+    def answer(self, message: Message, kind: Kind, utterance: int, utterance_ms: float) -> Answer:
         """The result with the events of a push or flush."""
         if kind == "flush":
             self.flushed = (utterance, utterance_ms)
         first = self.events
         self.events += len(message.events)
-        return Result(
+        return Answer(
             self.key, kind, self.done, self.processed, first, message.events, utterance, False, message.frames,
             (message.started_ns - message.arrived_ns) / 1e6, message.computing_ns / 1e6, utterance_ms=utterance_ms,
         )  # fmt: skip

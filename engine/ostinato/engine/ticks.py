@@ -10,7 +10,7 @@ from itertools import islice
 
 from ostinato.engine.jobs import Job, Jobs
 from ostinato.engine.limits import Limits
-from ostinato.engine.results import Answers, Result
+from ostinato.engine.results import Answer, Answers
 from ostinato.engine.session import Group, Message, ServedModel, Session, answers
 from ostinato.errors import DivergedError, OstinatoError
 from ostinato.events import Event
@@ -53,9 +53,9 @@ class Ticks:
         """Whether anything waits."""
         return bool(self._jobs) or any(served.line for served in self._served)
 
-    def tick(self) -> list[Result | Answers]:
+    def tick(self) -> list[Answer | Answers]:
         """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
-        results: list[Result | Answers] = []
+        results: list[Answer | Answers] = []
         for job, error in self._jobs.slice():
             try:
                 self._ran(job, error, results)
@@ -67,7 +67,7 @@ class Ticks:
             self._advance(served, self._limits.tick_ms / len(busy), results)
         return results
 
-    def _advance(self, served: ServedModel, ms: float, results: list[Result | Answers]) -> None:
+    def _advance(self, served: ServedModel, ms: float, results: list[Answer | Answers]) -> None:
         """Let the first streams in the model's line, as many as fit ``ms``, have their share."""
         room = min(served.pace.rows(ms), MAX_ROWS)
         turn = Turn()
@@ -93,7 +93,7 @@ class Ticks:
         if turn.rows:
             self._turn(served, turn, results)
 
-    def _turn(self, served: ServedModel, turn: Turn, results: list[Result | Answers]) -> None:
+    def _turn(self, served: ServedModel, turn: Turn, results: list[Answer | Answers]) -> None:
         """Compute, and answer what is done."""
         turn.started_ns = time.monotonic_ns()
         sessions = turn.sessions()
@@ -150,7 +150,7 @@ class Ticks:
         return [events.get(id(session), []) for session in turn.singles]
 
     def _settle_all(
-        self, turn: Turn, computed: Iterator[tuple[Session, list[Event], int]], results: list[Result | Answers]
+        self, turn: Turn, computed: Iterator[tuple[Session, list[Event], int]], results: list[Answer | Answers]
     ) -> None:
         """Answer what is done: of each session, its events and how many frames were computed."""
         done: list[Session] = []
@@ -192,7 +192,7 @@ class Ticks:
         return bool(stream.ready) and not stream.ended and self._jobs.claim(session, self._limits.share)
 
     def _settle(
-        self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Result | Answers]
+        self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]
     ) -> None:
         """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
         message, stream = session.queue[0], session.stream
@@ -225,11 +225,11 @@ class Ticks:
         assert run is not None
         self._jobs.add(session, run)
 
-    def _go_on(self, session: Session, results: list[Result | Answers]) -> None:
+    def _go_on(self, session: Session, results: list[Answer | Answers]) -> None:
         if self._next(session, results) is not None:
             session.served.enter(session)
 
-    def _next(self, session: Session, results: list[Result | Answers]) -> Message | None:
+    def _next(self, session: Session, results: list[Answer | Answers]) -> Message | None:
         """Do the messages before the next push. That push; None if there is none or an utterance comes first. Pushes
         of an utterance that is lost are refused."""
         while session.queue:
@@ -250,7 +250,7 @@ class Ticks:
                 self._give_up(session, error, results)
         return None
 
-    def _do(self, session: Session, message: Message, results: list[Result | Answers]) -> bool:
+    def _do(self, session: Session, message: Message, results: list[Answer | Answers]) -> bool:
         """Do the message at the head of the queue, no push; False if an utterance must be computed first."""
         stream = session.stream
         if message.kind == "flush":
@@ -280,7 +280,7 @@ class Ticks:
         results.append(session.state(message.kind, payload))
         return True
 
-    def _ran(self, job: Job, error: Exception | None, results: list[Result | Answers]) -> None:
+    def _ran(self, job: Job, error: Exception | None, results: list[Answer | Answers]) -> None:
         """An utterance has been computed: its result, and what comes after it."""
         session, run = job.session, job.run
         if error is not None and not isinstance(error, DivergedError):
@@ -323,7 +323,7 @@ class Ticks:
         session: Session,
         message: Message,
         error: Exception,
-        results: list[Result | Answers],
+        results: list[Answer | Answers],
         place: tuple[int, float] | None = None,
     ) -> None:
         """Answer the message at the head of the queue by an error; what it had decided before, in the utterance at
@@ -339,7 +339,7 @@ class Ticks:
         session.leave(message, taken=False)
         results.append(session.state("error", error))
 
-    def _give_up(self, session: Session, error: Exception, results: list[Result | Answers]) -> None:
+    def _give_up(self, session: Session, error: Exception, results: list[Answer | Answers]) -> None:
         log.error("a stream of %s is lost to a fault", session.served.model.name, exc_info=error)
         results.append(
             session.state("closed", OstinatoError(f"a fault of the server ({type(error).__name__}): see its log"))

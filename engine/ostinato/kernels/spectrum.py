@@ -52,10 +52,10 @@ def radices(points: int) -> list[int]:
 
 def order(points: int) -> list[int]:
     """Where the transform expects each of its inputs: their numbers' digits, in the passes' radices, reversed."""
-    places = [0]
+    permutation = [0]
     for radix in radices(points):
-        places = [i * len(places) + place for place in places for i in range(radix)]
-    return places
+        permutation = [i * len(permutation) + place for place in permutation for i in range(radix)]
+    return permutation
 
 
 @routine("void(int64, int64, int64)")
@@ -67,11 +67,19 @@ def _gather(windows: int, count: int, out: int) -> None:
 
 @routine("void(int64, int64, float32, int64, float32, int64, int64, int64, int64)")
 def _shape(
-    x: int, width: int, gain: float, remove_mean: int, damping: float, weights: int, size: int, places: int, z: int
+    x: int,
+    width: int,
+    gain: float,
+    remove_mean: int,
+    damping: float,
+    weights: int,
+    size: int,
+    permutation: int,
+    z: int,
 ) -> None:
     """Columns times ``gain``, less their mean, pre-emphasised, windowed: ``width`` of them, zeros to ``size``.
 
-    Column n becomes number ``places[n]`` of z.
+    Column n becomes number ``permutation[n]`` of z.
     """
     level = splat(gain)
     offset = splat(0.0)
@@ -94,10 +102,10 @@ def _shape(
     for n in range(width):
         here = load(x + n * BYTES) * level - offset
         value = fma(share, before, here) * splat(load_float(weights + 4 * n))
-        store(z + load_int(places + 8 * n) * BYTES, value)
+        store(z + load_int(permutation + 8 * n) * BYTES, value)
         before = here
     for n in range(width, size):
-        store(z + load_int(places + 8 * n) * BYTES, splat(0.0))
+        store(z + load_int(permutation + 8 * n) * BYTES, splat(0.0))
 
 
 @part
@@ -237,20 +245,21 @@ def _bands(
     "int64[::1], int64[::1], float32[::1], float32, float32[::1], float32[::1], float32[::1], float32[:, ::1])"
 )
 def log_mel(
-    samples: Any, starts: Any, gain: float, remove_mean: bool, preemphasis: float, window: Any, places: Any,
+    samples: Any, starts: Any, gain: float, remove_mean: bool, preemphasis: float, window: Any, permutation: Any,
     passes: Any, roots: Any, first: Any, offset: Any, weights: Any, floor: float, mean: Any, scale: Any, work: Any,
     out: Any,
 ) -> None:  # fmt: skip
     """Log-mel values of windows of samples: out[r, m] = (ln max(floor, power in band m) - mean[m]) * scale[m].
 
     The window r is ``samples`` from ``starts[r]`` on, W = len(window) of them, times ``gain``, less their mean if
-    ``remove_mean``, then x[n] - preemphasis * x[max(n - 1, 0)], times ``window``, then zeros to len(places); 16
-    samples must follow the last window. ``places``, ``passes`` and ``roots`` are of the transform, a `Plan`. Band m
-    weighs the bins from ``first[m]`` on by ``weights[offset[m] : offset[m + 1]]``. ``mean``, ``scale`` and the rows
-    of ``out`` have the bands, padded to a multiple of 16. ``work``: `work_size` float32.
+    ``remove_mean``, then x[n] - preemphasis * x[max(n - 1, 0)], times ``window``, then zeros to
+    len(permutation); 16 samples must follow the last window. ``permutation``, ``passes`` and ``roots`` are of the
+    transform, a `Plan`. Band m weighs the bins from ``first[m]`` on by ``weights[offset[m] : offset[m + 1]]``.
+    ``mean``, ``scale`` and the rows of ``out`` have the bands, padded to a multiple of 16. ``work``: `work_size`
+    float32.
     """
     count = starts.shape[0]
-    size = places.shape[0]
+    size = permutation.shape[0]
     odd = size % 2
     points = size if odd else size // 2
     padded = out.shape[1]
@@ -264,7 +273,7 @@ def log_mel(
         if odd:
             for n in range(size):
                 store(z + n * PAIR + BYTES, splat(0.0))
-        _shape(other, window.shape[0], gain, remove_mean, preemphasis, address(window), size, address(places), z)
+        _shape(other, window.shape[0], gain, remove_mean, preemphasis, address(window), size, address(permutation), z)
         _transform(z, points, address(passes), passes.shape[0], address(roots), other)
         _power(z, size, address(roots) + 8 * points, other)
         _bands(
@@ -284,24 +293,24 @@ class Plan:
     """How `log_mel` transforms ``size`` real values: as half as many complex ones if ``size`` is even, else as they
     are, with imaginary parts of zero.
 
-    ``places`` int64 [size]: where each value goes; ``passes``: the radices; ``roots`` float32: cosine and minus sine
-    of 2 pi k / points, k < points, and if ``size`` is even of 2 pi k / size, k <= size / 2.
+    ``permutation`` int64 [size]: where each value goes; ``passes``: the radices; ``roots`` float32: cosine and minus
+    sine of 2 pi k / points, k < points, and if ``size`` is even of 2 pi k / size, k <= size / 2.
     """
 
     size: int
-    places: npt.NDArray[np.int64] = field(init=False)
+    permutation: npt.NDArray[np.int64] = field(init=False)
     passes: npt.NDArray[np.int64] = field(init=False)
     roots: npt.NDArray[np.float32] = field(init=False)
 
     def __post_init__(self) -> None:
         odd = self.size % 2
         points = self.size if odd else self.size // 2
-        places = 2 * np.array(order(points), np.int64)
+        permutation = 2 * np.array(order(points), np.int64)
         turns = np.arange(points) / points
         if not odd:
-            places = np.stack([places, places + 1], 1).ravel()
+            permutation = np.stack([permutation, permutation + 1], 1).ravel()
             turns = np.concatenate([turns, np.arange(points + 1) / self.size])
         roots = np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], 1)
-        object.__setattr__(self, "places", places)
+        object.__setattr__(self, "permutation", permutation)
         object.__setattr__(self, "passes", np.array(radices(points), np.int64))
         object.__setattr__(self, "roots", roots.astype(np.float32).ravel())

@@ -100,17 +100,17 @@ class Decoder(Protocol[S]):
 
 
 _FRONT_ENDS: Mapping[str, Callable[[Any, Mapping[str, F32]], FrontEnd[Any]]] = {
-    "log-mel": logmel.LogMel,
-    "tokens": lambda settings, _: tokens.Tokens(settings),
-    "frames": lambda settings, _: frames.Frames(settings),
+    "log-mel": logmel.LogMelFrontEnd,
+    "tokens": lambda settings, _: tokens.TokensFrontEnd(settings),
+    "frames": lambda settings, _: frames.FramesFrontEnd(settings),
 }
 
 _DECODERS: Mapping[str, Callable[[Any, float, float], Decoder[Any]]] = {
-    "outputs": decoders.Outputs,
-    "labels": decoders.Labels,
-    "ctc": decoders.Ctc,
-    "sequence-class": decoders.SequenceClass,
-    "end-of-speech": decoders.EndOfSpeech,
+    "outputs": decoders.OutputsDecoder,
+    "labels": decoders.LabelsDecoder,
+    "ctc": decoders.CtcDecoder,
+    "sequence-class": decoders.SequenceClassDecoder,
+    "end-of-speech": decoders.EndOfSpeechDecoder,
 }
 
 

@@ -7,7 +7,7 @@ audio:
     time_ms(frame) = (frame + 1) * frame_ms + latency_ms
 
 where frame_ms is the time between model frames and latency_ms what a frame covers beyond that (see
-`LogMel.latency_ms`).
+`LogMelFrontEnd.latency_ms`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ F32 = npt.NDArray[np.float32]
 
 @dataclass(slots=True)
 class FrameCount:
-    """State of `Outputs` and `Labels`: the number of frames so far."""
+    """State of `OutputsDecoder` and `LabelsDecoder`: the number of frames so far."""
 
     frames: int = 0
 
@@ -87,7 +87,7 @@ class _Decoder(Generic[D]):
             yield self.step(state, outputs[end - count : end])
 
 
-class Outputs(_Decoder[specified.Outputs]):
+class OutputsDecoder(_Decoder[specified.Outputs]):
     """Each frame's raw outputs: one ``output`` event per frame."""
 
     def start(self) -> FrameCount:
@@ -109,7 +109,7 @@ class Outputs(_Decoder[specified.Outputs]):
         return _counted(snapshots.unpack(FrameCount, packed))
 
 
-class Labels(_Decoder[specified.Labels]):
+class LabelsDecoder(_Decoder[specified.Labels]):
     """Each frame's most probable label: one ``label`` event per frame; the lowest index wins a tie."""
 
     def start(self) -> FrameCount:
@@ -134,7 +134,7 @@ class Labels(_Decoder[specified.Labels]):
         return _counted(snapshots.unpack(FrameCount, packed))
 
 
-class Ctc(_Decoder[specified.Ctc]):
+class CtcDecoder(_Decoder[specified.Ctc]):
     """Greedy CTC (best path; Graves et al. 2006): at each frame the most probable symbol; repeats collapse, blanks
     go.
 
@@ -182,7 +182,7 @@ class Ctc(_Decoder[specified.Ctc]):
         return state
 
 
-class SequenceClass(_Decoder[specified.SequenceClass]):
+class SequenceClassDecoder(_Decoder[specified.SequenceClass]):
     """The class of the whole sequence, one ``class`` event at flush (none for a sequence without frames).
 
     The mean is a sum in float64, frame after frame, so that its bits do not depend on how the frames come.
@@ -218,7 +218,7 @@ class SequenceClass(_Decoder[specified.SequenceClass]):
         return state
 
 
-class EndOfSpeech(_Decoder[specified.EndOfSpeech]):
+class EndOfSpeechDecoder(_Decoder[specified.EndOfSpeech]):
     """End of speech from a probability of speech per frame.
 
     Speech counts once a run of frames at or above ``threshold`` has lasted ``min_speech_ms`` (each limit rounds up to

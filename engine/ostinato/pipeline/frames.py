@@ -21,7 +21,7 @@ class FramesState:
     """Nothing: each frame stands for itself."""
 
 
-class Frames:
+class FramesFrontEnd:
     """Float32 frames [n, size] in, the same frames out."""
 
     latency_ms = 0.0

@@ -50,7 +50,7 @@ class LogMelState:
         self.address = self.tail.ctypes.data
 
 
-class LogMel:
+class LogMelFrontEnd:
     """Mono audio, one-dimensional int16 or float32 in [-1, 1], to log-mel frames float32 [n, mels * stack].
 
     The conventions are those of `specified.LogMel`. Windows lie wholly inside the audio (snip-edges): n samples
@@ -208,7 +208,7 @@ class LogMel:
         out = np.empty((len(starts), len(self._mean)), np.float32)
         work = np.empty(work_size(self.window, bank.fft_size, len(self._mean)), np.float32)
         log_mel(
-            samples, starts, bank.gain, bank.remove_mean, bank.preemphasis, bank.window, bank.plan.places,
+            samples, starts, bank.gain, bank.remove_mean, bank.preemphasis, bank.window, bank.plan.permutation,
             bank.plan.passes, bank.plan.roots, bank.first, bank.offset, bank.weights, bank.floor, self._mean,
             self._scale, work, out,
         )  # fmt: skip

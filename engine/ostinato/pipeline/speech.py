@@ -14,9 +14,9 @@ import numpy.typing as npt
 from ostinato.errors import InputError
 from ostinato.kernels.arrays import multiply, pack_matrix
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import Frames
-from ostinato.pipeline.logmel import LogMel
-from ostinato.pipeline.tokens import Tokens
+from ostinato.pipeline.frames import FramesFrontEnd
+from ostinato.pipeline.logmel import LogMelFrontEnd
+from ostinato.pipeline.tokens import TokensFrontEnd
 
 F32 = npt.NDArray[np.float32]
 
@@ -55,9 +55,11 @@ class SpeechEnergy:
     is for. Scores do not depend on how frames are cut.
     """
 
-    def __init__(self, front_end: LogMel | Tokens | Frames, weights: Mapping[str, F32]) -> None:
+    def __init__(
+        self, front_end: LogMelFrontEnd | TokensFrontEnd | FramesFrontEnd, weights: Mapping[str, F32]
+    ) -> None:
         """Raises InputError if the front end does not take audio."""
-        if not isinstance(front_end, LogMel):
+        if not isinstance(front_end, LogMelFrontEnd):
             raise InputError("end_of_speech_ms needs a model that takes audio: open the stream without it")
         settings, bands = front_end.settings, front_end.bank.bands
         scale = weights["front_end.scale"].astype(np.float64) if settings.normalise else np.ones(bands)

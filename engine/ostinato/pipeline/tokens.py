@@ -28,7 +28,7 @@ class TokensState:
     pending: str = ""
 
 
-class Tokens:
+class TokensFrontEnd:
     """Text in, token ids out: float32 [n, 1], the index of each token in the vocabulary.
 
     *Characters*: each code point is a token, so compose accents (NFC) before sending if the vocabulary is composed.

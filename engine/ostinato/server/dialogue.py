@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 from ostinato import protocol as wire
-from ostinato.engine import Answers, Engine, Result, unit
+from ostinato.engine import Answer, Answers, Engine, unit
 from ostinato.errors import (
     CapacityError,
     DrainingError,
@@ -26,7 +26,8 @@ from ostinato.server.settings import Settings
 from ostinato.streaming import Delay, Model
 
 log = logging.getLogger(__name__)
-RETRY_MS = 1000
+RETRY_AFTER_MS = 1000
+"""When whoever found no room may try again: what an ERROR says."""
 FEWEST_ROWS = 8
 """Answers that are written together; fewer are written one by one, which is then quicker."""
 
@@ -176,7 +177,7 @@ class Dialogue:
 
     # --- replies ----------------------------------------------------------------------------------------------------
 
-    def answer(self, results: Iterable[Result | Answers]) -> None:
+    def answer(self, results: Iterable[Answer | Answers]) -> None:
         """Send results: as few messages as fit for each peer, in each stream's order."""
         batches: dict[Peer, list[wire.Result]] = {}
         for result in _few_singly(results):
@@ -194,7 +195,7 @@ class Dialogue:
         for peer, batch in batches.items():
             self._send_results(peer, batch)
 
-    def _answer_other(self, peer: Peer, stream: bytes, result: Result) -> None:
+    def _answer_other(self, peer: Peer, stream: bytes, result: Answer) -> None:
         if result.kind == "mark":
             self._send(peer, wire.Marked(stream, result.sequence, result.payload))
         elif result.kind == "reset":
@@ -247,7 +248,7 @@ class Dialogue:
         seq: int | None = None,
         expected: int | None = None,
     ) -> None:
-        retry = RETRY_MS if isinstance(error, CapacityError) else None
+        retry = RETRY_AFTER_MS if isinstance(error, CapacityError) else None
         self._send(peer, wire.Error(error.code, str(error), stream, seq, expected, retry))
 
     def _send(self, peer: Peer, message: wire.Reply) -> None:
@@ -255,7 +256,7 @@ class Dialogue:
         self.touched.add(peer)
 
 
-def _few_singly(results: Iterable[Result | Answers]) -> Iterator[Result | Answers]:
+def _few_singly(results: Iterable[Answer | Answers]) -> Iterator[Answer | Answers]:
     """The results, with answers that are too few for NumPy one by one."""
     for each in results:
         if isinstance(each, Answers) and len(each.keys) < FEWEST_ROWS:
@@ -285,7 +286,7 @@ def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
         yield peer, wire.encode_plain(rows[chosen] if len(places) > 1 else rows)
 
 
-def on_the_wire(stream: bytes, result: Result) -> wire.Result:
+def on_the_wire(stream: bytes, result: Answer) -> wire.Result:
     """An engine's result with events as the wire has it."""
     return wire.Result(
         stream, result.sequence, result.first, result.processed, result.utterance, result.final, result.frames,

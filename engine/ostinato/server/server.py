@@ -30,7 +30,7 @@ QUEUE_MESSAGES = 64
 """ZeroMQ's high-water marks. They let many more through (the kernel buffers too): credit is the real bound."""
 CARE_S = 0.5
 """How often idle clients and the end are looked after."""
-RETRY_MS = 5
+RESEND_MS = 5
 """When a client's full queue is tried again."""
 FINISH_S = 2.0
 """How long what waits at the end of draining may still take, and the last messages to leave."""
@@ -171,7 +171,7 @@ class Server:
                 continue
             wait = min(care, deadline or care) - now
             if self._late:
-                wait = min(wait, RETRY_MS / 1000)
+                wait = min(wait, RESEND_MS / 1000)
             self._heed(dict(poller.poll(max(0, int(wait * 1000) + 1))))
         if self._end == "drain":
             self._finish()
@@ -313,7 +313,7 @@ class Server:
             self._dialogue.tell(peer, wire.Goodbye())
         self._send()
         while self._late and self._end == "drain" and time.monotonic() < end:
-            time.sleep(RETRY_MS / 1000)
+            time.sleep(RESEND_MS / 1000)
             self._send()
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ostinato.events import Event
 from ostinato.model import decoders as specified
-from ostinato.pipeline.decoders import EndOfSpeech, EndOfSpeechState
+from ostinato.pipeline.decoders import EndOfSpeechDecoder, EndOfSpeechState
 from ostinato.pipeline.speech import BACKGROUND_MS, SpeechEnergyState
 from ostinato.pipeline.state import expect
 
@@ -44,7 +44,7 @@ class SpeechWatch:
     def __init__(self, model: Model, silence_ms: float) -> None:
         front_end = model.front_end
         self._energy = model.speech_energy
-        self._end = EndOfSpeech(
+        self._end = EndOfSpeechDecoder(
             specified.EndOfSpeech(silence_ms=silence_ms), front_end.frame_ms, front_end.latency_ms
         )
         self._preroll = round(PREROLL_MS / front_end.frame_ms)

@@ -2,7 +2,7 @@
 
 network = TrainableNetwork(specification, seed=0, dropout=0.1)
 optimiser = Adam(WarmupCosine(3e-3, total=5000, warmup=200), clip_norm=5.0)
-fit(network, batches, Ctc(), optimiser, steps=5000, evaluate=error_rate)
+fit(network, batches, CtcLoss(), optimiser, steps=5000, evaluate=error_rate)
 ostinato.model.file.write(path, export(network))
 """
 
@@ -10,7 +10,7 @@ from ostinato.training.batching import Batch, bucketed, pad
 from ostinato.training.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
-    Ctc,
+    CtcLoss,
     Huber,
     Loss,
     MeanAbsoluteError,
@@ -31,7 +31,7 @@ __all__ = [
     "Adam",
     "WarmupCosine",
     "Loss",
-    "Ctc",
+    "CtcLoss",
     "CrossEntropy",
     "BinaryCrossEntropy",
     "MeanSquaredError",

@@ -126,7 +126,7 @@ class Huber:
 
 
 @dataclass(frozen=True)
-class Ctc:
+class CtcLoss:
     """L = -log p(labels | outputs), the sum over all alignments (`ostinato.training.ctc`; Graves et al. 2006).
 
     Targets: for each sequence its label indices, none of them ``blank``; may be empty. A sequence too short for its

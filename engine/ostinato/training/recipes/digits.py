@@ -20,7 +20,7 @@ import numpy as np
 from ostinato.errors import ModelError, TrainingError
 from ostinato.model import file as model_file
 from ostinato.pipeline.score import Errors
-from ostinato.training.losses import Ctc
+from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimiser import Adam, WarmupCosine
 from ostinato.training.recipes import augment, cards, compose, evaluation, learn, real, voices
@@ -109,7 +109,7 @@ def train(
         history = fit(
             network,
             learn.Batches(learning, mean, scale, options.batch, options.seed),
-            Ctc(),
+            CtcLoss(),
             Adam(
                 WarmupCosine(options.rate, options.steps, min(300, options.steps // 10), options.rate / 100),
                 weight_decay=1e-2,

@@ -21,7 +21,7 @@ CHUNK_MS = 40
 
 
 @dataclass
-class Result:
+class VoiceResult:
     """What came of one voice's items of one kind.
 
     ``counted``: how many digits were spoken, and the errors; ``waits_ms``: for each
@@ -59,7 +59,7 @@ class Report:
     """A model's results by voice and kind of item."""
 
     model: str
-    results: list[Result]
+    results: list[VoiceResult]
 
     def error_rate(self, *voices: str) -> float | None:
         """Errors per digit over these voices, or over all that nothing was chosen by; None if they said no digit."""
@@ -87,7 +87,7 @@ class Report:
         return 60 * sum(r.errors for r in other) / seconds if seconds else None
 
     def waits_ms(self) -> list[float]:
-        """The waits of all voices, see `Result`."""
+        """The waits of all voices, see `VoiceResult`."""
         return [wait for result in self.results for wait in result.waits_ms]
 
     def table(self) -> str:
@@ -115,9 +115,9 @@ def recognise(model: Model, item: Item) -> tuple[list[int], list[float]]:
 def evaluate(model: Model | Network, items: Sequence[Item], progress: Progress | None = None) -> Report:
     """Let the model hear all items."""
     model = Model(model) if isinstance(model, Network) else model
-    results: dict[tuple[str, str], Result] = {}
+    results: dict[tuple[str, str], VoiceResult] = {}
     for done, item in enumerate(items, 1):
-        result = results.setdefault((item.voice, item.kind), Result(item.voice, item.kind))
+        result = results.setdefault((item.voice, item.kind), VoiceResult(item.voice, item.kind))
         heard, times = recognise(model, item)
         errors = count(align(item.digits, heard))
         result.items += 1
