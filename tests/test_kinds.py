@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,35 @@ def test_every_storey_has_a_room_for_each_kind() -> None:
         assert all(type(example.layer) is kind.layer for example in kind.examples) and kind.examples, name
     unlearnt = {name for name, kind in KINDS.items() if kind.learns_not}
     assert set(LEARNING) | unlearnt == set(LAYERS) and not set(LEARNING) & unlearnt, "training/layers"
+
+
+def rows() -> dict[str, dict[str, str]]:
+    """The table of kinds in docs/layers.md, by kind."""
+    text = (Path(__file__).parents[1] / "docs" / "layers.md").read_text()
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    start = next(number for number, cells in enumerate(lines) if cells[0] == "kind")
+    named = [cells for cells in lines[start + 2 :] if cells[0].startswith("`")]
+    return {cells[0].strip("`"): dict(zip(lines[start], cells, strict=True)) for cells in named}
+
+
+def test_the_documentations_table_says_what_each_kind_is() -> None:
+    table = rows()
+    assert set(table) == set(LAYERS), "docs/layers.md"
+    for name, row in table.items():
+        weights, state, int8 = False, False, False
+        for example in KINDS[name].examples:
+            specification = network_around(example)
+            program = compile_network(specification, random_weights(specification, 0))
+            state |= program.state_size > 0
+            weights |= bool(example.layer.weights(example.inputs))
+            int8 |= example.layer.in_int8(example.inputs, last=False) != example.layer
+        assert (row["weights"] != "none") == weights, name
+        assert (row["state"] != "none") == state, name
+        assert (row["int8"].split()[0] not in ("no", "none")) == int8, name
+        assert row["learns"].startswith("no" if KINDS[name].learns_not else "yes"), name
+        assert ("backward: the utterance" in row["delay"]) == hasattr(KINDS[name].examples[0].layer, "direction"), (
+            name
+        )
 
 
 def test_every_operation_is_used_by_a_kind() -> None:

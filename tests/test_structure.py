@@ -1,0 +1,192 @@
+"""How the code is built: whose names anybody may use, which rooms know each other, where tables are filled."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from test_import_circles import imports, modules
+
+from ostinato.kernels.operations import KINDS as OPERATIONS
+from ostinato.model.decoders import DECODERS
+from ostinato.model.front_ends import FRONT_ENDS
+from ostinato.model.layers import LAYERS
+from ostinato.training.layers import LEARNING
+
+SOURCES = modules()
+GRAPH = imports(SOURCES)
+
+# --- underscores ----------------------------------------------------------------------------------------------------
+
+PUBLIC = {"_replace", "_asdict", "_thread", "_exit", "_getframe"}
+"""Python's own, meant for all: of named tuples, os and sys."""
+EXCEPTIONS = {
+    ("ostinato.kernels.cache", "_rebuild"): "Numba's CompileResult, kept by our own cache: it has no public way",
+    ("ostinato.kernels.cache", "_reduce"): "as `_rebuild`",
+    ("ostinato.kernels.cache", "_cache"): "Numba's CFunc takes a cache there, and has no public way",
+    ("ostinato_client.client", "_core"): "made by `driving` for the two classes that users see, and not for users",
+    ("ostinato_client.aio", "_core"): "as in `client`",
+    **{
+        ("ostinato.streaming.batch", name): "batches are a stream's other half; to be a record that both know"
+        for name in (
+            "_admit", "_decoded", "_decoder_state", "_front", "_queue", "_received", "_rows", "_slot",
+            "_utterance_units",
+        )
+    },
+}  # fmt: skip
+"""By module and name: why another's underscore name is used all the same."""
+
+
+def own_names(tree: ast.Module) -> set[str]:
+    """Names with an underscore that a module makes: functions, classes, variables, attributes, modules it imports."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+            elif isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            found.add(node.value)  # __slots__, and object.__setattr__(self, "_name", …)
+    return found
+
+
+def foreign_names(source: str) -> Iterator[str]:
+    """Names with an underscore that a module uses and has not made."""
+    tree = ast.parse(source)
+    own = own_names(tree)
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names] + (node.module or "").split(".")
+        elif isinstance(node, ast.Import):
+            names = [part for alias in node.names for part in alias.name.split(".")]
+        elif isinstance(node, ast.Attribute) and node.attr not in own:
+            names = [node.attr]
+        yield from (name for name in names if name[:1] == "_" != name[1:2] and name not in PUBLIC)
+
+
+def test_nobody_uses_another_modules_underscore_names() -> None:
+    """They may change with their module alone: what others need has a public name. Attributes of ``self`` that a base
+    class of another module has made count as foreign too."""
+    found = {(name, used) for name, source in SOURCES.items() for used in foreign_names(source)}
+    assert found - set(EXCEPTIONS) == set()
+    assert set(EXCEPTIONS) - found == set(), "these are exceptions no more: take them out of the list"
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("from p import _a", ["_a"]),
+        ("from p._q import a\nimport r._s", ["_q", "_s"]),
+        ("def f(x):\n    return x._a", ["_a"]),
+        ("class A(B):\n    def f(self):\n        return self._made_by_b", ["_made_by_b"]),
+        ("class A:\n    def __init__(self):\n        self._a = 1\ndef f(x: A):\n    return x._a", []),
+        ("class A:\n    _a: int\ndef f(x: A):\n    return x._a + x.__class__", []),
+        ("def f(x):\n    x._a = 1", ["_a"]),
+    ],
+)
+def test_foreign_names_are_found(source: str, wanted: list[str]) -> None:
+    assert list(foreign_names(source)) == wanted
+
+
+# --- rooms ----------------------------------------------------------------------------------------------------------
+
+TABLES = {
+    "ostinato.model.layers": LAYERS,
+    "ostinato.model.front_ends": FRONT_ENDS,
+    "ostinato.model.decoders": DECODERS,
+    "ostinato.training.layers": LEARNING,
+}
+
+
+@pytest.mark.parametrize("package", TABLES)
+def test_rooms_do_not_know_each_other(package: str) -> None:
+    """A kind's file reads what all kinds share and never another kind's file; nor does what they share."""
+    rooms = {kind.__module__ for kind in TABLES[package].values()}
+    assert all(room.startswith(f"{package}.") for room in rooms)
+    within = {name: wanted for name, wanted in GRAPH.items() if name.startswith(f"{package}.")}
+    assert {(name, other) for name, wanted in within.items() for other in wanted & rooms} == set()
+    assert rooms <= GRAPH[package], "one line in the table for each"
+
+
+def test_rooms_of_operations_do_not_know_each_other() -> None:
+    package = "ostinato.kernels.operations"
+    rooms = GRAPH[package] - {f"{package}.kind"}
+    within = {name: wanted for name, wanted in GRAPH.items() if name.startswith(f"{package}.")}
+    assert {(name, other) for name, wanted in within.items() for other in wanted & rooms} == set()
+    assert 5 < len(rooms) <= len(OPERATIONS)
+
+
+def runtime_imports(name: str) -> set[str]:
+    """What a module imports when it is loaded: not what is for types alone, nor within functions."""
+    tree = ast.parse(SOURCES[name])
+    top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+    return imports(dict.fromkeys(SOURCES, "") | {name: ast.unparse(top)})[name]
+
+
+def test_layers_are_data_until_they_are_lowered() -> None:
+    """What a model is can be read, written and checked without kernels, and knows nothing of learning."""
+    for name in SOURCES:
+        if name.startswith("ostinato.model.layers"):
+            wanted = GRAPH[name]
+            assert not {each for each in wanted if each.startswith(("ostinato.kernels", "ostinato.training"))}, name
+            assert not {each for each in runtime_imports(name) if each.startswith("ostinato.model.lowering")}, name
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def effects(source: str) -> Iterator[str]:
+    """Statements of a module that change something of another as it is imported: calls whose results nobody keeps,
+    loops, and what is assigned into what is not the module's own."""
+    tree = ast.parse(source)
+    own = {
+        target.id
+        for node in tree.body
+        for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)])
+        if isinstance(target, ast.Name)
+    }
+    for node in tree.body:
+        calls = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+        if calls or isinstance(node, ast.For | ast.While | ast.With):
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Assign | ast.AugAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                root = target
+                while isinstance(root, ast.Attribute | ast.Subscript):
+                    root = root.value
+                if root is not target and isinstance(root, ast.Name) and root.id not in own:
+                    yield ast.unparse(node)
+
+
+ALLOWED = {
+    "os.environ.setdefault('NUMBA_DISABLE_INTEL_SVML', '1')": "Numba reads it once, when it is imported",
+    "app.add_typer(": "groups of commands",
+    "codecs.register_error('ostinato.plain', _plain)": "what cannot be written has a name of ours there",
+    "for _symbol": "Numba learns what + - * / are of our vectors",
+    "for _name": "fills a table of its own",
+}
+
+
+def test_no_module_changes_another_as_it_is_imported() -> None:
+    """Tables name what is in them; nothing puts itself in."""
+    found = [f"{name}: {effect}" for name, source in SOURCES.items() for effect in effects(source)]
+    assert [each for each in found if not any(known in each for known in ALLOWED)] == []
+    assert [known for known in ALLOWED if not any(known in each for each in found)] == [], "no more there"
+
+
+@pytest.mark.parametrize(
+    "source", ["register(1)", "TABLE['a'] = 1", "from p import T\nT.a = 1", "for x in y:\n    T.append(x)"]
+)
+def test_effects_are_found(source: str) -> None:
+    assert list(effects(source))
+
+
+def test_classes_do_not_put_themselves_into_tables() -> None:
+    for name, source in SOURCES.items():
+        made = {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
+        assert "__init_subclass__" not in made, name
