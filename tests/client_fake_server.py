@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from dataclasses import dataclass, field
 
@@ -11,7 +12,8 @@ from ostinato import protocol as wire
 from ostinato.errors import OstinatoError
 from ostinato.events import Event
 
-INFO = wire.ModelInfo("echo", "unidirectional", "sample", 10.0, 64, "ctc", 0, 0.0, 16000, separator=" ")
+HEAD = wire.HeadInfo("main", "ctc", " ", 0, 0.0, ("", "a"))
+INFO = wire.ModelInfo("echo", "unidirectional", "sample", 10.0, 64, (dataclasses.replace(HEAD, symbols=()),), 16000)
 
 
 @dataclass
@@ -127,7 +129,7 @@ class FakeServer:
                 return
             stream.utterance = int.from_bytes(whole[:8], "big")
         self._streams[peer, request.stream] = stream
-        self._reply(peer, wire.Opened(request.stream, INFO, self.credit, self.inputs, 60.0))
+        self._reply(peer, wire.Opened(request.stream, INFO, HEAD, self.credit, self.inputs, 60.0))
 
     def _process(self, peer: bytes, stream: FakeStream, request: wire.Input) -> None:
         stream.seq = request.seq
@@ -159,4 +161,4 @@ class FakeServer:
                 self._send(peer, frame)
 
 
-__all__ = ["FakeServer", "INFO", "OstinatoError"]
+__all__ = ["FakeServer", "INFO", "HEAD", "OstinatoError"]

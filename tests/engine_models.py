@@ -11,10 +11,10 @@ from random_models import network
 
 from ostinato.engine import Answer, Engine
 from ostinato.events import Event
-from ostinato.model.decoders import Labels, Outputs
+from ostinato.model.decoders import Ctc, Labels, Outputs, SequenceClass
 from ostinato.model.front_ends import Frames, LogMel, Tokens
-from ostinato.model.layers import Dense, Embedding, Gru, Lstm, Softmax
-from ostinato.model.specification import Sequential
+from ostinato.model.layers import Dense, Direction, Embedding, Gru, Lstm, Softmax
+from ostinato.model.specification import Head, Node, Sequential, Specification
 from ostinato.streaming import Model
 
 LABELS = Labels(("a", "b", "c"))
@@ -28,6 +28,25 @@ SPECIFICATIONS = {
     ),
     "text": Sequential("text", Tokens(tuple("abcd ")), (Embedding(3), Gru(5), *HEAD), LABELS),
 }  # fmt: skip
+
+
+def heads(direction: Direction = "forward") -> Specification:
+    """Four heads: phones by their labels and in all, words, and what the body below both gives."""
+    nodes = (
+        Node("body", Gru(5, direction=direction), ("frames",)),
+        Node("low", Dense(3), ("body",)),
+        Node("phones", Softmax(), ("low",)),
+        Node("above", Lstm(4), ("low",)),
+        Node("high", Dense(4), ("above",)),
+        Node("words", Softmax(), ("high",)),
+    )
+    made = (
+        Head("phones", "phones", Labels(("p", "t", "k"))),
+        Head("words", "words", Ctc(("", "one", "two", "three"))),
+        Head("body", "body", Outputs()),
+        Head("all", "phones", SequenceClass(("p", "t", "k"), pool="mean")),
+    )
+    return Specification("heads", Frames(3), nodes, made)
 
 
 @cache

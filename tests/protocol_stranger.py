@@ -132,7 +132,7 @@ for name, options in {
         "before the end": last["first"] > 0,
         "events": stream.events, "processed": last["processed"], "utterances": stream.utterances,
         "times": [last["waiting_ms"] >= 0, last["computing_ms"] > 0, last["buffered_ms"] > 0],
-        "delay": [stream.opened["model"].get("delay_frames"), stream.opened["model"].get("delay_ms")],
+        "delay": [stream.opened["head"].get("delay_frames"), stream.opened["head"].get("delay_ms")],
     }  # fmt: skip
     send(CLOSE, stream=stream.id)
     told[name]["closed"] = expect(CLOSED)["reason"]

@@ -7,7 +7,7 @@ import dataclasses
 import msgpack
 import numpy as np
 import pytest
-from client_fake_server import INFO
+from client_fake_server import HEAD, INFO
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,7 +59,7 @@ def opened(core, credit=100, inputs=10, stream=SID):
     opening = core.open(wire.Open(stream, "echo"))
     next(opening)
     outgoing(core)
-    answer(core, wire.Opened(stream, INFO, credit, inputs, 60.0))
+    answer(core, wire.Opened(stream, INFO, HEAD, credit, inputs, 60.0))
     return finished(opening)
 
 
@@ -75,7 +75,7 @@ def test_opening():
     assert outgoing(core) == [wire.Open(SID, "echo", Options(sample_rate=8000))]
     assert core.expecting
     next(opening)
-    answer(core, wire.Opened(SID, INFO, 5, 6, 60.0))
+    answer(core, wire.Opened(SID, INFO, HEAD, 5, 6, 60.0))
     assert finished(opening).info.credit == 5
 
 
@@ -95,7 +95,7 @@ def test_an_open_given_up_after_it_was_sent_is_closed():
     outgoing(core)
     opening.close()
     assert outgoing(core) == [wire.Close(SID)]
-    answer(core, wire.Opened(SID, INFO, 5, 5, 60.0))
+    answer(core, wire.Opened(SID, INFO, HEAD, 5, 5, 60.0))
     assert outgoing(core) == [wire.Close(SID)], "and again when it was opened after all"
 
 
@@ -164,7 +164,7 @@ def test_a_frame_by_itself_is_one_unit_and_stays_whole():
     next(opening)
     outgoing(core)
     info = dataclasses.replace(INFO, unit="frame", sample_rate=None, frame_size=80)
-    answer(core, wire.Opened(SID, info, 16, 100, 60.0))  # credit for fewer frames than a frame has values
+    answer(core, wire.Opened(SID, info, HEAD, 16, 100, 60.0))  # credit for fewer frames than a frame has values
     stream = finished(opening)
     for seq in range(1, 17):
         assert finished(stream.push(np.full(80, seq, np.float32))) == seq

@@ -55,7 +55,7 @@ def test_results_have_a_text_whatever_the_decoder_names(decoder: Decoder, separa
     ):
         stream.push(frames(40))
         results = stream.flush()
-        assert stream.model.separator == separator
+        assert stream.head.separator == separator
     assert any(result.text for result in results)
     assert all(result.text == text(result.events, decoder) for result in results)
 

@@ -58,11 +58,14 @@ results = st.builds(
     dataclasses.replace(event, utterance=result.utterance, utterance_ms=result.utterance_ms)
     for event in result.events
 )))  # fmt: skip
+heads = st.builds(
+    wire.HeadInfo, names, texts, texts, st.none() | counts, st.none() | times, st.lists(texts, max_size=4).map(tuple)
+)
 infos = st.builds(
     wire.ModelInfo, names, st.sampled_from(["unidirectional", "bidirectional"]),
-    st.sampled_from(["sample", "character", "frame"]), times, counts, texts, st.none() | counts, st.none() | times,
-    st.none() | st.integers(1, 10**6), st.none() | st.integers(1, 1000), texts, texts, texts,
-    st.lists(texts, max_size=4).map(tuple),
+    st.sampled_from(["sample", "character", "frame"]), times, counts,
+    st.lists(heads, min_size=1, max_size=3).map(tuple),
+    st.none() | st.integers(1, 10**6), st.none() | st.integers(1, 1000), texts, texts,
 )  # fmt: skip
 positive = st.floats(1e-3, 1e9)
 by_type = {"str | None": names, "int | None": st.integers(1, 10**6), "float | None": positive}
@@ -79,7 +82,7 @@ requests = st.one_of(
 )  # fmt: skip
 replies = st.one_of(
     st.builds(wire.ModelList, st.lists(infos, max_size=3).map(tuple)),
-    st.builds(wire.Opened, ids, infos, seqs, seqs, times), st.builds(wire.Marked, ids, seqs, tokens),
+    st.builds(wire.Opened, ids, infos, heads, seqs, seqs, times), st.builds(wire.Marked, ids, seqs, tokens),
     st.builds(wire.Results, st.lists(results, max_size=3).map(tuple)),
     st.builds(wire.Snapshot, ids, seqs, st.binary(max_size=100), st.integers(0, 2), st.integers(3, 9)),
     st.builds(wire.ResetDone, ids, seqs),
@@ -345,12 +348,13 @@ def test_an_event_that_fits_no_message():
 
 
 def test_a_long_list_of_models():
-    info = wire.ModelInfo("m", "bidirectional", "frame", 10.0, 5, "ctc", description="d" * 1000, symbols=("a",))
+    heads = (wire.HeadInfo("main", "ctc"), wire.HeadInfo("other", "outputs"))
+    info = wire.ModelInfo("m", "bidirectional", "frame", 10.0, 5, heads, description="d" * 1000)
     frames = wire.encode_models([info] * 300)
     replies = [wire.decode_reply(frame) for frame in frames]
     assert [reply.part for reply in replies] == list(range(len(replies))) and len(replies) > 1
     assert sum(len(reply.models) for reply in replies) == 300
-    assert replies[0].models[0].symbols == ()
+    assert replies[0].models[0] == info
     assert [wire.decode_reply(frame).models for frame in wire.encode_models([])] == [()]
 
 

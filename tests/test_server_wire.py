@@ -53,8 +53,9 @@ def test_models_and_ping(raw: Raw) -> None:
         "text": ("unidirectional", "character"),
     }
     audio = next(info for info in listed if info.name == "audio")
-    assert (audio.sample_rate, audio.decoder, audio.delay_frames, audio.frame_ms) == (16000, "labels", 0, 10.0)
-    assert next(info for info in listed if info.name == "audio-bi").delay_frames is None
+    assert (audio.sample_rate, audio.frame_ms) == (16000, 10.0)
+    assert audio.heads == (wire.HeadInfo("main", "labels", delay_frames=0, delay_ms=0.0),)
+    assert next(info for info in listed if info.name == "audio-bi").heads[0].delay_frames is None
     assert audio.digest == model("audio").network.digest
     assert raw.ask(wire.Ping(b"abc"), wire.Pong).token == b"abc"
 
@@ -159,6 +160,7 @@ def test_opening_wrongly(raw: Raw) -> None:
         wire.Open(other, "frames", Options(dtype="int16")): "bad_dtype",
         wire.Open(other, "frames", Options(sample_rate=8000)): "bad_input",
         wire.Open(other, "audio", Options(decoder="beam")): "bad_input",
+        wire.Open(other, "audio", Options(head="mein")): "unknown_head",
         wire.Open(other, "frames", snapshot=b"nonsense"): "bad_snapshot",
         wire.Open(other, "audio", Options(max_utterance_s=1e9)): "bad_input",
         wire.Open(other, "frames", snapshot=b"end", part=1, parts=2): "bad_message",

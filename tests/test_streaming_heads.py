@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import reference
 from engine_models import events as all_events
+from engine_models import heads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import bits, network, signal, specifications
@@ -19,9 +20,9 @@ from ostinato.errors import DivergedError, InputError, SnapshotError, UnknownHea
 from ostinato.events import Event
 from ostinato.model import Head, Network, Node, Specification
 from ostinato.model.activation import Activation
-from ostinato.model.decoders import Ctc, Labels, Outputs, SequenceClass
+from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
-from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
+from ostinato.model.layers import Rnn
 from ostinato.options import Options
 from ostinato.streaming import Model, advance
 from ostinato.streaming import snapshot as snapshots
@@ -30,31 +31,12 @@ from ostinato.streaming.packed import Runner
 SMALL = settings(deadline=None, max_examples=25)
 
 
-def three(direction: Any = "forward", name: str = "three") -> Specification:
-    """Phones, words and raw outputs of one body."""
-    nodes = (
-        Node("body", Gru(5, direction=direction), ("frames",)),
-        Node("low", Dense(3), ("body",)),
-        Node("phones", Softmax(), ("low",)),
-        Node("above", Lstm(4), ("low",)),
-        Node("high", Dense(4), ("above",)),
-        Node("words", Softmax(), ("high",)),
-    )
-    heads = (
-        Head("phones", "phones", Labels(("p", "t", "k"))),
-        Head("words", "words", Ctc(("", "one", "two", "three"))),
-        Head("body", "body", Outputs()),
-        Head("all", "phones", SequenceClass(("p", "t", "k"), pool="mean")),
-    )
-    return Specification(name, Frames(3), nodes, heads)
-
-
 def model(direction: Any = "forward") -> Model:
-    return Model(network(three(direction), 3))
+    return Model(network(heads(direction), 3))
 
 
 def frames(count: int, seed: int = 0) -> Any:
-    return signal(three(), count, seed)
+    return signal(heads(), count, seed)
 
 
 def whole(which: Model, data: Any, **options: Any) -> list[Event]:

@@ -159,7 +159,7 @@ def _spoken(client: Client, name: str, wait: Wait | None, recording: Recording, 
             stream.push(chunk)
         spoken = time.monotonic() if not len(samples) else start + len(samples) / sample_rate
         results = stream.flush()
-        info = stream.model
+        info, head = stream.model, stream.head
     shown = tuple(
         Shown(event.text, event.time_ms, 1e3 * (result.received - start))
         for result in results
@@ -170,13 +170,13 @@ def _spoken(client: Client, name: str, wait: Wait | None, recording: Recording, 
     return ModelRun(
         name=info.name,
         direction=info.direction,
-        delay_ms=info.delay_ms,
+        delay_ms=head.delay_ms,
         shown=shown,
         final_ms=1e3 * (results[-1].received - spoken),
         real_time_factor=sum(result.computing_ms for result in results) / 1e3 / recording.seconds,
         state_bytes=info.state_bytes,
         error_rate=error_rate(said, [symbol for one in shown for symbol in _symbols(one, known)]) if said else None,
-        text=info.separator.join(one.text for one in shown),
+        text=head.separator.join(one.text for one in shown),
         wait=wait,
     )
 

@@ -79,12 +79,14 @@ class Client:
     ) -> Stream:
         """Open a stream of a model, or resume one from a snapshot.
 
-        ``sample_rate`` (Hz) of the audio that will come (default: the model's own), its ``dtype`` to have it checked
-        now, ``decoder`` another than the model's ("outputs": raw outputs), ``end_of_speech_ms``: the server ends the
-        utterance after so much silence (audio may begin with speech, but only what is quieter, within 3 s, shows that
-        it was speech), ``max_utterance_s`` bounds it. ``block_ms`` and ``lookahead_ms``
-        (bidirectional models) ask for bounded wait: answers in blocks of that length, each once so much right context
-        is there.
+        ``head``: which of the model's heads, by name (default: its first; `models` lists them). ``decoder``: another
+        than the head's ("outputs": raw outputs). ``sample_rate`` (Hz) of the audio that will come (default: the
+        model's own), its ``dtype`` to have it checked now. ``end_of_speech_ms``: the server ends the utterance after
+        so much silence (audio may begin with speech, but only what is quieter, within 3 s, shows that it was speech),
+        ``max_utterance_s`` bounds it. ``block_ms`` and ``lookahead_ms`` (bidirectional models) ask for bounded wait:
+        answers in blocks of that length, each once so much right context is there.
+
+        Raises UnknownModelError, UnknownHeadError, …: what the server refuses.
         """
         options = Options(
             head=head,

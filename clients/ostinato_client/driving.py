@@ -53,8 +53,13 @@ class StreamView:
 
     @property
     def model(self) -> wire.ModelInfo:
-        """Its model, as the server describes it; the delay is the stream's."""
+        """Its model, as the server describes it."""
         return self._core.info.model
+
+    @property
+    def head(self) -> wire.HeadInfo:
+        """The model's head that all its events come from; delay and decoder are the stream's."""
+        return self._core.info.head
 
     @property
     def direction(self) -> wire.Direction:
@@ -64,7 +69,7 @@ class StreamView:
     @property
     def delay_ms(self) -> float | None:
         """How much of the future an output needs at most; None: the whole utterance."""
-        return self.model.delay_ms
+        return self.head.delay_ms
 
     @property
     def frame_ms(self) -> float:

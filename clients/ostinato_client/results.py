@@ -14,7 +14,7 @@ class Result:
     """What a stream has answered: one for each input, so most of them have no events and no text.
 
     ``events``: what was recognised, each with its time. ``text``: their symbols, labels or class, joined as the model
-    says (`ModelInfo.separator`), "" if there are none. ``final``: utterance ``utterance`` (from 0) ended with this
+    says (`HeadInfo.separator`), "" if there are none. ``final``: utterance ``utterance`` (from 0) ended with this
     result. ``seq``: the last input that is done with. ``processed``: units (samples, characters, frames) done with
     since the stream was opened. ``frames``: model frames computed for it. The server's times in ms: ``waiting_ms``
     before computing, ``computing_ms``, ``buffered_ms``: how long the oldest frame was held for later ones. The

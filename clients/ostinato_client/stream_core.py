@@ -328,5 +328,5 @@ class StreamCore(Call):
         return len(self._waiting) < before
 
     def _text(self, events: tuple[Event, ...]) -> str:
-        separator = self.opened.model.separator if self.opened else ""
+        separator = self.opened.head.separator if self.opened else ""
         return separator.join(event.text for event in events if event.text)

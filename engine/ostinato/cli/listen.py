@@ -103,9 +103,9 @@ def listen(
             end_of_speech_ms=END_OF_SPEECH_MS if utterances else None,
         )
         stream = opened.enter_context(client.open(name, **options.given))
-        note(_introduction(source, stream.model, endpoint if connect else None))
+        note(_introduction(source, stream, endpoint if connect else None))
         live = not (wanted.fast or wanted.text)
-        _Listening(stream, source, seconds, live, display(as_json, info.separator, audio)).run()
+        _Listening(stream, source, seconds, live, display(as_json, stream.head.separator, audio)).run()
 
 
 def _check(wanted: Wanted, info: ModelInfo) -> None:
@@ -120,7 +120,7 @@ def _check(wanted: Wanted, info: ModelInfo) -> None:
         )
 
 
-def _introduction(source: Source, info: ModelInfo, endpoint: str | None) -> str:
+def _introduction(source: Source, stream: Stream, endpoint: str | None) -> str:
     if isinstance(source, MicrophoneSource):
         what = f"microphone {source.microphone.name!r} at {source.sample_rate} Hz, Ctrl-C ends"
     elif isinstance(source, FileSource):
@@ -129,11 +129,12 @@ def _introduction(source: Source, info: ModelInfo, endpoint: str | None) -> str:
     else:
         what = "standard input"
     waits = (
-        ", which answers after each pause" if info.delay_ms is None
-        else f", which answers within {info.delay_ms:g} ms" if info.delay_ms
+        ", which answers after each pause" if stream.delay_ms is None
+        else f", which answers within {stream.delay_ms:g} ms" if stream.delay_ms
         else ""
     )  # fmt: skip
-    return f"{what}  ->  {info.name}{waits} ({endpoint or 'private server'})"
+    whose = f", head {stream.head.name!r}" if len(stream.model.heads) > 1 else ""
+    return f"{what}  ->  {stream.model.name}{whose}{waits} ({endpoint or 'private server'})"
 
 
 class _Listening:

@@ -27,7 +27,7 @@ from ostinato.errors import (
 )
 from ostinato.options import DEFAULT, Options
 from ostinato.pipeline.resample import TABLE_BYTES
-from ostinato.streaming import Delay, Model, Stream
+from ostinato.streaming import Delay, Head, Model, Stream
 from ostinato.streaming.speech import frames_before_speech
 from ostinato.streaming.stream import most_frames
 
@@ -41,7 +41,7 @@ MESSAGE_BYTES = 512
 class Opened:
     """What `Engine.open` grants: ``credit`` units (samples, frames, characters) and ``inputs`` messages may wait."""
 
-    model: Model
+    head: Head
     options: Options
     delay: Delay
     credit: int
@@ -114,7 +114,7 @@ class Engine:
             stream.close()
             raise
         self._sessions[key] = session
-        return Opened(served.model, stream.options, stream.delay, session.credit, self.limits.inputs)
+        return Opened(stream.head, stream.options, stream.delay, session.credit, self.limits.inputs)
 
     def _stream(self, model: Model, options: Options, snapshot: bytes | None) -> Stream:
         """A stream whose utterances are within this server's bound."""

@@ -3,6 +3,7 @@
 MOST = 65536
 """The largest size of anything: a layer, a frame, a window in samples."""
 MAX_NODES = 1024
+MAX_HEADS = 64
 MAX_ROW = 1 << 18
 """Values that all nodes of a frame may have together: 1 MiB."""
 MAX_VALUES, MAX_CONTAINERS = 1 << 20, 1 << 16

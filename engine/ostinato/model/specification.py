@@ -25,7 +25,7 @@ from ostinato.lanes import LANES, padded
 from ostinato.model.decoders import DECODERS, Decoder
 from ostinato.model.front_ends import FRONT_ENDS, FrontEnd
 from ostinato.model.layers import LAYERS, Layer, Precision
-from ostinato.model.limits import MAX_CONTAINERS, MAX_NODES, MAX_ROW, MAX_VALUES, MOST
+from ostinato.model.limits import MAX_CONTAINERS, MAX_HEADS, MAX_NODES, MAX_ROW, MAX_VALUES, MOST
 from ostinato.model.strict_json import Strict, decode, encode
 from ostinato.model.wire import Weight, Wire, ones
 
@@ -187,6 +187,8 @@ class Specification(Strict):
     def _check_heads(self) -> None:
         if not self.heads:
             raise BadModelFileError("there is no head: name the node whose outputs are wanted, and their decoder")
+        if len(self.heads) > MAX_HEADS:
+            raise BadModelFileError(f"{len(self.heads)} heads are over the limit of {MAX_HEADS}")
         for name, count in Counter(head.name for head in self.heads).items():
             self._check_name("head", name)
             if count > 1:

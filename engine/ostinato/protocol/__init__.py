@@ -11,6 +11,7 @@ from ostinato.protocol.codec import (
 )
 from ostinato.protocol.messages import (
     BACKSTOP_BYTES,
+    MAX_HEADS,
     MAX_MESSAGE_BYTES,
     MAX_PUSHES,
     MAX_SNAPSHOT_BYTES,
@@ -26,6 +27,7 @@ from ostinato.protocol.messages import (
     Error,
     Flush,
     Goodbye,
+    HeadInfo,
     Input,
     ListModels,
     Mark,
@@ -61,8 +63,8 @@ __all__ = [
     "Assembler", "units", "Array", "Direction", "Unit",
     "Request", "Input", "ListModels", "Open", "Push", "Pushes", "Flush", "Mark", "TakeSnapshot", "Reset", "Close",
     "Ping",
-    "Reply", "ModelInfo", "ModelList", "Opened", "Moved", "Result", "Results", "Marked", "Snapshot", "ResetDone",
-    "Closed", "Reason", "Pong", "Draining", "Goodbye", "Error",
+    "Reply", "ModelInfo", "HeadInfo", "ModelList", "Opened", "Moved", "Result", "Results", "Marked", "Snapshot",
+    "ResetDone", "Closed", "Reason", "Pong", "Draining", "Goodbye", "Error",
     "VERSION", "MAX_MESSAGE_BYTES", "BACKSTOP_BYTES", "MAX_SNAPSHOT_BYTES", "PART_BYTES", "STREAM_ID_BYTES",
-    "MAX_TOKEN_BYTES", "MAX_SYMBOLS", "MAX_PUSHES", "DTYPES",
+    "MAX_TOKEN_BYTES", "MAX_HEADS", "MAX_SYMBOLS", "MAX_PUSHES", "DTYPES",
 ]  # fmt: skip

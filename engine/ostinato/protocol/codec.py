@@ -85,31 +85,47 @@ _REQUESTS: dict[int, tuple[str, Callable[[Fields], m.Request]]] = {
 # --- replies --------------------------------------------------------------------------------------------------------
 
 
+def _encode_head(head: m.HeadInfo) -> dict[str, Any]:
+    return _plain(head) | {"symbols": list(head.symbols)}
+
+
 def _encode_info(info: m.ModelInfo) -> dict[str, Any]:
-    raw = {name: getattr(info, name) for name in info.__slots__ if getattr(info, name) is not None}
-    return raw | {"symbols": list(info.symbols)}
+    return _plain(info) | {"heads": [_encode_head(head) for head in info.heads]}
 
 
-def _info(raw: object, where: str) -> m.ModelInfo:
+def _head(raw: object, where: str) -> m.HeadInfo:
     f = Fields(raw, where)
     symbols = f.array("symbols", m.MAX_SYMBOLS)
     if not all(type(symbol) is str for symbol in symbols):
         raise BadMessageError(f"{where}: field 'symbols' has elements that are not strings")
+    head = m.HeadInfo(
+        name=f.text("name", 64, least=1),
+        decoder=f.text("decoder", 64),
+        separator=f.text("separator", 64),
+        delay_frames=f.integer("delay_frames") if "delay_frames" in f else None,
+        delay_ms=f.number("delay_ms") if "delay_ms" in f else None,
+        symbols=tuple(symbols),
+    )
+    f.finish()
+    return head
+
+
+def _info(raw: object, where: str) -> m.ModelInfo:
+    f = Fields(raw, where)
+    heads = f.array("heads", m.MAX_HEADS)
+    if not heads:
+        raise BadMessageError(f"{where}: field 'heads' is empty")
     info = m.ModelInfo(
         name=f.text("name", 256, least=1),
         direction=f.choice("direction", ("unidirectional", "bidirectional")),
         unit=f.choice("unit", ("sample", "character", "frame")),
         frame_ms=f.number("frame_ms"),
         state_bytes=f.integer("state_bytes"),
-        decoder=f.text("decoder", 64),
-        delay_frames=f.integer("delay_frames") if "delay_frames" in f else None,
-        delay_ms=f.number("delay_ms") if "delay_ms" in f else None,
+        heads=tuple(_head(raw, f"{where} head {i}") for i, raw in enumerate(heads)),
         sample_rate=f.integer("sample_rate", 1, 10**6) if "sample_rate" in f else None,
         frame_size=f.integer("frame_size", 1) if "frame_size" in f else None,
-        separator=f.text("separator", 64),
         description=f.text("description", 1024),
         digest=f.text("digest", 64),
-        symbols=tuple(symbols),
     )
     f.finish()
     return info
@@ -122,8 +138,8 @@ def _models(f: Fields) -> m.ModelList:
 
 
 def _opened(f: Fields) -> m.Opened:
-    model = _info(f.map("model"), f"{f.where} model")
-    return m.Opened(stream_id(f), model, f.integer("credit", 1), f.integer("inputs", 1), f.number("idle_s"))
+    model, head = _info(f.map("model"), f"{f.where} model"), _head(f.map("head"), f"{f.where} head")
+    return m.Opened(stream_id(f), model, head, f.integer("credit", 1), f.integer("inputs", 1), f.number("idle_s"))
 
 
 def _results(f: Fields) -> m.Results:
@@ -182,7 +198,7 @@ def encode(message: m.Request | m.Reply) -> bytes:
         body = _plain(message)
         body |= body.pop("options").given
     elif isinstance(message, m.Opened):
-        body = _plain(message) | {"model": _encode_info(message.model)}
+        body = _plain(message) | {"model": _encode_info(message.model), "head": _encode_head(message.head)}
     elif isinstance(message, m.ModelList):
         body = _plain(message) | {"models": [_encode_info(info) for info in message.models]}
     elif isinstance(message, m.Error):
@@ -265,15 +281,14 @@ def _opened_up(frame: bytes, table: dict[int, tuple[str, Callable[[Fields], _M]]
 
 
 def encode_models(models: Iterable[m.ModelInfo]) -> list[bytes]:
-    """The reply to MODELS, in as few messages as fit (without the symbols of the models)."""
+    """The reply to MODELS, in as few messages as fit."""
     batches: list[list[m.ModelInfo]] = [[]]
     size = 0
     for info in models:
-        short = dataclasses.replace(info, symbols=())
-        length = len(msgpack.packb(_encode_info(short), unicode_errors="replace"))
+        length = len(msgpack.packb(_encode_info(info), unicode_errors="replace"))
         if size + length > m.MAX_MESSAGE_BYTES - 64:
             batches.append([])
             size = 0
-        batches[-1].append(short)
+        batches[-1].append(info)
         size += length
     return [encode(m.ModelList(tuple(batch), i, len(batches))) for i, batch in enumerate(batches)]

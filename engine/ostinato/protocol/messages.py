@@ -23,6 +23,7 @@ MAX_SNAPSHOT_BYTES = 8 * 2**20
 """A snapshot, all its parts together."""
 STREAM_ID_BYTES = 16
 MAX_TOKEN_BYTES = 64
+MAX_HEADS = 64
 MAX_SYMBOLS = 1024
 MAX_PUSHES = 1024
 """Chunks in one PUSHES."""
@@ -182,13 +183,28 @@ Input: TypeAlias = Push | Flush | Mark | TakeSnapshot | Reset
 
 
 @dataclass(frozen=True, slots=True)
+class HeadInfo:
+    """A model's head as the wire describes it: what streams that are opened for it say.
+
+    ``decoder`` is the kind of decoder, ``separator`` joins symbols or labels to a text. ``delay_frames`` and
+    ``delay_ms`` None mean the utterance. ``symbols`` names the outputs, if they have names and are no more than
+    MAX_SYMBOLS; of a model's heads they are left out.
+    """
+
+    name: str
+    decoder: str
+    separator: str = ""
+    delay_frames: int | None = None
+    delay_ms: float | None = None
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model as the wire describes it.
 
-    ``delay_frames`` and ``delay_ms`` None mean the utterance; in `Opened` they are the stream's. ``sample_rate`` (Hz)
-    is there for ``unit`` "sample", ``frame_size`` for "frame". ``decoder`` is the kind of decoder, ``separator``
-    joins symbols or labels to a text, ``symbols`` names the outputs (only in `Opened`, and only up to MAX_SYMBOLS of
-    them).
+    A stream has the first of ``heads`` unless it asks for another. ``sample_rate`` (Hz) is there for ``unit``
+    "sample", ``frame_size`` for "frame".
     """
 
     name: str
@@ -196,15 +212,11 @@ class ModelInfo:
     unit: Unit
     frame_ms: float
     state_bytes: int
-    decoder: str
-    delay_frames: int | None = None
-    delay_ms: float | None = None
+    heads: tuple[HeadInfo, ...]
     sample_rate: int | None = None
     frame_size: int | None = None
-    separator: str = ""
     description: str = ""
     digest: str = ""
-    symbols: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +232,14 @@ class ModelList:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The stream is open: at most ``credit`` units and ``inputs`` inputs may be unanswered; a client from which
-    nothing comes for ``idle_s`` seconds, no PING either, is forgotten."""
+    """The stream is open, and all its events are of ``head``; delay and decoder are the stream's.
+
+    At most ``credit`` units and ``inputs`` inputs may be unanswered; a client from which nothing comes for ``idle_s``
+    seconds, no PING either, is forgotten."""
 
     stream: bytes
     model: ModelInfo
+    head: HeadInfo
     credit: int
     inputs: int
     idle_s: float

@@ -18,12 +18,11 @@ from ostinato.errors import (
     TooLargeError,
     UnknownStreamError,
 )
-from ostinato.model.decoders import Decoder, Outputs
 from ostinato.model.front_ends import LogMel
 from ostinato.server.peer import Peer
 from ostinato.server.resuming import Resuming
 from ostinato.server.settings import Settings
-from ostinato.streaming import Delay, Model
+from ostinato.streaming import Delay, Head, Model
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_MS = 1000
@@ -131,13 +130,12 @@ class Dialogue:
             self._refuse(peer, error, request.stream)
             return
         peer.streams.add(request.stream)
-        decoder = Outputs() if opened.options.decoder == "outputs" else None
-        info = describe(request.model, opened.model, decoder, opened.delay)
-        reply = wire.Opened(request.stream, info, opened.credit, opened.inputs, self._settings.idle_s)
+        info, head = self._infos[request.model], describe_head(opened.head, opened.delay)
+        reply = wire.Opened(request.stream, info, head, opened.credit, opened.inputs, self._settings.idle_s)
         try:
             self._send(peer, reply)
         except TooLargeError:
-            self._send(peer, dataclasses.replace(reply, model=dataclasses.replace(info, symbols=())))
+            self._send(peer, dataclasses.replace(reply, head=dataclasses.replace(head, symbols=())))
 
     def _close(self, peer: Peer, stream: bytes) -> None:
         try:
@@ -294,25 +292,32 @@ def on_the_wire(stream: bytes, result: Answer) -> wire.Result:
     )  # fmt: skip
 
 
-def describe(name: str, model: Model, decoder: Decoder | None = None, delay: Delay | None = None) -> wire.ModelInfo:
-    """A model as the wire describes it; ``decoder`` and ``delay`` are a stream's, if it has others than the model."""
-    specification = model.network.specification
-    decoder, delay = decoder or specification.decoder, delay or model.delay
-    symbols = decoder.names
-    front_end = specification.front_end
+def describe(name: str, model: Model) -> wire.ModelInfo:
+    """A model as the wire describes it."""
+    front_end = model.network.specification.front_end
+    heads = (describe_head(head, model.delay) for head in model.heads.all.values())
     return wire.ModelInfo(
         name=name[:256],
         direction=model.direction,
         unit=unit(model),
         frame_ms=model.front_end.frame_ms,
         state_bytes=model.state_bytes,
-        decoder=decoder.kind,
-        delay_frames=delay.frames,
-        delay_ms=delay.ms,
+        heads=tuple(dataclasses.replace(head, symbols=()) for head in heads),
         sample_rate=front_end.sample_rate if isinstance(front_end, LogMel) else None,
         frame_size=model.front_end.frame_size if unit(model) == "frame" else None,
-        separator=decoder.separator[:64],
-        description=specification.description[:1024],
+        description=model.network.specification.description[:1024],
         digest=model.network.digest,
+    )
+
+
+def describe_head(head: Head, delay: Delay) -> wire.HeadInfo:
+    """A head as the wire describes it, to streams with such a delay."""
+    symbols = head.settings.names
+    return wire.HeadInfo(
+        name=head.name,
+        decoder=head.settings.kind,
+        separator=head.settings.separator[:64],
+        delay_frames=delay.frames,
+        delay_ms=delay.ms,
         symbols=symbols if len(symbols) <= wire.MAX_SYMBOLS else (),
     )

@@ -7,9 +7,10 @@ events = stream.flush()
 """
 
 from ostinato.streaming.batch import accept, advance, push
+from ostinato.streaming.heads import Head
 from ostinato.streaming.model import Model, load
 from ostinato.streaming.options import BoundedWait, Delay
 from ostinato.streaming.stream import Stream
 from ostinato.streaming.utterance import UtteranceRun
 
-__all__ = ["load", "Model", "Stream", "Delay", "BoundedWait", "accept", "advance", "push", "UtteranceRun"]
+__all__ = ["load", "Model", "Stream", "Head", "Delay", "BoundedWait", "accept", "advance", "push", "UtteranceRun"]
