@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from engine_models import frames, heads
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from random_models import bits, network
 from server_raw import Raw
 
@@ -83,10 +82,6 @@ def test_streams_of_all_heads_in_one_connection_have_the_bits_that_they_have_alo
             found = asyncio.run(talk(server.endpoint, name, options))
             for each, some in zip(options, found, strict=True):
                 assert bits(some) == bits(alone(model, data, **each)) != []
-        with Client(server.endpoint, timeout=LONG) as client, client.open("causal", head="words") as stream:
-            stream.push(data)
-            assert stream.flush()[-1].text or stream.unread == 0
-        assert {one.text for one in alone(CAUSAL, data, head="words")} <= {"one", "two", "three"}
 
 
 def test_texts_are_joined_as_the_head_says() -> None:
@@ -159,14 +154,11 @@ def test_the_most_heads_and_the_most_symbols_fit_the_wire() -> None:
             assert stream.flush()[-1].final
 
 
-@settings(deadline=None, max_examples=20)
-@given(st.sampled_from([{}, {"head": 3}, {"head": "a", "tail": 1}, {"head": None}]))
-def test_what_is_wrong_with_a_heads_description_is_named(wrong: dict[str, Any]) -> None:
+@pytest.mark.parametrize("wrong", [{}, {"name": 3}, {"name": "a", "decoder": "ctc", "tail": 1}, None, []])
+def test_what_is_wrong_with_a_heads_description_is_named(wrong: Any) -> None:
     """A client that meets a broken server says what is broken."""
     head = wire.HeadInfo("main", "ctc")
     info = wire.ModelInfo("m", "unidirectional", "frame", 10.0, 4, (head,), frame_size=1)
-    import msgpack
-
     frame = wire.encode(wire.Opened(bytes(16), info, head, 1, 1, 1.0))
     body = msgpack.unpackb(frame[2:])
     for place, where in ((body, "OPENED head"), (body["model"]["heads"], "OPENED model head 0")):
