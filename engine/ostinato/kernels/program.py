@@ -154,9 +154,13 @@ class Program:
     def new_states(self, count: int) -> Floats:
         """State rows of ``count`` streams that have not begun, [count, state_size]."""
         states = zeros(count, self.state_size)
-        if self.initial is not None and self.initial.any():
-            states[:] = self.initial  # otherwise the memory need not be touched yet
+        if self.initial is not None and self.initial.any():  # otherwise the memory need not be touched yet
+            self.begin(states)
         return states
+
+    def begin(self, states: Floats) -> None:
+        """Make state rows [..., state_size] those of streams that have not begun."""
+        states[...] = 0 if self.initial is None else self.initial
 
     def new_rows(self, count: int) -> Floats:
         """Memory for ``count`` frames: zeros [count, row_size]."""

@@ -74,8 +74,8 @@ class Runner:
         """Advance the streams by a block of ``keep`` frames each, the rest of their ``frames`` being right context.
 
         All have the same number of frames, [n, size]. Forward directions go through the context from a copy of the
-        state, backward ones start from zeros at its end. Returns the regions as `run` does, ``keep`` rows of each
-        stream.
+        state, backward ones start from their initial states at its end. Returns the regions as `run` does, ``keep``
+        rows of each stream.
         """
         count, length = len(frames), len(frames[0])
         chosen, sizes, index = _rectangle(slots, [length] * count)

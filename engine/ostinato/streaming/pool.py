@@ -13,11 +13,12 @@ class StatePool:
     """``capacity`` state rows of a program, float32 [capacity, state_size]; a stream holds one by its index, its
     slot.
 
-    The whole array is reserved at once and never moves; the system gives memory to the rows that are used. A row is
-    zeros when it is acquired: a<0> = 0."""
+    The whole array is reserved at once and never moves; the system gives memory to the rows that are used (to all,
+    where streams begin from other states than zeros). A row is acquired as the program says that streams begin."""
 
     def __init__(self, program: Program, capacity: int) -> None:
         self.rows = program.new_states(capacity)
+        self._program = program
         self._unused = 0
         self._released: list[int] = []
         self._lock = threading.RLock()  # the garbage collector may close a stream in the middle of `acquire`
@@ -37,6 +38,6 @@ class StatePool:
 
     def release(self, slot: int) -> None:
         """Give a slot back."""
-        self.rows[slot] = 0
+        self._program.begin(self.rows[slot])
         with self._lock:
             self._released.append(slot)

@@ -366,7 +366,7 @@ class Stream:
 
     def _start_anew(self) -> None:
         """The layers and the decoder are as before the first frame."""
-        self._state[:] = 0
+        self.model.network.program.begin(self._state)
         self._decoder_state = self.head.decoder.start()
         self._rows = RowStore(self.model.network.program)
         self._computed = 0

@@ -171,7 +171,7 @@ class UtteranceRun:
         ``keep``."""
         rows = self._rows
         for each in passes:
-            if each.backward:  # from zeros: nothing of a backward operation stays in the state
+            if each.backward:  # from its initial state, as nothing of a backward operation stays in the state
                 yield from self._run(each, self._state.copy(), 0, rows.count)
             else:
                 yield from self._run(each, self._state, 0, keep)
