@@ -1,5 +1,5 @@
-"""Prints digests of kernel results on fixed inputs: float32, int8, and numbers around the smallest normal one; run
-for several targets by test_kernels_compilation."""
+"""Prints digests of kernel results on fixed inputs: float32, int8, numbers around the smallest normal one, and each
+of `LATER`; run for several targets by test_kernels_compilation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, LogMel
-from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
+from ostinato.model.layers import Dense, Gru, Layer, Lstm, Rnn, Softmax
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Sequential
 from ostinato.pipeline.logmel import LogMelFrontEnd
@@ -61,6 +61,8 @@ def main() -> None:
     print(digest.hexdigest())
     print(int8())
     print(tiny())
+    for name in LATER:
+        print(later(name))
 
 
 def int8() -> str:
@@ -112,6 +114,37 @@ def tiny() -> str:
         faded = front_end.start(rate)
         digest.update(front_end.step(faded, fading).tobytes() + front_end.flush(faded).tobytes())
     digest.update(resampler(11025, 8000).step(resampler(11025, 8000).start(), fading).tobytes())
+    return digest.hexdigest()
+
+
+LATER: dict[str, tuple[Layer, ...]] = {
+    "attributes": (
+        Gru(20, gate_activation=Activation("hard-sigmoid"), activation=Activation("softsign"), clip=0.9),
+        Gru(33, reset="before", clip=0.5, direction="bidirectional"),
+        Lstm(20, activation=Activation("elu"), output_activation=Activation("softplus"), input_forget=True),
+        Lstm(33, projection=9, peepholes=True, clip=0.7, initial=True, direction="bidirectional"),
+        Rnn(7, clip=0.4, initial=True),
+    ),
+}
+"""What came after the digests above, which so stay as they are: layers by a name."""
+
+
+def later(name: str) -> str:
+    """The digest of a network of some layers, in float32 and in int8."""
+    rng = np.random.default_rng(3)
+    digest = hashlib.sha256()
+    specification = Sequential("golden", Frames(13), LATER[name], Outputs())
+    weights = {
+        name: rng.uniform(-0.5, 0.5, weight.shape).astype(np.float32)
+        for name, weight in specification.weights().items()
+    }
+    network = Network(specification, weights)
+    frames = rng.uniform(-1, 1, (50, 13)).astype(np.float32)
+    for program in (network.program, quantize(network, [frames]).program):
+        rows, state = program.new_rows(50), program.new_states(9)
+        rows[:, program.input.slice] = frames
+        advance(program, state, np.arange(9), np.array([9] * 4 + [3] * 3 + [1] * 5, np.int64), rows, Workspace())
+        digest.update(rows[:, program.output.slice].tobytes() + state.tobytes())
     return digest.hexdigest()
 
 

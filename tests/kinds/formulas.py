@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import erf, erfc
 
@@ -20,6 +22,11 @@ def sigmoid(x: Doubles) -> Doubles:
 def times(x: Doubles, share: Doubles) -> Doubles:
     """x times its share; of infinity no share is 0."""
     return np.where(share == 0, 0.0, x * share)
+
+
+def clipped(limit: float | None, x: Any) -> Any:
+    """Within [-limit, limit], in the precision of x."""
+    return x if limit is None else np.clip(x, x.dtype.type(-limit), x.dtype.type(limit))
 
 
 def activate(activation: Activation, x: Doubles) -> Doubles:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from kinds.formulas import sigmoid
+from kinds.formulas import activate, clipped
 from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights
-from kinds.recurrent import RecurrentKind
-from kinds.rounding import fma, product
-from kinds.rounding import sigmoid as rounded_sigmoid
-from kinds.rounding import tanh as rounded_tanh
+from kinds.recurrent import RecurrentKind, start
+from kinds.rounding import activated, fma, product
 from ostinato.model import layers
+from ostinato.model.activation import Activation
+
+HARD, SCALED = Activation("hard-sigmoid", 0.3, 0.4), Activation("scaled-tanh", 0.9, 0.7)
 
 
 class Gru(RecurrentKind):
@@ -19,19 +20,31 @@ class Gru(RecurrentKind):
         Example(layers.Gru(5)),
         Example(layers.Gru(5), (ONE_HOT,)),
         Example(layers.Gru(5, reset="before")),
+        Example(layers.Gru(5, initial=True)),
+        Example(layers.Gru(5, reset="before", initial=True, clip=0.3)),
+        Example(layers.Gru(5, clip=0.3)),
+        Example(layers.Gru(5, gate_activation=HARD, activation=SCALED)),
+        Example(layers.Gru(5, reset="before", gate_activation=HARD, activation=SCALED)),
     )
 
     def recur(self, layer: layers.Gru, weights: Weights, x: Doubles) -> Doubles:
         W, Wb = weights["W"], weights["Wb"]
         Rz, Rr, Rn = np.split(weights["R"], 3)
         bz, br, bn = np.split(weights["Rb"], 3)
-        h = np.zeros(layer.hidden)
+
+        def f(x: Doubles) -> Doubles:
+            return activate(layer.gate_activation, clipped(layer.clip, x))
+
+        def g(x: Doubles) -> Doubles:
+            return activate(layer.activation, clipped(layer.clip, x))
+
+        h = start(layer, weights, "h")
         out = np.zeros((len(x), layer.hidden))
         for t, frame in enumerate(x):
             az, ar, an = np.split(W @ frame + Wb, 3)
-            z = sigmoid(az + Rz @ h + bz)
-            r = sigmoid(ar + Rr @ h + br)
-            n = np.tanh(an + r * (Rn @ h + bn)) if layer.reset == "after" else np.tanh(an + Rn @ (r * h) + bn)
+            z = f(az + Rz @ h + bz)
+            r = f(ar + Rr @ h + br)
+            n = g(an + r * (Rn @ h + bn)) if layer.reset == "after" else g(an + Rn @ (r * h) + bn)
             h = out[t] = (1 - z) * n + z * h
         return out
 
@@ -43,14 +56,16 @@ class Gru(RecurrentKind):
             bias[2 * H :] = Wb[2 * H :]
         projected = product(weights, "W", x, np.tile(bias, (len(x), 1)), one_hot)
         gates, candidate = slice(0, 2 * H), slice(2 * H, 3 * H)
-        h = np.zeros(H, np.float32)
+        h = start(layer, weights, "h")
         out = np.zeros((len(x), H), np.float32)
         for t, a in enumerate(projected):
-            z, r = np.split(rounded_sigmoid(part_of_R(weights, gates, h, a[gates])), 2)
+            sums = part_of_R(weights, gates, h, a[gates])
+            z, r = np.split(activated(layer.gate_activation, clipped(layer.clip, sums)), 2)
             if after:
-                n = rounded_tanh(fma(r, part_of_R(weights, candidate, h, Rb[candidate]), a[candidate]))
+                sums = fma(r, part_of_R(weights, candidate, h, Rb[candidate]), a[candidate])
             else:
-                n = rounded_tanh(part_of_R(weights, candidate, r * h, a[candidate]))
+                sums = part_of_R(weights, candidate, r * h, a[candidate])
+            n = activated(layer.activation, clipped(layer.clip, sums))
             h = out[t] = fma(z, h - n, n)
         return out
 

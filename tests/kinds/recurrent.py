@@ -48,6 +48,12 @@ def side_by_side(layer: Any, weights: Weights, x: Any, recur: Callable[[Weights,
     return np.concatenate([recur(own, x[::turn])[::turn] for own, turn in ways], axis=1)
 
 
+def start(layer: Any, weights: Weights, state: str) -> Any:
+    """What a direction's state is before its first frame, in the weights' precision."""
+    zeros = np.zeros(layer.states[state], weights["Rb" if "Rb" in weights else "b"].dtype)
+    return weights.get(f"initial_{state}", zeros)
+
+
 def direction(weights: Weights, way: str) -> Weights:
     """Those of one direction."""
     return {name.removeprefix(f"{way}."): array for name, array in weights.items() if name.startswith(f"{way}.")}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kinds.formulas import DEFINED, activate
+from kinds.formulas import DEFINED, activate, clipped
 from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights
-from kinds.recurrent import RecurrentKind
-from kinds.rounding import product
-from ostinato.kernels import arrays
+from kinds.recurrent import RecurrentKind, start
+from kinds.rounding import activated, product
 from ostinato.model import layers
 from ostinato.model.activation import Activation
 
@@ -18,24 +17,26 @@ class Rnn(RecurrentKind):
     examples = (
         Example(layers.Rnn(5)),
         Example(layers.Rnn(5), (ONE_HOT,)),
+        Example(layers.Rnn(5, initial=True, clip=0.4)),
         *(Example(layers.Rnn(5, activation=Activation(name))) for name in DEFINED),
     )
 
     def recur(self, layer: layers.Rnn, weights: Weights, x: Doubles) -> Doubles:
         W, R, Wb, Rb = (weights[part] for part in ("W", "R", "Wb", "Rb"))
-        h = np.zeros(layer.hidden)
+        h = start(layer, weights, "h")
         out = np.zeros((len(x), layer.hidden))
         for t, frame in enumerate(x):
-            h = out[t] = activate(layer.activation, W @ frame + Wb + R @ h + Rb)
+            h = out[t] = activate(layer.activation, clipped(layer.clip, W @ frame + Wb + R @ h + Rb))
         return out
 
     def recur_rounded(self, layer: layers.Rnn, weights: Weights, x: Floats, one_hot: bool) -> Floats:
-        f, bias = layer.activation, weights["Wb"] + weights["Rb"]
+        bias = weights["Wb"] + weights["Rb"]
         projected = product(weights, "W", x, np.tile(bias, (len(x), 1)), one_hot)
-        h = np.zeros((1, layer.hidden), np.float32)
+        h = start(layer, weights, "h")
         out = np.zeros((len(x), layer.hidden), np.float32)
         for t, a in enumerate(projected):
-            h = out[t : t + 1] = arrays.activate(f.name, product(weights, "R", h, a[None]), f.alpha, f.beta)
+            sums = product(weights, "R", h[None], a[None])[0]
+            h = out[t] = activated(layer.activation, clipped(layer.clip, sums))
         return out
 
     def tamed(self, layer: layers.Rnn, weights: Weights) -> Weights:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from kinds.kind import Floats, Weights
 from ostinato.kernels import arrays
+from ostinato.model.activation import Activation
 
 
 def fma(x: npt.ArrayLike, y: npt.ArrayLike, z: npt.ArrayLike) -> Floats:
@@ -36,9 +37,6 @@ def product(weights: Weights, name: str, x: Floats, initial: Floats, one_hot: bo
     return fma(sums.astype(np.float32), scale, initial)
 
 
-def sigmoid(x: Floats) -> Floats:
-    return arrays.activate("sigmoid", x)
-
-
-def tanh(x: Floats) -> Floats:
-    return arrays.activate("tanh", x)
+def activated(activation: Activation, x: Floats) -> Floats:
+    """The activation as the kernels compute it."""
+    return arrays.activate(activation.name, x, activation.alpha, activation.beta)

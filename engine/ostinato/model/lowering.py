@@ -45,6 +45,7 @@ class Lowering:
         """By the name of a matrix, which values of a row it multiplies."""
         self._operations: list[list[int]] = []
         self._buffers: list[Floats] = []
+        self._initial: list[Floats] = []
         self._weight_size = self._row_size = self._state_size = 0
 
     def value(self, wire: Wire) -> Value:
@@ -54,10 +55,13 @@ class Lowering:
         self._row_size += padded(size + LANES - 1)
         return value
 
-    def state(self, size: int) -> int:
-        """Place of ``size`` values in a state row."""
+    def state(self, size: int, initial: Array | float = 0.0) -> int:
+        """Place of ``size`` values in a state row, which are ``initial`` before the first frame."""
         offset = self._state_size
-        self._state_size += padded(size)
+        row = np.zeros(padded(size), np.float32)
+        row[:size] = initial
+        self._initial.append(row)
+        self._state_size += row.size
         return offset
 
     def values(self, array: Array) -> int:
@@ -68,6 +72,10 @@ class Lowering:
         self._buffers.append(flat)
         self._weight_size += flat.size
         return offset
+
+    def number(self, value: float | None) -> int:
+        """Place of one number in the weight buffer; -1 for None."""
+        return -1 if value is None else self.values(np.array([value], np.float32))
 
     def matrix(self, name: str, arranged: Callable[[Array], Array], columns: slice = slice(None)) -> int:
         """Place of the matrix of that name, packed, in the weight buffer: float32 or, if it has scales, int8.
@@ -94,11 +102,18 @@ class Lowering:
         return max(0, min([size, *starts]))
 
     def add(
-        self, operation: str, source: Value, target: Value, *, activation: Activation = IDENTITY, **fields: int
+        self,
+        operation: str,
+        source: Value,
+        target: Value,
+        *,
+        activation: Activation | Sequence[Activation] = IDENTITY,
+        **fields: int,
     ) -> None:
         """Append an operation of that name (`kernels.operations`); ``fields`` (`record.FIELD_NAMES`) that
-        are not given are 0, places -1."""
-        number, alpha, beta = activations.parameters(activation.name, activation.alpha, activation.beta)
+        are not given are 0, places -1. Several activations are f, g and h, as the operation has them."""
+        functions = [activation] if isinstance(activation, Activation) else activation
+        made = [activations.parameters(each.name, each.alpha, each.beta) for each in functions]
         record = [0] * i.FIELDS
         for place in i.PLACES:
             record[place] = -1
@@ -107,19 +122,25 @@ class Lowering:
         record[i.OUTPUT], record[i.OUTPUT_SIZE] = target.region
         for name, value in fields.items():
             record[i.FIELD_NAMES[name]] = int(value)
-        record[i.ACTIVATION], record[i.PARAMETERS] = number, self.values(np.array([alpha, beta], np.float32))
+        for place, (number, _, _) in zip(i.ACTIVATIONS, made, strict=False):
+            record[place] = number
+        record[i.PARAMETERS] = self.values(np.array([each[1:] for each in made], np.float32))
         self._operations.append(record)
 
     def program(self, frames: Value, outputs: Sequence[Value]) -> Program:
         """What was built, with the value that a frame is written to and those that are read. Operations that can run
         while frames arrive come first."""
+        state_size = LANES * apart(self._state_size // LANES)
+        initial = np.zeros(state_size, np.float32)
+        initial[: self._state_size] = np.concatenate([*self._initial, np.zeros(0, np.float32)])
         early = early_operations(self._operations)
         order = sorted(range(len(early)), key=lambda index: not early[index])
         return Program(
             operations=np.array([self._operations[index] for index in order], np.int64).reshape(-1, i.FIELDS),
             weights=np.concatenate(self._buffers) if self._buffers else np.zeros(0, np.float32),
             row_size=LANES * apart(self._row_size // LANES),
-            state_size=LANES * apart(self._state_size // LANES),
+            state_size=state_size,
             input=frames.region,
             outputs=tuple(output.region for output in outputs),
+            initial=initial,
         )

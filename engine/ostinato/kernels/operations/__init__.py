@@ -6,8 +6,10 @@ from ostinato.kernels.operations.copy import COPY
 from ostinato.kernels.operations.dense import DENSE
 from ostinato.kernels.operations.embedding import EMBEDDING
 from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
+from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENERAL_BEFORE
 from ostinato.kernels.operations.kind import Kind, Reach, Region
 from ostinato.kernels.operations.lstm import LSTM
+from ostinato.kernels.operations.lstm_general import LSTM_GENERAL
 from ostinato.kernels.operations.multiply import MULTIPLY
 from ostinato.kernels.operations.rnn import RNN
 from ostinato.kernels.operations.softmax import SOFTMAX
@@ -16,7 +18,10 @@ KINDS: dict[str, Kind] = {
     "rnn": RNN,
     "gru-after": GRU_AFTER,
     "gru-before": GRU_BEFORE,
+    "gru-general-after": GRU_GENERAL_AFTER,
+    "gru-general-before": GRU_GENERAL_BEFORE,
     "lstm": LSTM,
+    "lstm-general": LSTM_GENERAL,
     "dense": DENSE,
     "embedding": EMBEDDING,
     "softmax": SOFTMAX,

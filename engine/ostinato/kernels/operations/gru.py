@@ -11,13 +11,13 @@ from ostinato.kernels.compiler import routine
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, matrix
 from ostinato.kernels.operations.record import (
     ASIDE,
-    OUTPUT_SIZE,
     R2,
     R_INT8,
     RECURRENT_BIAS,
     ROW_STEP,
     TABLE,
     TABLE_H,
+    UNITS,
     VECTORS,
     WEIGHTS,
     R,
@@ -108,18 +108,16 @@ def before(op: int, call: int, rows: int, gates: int, out: int) -> None:
 
 
 def _after_reach(op: Record) -> Reach:
-    found = reach(op)
-    found.aside *= 3
-    found.weights.append(Region(int(op[RECURRENT_BIAS]), padded(int(op[OUTPUT_SIZE]))))
+    found = reach(op, 3)
+    found.weights.append(Region(int(op[RECURRENT_BIAS]), padded(int(op[UNITS]))))
     return found
 
 
 def _before_reach(op: Record) -> Reach:
-    blocks = padded(int(op[OUTPUT_SIZE])) // LANES
-    found = reach([*op[:R], -1, *op[R + 1 :]])
-    found.aside *= 3
-    found.weights.append(matrix(op[R], op[OUTPUT_SIZE], 2 * blocks, op[R_INT8]))
-    found.weights.append(matrix(op[R2], op[OUTPUT_SIZE], blocks, op[R_INT8]))
+    blocks = padded(int(op[UNITS])) // LANES
+    found = reach([*op[:R], -1, *op[R + 1 :]], 3)
+    found.weights.append(matrix(op[R], op[UNITS], 2 * blocks, op[R_INT8]))
+    found.weights.append(matrix(op[R2], op[UNITS], blocks, op[R_INT8]))
     return found
 
 

@@ -72,8 +72,8 @@ def matrix(place: int, inputs: int, vectors: int, int8: int) -> Region:
 
 
 def activation(op: Record) -> Region:
-    """Alpha and beta."""
-    return Region(int(op[i.PARAMETERS]), 2)
+    """Alpha and beta, of as many functions as there may be."""
+    return Region(int(op[i.PARAMETERS]), 2 * len(i.ACTIVATIONS))
 
 
 def projection(op: Record, *, goes_on: bool = False) -> Reach:

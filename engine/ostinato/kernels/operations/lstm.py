@@ -6,12 +6,12 @@ from ostinato.kernels.activations import sigmoid, tanh
 from ostinato.kernels.compiler import routine
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region
 from ostinato.kernels.operations.record import (
-    OUTPUT_SIZE,
-    PEEPHOLES,
+    DIAGONAL,
     ROW_STEP,
     STATE_C,
     TABLE_H,
     TABLE_SLOTS,
+    UNITS,
     VECTORS,
     WEIGHTS,
     R,
@@ -70,19 +70,18 @@ def cell(op: int, call: int, rows: int, gates: int, out: int) -> None:
     out_step = field(call, ROW_STEP)
     c = 4 * field(op, STATE_C)
     recur(op, call, field(call, TABLE_H), rows, weights + 4 * field(op, R), field(op, VECTORS), gates)
-    if field(op, PEEPHOLES) >= 0:
-        lstm_peepholes(slots, c, rows, blocks, gates, step, weights + 4 * field(op, PEEPHOLES), out, out_step)
+    if field(op, DIAGONAL) >= 0:
+        lstm_peepholes(slots, c, rows, blocks, gates, step, weights + 4 * field(op, DIAGONAL), out, out_step)
     else:
         lstm(slots, c, rows, blocks, gates, step, out, out_step)
 
 
 def _reach(op: Record) -> Reach:
-    hidden = padded(int(op[OUTPUT_SIZE]))
-    found = reach(op)
-    found.aside *= 4
+    hidden = padded(int(op[UNITS]))
+    found = reach(op, 4)
     found.states.append(Region(int(op[STATE_C]), hidden))
-    if op[PEEPHOLES] >= 0:
-        found.weights.append(Region(int(op[PEEPHOLES]), 3 * hidden))
+    if op[DIAGONAL] >= 0:
+        found.weights.append(Region(int(op[DIAGONAL]), 3 * hidden))
     return found
 
 

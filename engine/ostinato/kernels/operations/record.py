@@ -17,30 +17,37 @@ from ostinato.kernels.simd import field, load_float, load_int, store_int
 #   INPUT, OUTPUT      where a row has them, and how many values there are; SECOND: another input, of SECOND_SIZE: as
 #                      many values, or a single one that stands for all
 #   VECTORS            of gate sums, or dense outputs, per row, with W and BIAS; R, RECURRENT_BIAS and R2 as the cell
-#                      needs them; PEEPHOLES -1: none
+#                      needs them; DIAGONAL: weights of each unit by itself, likewise
 #   W -1               the input is a recurrent operation's gate sums, made by dense ones before
 #   BIAS -1            a dense operation goes on with the sums in its output
 #   W_INT8, R_INT8     1: W, or R and R2, are packed by `integer`
-#   ACTIVATION         a number of `ostinato.activations`; PARAMETERS: where its alpha and beta are
+#   ACTIVATION         a number of `ostinato.activations`; PARAMETERS: where its alpha and beta are. Where there are
+#                      several, this is f, then come ACTIVATION_G and ACTIVATION_H
+#   CLIP               where the bound of the activations' arguments is; -1: none
+#   UNITS              of a recurrent operation: hidden units, which need not be as many as outputs
+#   COUPLED            1: the forget gate is what the input gate leaves
 #   TAPS, DILATION     a window over frames; LEFT: how many frames before a frame it begins; HISTORY: those of earlier
 #                      calls, KEPT many, in the state row; COUNT: how many frames there have been, likewise
 (
     RUN, CELL, KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, SECOND, VECTORS, STATE_H, STATE_C, W,
-    BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
-    KEPT, COUNT, SECOND_SIZE,
-) = range(30)  # fmt: skip
-FIELDS = 30
+    BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
+    KEPT, COUNT, SECOND_SIZE, ACTIVATION_G, ACTIVATION_H, CLIP, UNITS, COUPLED,
+) = range(35)  # fmt: skip
+FIELDS = 35
 
 FIELD_NAMES = {
     "backward": BACKWARD, "second": SECOND, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W,
-    "bias": BIAS, "R": R, "recurrent_bias": RECURRENT_BIAS, "R2": R2, "peepholes": PEEPHOLES, "W_int8": W_INT8,
+    "bias": BIAS, "R": R, "recurrent_bias": RECURRENT_BIAS, "R2": R2, "diagonal": DIAGONAL, "W_int8": W_INT8,
     "R_int8": R_INT8, "taps": TAPS, "dilation": DILATION, "left": LEFT, "history": HISTORY, "kept": KEPT,
-    "count": COUNT, "second_size": SECOND_SIZE,
+    "count": COUNT, "second_size": SECOND_SIZE, "clip": CLIP, "units": UNITS, "coupled": COUPLED,
 }  # fmt: skip
 """Fields of an operation, as whoever makes a program names them."""
 
-PLACES = (SECOND, STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, PEEPHOLES, HISTORY, COUNT)
+PLACES = (SECOND, STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, HISTORY, COUNT, CLIP)
 """Those that are places in a row, a state row or the weight buffer: -1 where there is nothing."""
+
+ACTIVATIONS = (ACTIVATION, ACTIVATION_G, ACTIVATION_H)
+"""f, g and h."""
 
 # Fields of a call.
 OPERATIONS, FIRST, LAST, WEIGHTS, ROW_STEP, STATE_STEP = range(6)

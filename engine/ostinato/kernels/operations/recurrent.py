@@ -4,6 +4,9 @@ A kind's *cell* is a routine ``cell(operation, call, rows, gates, out)``: one ti
 has bias + W x of each row, in blocks of 16 hidden units, gate after gate within a block; TABLE_H of the call has the
 addresses from which h<t-1> of each row is read; h<t> goes to ``out``. Padding lanes hold what falls out; nothing
 reads them. Arguments are int64, addresses and steps in bytes.
+
+A cell without a matrix R is an elementwise recurrence: it does not call `recur`. One that does not look at h<t-1>
+has no STATE_H: what it keeps from frame to frame is in the state row, at STATE_C, and `record.state_of` finds that.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Any
 
 from ostinato.kernels import integer
 from ostinato.kernels.compiler import part, routine
-from ostinato.kernels.operations.kind import Reach, Record, Region, activation, matrix, output, projection
+from ostinato.kernels.operations.kind import Reach, Record, Region, activation, matrix, projection, whole_vectors
 from ostinato.kernels.operations.project import project
 from ostinato.kernels.operations.record import (
     BACKWARD,
@@ -20,6 +23,7 @@ from ostinato.kernels.operations.record import (
     BLOCK_ROWS,
     BYTES_ASIDE,
     CELL,
+    CLIP,
     GATES,
     OUTPUT,
     OUTPUT_SIZE,
@@ -31,6 +35,7 @@ from ostinato.kernels.operations.record import (
     STEPS,
     TABLE_H,
     TABLE_SLOTS,
+    UNITS,
     VECTORS,
     R,
     apart,
@@ -44,7 +49,7 @@ from ostinato.lanes import LANES, padded
 @part
 def blocks_of(op: int) -> Any:
     """Vectors of hidden units."""
-    return (field(op, OUTPUT_SIZE) + LANES - 1) // LANES
+    return (field(op, UNITS) + LANES - 1) // LANES
 
 
 @part
@@ -101,7 +106,8 @@ def _step(op: int, call: int, t: int, start: int, gates: int) -> None:
         store_int(table + 8 * b, load_int(slots + 8 * b) + 4 * field(op, STATE_H))
     out = output + start * step
     invoke_cell(field(op, CELL), op, call, batch, gates, out)
-    _keep_state(op, call, going_on, batch, out)
+    if field(op, STATE_H) >= 0:
+        _keep_state(op, call, going_on, batch, out)
 
 
 @routine("void(int64, int64)")
@@ -145,12 +151,17 @@ def recurrent(op: int, call: int) -> None:
             start = end
 
 
-def reach(op: Record) -> Reach:
-    """W x, R h, and a state that is h, for a cell of one gate; a kind that has more adds it."""
+def reach(op: Record, gates: int = 1, width: int | None = None) -> Reach:
+    """W x, R h, and a state that is h, for a cell of so many gates, as far as the operation has them; a kind that has
+    more adds it. ``width``: how many values of h the cell reads and writes; None: one of each unit."""
     found = projection(op)
-    found.aside = padded(int(op[OUTPUT_SIZE])) // LANES
-    found.writes.append(output(op))
-    found.states.append(Region(int(op[STATE_H]), padded(int(op[OUTPUT_SIZE]))))
+    found.aside = gates * padded(int(op[UNITS])) // LANES
+    width = max(int(op[UNITS]), int(op[OUTPUT_SIZE])) if width is None else width
+    found.writes.append(whole_vectors(op[OUTPUT], width))
+    if op[STATE_H] >= 0:
+        found.states.append(Region(int(op[STATE_H]), padded(width)))
+    if op[CLIP] >= 0:
+        found.weights.append(Region(int(op[CLIP]), 1))
     if op[R] >= 0:
         found.weights.append(matrix(op[R], op[OUTPUT_SIZE], op[VECTORS], op[R_INT8]))
     found.weights.append(activation(op))

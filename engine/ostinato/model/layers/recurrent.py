@@ -1,7 +1,8 @@
 """What recurrent layers share: directions, names of weights, and the way from gates to operations.
 
-Weights of each direction: W [gates * hidden, input], R [gates * hidden, hidden], biases Wb and Rb [gates * hidden];
-gate orders are those of the ONNX operators RNN, GRU and LSTM (opset 22).
+Weights of each direction: W [gates * hidden, input], R [gates * hidden, width], biases Wb and Rb [gates * hidden];
+gate orders are those of the ONNX operators RNN, GRU and LSTM (opset 22). An *elementwise* recurrence, in which a unit
+sees no other unit's state, has no R, and one bias: W and b [gates * hidden].
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.errors import BadModelFileError
 from ostinato.lanes import LANES, padded
 from ostinato.model.layers.layer import Layer, Precision, only_matrix_input
 from ostinato.model.wire import Weight, Wire, glorot, orthogonal, zeros
@@ -37,19 +39,37 @@ class Cell(NamedTuple):
     """Of the operation, besides those that all recurrent ones have."""
     order: Order
     """Of the gates in W."""
-    first: slice = slice(None)
-    """The gates that R multiplies at first."""
+    R_order: Order | None = None
+    """Of those in R, if it is another: they may be a part of the gates."""
 
 
 @dataclass(frozen=True)
 class Recurrent(Layer):
-    """``hidden`` units in one direction, or in both: outputs [forward, backward] side by side."""
+    """``hidden`` units in one direction, or in both: outputs [forward, backward] side by side.
+
+    ``initial``: streams begin from states that are weights (``initial_h`` and so on, of each direction), not from
+    zeros; a backward direction begins so at the end of what it sees.
+    """
 
     hidden: int
     direction: Direction = "forward"
     precision: Precision = field(default="float32", kw_only=True)
+    initial: bool = field(default=False, kw_only=True)
 
     gates: ClassVar[int]
+    elementwise: ClassVar[bool] = False
+    """Whether there is no R."""
+
+    @property
+    def width(self) -> int:
+        """Outputs of one direction."""
+        return self.hidden
+
+    @property
+    def states(self) -> Mapping[str, int]:
+        """The sizes of one direction's states, by name: "h" is the output of the frame before, others are the
+        cell's."""
+        return {"h": self.width}
 
     @property
     def backward(self) -> bool:  # type: ignore[override]
@@ -64,22 +84,25 @@ class Recurrent(Layer):
     def output(self, inputs: Sequence[Wire]) -> Wire:
         """Hidden states."""
         only_matrix_input(inputs)
-        return Wire(self.hidden * len(self.directions))
+        return Wire(self.width * len(self.directions))
 
     def weights(self, inputs: Sequence[Wire]) -> Mapping[str, Weight]:
         """Of both directions; see the module."""
         below, rows, int8 = only_matrix_input(inputs), self.gates * self.hidden, self.precision == "int8"
-        found = {
-            "W": Weight((rows, below.size), glorot(self.gates), int8 and not below.token),
-            "R": Weight((rows, self.hidden), orthogonal, int8),
-            "Wb": Weight((rows,), zeros),
-            "Rb": Weight((rows,), zeros),
-            **self.more_weights(),
-        }
+        found = {"W": Weight((rows, below.size), glorot(self.gates), int8 and not below.token)}
+        if self.elementwise:
+            found["b"] = Weight((rows,), zeros)
+        else:
+            start = orthogonal if self.width == self.hidden else glorot(self.gates)
+            found["R"] = Weight((rows, self.width), start, int8)
+            found |= {"Wb": Weight((rows,), zeros), "Rb": Weight((rows,), zeros)}
+        found |= self.more_weights(below)
+        if self.initial:
+            found |= {f"initial_{state}": Weight((size,), zeros) for state, size in self.states.items()}
         return {f"{way}.{part}": weight for way in self.directions for part, weight in found.items()}
 
-    def more_weights(self) -> Mapping[str, Weight]:
-        """Those of a direction that differ from the usual four, or come on top of them."""
+    def more_weights(self, below: Wire) -> Mapping[str, Weight]:
+        """Those of a direction that reads ``below`` which differ from the usual ones, or come on top of them."""
         return {}
 
     def multiply_adds(self, inputs: Sequence[Wire]) -> int:
@@ -95,29 +118,39 @@ class Recurrent(Layer):
         """Each direction writes its part of the outputs."""
         out = to.value(self.output([value.wire for value in inputs]))
         for number, way in enumerate(self.directions):
-            target = out.part(number * self.hidden, self.hidden)
-            self._lower(to, f"{name}.{way}", inputs[0], target, way == "backward")
+            target = out.part(number * self.width, self.width)
+            self.lower_direction(to, f"{name}.{way}", inputs[0], target, way == "backward")
         return out
 
-    def cell(self, to: Lowering, name: str, Wb: Sequence[Array], Rb: Sequence[Array]) -> Cell:
-        """The kind's part of lowering a direction. Biases: a [padded hidden] for each gate."""
+    def cell(self, to: Lowering, name: str, source: Value) -> Cell:
+        """The kind's part of lowering a direction that reads ``source``, whose weights' names begin with ``name``."""
         raise NotImplementedError
 
-    def _lower(self, to: Lowering, name: str, source: Value, target: Value, backward: bool) -> None:
+    def bias(self, to: Lowering, name: str) -> list[Array]:
+        """The bias of that name, [padded hidden] for each gate."""
+        return split_gates(to.weights[name], self.gates)
+
+    def lower_direction(self, to: Lowering, name: str, source: Value, target: Value, backward: bool) -> None:
         """One direction, whose weights' names begin with ``name``.
 
         What it can project while frames arrive although it must run later (it runs backward, or reads layers that
         do) is an operation of its own, so that less is left when the utterance ends. The sums, and so the bits, are
         the same; that is why a product in int8, whose sums are rounded once, is not divided.
         """
-        gates, W, R = self.gates, f"{name}.W", f"{name}.R"
-        Wb, Rb = split_gates(to.weights[f"{name}.Wb"], gates), split_gates(to.weights[f"{name}.Rb"], gates)
-        cell = self.cell(to, name, Wb, Rb)
+        gates, W = self.gates, f"{name}.W"
+        cell = self.cell(to, name, source)
+        fields: dict[str, Any] = {f"state_{state}": place for state, place in self._places(to, name).items()}
+        fields |= cell.fields
 
         def arranged(stacked: Array) -> Array:
             return cell.order(split_gates(stacked, gates))
 
-        to.multiplied |= {W: source.region.slice, R: target.region.slice}
+        to.multiplied[W] = source.region.slice
+        if not self.elementwise:
+            R, order = f"{name}.R", cell.R_order or cell.order
+            to.multiplied[R] = target.region.slice
+            fields["R"] = to.matrix(R, lambda stacked: order(split_gates(stacked, gates)))
+            fields["R_int8"] = to.is_int8(R)
         vectors = gates * padded(self.hidden) // LANES
         start, projection, size = to.values(cell.order(cell.bias)), -1, source.wire.size
         whole = to.is_int8(W)
@@ -134,10 +167,22 @@ class Recurrent(Layer):
         else:
             projection = to.matrix(W, arranged)
         to.add(
-            cell.operation, source, target, backward=backward, vectors=vectors, state_h=to.state(self.hidden),
-            W=projection, bias=start, R=to.matrix(R, lambda R: interleaved(split_gates(R, gates)[cell.first])),
-            W_int8=whole and projection >= 0, R_int8=to.is_int8(R), **cell.fields,
+            cell.operation, source, target, backward=backward, vectors=vectors, units=self.hidden, W=projection,
+            bias=start, W_int8=whole and projection >= 0, **fields,
         )  # fmt: skip
+
+    def _places(self, to: Lowering, name: str) -> dict[str, int]:
+        """Where a direction's states are."""
+        return {
+            state: to.state(size, to.weights[f"{name}.initial_{state}"] if self.initial else 0.0)
+            for state, size in self.states.items()
+        }
+
+
+def check_clip(clip: float | None) -> None:
+    """Raises BadModelFileError for one that lets nothing through."""
+    if clip is not None and clip <= 0:
+        raise BadModelFileError(f"clip = {clip:g} is not above 0: leave it out for sums that are not clipped")
 
 
 def split_gates(stacked: Array, gates: int) -> list[Array]:

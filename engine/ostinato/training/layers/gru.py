@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ostinato.training.activations import compiled, sigmoid, tanh
+from ostinato.training.layers.gru_general import GeneralGru
 from ostinato.training.layers.layer import Parameters
 from ostinato.training.layers.recurrent import Direction, RecurrentLayer, take_previous
 from ostinato.training.packing import Array
@@ -19,6 +20,7 @@ def gru_after_forward(
     sizes: Array,
     offsets: Array,
     reverse: bool,
+    start: Array,
     y: Array,
     previous: Array,
     q: Array,
@@ -33,7 +35,7 @@ def gru_after_forward(
     for i in range(T):
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
-        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, previous)
+        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
         np.dot(previous[first : first + n], RT, products[:n])
         for b in range(n):
             g, p, h, hp, qb = sums[first + b], products[b], y[first + b], previous[first + b], q[first + b]
@@ -50,7 +52,7 @@ def gru_after_forward(
 def gru_after_backward(
     dy: Array, gates: Array, q: Array, previous: Array, R: Array, sizes: Array, offsets: Array, reverse: bool,
     d_input: Array, d_recurrent: Array,
-) -> None:  # fmt: skip
+) -> Array:  # fmt: skip
     """Gradients of the sums z r n on the input's side [N, 3 H] and on the recurrent side, where n's is times r."""
     T, H = sizes.shape[0], R.shape[1]
     one = gates.dtype.type(1)
@@ -79,12 +81,13 @@ def gru_after_backward(
                 dz[j] = a
                 ez[j] = a
         np.dot(d_recurrent[first : first + n], R, carry[:n])
+    return carry + direct
 
 
 @compiled
 def gru_before_forward(
     sums: Array, RT_zr: Array, RT_n: Array, Rb: Array, sizes: Array, offsets: Array, reverse: bool,
-    y: Array, previous: Array, s: Array,
+    start: Array, y: Array, previous: Array, s: Array,
 ) -> None:  # fmt: skip
     """GRU with the reset gate before the product (Cho et al. 2014). ``sums`` becomes z r n; ``s`` = r * h.
 
@@ -97,7 +100,7 @@ def gru_before_forward(
     for i in range(T):
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
-        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, previous)
+        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
         np.dot(previous[first : first + n], RT_zr, products[:n])
         for b in range(n):
             g, p, hp, sb = sums[first + b], products[b], previous[first + b], s[first + b]
@@ -119,7 +122,7 @@ def gru_before_forward(
 def gru_before_backward(
     dy: Array, gates: Array, previous: Array, R_zr: Array, R_n: Array, sizes: Array, offsets: Array, reverse: bool,
     d_zr: Array, d_n: Array,
-) -> None:  # fmt: skip
+) -> Array:  # fmt: skip
     """Gradients of the sums: z r in ``d_zr`` [N, 2 H], n in ``d_n`` [N, H]."""
     T, H = sizes.shape[0], R_n.shape[1]
     one = gates.dtype.type(1)
@@ -153,32 +156,45 @@ def gru_before_backward(
                 dr[j] = ds[j] * hp[j] * r * (one - r)
                 s[j] += ds[j] * r
         np.dot(d_zr[first : first + n], R_zr, carry[:n])
+    return carry + direct
 
 
 class GruDirection(Direction):
     """z r n; the reset gate after or before the product."""
 
-    def recur(self, parameters: Parameters, RT: Array, Rb: Array, y: Array) -> None:
+    def recur(self, own: Parameters, y: Array) -> None:
         """As `Direction.recur`."""
-        self.q = self.buffers("q", y.shape, y.dtype)
-        if self.layer.reset == "after":
-            gru_after_forward(self.sums, RT, Rb, *self.steps, y, self.previous, self.q)
+        self.q, self.previous = (self.buffers(name, y.shape, y.dtype) for name in ("q", "previous"))
+        start, after = self.start(own, "h"), self.layer.reset == "after"
+        if not self.layer.usual:
+            self.general = GeneralGru(self.layer, self.sums, self.steps)
+            self.general.forward(own, start, y, self.previous, self.q)
+        elif after:
+            RT = np.ascontiguousarray(own["R"].T)
+            gru_after_forward(self.sums, RT, own["Rb"], *self.steps, start, y, self.previous, self.q)
         else:
-            H = self.layer.hidden
-            RT_zr, RT_n = (np.ascontiguousarray(part) for part in (RT[:, : 2 * H], RT[:, 2 * H :]))
-            gru_before_forward(self.sums, RT_zr, RT_n, Rb, *self.steps, y, self.previous, self.q)
+            RT_zr, RT_n = (np.ascontiguousarray(part.T) for part in self._divided(own["R"]))
+            gru_before_forward(self.sums, RT_zr, RT_n, own["Rb"], *self.steps, start, y, self.previous, self.q)
 
-    def recur_back(self, R: Array, dy: Array, d_sums: Array) -> tuple[Array, Array]:
+    def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
-        H = self.layer.hidden
-        if self.layer.reset == "after":
-            d_recurrent = self.buffers("d_recurrent", d_sums.shape, dy.dtype)
-            gru_after_backward(dy, self.sums, self.q, self.previous, R, *self.steps, d_sums, d_recurrent)
-            return d_recurrent, d_recurrent.T @ self.previous
-        d_zr, d_n = (self.buffers(f"d_{width}", (len(dy), width), dy.dtype) for width in (2 * H, H))
-        gru_before_backward(dy, self.sums, self.previous, R[: 2 * H], R[2 * H :], *self.steps, d_zr, d_n)
-        d_sums[:, : 2 * H], d_sums[:, 2 * H :] = d_zr, d_n
-        return d_sums, np.concatenate([d_zr.T @ self.previous, d_n.T @ self.q])
+        R, H, after = own["R"], self.layer.hidden, self.layer.reset == "after"
+        d_recurrent = self.buffers("d_recurrent", d_sums.shape, dy.dtype) if after else d_sums
+        if not self.layer.usual:
+            d_start = self.general.backward(own, dy, self.previous, self.q, d_sums, d_recurrent)
+        elif after:
+            d_start = gru_after_backward(dy, self.sums, self.q, self.previous, R, *self.steps, d_sums, d_recurrent)
+        else:
+            d_zr, d_n = (self.buffers(f"d_{width}", (len(dy), width), dy.dtype) for width in (2 * H, H))
+            d_start = gru_before_backward(dy, self.sums, self.previous, *self._divided(R), *self.steps, d_zr, d_n)
+            d_sums[:, : 2 * H], d_sums[:, 2 * H :] = d_zr, d_n
+        candidate = self.previous if after else self.q
+        d_R = [d_recurrent[:, : 2 * H].T @ self.previous, d_recurrent[:, 2 * H :].T @ candidate]
+        return {"R": np.concatenate(d_R), "Rb": d_recurrent.sum(axis=0), "initial_h": d_start.sum(axis=0)}
+
+    def _divided(self, R: Array) -> tuple[Array, Array]:
+        """Of z and r, and of n."""
+        return R[: 2 * self.layer.hidden], R[2 * self.layer.hidden :]
 
 
 class LearningGru(RecurrentLayer):

@@ -7,14 +7,15 @@ import numpy as np
 
 from ostinato.training.activations import compiled, sigmoid, tanh
 from ostinato.training.layers.layer import Parameters
+from ostinato.training.layers.lstm_general import GeneralLstm
 from ostinato.training.layers.recurrent import Direction, RecurrentLayer, take_previous
 from ostinato.training.packing import Array
 
 
 @compiled
 def lstm_forward(
-    sums: Array, RT: Array, Rb: Array, P: Array, sizes: Array, offsets: Array, reverse: bool, y: Array,
-    previous: Array, c: Array, c_previous: Array,
+    sums: Array, RT: Array, Rb: Array, P: Array, sizes: Array, offsets: Array, reverse: bool,
+    h_start: Array, c_start: Array, y: Array, previous: Array, c: Array, c_previous: Array,
 ) -> None:  # fmt: skip
     """LSTM (gates i o f c; ``P`` [3 H] peepholes i o f, zeros without). ``sums`` becomes i o f g; ``c`` [N, H] cells.
 
@@ -28,8 +29,8 @@ def lstm_forward(
     for i in range(T):
         t = T - 1 - i if reverse else i
         n, first, before = sizes[t], offsets[t], t + 1 if reverse else t - 1
-        take_previous(y, sizes, offsets, t, before, previous)
-        take_previous(c, sizes, offsets, t, before, c_previous)
+        take_previous(y, sizes, offsets, t, before, h_start, previous)
+        take_previous(c, sizes, offsets, t, before, c_start, c_previous)
         np.dot(previous[first : first + n], RT, products[:n])
         for b in range(n):
             a, p, h, cell, cp = sums[first + b], products[b], y[first + b], c[first + b], c_previous[first + b]
@@ -50,8 +51,8 @@ def lstm_forward(
 def lstm_backward(
     dy: Array, gates: Array, c: Array, c_previous: Array, R: Array, P: Array, sizes: Array, offsets: Array,
     reverse: bool, d_sums: Array,
-) -> None:  # fmt: skip
-    """``d_sums`` [N, 4 H] <- gradients of the sums i o f c."""
+) -> tuple[Array, Array]:  # fmt: skip
+    """``d_sums`` [N, 4 H] <- gradients of the sums i o f c. Gives those of h and of c at the start."""
     T, H = sizes.shape[0], R.shape[1]
     one = gates.dtype.type(1)
     carry = np.zeros((sizes[0], H), gates.dtype)
@@ -77,30 +78,38 @@ def lstm_backward(
                 dg[j] = dc[j] * i_ * (one - m * m)
                 dc[j] = dc[j] * f + di[j] * Pi[j] + df[j] * Pf[j]
         np.dot(d_sums[first : first + n], R, carry[:n])
+    return carry, d_cell
 
 
 class LstmDirection(Direction):
     """i o f c, and a cell state; with or without peepholes."""
 
-    def recur(self, parameters: Parameters, RT: Array, Rb: Array, y: Array) -> None:
+    def recur(self, own: Parameters, y: Array) -> None:
         """As `Direction.recur`."""
-        layer = self.layer
-        self.P = parameters[f"{self.prefix}.P"] if layer.peepholes else np.zeros(3 * layer.hidden, y.dtype)
-        self.c, self.c_previous = (self.buffers(name, y.shape, y.dtype) for name in ("c", "c_previous"))
-        lstm_forward(self.sums, RT, Rb, self.P, *self.steps, y, self.previous, self.c, self.c_previous)
+        H = self.layer.hidden
+        self.P = own.get("P", np.zeros(3 * H, y.dtype))
+        self.previous = self.buffers("previous", y.shape, y.dtype)
+        self.c, self.c_previous = (self.buffers(name, (len(y), H), y.dtype) for name in ("c", "c_previous"))
+        starts = self.start(own, "h"), self.start(own, "c")
+        kept = y, self.previous, self.c, self.c_previous
+        if self.layer.usual:
+            lstm_forward(self.sums, np.ascontiguousarray(own["R"].T), own["Rb"], self.P, *self.steps, *starts, *kept)
+        else:
+            self.general = GeneralLstm(self.layer, self.sums, self.steps, self.P)
+            self.general.forward(own, *starts, *kept)
 
-    def recur_back(self, R: Array, dy: Array, d_sums: Array) -> tuple[Array, Array]:
+    def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
-        lstm_backward(dy, self.sums, self.c, self.c_previous, R, self.P, *self.steps, d_sums)
-        return d_sums, d_sums.T @ self.previous
-
-    def more_gradients(self, d_sums: Array, gradients: dict[str, Array]) -> None:
-        """Those of peepholes."""
-        if self.layer.peepholes:
-            d_i, d_o, d_f, _ = np.split(d_sums, 4, axis=1)
-            c, c_previous = (self.c, self.c_previous) if len(d_sums) else (d_o, d_i)
-            parts = (d_i * c_previous, d_o * c, d_f * c_previous)
-            gradients[f"{self.prefix}.P"] = np.concatenate([part.sum(axis=0) for part in parts])
+        found: dict[str, Array] = {}
+        if self.layer.usual:
+            d_starts = lstm_backward(dy, self.sums, self.c, self.c_previous, own["R"], self.P, *self.steps, d_sums)
+        else:
+            *d_starts, found["H"] = self.general.backward(own, dy, self.c, self.c_previous, d_sums)
+        d_i, d_o, d_f, _ = np.split(d_sums, 4, axis=1)
+        parts = (d_i * self.c_previous, d_o * self.c, d_f * self.c_previous)
+        found |= {"R": d_sums.T @ self.previous, "Rb": d_sums.sum(axis=0)}
+        found |= {"P": np.concatenate([part.sum(axis=0) for part in parts])}
+        return found | {f"initial_{state}": d.sum(axis=0) for state, d in zip("hc", d_starts, strict=True)}
 
 
 class LearningLstm(RecurrentLayer):

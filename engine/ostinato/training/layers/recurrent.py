@@ -5,15 +5,16 @@ overwrites them with what backward needs. Per step there is one product (BLAS) a
 function gives the gradients of the sums inside the gates; weight gradients are then one product over all rows.
 
 Shapes: gates G, hidden H, steps T, ``sums`` [N, G H], ``RT`` [H, G H] the transposed recurrent weights, ``Rb`` [G H],
-``y`` [N, H] the outputs, ``previous`` [N, H] the state that each row started from. ``reverse`` runs from each
-sequence's end to its start. Formulas and gate orders: ONNX operators RNN, GRU, LSTM (opset 22); gradients by the
-chain rule (Werbos 1990, Back-propagation through time).
+``y`` [N, H] the outputs, ``start`` [H] the state that sequences begin from, ``previous`` [N, H] the state that each
+row started from. ``reverse`` runs from each sequence's end to its start. A backward function gives the gradients of
+the states that the sequences began from, [B, H]. Formulas and gate orders: ONNX operators RNN, GRU, LSTM (opset 22);
+gradients by the chain rule (Werbos 1990, Back-propagation through time).
 """
 # mypy: disable-error-code="untyped-decorator"
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,61 +26,90 @@ from ostinato.training.packing import Array, Packing
 
 
 @compiled
-def take_previous(source: Array, sizes: Array, offsets: Array, t: int, before: int, target: Array) -> None:
-    """Rows of step t in ``target`` <- the same sequences' rows of step ``before`` in ``source``, or 0."""
+def take_previous(
+    source: Array, sizes: Array, offsets: Array, t: int, before: int, start: Array, target: Array
+) -> None:
+    """Rows of step t in ``target`` <- the same sequences' rows of step ``before`` in ``source``, or ``start``."""
     n, first, rows = sizes[t], offsets[t], 0
     if 0 <= before < sizes.shape[0]:
         rows = min(n, sizes[before])
-        start = offsets[before]
-        target[first : first + rows] = source[start : start + rows]
-    target[first + rows : first + n] = 0
+        place = offsets[before]
+        target[first : first + rows] = source[place : place + rows]
+    target[first + rows : first + n] = start
+
+
+Steps = tuple[Array, Array, bool]
+"""How many sequences have a frame at each step, where those begin among the rows, and whether the last is first."""
+
+
+def forwards(steps: Steps) -> Iterator[tuple[int, int, slice]]:
+    """Each step, the one that its states come from, and its rows."""
+    sizes, offsets, reverse = steps
+    for t in reversed(range(len(sizes))) if reverse else range(len(sizes)):
+        yield t, t + 1 if reverse else t - 1, slice(offsets[t], offsets[t] + sizes[t])
+
+
+def backwards(steps: Steps) -> Iterator[slice]:
+    """The rows of each step, as `forwards` has them, from the last one on."""
+    yield from (rows for _, _, rows in reversed(list(forwards(steps))))
 
 
 class Direction:
-    """One direction of a recurrent layer; a kind says how it recurs."""
+    """One direction of a recurrent layer; a kind says how it recurs. ``own`` are its weights by their last part."""
 
     def __init__(self, prefix: str, layer: Any, reverse: bool) -> None:
         self.prefix, self.layer, self.reverse = prefix, layer, reverse
         self.buffers = Buffers()
 
     def forward(self, parameters: Parameters, x: Array, packing: Packing) -> Array:
-        """Hidden states [N, hidden]."""
-        W, R, Wb, Rb = (parameters[f"{self.prefix}.{part}"] for part in ("W", "R", "Wb", "Rb"))
+        """Outputs [N, width]."""
+        own = self._own(parameters)
+        W = own["W"]
         self.steps = packing.sizes, packing.offsets, self.reverse
         self.x, self.sums = x, self.buffers("sums", (len(x), len(W)), W.dtype)
         project(x, W, self.sums)
-        self.sums += Wb
-        self.y, self.previous = (self.buffers(name, (len(x), R.shape[1]), W.dtype) for name in ("y", "previous"))
+        self.sums += own[self._bias]
+        self.y = self.buffers("y", (len(x), self.layer.width), W.dtype)
         if len(x):
-            self.recur(parameters, np.ascontiguousarray(R.T), Rb, self.y)
+            self.recur(own, self.y)
         return self.y
 
-    def recur(self, parameters: Parameters, RT: Array, Rb: Array, y: Array) -> None:
+    def recur(self, own: Parameters, y: Array) -> None:
         """Fill ``y``."""
         raise NotImplementedError
 
-    def recur_back(self, R: Array, dy: Array, d_sums: Array) -> tuple[Array, Array]:
-        """Fill ``d_sums``; give the gradients of the recurrent sums [N, G H] and of R."""
+    def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
+        """Fill ``d_sums``; give the gradients of all other weights than W and its bias, by their last part, and of
+        "x" what does not come through W."""
         raise NotImplementedError
 
-    def more_gradients(self, d_sums: Array, gradients: dict[str, Array]) -> None:
-        """Add those of weights that only this kind has."""
+    def start(self, own: Parameters, state: str) -> Array:
+        """What sequences begin from."""
+        return own.get(f"initial_{state}", np.zeros(self.layer.states[state], self.sums.dtype))
 
     def backward(self, parameters: Parameters, dy: Array, gradients: dict[str, Array], wanted: bool) -> Array | None:
         """Gradients as `LearningLayer.backward`, of the one input."""
-        W, R = parameters[f"{self.prefix}.W"], parameters[f"{self.prefix}.R"]
-        d_sums = self.buffers("d_sums", self.sums.shape, W.dtype)
-        d_recurrent = d_sums
+        own = self._own(parameters)
+        d_sums = self.buffers("d_sums", self.sums.shape, self.sums.dtype)
+        found = {part: np.zeros_like(array) for part, array in own.items()}
         if len(d_sums):
-            d_recurrent, d_R = self.recur_back(R, np.ascontiguousarray(dy), d_sums)
-        else:
-            d_R = np.zeros_like(R)
-        self.more_gradients(d_sums, gradients)
-        gradients[f"{self.prefix}.W"] = weight_gradient(self.x, d_sums, W)
-        gradients[f"{self.prefix}.R"] = d_R
-        gradients[f"{self.prefix}.Wb"] = d_sums.sum(axis=0)
-        gradients[f"{self.prefix}.Rb"] = d_recurrent.sum(axis=0)
-        return np.matmul(d_sums, W, out=self.buffers("dx", self.x.shape, W.dtype)) if wanted else None
+            found |= self.recur_back(own, np.ascontiguousarray(dy), d_sums)
+        found |= {"W": weight_gradient(self.x, d_sums, own["W"]), self._bias: d_sums.sum(axis=0)}
+        gradients.update({f"{self.prefix}.{part}": found[part] for part in own})
+        if not wanted:
+            return None
+        dx: Array = np.matmul(d_sums, own["W"], out=self.buffers("dx", self.x.shape, d_sums.dtype))
+        if "x" in found:
+            dx += found["x"]
+        return dx
+
+    @property
+    def _bias(self) -> str:
+        return "b" if self.layer.elementwise else "Wb"
+
+    def _own(self, parameters: Parameters) -> dict[str, Array]:
+        start = f"{self.prefix}."
+        return {name.removeprefix(start): array for name, array in parameters.items() if name.startswith(start)}
 
 
 class RecurrentLayer:

@@ -16,30 +16,30 @@ from ostinato.training.packing import Array
 
 @compiled
 def rnn_forward(
-    sums: Array, RT: Array, Rb: Array, code: int, alpha: Any, beta: Any, sizes: Array, offsets: Array, reverse: bool,
-    y: Array, previous: Array,
+    sums: Array, RT: Array, Rb: Array, code: int, alpha: Any, beta: Any, limit: Any, sizes: Array, offsets: Array,
+    reverse: bool, start: Array, y: Array, previous: Array,
 ) -> None:  # fmt: skip
-    """h<t> = f(W x<t> + R h<t-1> + Wb + Rb). ``sums`` becomes f's argument."""
+    """h<t> = f(W x<t> + R h<t-1> + Wb + Rb). ``sums`` becomes f's argument, which is clipped to ``limit``."""
     T, H = sizes.shape[0], RT.shape[0]
     one = sums.dtype.type(1)
     products = np.empty((sizes[0], H), sums.dtype)
     for i in range(T):
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
-        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, previous)
+        take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
         np.dot(previous[first : first + n], RT, products[:n])
         for b in range(n):
             a, p, h = sums[first + b], products[b], y[first + b]
             for j in range(H):
                 a[j] += p[j] + Rb[j]
-                h[j] = activate(code, alpha, beta, one, a[j])
+                h[j] = activate(code, alpha, beta, one, min(max(a[j], -limit), limit))
 
 
 @compiled
 def rnn_backward(
-    dy: Array, sums: Array, y: Array, R: Array, code: int, alpha: Any, beta: Any, sizes: Array, offsets: Array,
-    reverse: bool, d_sums: Array,
-) -> None:  # fmt: skip
+    dy: Array, sums: Array, y: Array, R: Array, code: int, alpha: Any, beta: Any, limit: Any, sizes: Array,
+    offsets: Array, reverse: bool, d_sums: Array,
+) -> Array:  # fmt: skip
     """``d_sums`` [N, H] <- gradients of f's argument."""
     T, H = sizes.shape[0], R.shape[1]
     one = sums.dtype.type(1)
@@ -50,22 +50,29 @@ def rnn_backward(
         for b in range(n):
             a, h, d, c, da = sums[first + b], y[first + b], dy[first + b], carry[b], d_sums[first + b]
             for j in range(H):
-                da[j] = (d[j] + c[j]) * slope(code, alpha, beta, one, a[j], h[j])
+                if abs(a[j]) <= limit:
+                    da[j] = (d[j] + c[j]) * slope(code, alpha, beta, one, a[j], h[j])
+                else:
+                    da[j] = 0
         np.dot(d_sums[first : first + n], R, carry[:n])
+    return carry
 
 
 class RnnDirection(Direction):
     """h<t> = f(W x<t> + R h<t-1> + Wb + Rb)."""
 
-    def recur(self, parameters: Parameters, RT: Array, Rb: Array, y: Array) -> None:
+    def recur(self, own: Parameters, y: Array) -> None:
         """As `Direction.recur`."""
         self.f = activations.settings(self.layer.activation, y.dtype)
-        rnn_forward(self.sums, RT, Rb, *self.f, *self.steps, y, self.previous)
+        self.limit = y.dtype.type(np.inf if self.layer.clip is None else self.layer.clip)
+        self.previous = self.buffers("previous", y.shape, y.dtype)
+        RT, start = np.ascontiguousarray(own["R"].T), self.start(own, "h")
+        rnn_forward(self.sums, RT, own["Rb"], *self.f, self.limit, *self.steps, start, y, self.previous)
 
-    def recur_back(self, R: Array, dy: Array, d_sums: Array) -> tuple[Array, Array]:
+    def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
-        rnn_backward(dy, self.sums, self.y, R, *self.f, *self.steps, d_sums)
-        return d_sums, d_sums.T @ self.previous
+        d_start = rnn_backward(dy, self.sums, self.y, own["R"], *self.f, self.limit, *self.steps, d_sums)
+        return {"R": d_sums.T @ self.previous, "Rb": d_sums.sum(axis=0), "initial_h": d_start.sum(axis=0)}
 
 
 class LearningRnn(RecurrentLayer):
