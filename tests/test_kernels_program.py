@@ -23,16 +23,21 @@ NAMES = i.FIELD_NAMES | {
 
 Fields = dict[str, int]
 DENSE: Fields = {"input_size": 20, "output": 32, "output_size": 16, "vectors": 1, "W": 0, "bias": 320}
-RNN: Fields = DENSE | {"W": 0, "bias": 320, "R": 400, "state_h": 0}
-GRU: Fields = DENSE | {"vectors": 3, "bias": 960, "R": 1024, "recurrent_bias": 2000, "state_h": 0}
+RNN: Fields = DENSE | {"units": 16, "W": 0, "bias": 320, "R": 400, "state_h": 0}
+GRU: Fields = DENSE | {"units": 16, "vectors": 3, "bias": 960, "R": 1024, "recurrent_bias": 2000, "state_h": 0}
 GRU_BEFORE: Fields = GRU | {"R2": 2048}
-LSTM: Fields = DENSE | {"vectors": 4, "bias": 1280, "R": 2000, "state_h": 0, "state_c": 16}
+LSTM: Fields = DENSE | {"units": 16, "vectors": 4, "bias": 1280, "R": 2000, "state_h": 0, "state_c": 16}
+PROJECTED: Fields = LSTM | {"R2": 3024, "recurrent_bias": 3280}
 SOFTMAX: Fields = {"input_size": 20, "output": 32, "output_size": 20}
 EMBEDDING: Fields = {"tokens": 1, "input_size": 10, "output": 32, "output_size": 16, "vectors": 1, "W": 0}
 KINDS = {
-    "dense": DENSE, "rnn": RNN, "gru-after": GRU, "gru-before": GRU_BEFORE, "lstm": LSTM, "softmax": SOFTMAX,
+    "dense": DENSE, "rnn": RNN, "gru-after": GRU, "gru-before": GRU_BEFORE, "lstm": LSTM, "gru-general-after": GRU,
+    "gru-general-before": GRU_BEFORE, "lstm-general": PROJECTED, "softmax": SOFTMAX,
     "embedding": EMBEDDING,
 }  # fmt: skip
+
+
+CELLS = ("rnn", "gru-after", "gru-before", "lstm", "gru-general-after", "gru-general-before", "lstm-general")
 
 
 def operation(kind: str, /, **fields: int) -> list[int]:
@@ -84,8 +89,8 @@ UNWRITTEN = "which nothing has written before it"
         ("rnn", {"W": -1, "input_size": 1, "vectors": 2}, UNWRITTEN),
         ("dense", {"W": -1, "input_size": 1, "vectors": 9}, ROW_PAST),
         # the state row
-        *((kind, {"state_h": -1}, STATES) for kind in ("rnn", "gru-after", "gru-before", "lstm")),
-        *((kind, {"state_h": 49}, STATES) for kind in ("rnn", "gru-after", "gru-before", "lstm")),
+        *((kind, {"state_h": -1}, STATES) for kind in CELLS),
+        *((kind, {"state_h": 49}, STATES) for kind in CELLS),
         ("lstm", {"state_c": 49}, STATES),
         ("lstm", {"state_c": -1}, STATES),
         ("lstm", {"state_c": 8}, "where something else is kept"),
@@ -93,19 +98,25 @@ UNWRITTEN = "which nothing has written before it"
         *((kind, {"W": WEIGHTS - 64}, WEIGHT) for kind in KINDS if kind != "softmax"),
         ("embedding", {"W": -1}, WEIGHT),
         *((kind, {"bias": WEIGHTS - 15}, WEIGHT) for kind in KINDS if kind not in ("softmax", "embedding")),
-        *((kind, {"bias": -1}, WEIGHT) for kind in ("rnn", "gru-after", "gru-before", "lstm")),
+        *((kind, {"bias": -1}, WEIGHT) for kind in CELLS),
         *((kind, {"parameters": WEIGHTS - 1}, WEIGHT) for kind in ("dense", "rnn")),
         *((kind, {"parameters": -1}, WEIGHT) for kind in ("dense", "rnn")),
-        *((kind, {"R": WEIGHTS - 16}, WEIGHT) for kind in ("rnn", "gru-after", "gru-before", "lstm")),
+        *((kind, {"R": WEIGHTS - 16}, WEIGHT) for kind in CELLS),
+        *((kind, {"R": -1}, WEIGHT) for kind in CELLS),
         ("gru-after", {"recurrent_bias": -1}, WEIGHT),
         ("gru-before", {"R2": -1}, WEIGHT),
-        ("lstm", {"peepholes": WEIGHTS - 47}, WEIGHT),
+        ("lstm", {"diagonal": WEIGHTS - 47}, WEIGHT),
+        ("lstm-general", {"diagonal": WEIGHTS - 47}, WEIGHT),
+        ("lstm-general", {"R2": WEIGHTS - 255}, WEIGHT),
+        ("lstm-general", {"recurrent_bias": WEIGHTS - 15}, WEIGHT),
+        ("lstm-general", {"clip": WEIGHTS}, WEIGHT),
+        ("lstm-general", {"R2": -1, "units": 32, "vectors": 8}, "where something else is kept"),
         ("embedding", {"input_size": 257}, WEIGHT),
         # an int8 product and a looked-up column never go on with sums: their bias would be read before the buffer
         ("dense", {"W_int8": 1, "bias": -1}, "reads .* from -1 on, outside the weights"),
         ("dense", {"tokens": 1, "input_size": 16, "bias": -1}, "reads .* from -1 on, outside the weights"),
         # what the workspace is made for
-        ("rnn", {"output_size": 32}, "cell needs 2"),
+        ("rnn", {"units": 32}, "cell needs 2"),
         ("gru-after", {"vectors": 2}, "cell needs 3"),
         ("gru-before", {"vectors": 2}, "cell needs 3"),
         ("lstm", {"vectors": 3}, "cell needs 4"),

@@ -115,7 +115,7 @@ def _after_reach(op: Record) -> Reach:
 
 def _before_reach(op: Record) -> Reach:
     blocks = padded(int(op[UNITS])) // LANES
-    found = reach([*op[:R], -1, *op[R + 1 :]], 3)
+    found = reach(op, 3, matrix_R=False)
     found.weights.append(matrix(op[R], op[UNITS], 2 * blocks, op[R_INT8]))
     found.weights.append(matrix(op[R2], op[UNITS], blocks, op[R_INT8]))
     return found

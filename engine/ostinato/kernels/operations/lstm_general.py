@@ -101,7 +101,7 @@ def cell(op: int, call: int, rows: int, gates: int, out: int) -> None:
 
 def _reach(op: Record) -> Reach:
     units, outputs = padded(int(op[UNITS])), padded(int(op[OUTPUT_SIZE]))
-    found = reach(op, 4, int(op[OUTPUT_SIZE]) if op[R2] >= 0 else None)
+    found = reach(op, 4, width=int(op[OUTPUT_SIZE]) if op[R2] >= 0 else None)
     found.states.append(Region(int(op[STATE_C]), units))
     if op[DIAGONAL] >= 0:
         found.weights.append(Region(int(op[DIAGONAL]), 3 * units))

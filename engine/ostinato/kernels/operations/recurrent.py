@@ -151,18 +151,18 @@ def recurrent(op: int, call: int) -> None:
             start = end
 
 
-def reach(op: Record, gates: int = 1, width: int | None = None) -> Reach:
-    """W x, R h, and a state that is h, for a cell of so many gates, as far as the operation has them; a kind that has
-    more adds it. ``width``: how many values of h the cell reads and writes; None: one of each unit."""
+def reach(op: Record, gates: int = 1, *, width: int | None = None, h: bool = True, matrix_R: bool = True) -> Reach:
+    """What a cell of so many gates touches: W x, R h (``matrix_R``), and a state that is ``h``; a kind that has more
+    adds it. ``width``: how many values of h the cell reads and writes; None: one of each unit."""
     found = projection(op)
     found.aside = gates * padded(int(op[UNITS])) // LANES
     width = max(int(op[UNITS]), int(op[OUTPUT_SIZE])) if width is None else width
     found.writes.append(whole_vectors(op[OUTPUT], width))
-    if op[STATE_H] >= 0:
+    if h or op[STATE_H] >= 0:
         found.states.append(Region(int(op[STATE_H]), padded(width)))
+    if matrix_R:
+        found.weights.append(matrix(op[R], op[OUTPUT_SIZE], op[VECTORS], op[R_INT8]))
     if op[CLIP] >= 0:
         found.weights.append(Region(int(op[CLIP]), 1))
-    if op[R] >= 0:
-        found.weights.append(matrix(op[R], op[OUTPUT_SIZE], op[VECTORS], op[R_INT8]))
     found.weights.append(activation(op))
     return found
