@@ -6,12 +6,16 @@ import ast
 from collections.abc import Iterator
 
 import pytest
-from test_import_circles import imports, modules
+from test_import_circles import ROOT, imports, modules
 
+from ostinato.cli.graph import drawn, places
 from ostinato.kernels.operations import KINDS as OPERATIONS
-from ostinato.model.decoders import DECODERS
-from ostinato.model.front_ends import FRONT_ENDS
-from ostinato.model.layers import LAYERS
+from ostinato.kernels.operations import Region, record
+from ostinato.model import Head, Network, Node, Specification
+from ostinato.model.decoders import DECODERS, Outputs
+from ostinato.model.front_ends import FRONT_ENDS, Frames
+from ostinato.model.layers import LAYERS, Add, Dense, Gru, Rnn, Softmax
+from ostinato.model.specification import FRAMES
 from ostinato.training.layers import LEARNING
 
 SOURCES = modules()
@@ -190,3 +194,50 @@ def test_classes_do_not_put_themselves_into_tables() -> None:
     for name, source in SOURCES.items():
         made = {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
         assert "__init_subclass__" not in made, name
+
+
+# --- docs/architecture.md -------------------------------------------------------------------------------------------
+
+EXAMPLE = Specification(
+    "example",
+    Frames(20),
+    (
+        Node("gru", Gru(24), (FRAMES,)),
+        Node("dense", Dense(20), ("gru",)),
+        Node("add", Add(), (FRAMES, "dense")),
+        Node("back", Rnn(10, direction="backward"), ("add",)),
+        Node("class", Dense(3), ("back",)),
+        Node("softmax", Softmax(), ("class",)),
+        Node("energy", Dense(1), ("add",)),
+    ),
+    (Head("main", "softmax", Outputs()), Head("energy", "energy", Outputs())),
+)
+
+
+def told(region: Region) -> str:
+    """As the page writes it."""
+    return f"{region.offset}…{region.offset + region.size - 1}" if region.size > 1 else f"{region.offset}"
+
+
+def test_the_architectures_example_of_a_graph_and_its_row_is_true() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for place, (drawing, _) in zip(places(EXAMPLE), drawn(places(EXAMPLE)), strict=True):
+        assert f"    {drawing} {place.name}" in page
+    program = Network.random(EXAMPLE).program
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("|") and line.count("|") == 6]
+    listed = [[cell.strip() for cell in row[1:-1]] for row in rows if row[1].strip() in OPERATIONS]
+    regions, states = [told(program.input)], []
+    for number, (op, row) in enumerate(zip(program.operations, listed, strict=True)):
+        name, kind = list(OPERATIONS.items())[op[record.KIND]]
+        reach = kind.reach(op)
+        written = told(Region(int(op[record.OUTPUT]), int(op[record.OUTPUT_SIZE])))
+        when = (
+            "early" if number < program.early else "from the last frame to the first" if op[record.BACKWARD] else ""
+        )
+        assert row == [name, row[1], ", ".join(map(told, reach.reads)), written, when]
+        regions.append(written)
+        states += [told(region) for region in reach.states]
+    line = next(line for line in page.splitlines() if told(program.input) in line and line.startswith("     "))
+    assert sorted(line.split()) == sorted(regions)
+    line = next(line for line in page.splitlines() if line.startswith("    state row"))
+    assert line.split()[3::2] == states
