@@ -21,11 +21,16 @@ Inputs = Sequence[Doubles]
 
 def run(specification: Specification, weights: Weights, frames: npt.ArrayLike) -> Doubles:
     """Outputs [T, output_size] of a whole utterance: ``frames`` [T, frame_size], or token ids [T]."""
+    return run_all(specification, weights, frames)[specification.heads[0].node]
+
+
+def run_all(specification: Specification, weights: Weights, frames: npt.ArrayLike) -> dict[str, Doubles]:
+    """What every node of `run` gives, by its name."""
 
     def whole(node: Node, weights: Parts, inputs: Inputs) -> Doubles:
         return KINDS[node.layer.kind].reference(node.layer, weights, inputs, specification.inputs(node))
 
-    return _values(specification, weights, frames, whole)[specification.heads[0].node]
+    return _values(specification, weights, frames, whole)
 
 
 def run_blocks(

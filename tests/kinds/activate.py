@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kinds.formulas import DEFINED, activate
 from kinds.kind import Doubles, Example, Floats, Kind, Weights, Wires
+from kinds.onnx_graph import OnnxGraph
 from ostinato.kernels import arrays
 from ostinato.model import layers
 from ostinato.model.activation import Activation
@@ -21,3 +22,8 @@ class Activate(Kind):
     def rounded(self, layer: layers.Activate, weights: Weights, inputs: Sequence[Floats], wires: Wires) -> Floats:
         f = layer.activation
         return arrays.activate(f.name, inputs[0], f.alpha, f.beta)
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Activate, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        return to.activated(layer.activation, inputs[0])

@@ -9,6 +9,7 @@ import numpy as np
 
 from kinds.joining import JoiningKind, in_order
 from kinds.kind import VECTOR, Doubles, Example, Floats, Weights, Wires
+from kinds.onnx_graph import OnnxGraph
 from ostinato.model import layers
 from ostinato.model.wire import Wire
 
@@ -26,3 +27,8 @@ class Add(JoiningKind):
 
     def rounded(self, layer: layers.Add, weights: Weights, inputs: Sequence[Floats], wires: Wires) -> Floats:
         return reduce(np.add, in_order(inputs))
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Add, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        return to.add("Sum", *inputs)

@@ -8,6 +8,7 @@ import numpy as np
 
 from kinds.joining import JoiningKind
 from kinds.kind import VECTOR, Doubles, Example, Floats, Weights, Wires
+from kinds.onnx_graph import OnnxGraph
 from ostinato.model import layers
 from ostinato.model.wire import Wire
 
@@ -27,3 +28,8 @@ class Concatenate(JoiningKind):
 
     def rounded(self, layer: layers.Concatenate, weights: Weights, inputs: Sequence[Floats], wires: Wires) -> Floats:
         return np.concatenate(inputs, axis=1)
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Concatenate, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        return to.add("Concat", *inputs, axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from kinds.formulas import DEFINED, activate
 from kinds.kind import ONE_HOT, Doubles, Example, Floats, Kind, Weights, Wires
+from kinds.onnx_graph import OnnxGraph
 from kinds.rounding import product
 from ostinato.kernels import arrays
 from ostinato.model import layers
@@ -29,3 +30,9 @@ class Dense(Kind):
         (x,), (wire,), f = inputs, wires, layer.activation
         bias = np.tile(weights["b"], (len(x), 1))
         return arrays.activate(f.name, product(weights, "W", x, bias, wire.token), f.alpha, f.beta)
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Dense, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        sums = to.add("Gemm", inputs[0], to.constant(weights["W"]), to.constant(weights["b"]), transB=1)
+        return to.activated(layer.activation, sums)

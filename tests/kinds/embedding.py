@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kinds.kind import ID, Doubles, Example, Floats, Kind, Weights, Wires
+from kinds.onnx_graph import OnnxGraph
 from ostinato.model import layers
 
 
@@ -19,3 +20,8 @@ class Embedding(Kind):
 
     def rounded(self, layer: layers.Embedding, weights: Weights, inputs: Sequence[Floats], wires: Wires) -> Floats:
         return weights["E"][inputs[0].astype(int)]
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Embedding, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        return to.add("Gather", to.constant(weights["E"]), inputs[0])

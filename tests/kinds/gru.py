@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kinds.formulas import activate, clipped
-from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights
+from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights, Wires
+from kinds.onnx_graph import OnnxGraph, recurrent
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import activated, fma, product
 from ostinato.model import layers
@@ -68,6 +71,12 @@ class Gru(RecurrentKind):
             n = activated(layer.activation, clipped(layer.clip, sums))
             h = out[t] = fma(z, h - n, n)
         return out
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Gru, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        functions, after = [layer.gate_activation, layer.activation], int(layer.reset == "after")
+        return recurrent(to, layer, weights, inputs[0], functions, linear_before_reset=after)
 
 
 def part_of_R(weights: Weights, outputs: slice, h: Floats, initial: Floats) -> Floats:

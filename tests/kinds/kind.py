@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from ostinato.errors import BadModelFileError
 from ostinato.model.layers import Direction, Layer
 from ostinato.model.wire import Wire
+
+if TYPE_CHECKING:
+    from kinds.onnx_graph import OnnxGraph
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -57,6 +60,10 @@ class Kind(abc.ABC):
     def rounded(self, layer: Any, weights: Weights, inputs: Sequence[Floats], wires: Wires) -> Floats:
         """`reference` in float32, rounded where the kernels round, for a layer that may have int8 matrices."""
         raise NotImplementedError(f"{layer.kind}: how it is rounded is not written down")
+
+    def onnx(self, to: OnnxGraph, layer: Any, weights: Weights, inputs: Sequence[str], wires: Wires) -> str | None:
+        """Append it to an ONNX graph, and name what it gives; None if ONNX, or ONNX Runtime, has no such thing."""
+        return None
 
     def tamed(self, layer: Any, weights: Weights) -> Weights:
         """Random weights, changed where outputs might grow without end."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kinds.formulas import activate, clipped
-from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights
+from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights, Wires
+from kinds.onnx_graph import OnnxGraph, recurrent
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import activated, fma, product
 from ostinato.model import layers
@@ -70,3 +73,12 @@ class Lstm(RecurrentKind):
                 h = product(weights, "H", h[None], np.zeros((1, layer.width), np.float32))[0]
             out[t] = h
         return out
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Lstm, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        if layer.projection:
+            return None
+        functions = [layer.gate_activation, layer.activation, layer.output_activation]
+        coupled = int(layer.input_forget)
+        return recurrent(to, layer, weights, inputs[0], functions, layer.peepholes, input_forget=coupled)

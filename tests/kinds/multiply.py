@@ -10,6 +10,7 @@ import numpy as np
 
 from kinds.joining import JoiningKind, in_order
 from kinds.kind import VECTOR, Doubles, Example, Floats, Weights, Wires
+from kinds.onnx_graph import OnnxGraph
 from ostinato.model import layers
 from ostinato.model.wire import Wire
 
@@ -27,3 +28,8 @@ class Multiply(JoiningKind):
 
     def rounded(self, layer: layers.Multiply, weights: Weights, inputs: Sequence[Floats], wires: Wires) -> Floats:
         return reduce(np.multiply, in_order(inputs))
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Multiply, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        return reduce(lambda x, y: to.add("Mul", x, y), inputs)

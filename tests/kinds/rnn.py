@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kinds.formulas import DEFINED, activate, clipped
-from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights
+from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights, Wires
+from kinds.onnx_graph import OnnxGraph, recurrent
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import activated, product
 from ostinato.model import layers
@@ -45,3 +48,8 @@ class Rnn(RecurrentKind):
             name: (array / (1.2 * np.linalg.norm(array, 2))).astype(np.float32) if name.endswith(".R") else array
             for name, array in weights.items()
         }
+
+    def onnx(
+        self, to: OnnxGraph, layer: layers.Rnn, weights: Weights, inputs: Sequence[str], wires: Wires
+    ) -> str | None:
+        return recurrent(to, layer, weights, inputs[0], [layer.activation])
