@@ -201,8 +201,8 @@ def test_finished_utterances_in_a_snapshot_are_bounded(change: Callable[[list[An
 def test_a_stream_in_which_very_many_utterances_wait_says_so() -> None:
     with model("audio-bi").stream(end_of_speech_ms=20.0) as stream:
         once = np.concatenate([sound(0.2), np.zeros(3200, np.int16)])
-        while len(stream._runs) <= snapshots.MAX_FINISHED:
-            stream.accept(np.tile(once, 50))
+        while len(stream.record.finished) <= snapshots.MAX_FINISHED:
+            stream.record.accept(np.tile(once, 50))
         with pytest.raises(StreamError, match="compute some first"):
             stream.snapshot()
 

@@ -127,7 +127,8 @@ class Careless:
             return [Event("output", 0, 0.0, values=values)] if self.fault == "pieces" else []
 
         end = [] if self.fault in ("pieces", "silence") else [Event("output", 0, 0.0, values=np.ones(1, np.float32))]
-        return SimpleNamespace(push=push, flush=lambda: end, accept=lambda data: None, close=lambda: None)
+        record = SimpleNamespace(accept=lambda data: None)
+        return SimpleNamespace(push=push, flush=lambda: end, record=record, close=lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,10 @@ def test_the_others_of_a_batch_have_the_bits_they_have_alone() -> None:
         alone, company = model.stream(), [model.stream() for _ in range(3)]
         wanted = [(alone.push(good(20, i)), alone.flush())[bidirectional] for i in (0, 2)]
         for stream, data in zip(company, (good(20), np.concatenate([good(9), HUGE]), good(20, 2)), strict=True):
-            stream.accept(stream.check(data))
+            stream.record.accept(stream.record.check(data))
             if bidirectional:
-                stream.end_utterance()
-        found = advance(company)
+                stream.record.end_utterance()
+        found = advance([stream.record for stream in company])
         assert [stream.fault is None for stream in company] == [True, False, True]
         for mine, theirs in zip((found[0], found[2]), wanted, strict=True):
             assert [b[:6] for b in bits(mine)] == [b[:6] for b in bits(theirs)]
@@ -220,7 +220,7 @@ def test_a_decoders_fault_in_one_stream_is_that_streams_alone(decoder: str, kind
     options = BLOCKS if kind == "blocks" else {}
     for key in "abc":
         engine.open(key, "m", Options(**options))  # type: ignore[arg-type]
-    engine._sessions["b"].stream._decoder_state.frames = None
+    engine._sessions["b"].stream.record.decoder_state.frames = None
     given = [good(20, seed) for seed in range(3)]
     if many:
         assert not engine.push_many("abc", [1] * 3, [20] * 3, np.concatenate(given), 1)
@@ -236,7 +236,7 @@ def test_a_decoders_fault_in_one_stream_is_that_streams_alone(decoder: str, kind
         with model.stream(**options) as alone:  # type: ignore[arg-type]
             assert bits(events(found[key])) == bits(everything(alone, [data])[0])
     with model.stream(**options) as stream:  # type: ignore[arg-type]
-        stream._decoder_state.frames = None
+        stream.record.decoder_state.frames = None
         with pytest.raises(TypeError):
             stream.push(good(20)), stream.flush()
         stream.reset()

@@ -16,7 +16,7 @@ from ostinato.engine import Engine, Limits, ticks
 from ostinato.errors import CapacityError, CreditError, InputError, OstinatoError, UtteranceTooLongError
 from ostinato.options import Options
 from ostinato.pipeline.resample import TABLE_BYTES
-from ostinato.streaming import UtteranceRun
+from ostinato.streaming import FinishedUtterance
 from ostinato.streaming.frames import RowStore
 
 
@@ -231,7 +231,7 @@ def test_utterances_are_computed_early_as_far_as_memory_goes() -> None:
         engine.open(key, "frames-bi")
         engine.push(key, 1, frames(100, key))
     run(engine)
-    held = [engine._sessions[key].stream.early_bytes for key in range(5)]
+    held = [engine._sessions[key].stream.record.early_bytes for key in range(5)]
     assert sorted(held) == [0, 0, piece, piece, piece] and jobs._early == 3 * piece
     engine.reset(held.index(piece), 2)
     run(engine)
@@ -263,13 +263,13 @@ def test_what_a_closed_stream_leaves_behind_is_freed_at_once() -> None:
     while not (job := next(iter(engine._ticks._jobs._active), None)):
         engine.tick()
     engine.tick()
-    run_of = weakref.ref(job.run)
+    utterance = weakref.ref(job.utterance)
     del job
     gc.disable()
     try:
         engine.close("s")
         run(engine)
-        assert run_of() is None
+        assert utterance() is None
     finally:
         gc.enable()
 
@@ -407,14 +407,14 @@ def test_a_fault_in_an_utterance_costs_its_stream_only(monkeypatch: pytest.Monke
         engine.open(key, "frames-bi")
         engine.push(key, 1, frames(20 if key == "good" else 21))
         engine.flush(key, 2)
-    step = UtteranceRun.step
+    step = FinishedUtterance.step
 
-    def faulty(self: UtteranceRun, max_rows: int) -> bool:
+    def faulty(self: FinishedUtterance, max_rows: int) -> bool:
         if self.count == 21:
             raise ZeroDivisionError("injected")
         return step(self, max_rows)
 
-    monkeypatch.setattr(UtteranceRun, "step", faulty)
+    monkeypatch.setattr(FinishedUtterance, "step", faulty)
     found = run(engine)
     assert found["bad"][-1].kind == "closed"
     assert found["good"][-1].final

@@ -84,9 +84,9 @@ def test_2_company_does_not_matter(
     for turn in zip_longest(*pieces):
         for stream, piece in zip(streams, turn, strict=True):
             if piece is not None:
-                stream.accept(stream.check(piece))
+                stream.record.accept(stream.record.check(piece))
         order = data.draw(st.permutations(range(len(streams))))
-        results = advance([streams[i] for i in order], max_frames)
+        results = advance([streams[i].record for i in order], max_frames)
         for i, some in zip(order, results, strict=True):
             events[i] += some
     for stream, each, some, (head, raw) in zip(streams, signals, events, ways, strict=True):
@@ -99,9 +99,9 @@ def test_2_company_does_not_matter(
 def test_2_slices_do_not_matter(case: Case, max_rows: int, raw: Any) -> None:
     model = Model(case.network)
     with model.stream(**case.options, decoder=raw) as stream:
-        stream.accept(stream.check(case.signal))
-        stream.end_utterance()
-        run = stream.next_run()
+        stream.record.accept(stream.record.check(case.signal))
+        stream.record.end_utterance()
+        run = stream.record.next_finished()
         assert run is not None
         while not run.step(max_rows):
             pass
@@ -134,7 +134,7 @@ def test_3_a_state_that_has_overflowed_is_kept_too() -> None:
     model = Model(Network(specification, grown))
     stream = model.stream()
     last = stream.push(np.ones((80, 1), np.float32))[-1].values
-    assert last is not None and np.isfinite(last).all() and not np.isfinite(stream._state).all()
+    assert last is not None and np.isfinite(last).all() and not np.isfinite(stream.record.state).all()
     again = model.restore(stream.snapshot())
     frame = np.ones((1, 1), np.float32)
     assert bits(again.push(frame)) == bits(stream.push(frame))

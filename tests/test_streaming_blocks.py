@@ -131,9 +131,9 @@ def test_company_does_not_matter(
     for turn in zip_longest(*pieces):
         for stream, piece in zip(streams, turn, strict=True):
             if piece is not None:
-                stream.accept(stream.check(piece))
+                stream.record.accept(stream.record.check(piece))
         order = data.draw(st.permutations(range(len(streams))))
-        for i, some in zip(order, advance([streams[i] for i in order], max_frames), strict=True):
+        for i, some in zip(order, advance([streams[i].record for i in order], max_frames), strict=True):
             events[i] += some
     for stream, each, some, chosen, (head, raw) in zip(streams, signals, events, options, ways, strict=True):
         some += stream.flush()
@@ -156,14 +156,14 @@ def test_a_snapshot_goes_on_with_the_same_bits(
     stream = model.stream(**case.options, **options)
     before = [event for piece in pieces[:at] for event in stream.push(piece)]
     if ended:
-        stream.end_utterance()
+        stream.record.end_utterance()
     restored = Model(case.network).restore(stream.snapshot())
     assert restored.options == stream.options and restored.delay == stream.delay
     assert restored.snapshot() == stream.snapshot()
     wanted = bits(whole(model, case, **options))
     for each in (restored, stream):
         after = [event for piece in pieces[at:] for event in each.push(piece)]
-        after += advance([each])[0] if ended else each.flush()
+        after += advance([each.record])[0] if ended else each.flush()
         assert bits(before + after) == wanted
 
 
@@ -173,9 +173,9 @@ def test_slices_do_not_matter(case: Case, block: int, lookahead: int, max_rows: 
     model = Model(case.network)
     options = wait(model, block, lookahead)
     with model.stream(**case.options, **options) as stream:
-        stream.accept(stream.check(case.signal))
-        stream.end_utterance()
-        run = stream.next_run()
+        stream.record.accept(stream.record.check(case.signal))
+        stream.record.end_utterance()
+        run = stream.record.next_finished()
         assert run is not None
         while not run.step(max_rows):
             pass

@@ -133,10 +133,10 @@ def test_what_overflows_in_one_head_is_no_fault_of_streams_of_another(direction:
         whole(which, data, head="grows")
     streams = [which.stream(head=name) for name in ("grows", "bounded", "grows", "bounded")]
     for stream in streams:
-        stream.accept(data)
+        stream.record.accept(data)
         if direction != "forward":
-            stream.end_utterance()
-    found = advance(streams)
+            stream.record.end_utterance()
+    found = advance([stream.record for stream in streams])
     assert [stream.fault is None for stream in streams] == [False, True, False, True]
     assert bits(found[1]) == bits(found[3]) == bits(whole(which, data))
     assert bits(found[0]) == bits(found[2]) and 0 <= len(found[0]) < 80

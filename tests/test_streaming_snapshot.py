@@ -46,10 +46,10 @@ def busy(model: Model) -> Stream:
     stream.push(data)
     stream.flush()
     if specification is BOTH:
-        stream.accept(signal(specification, 2000, 2))
-        stream.end_utterance()  # an utterance that waits for its computation is part of the state
+        stream.record.accept(signal(specification, 2000, 2))
+        stream.record.end_utterance()  # an utterance that waits for its computation is part of the state
     half = data[: len(data) // 2]
-    stream.push(half) if model.direction == "unidirectional" else stream.accept(half)
+    stream.push(half) if model.direction == "unidirectional" else stream.record.accept(half)
     return stream
 
 

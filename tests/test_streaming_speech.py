@@ -24,7 +24,7 @@ from ostinato.model.front_ends import LogMel
 from ostinato.model.layers import Direction, Gru
 from ostinato.model.specification import Sequential
 from ostinato.pipeline.speech import BACKGROUND_MS
-from ostinato.streaming import Model, UtteranceRun, advance, load
+from ostinato.streaming import FinishedUtterance, Model, advance, load
 from ostinato.streaming.speech import PREROLL_MS
 
 RATE = 8000
@@ -188,7 +188,7 @@ def test_an_utterance_is_computed_as_if_its_frames_had_been_pushed_alone() -> No
 
 def run_of(which: Model, frames: npt.NDArray[np.float32]) -> list[bytes]:
     """The outputs of an utterance of these very frames."""
-    run = UtteranceRun(which, which.heads.find(None, None), frames, 0, 0.0, [])
+    run = FinishedUtterance(which, which.heads.find(None, None), frames, 0, 0.0, [])
     while not run.step():
         pass
     return [event.values.tobytes() for event in run.events if event.values is not None]
@@ -236,8 +236,10 @@ def test_company_does_not_matter_to_the_end_of_speech() -> None:
     which, samples = model("forward"), sound(AT_ONCE)
     streams = [which.stream(end_of_speech_ms=SILENCE_MS) for _ in range(5)]
     for number, stream in enumerate(streams):
-        stream.accept(samples[number * 1000 :])
-    for number, (stream, events) in enumerate(zip(streams, advance(streams, 10**6), strict=True)):
+        stream.record.accept(samples[number * 1000 :])
+    for number, (stream, events) in enumerate(
+        zip(streams, advance([stream.record for stream in streams], 10**6), strict=True)
+    ):
         assert bits(events + stream.flush()) == bits(listen(which, [samples[number * 1000 :]]))
         stream.close()
 

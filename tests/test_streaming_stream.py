@@ -133,11 +133,11 @@ def test_a_closed_stream_refuses_everything() -> None:
         with pytest.raises(StreamClosedError, match="open another"):
             call()
     with pytest.raises(StreamClosedError):
-        stream.accept(frame)
+        stream.record.accept(frame)
     with make(BOTH).stream() as both:
         pass
     with pytest.raises(StreamClosedError):
-        both.end_utterance()
+        both.record.end_utterance()
 
 
 def test_a_slots_next_tenant_starts_from_nothing() -> None:
@@ -229,7 +229,7 @@ def test_advance_takes_different_streams_of_one_model() -> None:
     stream = model.stream()
     for streams in ([stream, stream], [stream, other.stream()]):
         with pytest.raises(ValueError, match="different ones of one model"):
-            advance(streams)
+            advance([stream.record for stream in streams])
     assert advance([]) == []
 
 
@@ -237,17 +237,17 @@ def test_advance_by_at_most_so_many_frames() -> None:
     model = make(FRAMES)
     streams = [model.stream() for _ in range(3)]
     data = signal(FRAMES, 2500, 3)
-    assert accept(streams, [data, data[:1], data[:2]]) == [None, None, None]
-    assert [len(events) for events in advance(streams, 2)] == [2, 1, 2]
+    assert accept([stream.record for stream in streams], [data, data[:1], data[:2]]) == [None, None, None]
+    assert [len(events) for events in advance([stream.record for stream in streams], 2)] == [2, 1, 2]
     assert [stream.waiting for stream in streams] == [2498, 0, 0]
-    assert [len(events) for events in advance(streams)] == [2498, 0, 0]
+    assert [len(events) for events in advance([stream.record for stream in streams])] == [2498, 0, 0]
 
 
 def test_accept_of_many_says_whose_data_is_refused() -> None:
     model = make(BOTH)
     streams = [model.stream(max_utterance_s=1.0) for _ in range(3)]
     streams[2].close()
-    errors = accept(streams, [signal(BOTH, n, 0) for n in (50, 51, 1)])
+    errors = accept([stream.record for stream in streams], [signal(BOTH, n, 0) for n in (50, 51, 1)])
     assert errors[0] is None
     assert isinstance(errors[1], UtteranceTooLongError) and isinstance(errors[2], StreamClosedError)
     assert [stream.units_in for stream in streams] == [50, 0, 0]
@@ -263,8 +263,8 @@ def test_accept_of_many_audio_streams_gives_each_its_own_frames() -> None:
     model = make(AUDIO)
     data = [signal(AUDIO, n, n) for n in (0, 100, 1000, 4000)]
     streams = [model.stream() for _ in data]
-    assert accept(streams, data) == [None] * 4
-    for stream, each, events in zip(streams, data, advance(streams), strict=True):
+    assert accept([stream.record for stream in streams], data) == [None] * 4
+    for stream, each, events in zip(streams, data, advance([stream.record for stream in streams]), strict=True):
         assert bits(events + stream.flush()) == bits(whole(model, each))
 
 
@@ -273,10 +273,10 @@ def test_utterances_wait_in_line_and_are_computed_in_turn() -> None:
     stream = model.stream()
     data = [signal(BOTH, n, n) for n in (4, 0, 9)]
     for each in data:
-        stream.accept(stream.check(each))
-        stream.end_utterance()
+        stream.record.accept(stream.record.check(each))
+        stream.record.end_utterance()
     for number, each in enumerate(data):
-        run = stream.next_run()
+        run = stream.record.next_finished()
         assert run is not None and run.utterance == number
         while not run.step(3):
             assert len(run.events) <= len(each)
@@ -284,9 +284,9 @@ def test_utterances_wait_in_line_and_are_computed_in_turn() -> None:
         assert [e.values.tobytes() for e in run.events if e.values is not None] == [
             e.values.tobytes() for e in whole(model, each) if e.values is not None
         ]
-    assert stream.next_run() is None
+    assert stream.record.next_finished() is None
     with pytest.raises(StreamError, match="causal"):
-        make(FRAMES).stream().end_utterance()
+        make(FRAMES).stream().record.end_utterance()
 
 
 def test_streams_of_one_model_may_live_in_several_threads() -> None:
@@ -352,14 +352,17 @@ def test_what_needs_no_later_frame_is_computed_while_frames_arrive(depth: int) -
     early, late = model.stream(), model.stream()
     for start in range(0, 700, 9):
         early.push(frames[start : start + 9])
-        assert early.ready == 0 and early.waiting == min(start + 9, 700)
-    late.accept(frames)
-    assert late.ready == 700 and late.early_bytes == 0 < early.early_bytes == early.early_bytes_after(9)
+        assert early.record.ready == 0 and early.waiting == min(start + 9, 700)
+    late.record.accept(frames)
+    assert (
+        late.record.ready == 700
+        and late.record.early_bytes == 0 < early.record.early_bytes == early.record.early_bytes_after(9)
+    )
     calls = [0, 0]
     for which, stream in enumerate((early, late)):
-        stream.end_utterance()
-        assert stream.early_bytes == 0
-        run = stream.next_run()
+        stream.record.end_utterance()
+        assert stream.record.early_bytes == 0
+        run = stream.record.next_finished()
         assert run is not None and run.count == 700 and run.needed_bytes == run.held_bytes + which * run.needed_bytes
         while not run.step(100):
             calls[which] += 1

@@ -30,8 +30,8 @@ def promises_kept(model: Model, seed: int = 0) -> str | None:
     if model.direction == "unidirectional":
         streams = [model.stream(decoder="outputs") for _ in inputs]
         for stream, data in zip(streams, inputs, strict=True):
-            stream.accept(data)
-        together = advance(streams)
+            stream.record.accept(data)
+        together = advance([stream.record for stream in streams])
         for stream, events, alone in zip(streams, together, whole, strict=True):
             if _bits([*events, *stream.flush()]) != alone:
                 return f"a stream among {COMPANY} gives other bits than alone"

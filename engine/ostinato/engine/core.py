@@ -27,9 +27,9 @@ from ostinato.errors import (
 )
 from ostinato.options import DEFAULT, Options
 from ostinato.pipeline.resample import TABLE_BYTES
-from ostinato.streaming import Delay, Head, Model, Stream
+from ostinato.streaming import Delay, Head, Model, Record, Stream
+from ostinato.streaming.record import most_frames
 from ostinato.streaming.speech import frames_before_speech
-from ostinato.streaming.stream import most_frames
 
 MIN_CREDIT = 16
 """Units that may wait however long each of them lasts."""
@@ -137,7 +137,7 @@ class Engine:
         return stream
 
     def _session(self, key: Hashable, served: ServedModel, stream: Stream) -> Session:
-        front_end, options = served.model.front_end, stream.options
+        front_end, record, options = served.model.front_end, stream.record, stream.options
         units_per_ms = options.sample_rate / 1000 if options.sample_rate else served.model.units_per_ms
         units_per_frame = units_per_ms * front_end.frame_ms
         credit = max(MIN_CREDIT, int(self.limits.credit_ms * units_per_ms))
@@ -145,20 +145,20 @@ class Engine:
         unit_bytes = frame_bytes if unit(served.model) == "frame" else 4
         reserved = credit * unit_bytes + self.limits.inputs * MESSAGE_BYTES
         kept = 0  # frames that are not computed yet, besides those that its credit makes
-        if stream.wait:
-            if (block_ms := stream.wait.frames * front_end.frame_ms) > self.limits.max_block_ms:
+        if record.wait:
+            if (block_ms := record.wait.frames * front_end.frame_ms) > self.limits.max_block_ms:
                 raise InputError(
                     f"block_ms and lookahead_ms come to {block_ms:g} ms, over this server's bound of "
                     f"{self.limits.max_block_ms:g}"
                 )
             early = 0 if options.end_of_speech_ms is None else frames_before_speech(front_end.frame_ms)
-            kept = stream.wait.frames + early
+            kept = record.wait.frames + early
         elif not served.causal:
             kept = int(options.utterance_s * 1000 / front_end.frame_ms)
         reserved += kept * frame_bytes
-        if stream.held > (most := kept + most_frames(credit, units_per_frame)):
+        if record.held > (most := kept + most_frames(credit, units_per_frame)):
             raise SnapshotError(
-                f"the snapshot holds {stream.held} frames that are not computed, over this server's bound of {most} "
+                f"the snapshot holds {record.held} frames that are not computed, over this server's bound of {most} "
                 "for such a stream: take it once less waits"
             )
         rate = (served, options.sample_rate) if units_per_ms != served.model.units_per_ms else None
@@ -214,7 +214,7 @@ class Engine:
         if sequence != session.expected:
             return self._out_of_turn(session, sequence)
         try:
-            data = session.stream.check(data)
+            data = session.record.check(data)
             if units not in (None, len(data)):
                 raise ShapeError(f"{units} samples came for a stream of frames: say the size of a frame")
         except InputError as error:
@@ -251,7 +251,7 @@ class Engine:
                 continue
             served = session.served
             if served not in blocks:
-                blocks[served] = _checked(session.stream, data)
+                blocks[served] = _checked(session.record, data)
                 groups[served] = Group(arrived_ns), []
             block, (group, starts) = blocks[served], groups[served]
             if block is None or session.waits >= most or (session.queue and session.grouped):
@@ -327,10 +327,10 @@ class Engine:
         return self._ticks.tick()
 
 
-def _checked(stream: Stream, data: Any) -> Any:
+def _checked(record: Record, data: Any) -> Any:
     """Input of several streams as the front end of one takes it; None if it does not, or not piece by piece."""
     try:
-        checked = stream.check(data)
+        checked = record.check(data)
     except InputError:
         return None
     return checked if len(checked) == len(data) else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ostinato.engine.limits import Limits
 from ostinato.engine.session import Session
-from ostinato.streaming import UtteranceRun
+from ostinato.streaming import FinishedUtterance
 
 FEWEST_ROWS, MOST_ROWS = 4, 256
 """Frames of one pass between two looks at the clock."""
@@ -20,7 +20,7 @@ class Job:
     memory is ``held`` bytes while it is in line, ``size`` once it is in work."""
 
     session: Session
-    run: UtteranceRun
+    utterance: FinishedUtterance
     held: int
     size: int
     rows: int = 32
@@ -41,9 +41,9 @@ class Jobs:
     def __len__(self) -> int:
         return len(self._active) + len(self._line)
 
-    def add(self, session: Session, run: UtteranceRun) -> None:
+    def add(self, session: Session, utterance: FinishedUtterance) -> None:
         """Take an utterance on."""
-        job = Job(session, run, run.held_bytes, run.needed_bytes)
+        job = Job(session, utterance, utterance.held_bytes, utterance.needed_bytes)
         self._early += job.held
         self.account(session)
         self._line.append(job)
@@ -51,9 +51,9 @@ class Jobs:
     def claim(self, session: Session, frames: int) -> bool:
         """Whether there is memory to compute ``frames`` more of a bidirectional stream's utterance early, which is
         then its own; with bounded wait there always is."""
-        if session.stream.wait:
+        if session.record.wait:
             return True
-        wanted = session.stream.early_bytes_after(frames)
+        wanted = session.record.early_bytes_after(frames)
         more = wanted - session.early_bytes
         if more > 0 and self._early + more > self._limits.max_run_bytes // 2:
             return False
@@ -63,7 +63,7 @@ class Jobs:
 
     def account(self, session: Session) -> None:
         """Take note of the memory that a stream's utterance takes now."""
-        bytes_ = 0 if session.closed else session.stream.early_bytes
+        bytes_ = 0 if session.closed else session.record.early_bytes
         self._early += bytes_ - session.early_bytes
         session.early_bytes = bytes_
 
@@ -80,10 +80,10 @@ class Jobs:
             job.started_ns = job.started_ns or now
             done, error = job.session.closed, None
             if done:
-                job.run.drop()
+                job.utterance.drop()
             else:
                 try:
-                    done = job.run.step(job.rows)
+                    done = job.utterance.step(job.rows)
                 except Exception as fault:
                     done, error = True, fault
             before, now = now, time.monotonic_ns()

@@ -16,7 +16,7 @@ from ostinato.engine.results import Answer, Answers, Kind
 from ostinato.events import Event
 from ostinato.model.front_ends import LogMel, Tokens
 from ostinato.pipeline.pieces import each_part
-from ostinato.streaming import Model, Stream
+from ostinato.streaming import Model, Record, Stream
 
 Rate: TypeAlias = "tuple[ServedModel, int | None]"
 
@@ -121,6 +121,11 @@ class Session:
     utterance_ns: int = 0
     flushed: tuple[int, float] | None = None
     early_bytes: int = 0
+    record: Record = field(init=False)
+    """The stream's, for what many streams do together."""
+
+    def __post_init__(self) -> None:
+        self.record = self.stream.record
 
     @property
     def waits(self) -> int:
@@ -143,8 +148,8 @@ class Session:
     def state(self, kind: Kind, payload: Any = None) -> Answer:
         """A result that has no events."""
         return Answer(
-            self.key, kind, self.done, self.processed, self.events, [], self.stream.utterance, payload=payload,
-            utterance_ms=self.stream.utterance_ms,
+            self.key, kind, self.done, self.processed, self.events, [], self.record.utterance, payload=payload,
+            utterance_ms=self.record.utterance_ms,
         )  # fmt: skip
 
     def answer(self, message: Message, kind: Kind, utterance: int, utterance_ms: float) -> Answer:
@@ -183,14 +188,14 @@ class ServedModel:
 
 def answers(sessions: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float) -> Answers:
     """The pushes that these sessions have just been left by; the other columns are a value for each."""
-    streams = [session.stream for session in sessions]
+    records = [session.record for session in sessions]
     return Answers(
         [session.key for session in sessions],
         [session.done for session in sessions],
         [session.processed for session in sessions],
         [session.events for session in sessions],
-        [stream.utterance for stream in streams],
-        [stream.utterance_ms for stream in streams],
+        [record.utterance for record in records],
+        [record.utterance_ms for record in records],
         frames,
         waiting_ms,
         computing_ms,

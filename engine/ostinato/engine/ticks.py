@@ -97,7 +97,7 @@ class Ticks:
         """Compute, and answer what is done."""
         turn.started_ns = time.monotonic_ns()
         sessions = turn.sessions()
-        before = [session.stream.frames_out for session in sessions]
+        before = [session.record.frames_out for session in sessions]
         try:
             events = self._answer(turn) if served.causal else self._prepare(turn)
         except Exception as error:  # a fault of ours: these streams' states are lost, those of the others are not
@@ -106,44 +106,44 @@ class Ticks:
             return
         turn.took_ns = time.monotonic_ns() - turn.started_ns
         served.pace.add(turn.rows, turn.took_ns)
-        counts = [session.stream.frames_out - frames for session, frames in zip(sessions, before, strict=True)]
+        counts = [session.record.frames_out - frames for session, frames in zip(sessions, before, strict=True)]
         self._settle_all(turn, zip(sessions, events, counts, strict=True), results)
 
     def _rows(self, session: Session, message: Message) -> int:
         """About how many frames the stream's turn will compute."""
         frames = self._limits.share if message.accepted else int(message.units / session.units_per_frame) or 1
-        wait = session.stream.wait
+        wait = session.record.wait
         if wait is None:
             return frames
-        return wait.frames if session.stream.waiting + frames >= wait.frames else 1
+        return wait.frames if session.record.waiting + frames >= wait.frames else 1
 
     def _answer(self, turn: Turn) -> list[list[Event]]:
         """Let causal streams take their first messages in, and compute their share of what is ready: their events."""
         fresh = [session for session in turn.singles if not session.queue[0].accepted]
-        streams = [session.stream for group in turn.groups for session in group.sessions]
-        grouped = len(streams)
-        streams += [session.stream for session in fresh]
+        records = [session.record for group in turn.groups for session in group.sessions]
+        grouped = len(records)
+        records += [session.record for session in fresh]
         data = [piece for group in turn.groups for piece in group.data] + [session.queue[0].data for session in fresh]
         units = [count for group in turn.groups for count in group.units]
         units += [session.queue[0].units for session in fresh]
-        found = push(streams, data, units, self._limits.share) if streams else []
+        found = push(records, data, units, self._limits.share) if records else []
         if len(fresh) == len(turn.singles):
             return found
-        going = [session.stream for session in turn.singles if session.queue[0].accepted]
+        going = [session.record for session in turn.singles if session.queue[0].accepted]
         new, more = iter(found[grouped:]), iter(advance(going, self._limits.share))
         return found[:grouped] + [next(more if session.queue[0].accepted else new) for session in turn.singles]
 
     def _prepare(self, turn: Turn) -> list[list[Event]]:
         """The same for bidirectional streams: of what is ready early or in blocks, as far as memory goes."""
         if fresh := [session for session in turn.singles if not session.queue[0].accepted]:
-            errors = accept([session.stream for session in fresh], [session.queue[0].data for session in fresh])
+            errors = accept([session.record for session in fresh], [session.queue[0].data for session in fresh])
             for session, error in zip(fresh, errors, strict=True):
                 message = session.queue[0]
                 message.accept(turn.started_ns)
                 message.error = error
                 session.utterance_ns = session.utterance_ns or message.arrived_ns
         going = [session for session in turn.singles if self._goes_on(session)]
-        found = advance([session.stream for session in going], self._limits.share)
+        found = advance([session.record for session in going], self._limits.share)
         for session in going:
             self._jobs.account(session)
         events = dict(zip(map(id, going), found, strict=True))
@@ -160,7 +160,7 @@ class Ticks:
             waited = (turn.started_ns - group.arrived_ns) / 1e6
             mine = zip(group.sequences, group.units, islice(computed, len(group.sessions)), strict=True)
             for sequence, units, (session, events, count) in mine:
-                if events or session.stream.waiting:
+                if events or session.record.waiting:
                     session.queue.append(Message("push", sequence, group.arrived_ns, units=units))
                     self._settle(turn, session, events, count, results)
                     continue
@@ -172,7 +172,7 @@ class Ticks:
                 waiting_ms.append(waited)
         for session, events, count in computed:
             message = session.queue[0]
-            if events or message.accepted or session.stream.waiting or not session.served.causal:
+            if events or message.accepted or session.record.waiting or not session.served.causal:
                 self._settle(turn, session, events, count, results)
                 continue
             session.leave(message)
@@ -188,42 +188,42 @@ class Ticks:
     def _goes_on(self, session: Session) -> bool:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
         claimed; nothing before its finished utterances, which are computed in slices."""
-        stream = session.stream
-        return bool(stream.ready) and not stream.ended and self._jobs.claim(session, self._limits.share)
+        record = session.record
+        return bool(record.ready) and not record.ended and self._jobs.claim(session, self._limits.share)
 
     def _settle(
         self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]
     ) -> None:
         """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
-        message, stream = session.queue[0], session.stream
+        message, record = session.queue[0], session.record
         if not message.accepted:
             message.accept(turn.started_ns)
         message.events += events
         message.frames += frames
         message.computing_ns += turn.took_ns
         causal = session.served.causal
-        if stream.fault is not None and not isinstance(stream.fault, DivergedError):
-            self._give_up(session, stream.fault, results)
+        if record.fault is not None and not isinstance(record.fault, DivergedError):
+            self._give_up(session, record.fault, results)
             return
-        if (error := message.error or stream.fault) is not None:
+        if (error := message.error or record.fault) is not None:
             self._refuse(session, message, error, results)
-        elif not causal and stream.ended:
+        elif not causal and record.ended:
             self._run_next(session)
             return
-        elif stream.waiting if causal else self._goes_on(session):
+        elif record.waiting if causal else self._goes_on(session):
             session.served.enter(session)
             return
         else:
             session.leave(message)
-            results.append(session.answer(message, "push", stream.utterance, stream.utterance_ms))
+            results.append(session.answer(message, "push", record.utterance, record.utterance_ms))
         if session.queue:
             self._go_on(session, results)
 
     def _run_next(self, session: Session) -> None:
         """Put the stream's oldest finished utterance in line to be computed."""
-        run = session.stream.next_run()
-        assert run is not None
-        self._jobs.add(session, run)
+        utterance = session.record.next_finished()
+        assert utterance is not None
+        self._jobs.add(session, utterance)
 
     def _go_on(self, session: Session, results: list[Answer | Answers]) -> None:
         if self._next(session, results) is not None:
@@ -233,13 +233,13 @@ class Ticks:
         """Do the messages before the next push. That push; None if there is none or an utterance comes first. Pushes
         of an utterance that is lost are refused."""
         while session.queue:
-            message, fault = session.queue[0], session.stream.fault
+            message, fault = session.queue[0], session.record.fault
             if message.kind == "push":
                 if fault is None:
                     return message
                 self._refuse(session, message, fault, results)
                 continue
-            place = (session.stream.utterance, session.stream.utterance_ms)
+            place = (session.record.utterance, session.record.utterance_ms)
             try:
                 if not self._do(session, message, results):
                     return None
@@ -252,16 +252,16 @@ class Ticks:
 
     def _do(self, session: Session, message: Message, results: list[Answer | Answers]) -> bool:
         """Do the message at the head of the queue, no push; False if an utterance must be computed first."""
-        stream = session.stream
+        stream, record = session.stream, session.record
         if message.kind == "flush":
-            if not session.served.causal and stream.fault is None:
-                stream.end_utterance()
+            if not session.served.causal and record.fault is None:
+                record.end_utterance()
                 self._run_next(session)
                 return False
             message.started_ns = time.monotonic_ns()
-            place, frames = (stream.utterance, stream.utterance_ms), stream.frames_out
+            place, frames = (record.utterance, record.utterance_ms), record.frames_out
             message.events = stream.flush()
-            message.frames = stream.frames_out - frames
+            message.frames = record.frames_out - frames
             message.computing_ns = time.monotonic_ns() - message.started_ns
             session.utterance_ns = 0
             session.leave(message)
@@ -282,28 +282,28 @@ class Ticks:
 
     def _ran(self, job: Job, error: Exception | None, results: list[Answer | Answers]) -> None:
         """An utterance has been computed: its result, and what comes after it."""
-        session, run = job.session, job.run
+        session, done = job.session, job.utterance
         if error is not None and not isinstance(error, DivergedError):
             self._give_up(session, error, results)
             return
-        message, another = session.queue[0], session.stream.ended
+        message, another = session.queue[0], session.record.ended
         ends = message.kind == "flush" and not another
         if error is not None:
-            message.events, message.frames = run.events, run.count
+            message.events, message.frames = done.events, done.count
             message.started_ns, message.computing_ns = job.started_ns, job.computing_ns
-            session.stream.lose(error)
+            session.record.lose(error)
             if message.kind == "flush":  # it has ended the utterance all the same
-                session.stream.fault = None
-            self._refuse(session, message, error, results, (run.utterance, run.utterance_ms))
+                session.record.fault = None
+            self._refuse(session, message, error, results, (done.utterance, done.utterance_ms))
             self._go_on(session, results)
             return
         if ends:
             session.leave(message)
-        answered = Message(message.kind, message.sequence, message.arrived_ns, events=run.events, frames=run.count)
+        answered = Message(message.kind, message.sequence, message.arrived_ns, events=done.events, frames=done.count)
         answered.started_ns, answered.computing_ns = job.started_ns, job.computing_ns
-        result = session.answer(answered, "flush" if ends else "push", run.utterance, run.utterance_ms)
+        result = session.answer(answered, "flush" if ends else "push", done.utterance, done.utterance_ms)
         result.final = True
-        if session.utterance_ns and session.stream.wait is None:
+        if session.utterance_ns and session.record.wait is None:
             result.buffered_ms = (job.started_ns - session.utterance_ns) / 1e6
         session.utterance_ns = 0 if ends else message.arrived_ns
         results.append(result)
@@ -315,7 +315,7 @@ class Ticks:
             return
         if not ends:
             session.leave(message)
-            results.append(session.answer(message, "push", session.stream.utterance, session.stream.utterance_ms))
+            results.append(session.answer(message, "push", session.record.utterance, session.record.utterance_ms))
         self._go_on(session, results)
 
     def _refuse(
@@ -328,7 +328,7 @@ class Ticks:
     ) -> None:
         """Answer the message at the head of the queue by an error; what it had decided before, in the utterance at
         ``place`` (default: the present one), comes first."""
-        place = place or (session.stream.utterance, session.stream.utterance_ms)
+        place = place or (session.record.utterance, session.record.utterance_ms)
         if message.events:
             results.append(session.answer(message, "push", *place))
         if message.kind == "flush":

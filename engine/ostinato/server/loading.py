@@ -42,8 +42,9 @@ def warm_up(model: Model) -> None:
     """Push, flush and batch once, so that nothing is compiled, loaded or allocated at a client's expense."""
     data = _example(model)
     with model.stream() as one, model.stream() as other:
-        accept([one, other], [one.check(data), other.check(data)])
-        advance([one, other])
+        records = [one.record, other.record]
+        accept(records, [record.check(data) for record in records])
+        advance(records)
         one.push(data)
         for stream in (one, other):
             stream.flush()

@@ -10,7 +10,20 @@ from ostinato.streaming.batch import accept, advance, push
 from ostinato.streaming.heads import Head
 from ostinato.streaming.model import Model, load
 from ostinato.streaming.options import BoundedWait, Delay
+from ostinato.streaming.record import Record
 from ostinato.streaming.stream import Stream
-from ostinato.streaming.utterance import UtteranceRun
+from ostinato.streaming.utterance import FinishedUtterance
 
-__all__ = ["load", "Model", "Stream", "Head", "Delay", "BoundedWait", "accept", "advance", "push", "UtteranceRun"]
+__all__ = [
+    "load",
+    "Model",
+    "Stream",
+    "Record",
+    "Head",
+    "Delay",
+    "BoundedWait",
+    "accept",
+    "advance",
+    "push",
+    "FinishedUtterance",
+]

@@ -5,19 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ostinato.errors import DtypeError, InputError
 from ostinato.model.front_ends import Frames
 from ostinato.options import Options
-
-if TYPE_CHECKING:
-    from ostinato.streaming.model import Model
+from ostinato.streaming.pipeline import Pipeline
 
 
-def settled(options: Options, model: Model) -> Options:
+def settled(options: Options, model: Pipeline) -> Options:
     """The options of a stream of this model: checked, and with what was left open chosen.
 
     Raises InputError (DtypeError, …) for those that are out of range or do not fit the model."""
@@ -39,7 +36,7 @@ def _float(number: float | None) -> float | None:
     return None if number is None else float(number)
 
 
-def check_dtype(options: Options, model: Model) -> None:
+def check_dtype(options: Options, model: Pipeline) -> None:
     """Raise InputError if the model takes no input of the dtype that is announced."""
     if options.dtype is None:
         return
@@ -80,7 +77,7 @@ class BoundedWait:
         return self.block + self.lookahead
 
     @staticmethod
-    def of(model: Model, options: Options) -> BoundedWait | None:
+    def of(model: Pipeline, options: Options) -> BoundedWait | None:
         """What the options ask for, in whole frames, rounded up; None for no blocks. Raises InputError."""
         if options.block_ms is None:
             return None
@@ -94,12 +91,12 @@ class BoundedWait:
         )
 
 
-def _whole_frames(ms: float, model: Model) -> int:
+def _whole_frames(ms: float, model: Pipeline) -> int:
     frame_ms: float = model.front_end.frame_ms
     return math.ceil(round(ms / frame_ms, 6))
 
 
-def delay(model: Model, wait: BoundedWait | None) -> Delay:
+def delay(model: Pipeline, wait: BoundedWait | None) -> Delay:
     """The delay of a model's stream."""
     if model.direction == "unidirectional":
         return Delay(0, 0.0)

@@ -4,7 +4,6 @@ speech."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,7 @@ from ostinato.model import decoders as specified
 from ostinato.pipeline.decoders import EndOfSpeechDecoder, EndOfSpeechState
 from ostinato.pipeline.speech import BACKGROUND_MS, SpeechEnergyState
 from ostinato.pipeline.state import expect
-
-if TYPE_CHECKING:
-    from ostinato.streaming.model import Model
+from ostinato.streaming.pipeline import Pipeline
 
 PREROLL_MS = 400.0
 """Kept before the start of speech: its soft beginning, and context for the backward direction. Until the background
@@ -41,7 +38,7 @@ class SpeechWatch:
 
     __slots__ = ("_end", "_energy", "_preroll", "state")
 
-    def __init__(self, model: Model, silence_ms: float) -> None:
+    def __init__(self, model: Pipeline, silence_ms: float) -> None:
         front_end = model.front_end
         self._energy = model.speech_energy
         self._end = EndOfSpeechDecoder(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,14 +17,12 @@ from ostinato.streaming.frames import Float32, RowStore
 from ostinato.streaming.heads import Head
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.packed import MAX_ROWS
+from ostinato.streaming.pipeline import Pipeline
 from ostinato.streaming.snapshot import EndRecord, UtteranceRecord
-
-if TYPE_CHECKING:
-    from ostinato.streaming.model import Model
 
 
 @dataclass(slots=True)
-class Begun:
+class Computed:
     """What has been computed of an utterance: ``state`` [1, state_size] and ``decoder`` as they are after that, and
     the ``rows`` of frames whose early operations have run, and whose others have not."""
 
@@ -33,13 +31,13 @@ class Begun:
     rows: RowStore
 
     @staticmethod
-    def nothing(model: Model, head: Head) -> Begun:
+    def nothing(model: Pipeline, head: Head) -> Computed:
         """Of an utterance that has not been begun."""
         program = model.network.program
-        return Begun(program.new_states(1), head.decoder.start(), RowStore(program))
+        return Computed(program.new_states(1), head.decoder.start(), RowStore(program))
 
 
-class UtteranceRun:
+class FinishedUtterance:
     """A finished utterance of a bidirectional stream, as far as it is not computed yet.
 
     Pass after pass of the program runs over all frames: from the last to the first for backward operations. The bits
@@ -52,17 +50,17 @@ class UtteranceRun:
 
     def __init__(
         self,
-        model: Model,
+        model: Pipeline,
         head: Head,
         frames: Float32,
         utterance: int,
         utterance_ms: float,
         ends: list[Event],
         wait: BoundedWait | None = None,
-        begun: Begun | None = None,
+        computed: Computed | None = None,
     ) -> None:
-        begun = begun or Begun.nothing(model, head)
-        self.count = begun.rows.count + len(frames)
+        computed = computed or Computed.nothing(model, head)
+        self.count = computed.rows.count + len(frames)
         """Frames that are left to compute."""
         self.utterance = utterance
         self.utterance_ms = utterance_ms
@@ -72,9 +70,9 @@ class UtteranceRun:
         """What the decoder emitted; complete once `step` has returned True."""
         self._model = model
         self._head = head
-        self._decoder_state = begun.decoder
-        self._state = begun.state
-        self._rows = begun.rows
+        self._decoder_state = computed.decoder
+        self._state = computed.state
+        self._rows = computed.rows
         self._frames = frames  # after those of the rows, [n, frame_size]
         self._wait = wait
         self._max_rows = 0
@@ -104,8 +102,8 @@ class UtteranceRun:
         """Memory that its rows will take at most."""
         return self._rows.bytes_for(self.count if self._wait is None else min(self.count, self._wait.frames))
 
-    def record(self) -> list[Any]:
-        """What a snapshot keeps of a run that has not begun: the rest of the utterance, to be computed anew."""
+    def packed(self) -> list[Any]:
+        """What a snapshot keeps of one that is not begun: the rest of the utterance, to be computed anew."""
         ends = [EndRecord(event.frame, event.time_ms, event.probability) for event in self.ends]
         frames = np.concatenate([self._rows.frames(self._frames.shape[1]), self._frames])
         state = self._state.astype("<f4").tobytes() if self._wait else None
@@ -113,8 +111,8 @@ class UtteranceRun:
         return [pack(record), pack(self._decoder_state)]
 
     @staticmethod
-    def restore(model: Model, head: Head, packed: object, wait: BoundedWait | None) -> UtteranceRun:
-        """The run of a packed record. Raises SnapshotError."""
+    def restore(model: Pipeline, head: Head, packed: object, wait: BoundedWait | None) -> FinishedUtterance:
+        """What was `packed`. Raises SnapshotError."""
         expect(isinstance(packed, list) and len(packed) == 2, "an utterance lacks its two parts")
         raw, decoder_state = cast(list[Any], packed)
         record = unpack(UtteranceRecord, raw, "utterance")
@@ -123,17 +121,20 @@ class UtteranceRun:
         )
         expect(record.utterance >= 0, "an utterance's number is negative")
         expect(0 <= record.utterance_ms <= MAX_COUNT, "an utterance's place is out of range")
-        begun = Begun.nothing(model, head)
-        begun.decoder = head.decoder.restore(decoder_state)
+        computed = Computed.nothing(model, head)
+        computed.decoder = head.decoder.restore(decoder_state)
         expect((record.state is None) == (wait is None), "an utterance's recurrent state does not fit the options")
         if record.state is not None:
             expect(
-                len(record.state) == begun.state.nbytes, "an utterance's recurrent state is not of the model's size"
+                len(record.state) == computed.state.nbytes,
+                "an utterance's recurrent state is not of the model's size",
             )
-            begun.state[0] = np.frombuffer(record.state, "<f4")
+            computed.state[0] = np.frombuffer(record.state, "<f4")
         end = record.end
         ends = [Event("end-of-speech", end.frame, end.time_ms, probability=end.probability)] if end else []
-        return UtteranceRun(model, head, record.frames, record.utterance, record.utterance_ms, ends, wait, begun)
+        return FinishedUtterance(
+            model, head, record.frames, record.utterance, record.utterance_ms, ends, wait, computed
+        )
 
     # --- inside: generators that yield False after each slice -------------------------------------------------------
 
