@@ -31,14 +31,7 @@ EXCEPTIONS = {
     ("ostinato.kernels.cache", "_cache"): "Numba's CFunc takes a cache there, and has no public way",
     ("ostinato_client.client", "_core"): "made by `driving` for the two classes that users see, and not for users",
     ("ostinato_client.aio", "_core"): "as in `client`",
-    **{
-        ("ostinato.streaming.batch", name): "batches are a stream's other half; to be a record that both know"
-        for name in (
-            "_admit", "_decoded", "_decoder_state", "_front", "_queue", "_received", "_rows", "_slot",
-            "_utterance_units",
-        )
-    },
-}  # fmt: skip
+}
 """By module and name: why another's underscore name is used all the same."""
 
 
