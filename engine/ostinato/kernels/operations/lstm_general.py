@@ -11,7 +11,6 @@ from ostinato.kernels.copying import copy
 from ostinato.kernels.operations.gates import F, G, H, activate_gates, clip_sums
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, matrix
 from ostinato.kernels.operations.record import (
-    COUPLED,
     DIAGONAL,
     OUTPUT_SIZE,
     R2,
@@ -21,6 +20,7 @@ from ostinato.kernels.operations.record import (
     TABLE,
     TABLE_H,
     UNITS,
+    VARIANT,
     VECTORS,
     WEIGHTS,
     R,
@@ -31,6 +31,9 @@ from ostinato.kernels.operations.recurrent import blocks_of, gates_step, reach, 
 from ostinato.kernels.product import product
 from ostinato.kernels.simd import BYTES, field, first_lanes, fma, load, splat, store
 from ostinato.lanes import LANES, padded
+
+COUPLED = 1
+"""The variant whose forget gate is what the input gate leaves."""
 
 
 @routine("void(int64, int64, int64, int64)")
@@ -60,7 +63,7 @@ def _row(op: int, call: int, i: int, c: int) -> None:
         _see(i, peepholes, c, blocks)
         _see(f, peepholes + 2 * wide, c, blocks)
     _activated(op, call, F, i)
-    if field(op, COUPLED):
+    if field(op, VARIANT) == COUPLED:
         for j in range(0, wide, BYTES):
             store(f + j, splat(1.0) - load(i + j))
     else:

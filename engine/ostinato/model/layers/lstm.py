@@ -82,7 +82,7 @@ class Lstm(Recurrent):
             fields["diagonal"] = to.values(order(split_gates(to.weights[f"{name}.P"], 3)))
         if not self.usual:
             fields["activation"] = (self.gate_activation, self.activation, self.output_activation)
-            fields |= {"clip": to.number(self.clip), "coupled": self.input_forget}
+            fields |= {"clip": to.number(self.clip), "variant": self.input_forget}
         if self.projection:
             wide = padded(self.projection)
             fields["R2"] = to.matrix(f"{name}.H", lambda H: widened(H, wide))
