@@ -111,7 +111,9 @@ class Recurrent(Layer):
         return super().multiply_adds(inputs) - W * inputs[0].token
 
     def in_int8(self, inputs: Sequence[Wire], last: bool) -> Self:
-        """All its matrices, but for the W of token ids."""
+        """All its matrices, but for the W of token ids; itself, if it has no other."""
+        if self.elementwise and inputs[0].token:
+            return self
         return dataclasses.replace(self, precision="int8")
 
     def lower(self, to: Lowering, name: str, inputs: Sequence[Value]) -> Value:
