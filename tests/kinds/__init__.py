@@ -13,6 +13,7 @@ from kinds.gru import Gru
 from kinds.kind import Example, Kind
 from kinds.lstm import Lstm
 from kinds.mean import Mean
+from kinds.min_gru import MinGru
 from kinds.multiply import Multiply
 from kinds.one_hot import OneHot
 from kinds.rnn import Rnn
@@ -22,6 +23,7 @@ KINDS: dict[str, Kind] = {
     kind.layer.kind: kind
     for kind in (
         Rnn(), Gru(), Lstm(),
+        MinGru(),
         Dense(), Embedding(), OneHot(), Softmax(),
         Activate(), Add(), Multiply(), Mean(), Concatenate(),
     )

@@ -10,6 +10,7 @@ from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENER
 from ostinato.kernels.operations.kind import Kind, Reach, Region
 from ostinato.kernels.operations.lstm import LSTM
 from ostinato.kernels.operations.lstm_general import LSTM_GENERAL
+from ostinato.kernels.operations.min_gru import MIN_GRU
 from ostinato.kernels.operations.multiply import MULTIPLY
 from ostinato.kernels.operations.rnn import RNN
 from ostinato.kernels.operations.softmax import SOFTMAX
@@ -22,6 +23,7 @@ KINDS: dict[str, Kind] = {
     "gru-general-before": GRU_GENERAL_BEFORE,
     "lstm": LSTM,
     "lstm-general": LSTM_GENERAL,
+    "min-gru": MIN_GRU,
     "dense": DENSE,
     "embedding": EMBEDDING,
     "softmax": SOFTMAX,

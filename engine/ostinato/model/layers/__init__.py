@@ -9,6 +9,7 @@ from ostinato.model.layers.gru import Gru
 from ostinato.model.layers.layer import Layer, Precision
 from ostinato.model.layers.lstm import Lstm
 from ostinato.model.layers.mean import Mean
+from ostinato.model.layers.min_gru import MinGru
 from ostinato.model.layers.multiply import Multiply
 from ostinato.model.layers.one_hot import OneHot
 from ostinato.model.layers.recurrent import Direction, Recurrent
@@ -19,6 +20,7 @@ LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         Rnn, Gru, Lstm,
+        MinGru,
         Dense, Embedding, OneHot, Softmax,
         Activate, Add, Multiply, Mean, Concatenate,
     )
@@ -27,6 +29,7 @@ LAYERS: dict[str, type[Layer]] = {
 
 __all__ = [
     "LAYERS", "Layer", "Recurrent", "Direction", "Precision",
+    "MinGru",
     "Rnn", "Gru", "Lstm", "Dense", "Embedding", "OneHot", "Softmax",
     "Activate", "Add", "Multiply", "Mean", "Concatenate",
 ]  # fmt: skip

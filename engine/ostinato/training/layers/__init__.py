@@ -12,6 +12,7 @@ from ostinato.training.layers.gru import LearningGru
 from ostinato.training.layers.layer import LearningLayer
 from ostinato.training.layers.lstm import LearningLstm
 from ostinato.training.layers.mean import LearningMean
+from ostinato.training.layers.min_gru import LearningMinGru
 from ostinato.training.layers.multiply import LearningMultiply
 from ostinato.training.layers.one_hot import LearningOneHot
 from ostinato.training.layers.rnn import LearningRnn
@@ -21,6 +22,7 @@ LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "rnn": LearningRnn,
     "gru": LearningGru,
     "lstm": LearningLstm,
+    "min-gru": LearningMinGru,
     "dense": LearningDense,
     "embedding": LearningEmbedding,
     "one-hot": LearningOneHot,
