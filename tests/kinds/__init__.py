@@ -14,6 +14,7 @@ from kinds.kind import Example, Kind
 from kinds.lstm import Lstm
 from kinds.mean import Mean
 from kinds.min_gru import MinGru
+from kinds.min_lstm import MinLstm
 from kinds.multiply import Multiply
 from kinds.one_hot import OneHot
 from kinds.rnn import Rnn
@@ -24,6 +25,7 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Rnn(), Gru(), Lstm(),
         MinGru(),
+        MinLstm(),
         Dense(), Embedding(), OneHot(), Softmax(),
         Activate(), Add(), Multiply(), Mean(), Concatenate(),
     )

@@ -11,6 +11,7 @@ from ostinato.kernels.operations.kind import Kind, Reach, Region
 from ostinato.kernels.operations.lstm import LSTM
 from ostinato.kernels.operations.lstm_general import LSTM_GENERAL
 from ostinato.kernels.operations.min_gru import MIN_GRU
+from ostinato.kernels.operations.min_lstm import MIN_LSTM
 from ostinato.kernels.operations.multiply import MULTIPLY
 from ostinato.kernels.operations.rnn import RNN
 from ostinato.kernels.operations.softmax import SOFTMAX
@@ -24,6 +25,7 @@ KINDS: dict[str, Kind] = {
     "lstm": LSTM,
     "lstm-general": LSTM_GENERAL,
     "min-gru": MIN_GRU,
+    "min-lstm": MIN_LSTM,
     "dense": DENSE,
     "embedding": EMBEDDING,
     "softmax": SOFTMAX,

@@ -10,6 +10,7 @@ from ostinato.model.layers.layer import Layer, Precision
 from ostinato.model.layers.lstm import Lstm
 from ostinato.model.layers.mean import Mean
 from ostinato.model.layers.min_gru import MinGru
+from ostinato.model.layers.min_lstm import MinLstm
 from ostinato.model.layers.multiply import Multiply
 from ostinato.model.layers.one_hot import OneHot
 from ostinato.model.layers.recurrent import Direction, Recurrent
@@ -21,6 +22,7 @@ LAYERS: dict[str, type[Layer]] = {
     for layer in (
         Rnn, Gru, Lstm,
         MinGru,
+        MinLstm,
         Dense, Embedding, OneHot, Softmax,
         Activate, Add, Multiply, Mean, Concatenate,
     )
@@ -30,6 +32,7 @@ LAYERS: dict[str, type[Layer]] = {
 __all__ = [
     "LAYERS", "Layer", "Recurrent", "Direction", "Precision",
     "MinGru",
+    "MinLstm",
     "Rnn", "Gru", "Lstm", "Dense", "Embedding", "OneHot", "Softmax",
     "Activate", "Add", "Multiply", "Mean", "Concatenate",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from ostinato.training.layers.layer import LearningLayer
 from ostinato.training.layers.lstm import LearningLstm
 from ostinato.training.layers.mean import LearningMean
 from ostinato.training.layers.min_gru import LearningMinGru
+from ostinato.training.layers.min_lstm import LearningMinLstm
 from ostinato.training.layers.multiply import LearningMultiply
 from ostinato.training.layers.one_hot import LearningOneHot
 from ostinato.training.layers.rnn import LearningRnn
@@ -23,6 +24,7 @@ LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "gru": LearningGru,
     "lstm": LearningLstm,
     "min-gru": LearningMinGru,
+    "min-lstm": LearningMinLstm,
     "dense": LearningDense,
     "embedding": LearningEmbedding,
     "one-hot": LearningOneHot,
