@@ -56,6 +56,7 @@ GOLDEN_LATER = {
     "attributes": "073c88d65b8ab0350071a03e0693788fee2f6fab0b62be2fed2a92b87525e3c2",
     "min-gru": "75a390d2a9b7c3474e1e08003fc6b5964803609a9a42d0a2960e1941520dd2cb",
     "min-lstm": "eec211846fd393d03cdf5edea810aeaf0755e508dbd5a2d22ac1b3e406cd3188",
+    "sru": "da8bcaccfd0081542f93a2f011142fac5530164ac7c466cf759bfc81876ec371",
 }
 """By their names in golden_bits."""
 GOLDEN_ACTIVATIONS = "d2ece4dc8146ba3c0e2f1060a7a638ba0f905843a70cd2164a91b6fda9b3ba9a"

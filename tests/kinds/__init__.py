@@ -19,6 +19,7 @@ from kinds.multiply import Multiply
 from kinds.one_hot import OneHot
 from kinds.rnn import Rnn
 from kinds.softmax import Softmax
+from kinds.sru import Sru
 
 KINDS: dict[str, Kind] = {
     kind.layer.kind: kind
@@ -26,6 +27,7 @@ KINDS: dict[str, Kind] = {
         Rnn(), Gru(), Lstm(),
         MinGru(),
         MinLstm(),
+        Sru(),
         Dense(), Embedding(), OneHot(), Softmax(),
         Activate(), Add(), Multiply(), Mean(), Concatenate(),
     )

@@ -15,6 +15,7 @@ from ostinato.kernels.operations.min_lstm import MIN_LSTM
 from ostinato.kernels.operations.multiply import MULTIPLY
 from ostinato.kernels.operations.rnn import RNN
 from ostinato.kernels.operations.softmax import SOFTMAX
+from ostinato.kernels.operations.sru import SRU
 
 KINDS: dict[str, Kind] = {
     "rnn": RNN,
@@ -26,6 +27,7 @@ KINDS: dict[str, Kind] = {
     "lstm-general": LSTM_GENERAL,
     "min-gru": MIN_GRU,
     "min-lstm": MIN_LSTM,
+    "sru": SRU,
     "dense": DENSE,
     "embedding": EMBEDDING,
     "softmax": SOFTMAX,

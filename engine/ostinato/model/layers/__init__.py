@@ -16,6 +16,7 @@ from ostinato.model.layers.one_hot import OneHot
 from ostinato.model.layers.recurrent import Direction, Recurrent
 from ostinato.model.layers.rnn import Rnn
 from ostinato.model.layers.softmax import Softmax
+from ostinato.model.layers.sru import Sru
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
@@ -23,6 +24,7 @@ LAYERS: dict[str, type[Layer]] = {
         Rnn, Gru, Lstm,
         MinGru,
         MinLstm,
+        Sru,
         Dense, Embedding, OneHot, Softmax,
         Activate, Add, Multiply, Mean, Concatenate,
     )
@@ -33,6 +35,7 @@ __all__ = [
     "LAYERS", "Layer", "Recurrent", "Direction", "Precision",
     "MinGru",
     "MinLstm",
+    "Sru",
     "Rnn", "Gru", "Lstm", "Dense", "Embedding", "OneHot", "Softmax",
     "Activate", "Add", "Multiply", "Mean", "Concatenate",
 ]  # fmt: skip

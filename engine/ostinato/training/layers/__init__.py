@@ -18,6 +18,7 @@ from ostinato.training.layers.multiply import LearningMultiply
 from ostinato.training.layers.one_hot import LearningOneHot
 from ostinato.training.layers.rnn import LearningRnn
 from ostinato.training.layers.softmax import LearningSoftmax
+from ostinato.training.layers.sru import LearningSru
 
 LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "rnn": LearningRnn,
@@ -25,6 +26,7 @@ LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "lstm": LearningLstm,
     "min-gru": LearningMinGru,
     "min-lstm": LearningMinLstm,
+    "sru": LearningSru,
     "dense": LearningDense,
     "embedding": LearningEmbedding,
     "one-hot": LearningOneHot,
