@@ -118,10 +118,12 @@ class Careless:
     fault: str
     direction: str = "unidirectional"
     network: Any = dataclasses.field(
-        default_factory=lambda: SimpleNamespace(specification=SimpleNamespace(front_end=Frames(2)))
+        default_factory=lambda: SimpleNamespace(
+            specification=SimpleNamespace(front_end=Frames(2), heads=(SimpleNamespace(name="main"),))
+        )
     )
 
-    def stream(self, decoder: str) -> Any:
+    def stream(self, head: str, decoder: str) -> Any:
         def push(data: Any) -> list[Event]:
             values = np.array([len(data) if self.fault == "pieces" else 1], np.float32)
             return [Event("output", 0, 0.0, values=values)] if self.fault == "pieces" else []

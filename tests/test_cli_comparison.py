@@ -67,9 +67,11 @@ def made_up(count: int = 4, shown: bool = True, swept: bool = True, name: str = 
         words_from="given in made up.words.tsv",
         chunk_ms=20.0,
         models=(
-            ModelRun(f"uni{name}", "unidirectional", 0.0, causal, 12.0, 0.002, 2048, 0.0, text),
-            ModelRun(f"bi{name}", "bidirectional", 390.0, blocks, 20.0, 0.003, 4096, 0.25, text, wait),
-            ModelRun(f"bi{name}", "bidirectional", None, whole if shown else (), 40.0, 0.003, 4096, None, text),
+            ModelRun(f"uni{name}", "main", "unidirectional", 0.0, causal, 12.0, 0.002, 2048, 0.0, text),
+            ModelRun(f"bi{name}", "main", "bidirectional", 390.0, blocks, 20.0, 0.003, 4096, 0.25, text, wait),
+            ModelRun(
+                f"bi{name}", "main", "bidirectional", None, whole if shown else (), 40.0, 0.003, 4096, None, text
+            ),
         ),
         by_length=tuple(
             LengthRow(f"{model}{name}", float(s), 2.0 * s, 3, how)
@@ -92,8 +94,8 @@ def test_the_json_has_exactly_the_documented_fields() -> None:
     assert figures["audio"]["words"][1] == {"text": "two", "start_at_ms": 1500, "end_at_ms": 1900}
     uni, blocks, bi = figures["models"]
     assert set(uni) == set(blocks) == set(bi) == {
-        "name", "direction", "delay_ms", "first_result_ms", "latency_ms", "decided_ms", "counted_words", "final_ms",
-        "real_time_factor", "state_bytes", "error_rate", "text", "block_ms", "lookahead_ms", "words",
+        "name", "head", "direction", "delay_ms", "first_result_ms", "latency_ms", "decided_ms", "counted_words",
+        "final_ms", "real_time_factor", "state_bytes", "error_rate", "text", "block_ms", "lookahead_ms", "words",
     }  # fmt: skip
     assert figures["by_length"][0] == {
         "name": "uni", "seconds": 1.0, "final_ms": 2.0, "repeats": 3, "block_ms": None, "lookahead_ms": None,

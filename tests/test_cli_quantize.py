@@ -32,7 +32,8 @@ def test_a_digit_model_becomes_an_int8_one(ostinato: Run, tmp_path: Path) -> Non
         assert words in done.stdout
     found = json.loads(figures.read_text())
     assert found["bytes"]["int8"] < 0.3 * found["bytes"]["float32"]
-    assert found["outputs"]["same_greatest"] > 0.98 and found["outputs"]["mean"] < 0.002
+    outputs = found["outputs"]["main"]
+    assert outputs["same_greatest"] > 0.98 and outputs["mean"] < 0.002
     assert found["errors"]["symbols"] == found["errors"]["int8"]["symbols"] == 12 and found["files"] == 2
     assert found["left_out"] == []
     assert found["inputs"]["gru-1.forward.R"]["up_to"] == pytest.approx(1, abs=0.05)

@@ -488,8 +488,8 @@ def test_bundled_models_are_small_complete_and_carded(name: str) -> None:
     specification = model_file.read(path).specification
     assert specification.direction == ("unidirectional" if name.endswith("uni") else "bidirectional")
     assert specification.licence == cards.LICENCE
-    assert isinstance(specification.decoder, Ctc)
-    assert specification.decoder.symbols == words.SYMBOLS
+    decoder = specification.heads[0].decoder
+    assert isinstance(decoder, Ctc) and decoder.symbols == words.SYMBOLS
     assert {"training data", "accuracy", "how it was tested", "limits"} <= specification.card.keys()
     for voice in ("allison", "captcha", "dhd"):
         assert voice in specification.card["accuracy"]

@@ -30,6 +30,7 @@ from ostinato_bench.comparison import (
     Samples,
     Shown,
     Wait,
+    asked,
     of_length,
 )
 from ostinato_bench.conclusions import conclusions
@@ -53,14 +54,16 @@ def measure(
     report: Callable[[str], None] = lambda doing: None,
     lengths_s: Sequence[float] = LENGTHS_S,
     wait: Wait | None = None,
+    head: str | None = None,
     error_by_delay: Sequence[DelayRow] = (),
     vocabularies: Mapping[str, Vocabulary] | None = None,
 ) -> Comparison:
     """Everything about ``models`` on a recording, as served at ``endpoint``.
 
     ``report`` is told what is being done. With ``wait``, bidirectional models are measured with that bounded wait
-    too; ``error_by_delay`` was found before. ``vocabularies``: how the transcript is read for each model, where that
-    is known. Raises OstinatoError for what the server refuses, ConnectionLostError if it is not there.
+    too; ``head`` is which of each model's heads. ``error_by_delay`` was found before. ``vocabularies``: how the
+    transcript is read for each model, where that is known. Raises OstinatoError for what the server refuses,
+    ConnectionLostError if it is not there.
     """
     machine = describe() | busy()
     runs: list[tuple[ModelRun, Vocabulary]] = []
@@ -75,11 +78,11 @@ def measure(
         for name, each in ways:
             report(f"{_called(name, each)}: {recording.seconds:.0f} s of speech, in real time")
             known = (vocabularies or {}).get(name, ANY)
-            runs.append((_spoken(client, name, each, recording, known), known))
+            runs.append((_spoken(client, name, each, head, recording, known), known))
         for name, each in ways:
             for seconds in lengths_s:
                 report(f"{_called(name, each)}: utterances of {seconds:g} s")
-                by_length.append(_by_length(client, name, each, recording, seconds))
+                by_length.append(_by_length(client, name, each, head, recording, seconds))
     words, words_from = _words(recording, runs)
     return Comparison(
         recording=recording,
@@ -143,15 +146,11 @@ def _called(name: str, wait: Wait | None) -> str:
     return f"{name}, {wait}" if wait else name
 
 
-def _open(client: Client, name: str, wait: Wait | None, sample_rate: int) -> Stream:
-    if wait is None:
-        return client.open(name, sample_rate=sample_rate)
-    return client.open(name, sample_rate=sample_rate, block_ms=wait.block_ms, lookahead_ms=wait.lookahead_ms)
-
-
-def _spoken(client: Client, name: str, wait: Wait | None, recording: Recording, known: Vocabulary) -> ModelRun:
+def _spoken(
+    client: Client, name: str, wait: Wait | None, head: str | None, recording: Recording, known: Vocabulary
+) -> ModelRun:
     samples, sample_rate, transcript = recording.samples, recording.sample_rate, recording.transcript
-    with _open(client, name, wait, sample_rate) as stream:
+    with client.open(name, **asked(wait, head, sample_rate=sample_rate).given) as stream:
         _warm(stream, sample_rate)
         start = time.monotonic()
         for end, chunk in _chunks(samples, sample_rate):
@@ -159,7 +158,7 @@ def _spoken(client: Client, name: str, wait: Wait | None, recording: Recording, 
             stream.push(chunk)
         spoken = time.monotonic() if not len(samples) else start + len(samples) / sample_rate
         results = stream.flush()
-        info, head = stream.model, stream.head
+        info, served = stream.model, stream.head
     shown = tuple(
         Shown(event.text, event.time_ms, 1e3 * (result.received - start))
         for result in results
@@ -169,26 +168,29 @@ def _spoken(client: Client, name: str, wait: Wait | None, recording: Recording, 
     said = known.read(transcript) if transcript else []
     return ModelRun(
         name=info.name,
+        head=served.name,
         direction=info.direction,
-        delay_ms=head.delay_ms,
+        delay_ms=served.delay_ms,
         shown=shown,
         final_ms=1e3 * (results[-1].received - spoken),
         real_time_factor=sum(result.computing_ms for result in results) / 1e3 / recording.seconds,
         state_bytes=info.state_bytes,
         error_rate=error_rate(said, [symbol for one in shown for symbol in _symbols(one, known)]) if said else None,
-        text=head.separator.join(one.text for one in shown),
+        text=served.separator.join(one.text for one in shown),
         wait=wait,
     )
 
 
-def _by_length(client: Client, name: str, wait: Wait | None, recording: Recording, seconds: float) -> LengthRow:
+def _by_length(
+    client: Client, name: str, wait: Wait | None, head: str | None, recording: Recording, seconds: float
+) -> LengthRow:
     """Median over utterances of this length of the time from sending the last chunk to the final result."""
     sample_rate = recording.sample_rate
     utterance = of_length(recording.samples, round(seconds * sample_rate))
     *_, (_, last) = _chunks(utterance, sample_rate)
     earlier = utterance[: len(utterance) - len(last)]
     waits = []
-    with _open(client, name, wait, sample_rate) as stream:
+    with client.open(name, **asked(wait, head, sample_rate=sample_rate).given) as stream:
         _warm(stream, sample_rate)
         for _ in range(REPEATS):
             stream.push(earlier)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.options import Options
 from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors
 from ostinato_bench.word_times import Word
@@ -30,6 +31,13 @@ class Wait:
 
     def __str__(self) -> str:
         return f"{self.block_ms:g} + {self.lookahead_ms:g} ms"
+
+
+def asked(wait: Wait | None, head: str | None, **more: Any) -> Options:
+    """How a stream is opened to answer by this head, and with this bounded wait, if any."""
+    if wait is None:
+        return Options(head=head, **more)
+    return Options(head=head, block_ms=wait.block_ms, lookahead_ms=wait.lookahead_ms, **more)
 
 
 def wait_as_dict(wait: Wait | None) -> dict[str, float | None]:
@@ -113,12 +121,13 @@ class Shown:
 class ModelRun:
     """One model on the recording, paced in real time. Times in ms; None where there was nothing to measure.
 
-    ``wait``: the bounded wait that it was served with, if it was.
+    ``head``: which of its heads. ``wait``: the bounded wait that it was served with, if it was.
     ``delay_ms`` None means the whole utterance. ``final_ms``: from the last sample spoken to the final result.
     ``real_time_factor``: seconds of computing per second of audio. ``error_rate``: errors per spoken symbol.
     """
 
     name: str
+    head: str
     direction: Literal["unidirectional", "bidirectional"]
     delay_ms: float | None
     shown: tuple[Shown, ...]
@@ -153,6 +162,7 @@ class ModelRun:
         """One entry of ``models`` in the JSON."""
         return {
             "name": self.name,
+            "head": self.head,
             "direction": self.direction,
             "delay_ms": self.delay_ms,
             "first_result_ms": _rounded(self.first_result_ms),

@@ -15,10 +15,11 @@ from typing import Any
 from ostinato.errors import InputError, OstinatoError
 from ostinato.model.decoders import Ctc
 from ostinato.model.front_ends import LogMel
+from ostinato.options import UTTERANCE_S
 from ostinato.pipeline.score import Errors, Pair, align, count
 from ostinato.pipeline.transcript import Vocabulary
 from ostinato.streaming import Model
-from ostinato_bench.comparison import Samples, Wait, wait_as_dict
+from ostinato_bench.comparison import Samples, Wait, asked, wait_as_dict
 
 MOST_PAIRS = 100_000_000
 """Words said times words heard: an hour of speech, and 100 MB while it is aligned."""
@@ -35,11 +36,12 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Way:
-    """A model, and the bounded wait that it answers with, if it does."""
+    """A model, the bounded wait that it answers with, if it does, and which of its heads; None is the first."""
 
     name: str
     model: Model
     wait: Wait | None = None
+    head: str | None = None
 
     def __str__(self) -> str:
         return self.name if self.wait is None else f"{self.name}, {self.wait}"
@@ -47,15 +49,14 @@ class Way:
     @property
     def delay_ms(self) -> float | None:
         """How late its answers are; None is the whole utterance."""
-        if self.wait is None:
-            return self.model.delay.ms
-        with self.model.stream(block_ms=self.wait.block_ms, lookahead_ms=self.wait.lookahead_ms) as stream:
+        with self.model.open(asked(self.wait, self.head)) as stream:
             return stream.delay.ms
 
     def as_dict(self) -> dict[str, Any]:
         """Its entries in JSON."""
         return {
             "name": self.name,
+            "head": self.model.heads.find(self.head, None).name,
             "direction": self.model.direction,
             **wait_as_dict(self.wait),
             "delay_ms": self.delay_ms,
@@ -85,29 +86,28 @@ class Recognised:
         return tuple(heard for _, heard in self.pairs if heard is not None)
 
 
-def transcribes(model: Model) -> bool:
-    """Whether a model turns audio into symbols, which can be compared with a transcript."""
-    specification = model.network.specification
-    return isinstance(specification.front_end, LogMel) and isinstance(specification.decoder, Ctc)
+def transcribes(model: Model, head: str | None = None) -> bool:
+    """Whether a model's head turns audio into symbols, which can be compared with a transcript. Raises
+    UnknownHeadError."""
+    settings = model.heads.find(head, None).settings
+    return isinstance(model.network.specification.front_end, LogMel) and isinstance(settings, Ctc)
 
 
-def vocabulary(model: Model) -> Vocabulary:
-    """What a model that `transcribes` can say."""
-    settings = model.network.specification.decoder
+def vocabulary(model: Model, head: str | None = None) -> Vocabulary:
+    """What a head that `transcribes` can say."""
+    settings = model.heads.find(head, None).settings
     assert isinstance(settings, Ctc)
     return Vocabulary(settings)
 
 
-def heard(model: Model, samples: Samples, sample_rate: int, wait: Wait | None = None) -> list[str]:
-    """The symbols that a model recognises in a recording, one utterance. Raises InputError if it is too short for a
-    single frame."""
+def heard(
+    model: Model, samples: Samples, sample_rate: int, wait: Wait | None = None, head: str | None = None
+) -> list[str]:
+    """The symbols that a model's head recognises in a recording, one utterance. Raises InputError if it is too short
+    for a single frame."""
     seconds = len(samples) / sample_rate
-    with model.stream(
-        sample_rate=sample_rate,
-        max_utterance_s=max(60.0, math.ceil(seconds) + 1.0),
-        block_ms=None if wait is None else wait.block_ms,
-        lookahead_ms=None if wait is None else wait.lookahead_ms,
-    ) as stream:
+    longest = max(UTTERANCE_S, math.ceil(seconds) + 1.0)
+    with model.open(asked(wait, head, sample_rate=sample_rate, max_utterance_s=longest)) as stream:
         events = [*stream.push(samples), *stream.flush()]
         frames = stream.frames_in
     if not frames:
@@ -129,13 +129,13 @@ def recognise(
     A recording that cannot be read or heard by one is left out for all, and ``left_out`` is told why.
     """
     found: list[list[Recognised]] = [[] for _ in ways]
-    vocabularies = [vocabulary(way.model) for way in ways]
+    vocabularies = [vocabulary(way.model, way.head) for way in ways]
     for number, spoken in enumerate(recordings, 1):
         report(f"recording {number} of {len(recordings)}")
         try:
             samples, rate = spoken.read(spoken.path)
             compared = [
-                (known.read(spoken.transcript), known.heard(heard(way.model, samples, rate, way.wait)))
+                (known.read(spoken.transcript), known.heard(heard(way.model, samples, rate, way.wait, way.head)))
                 for way, known in zip(ways, vocabularies, strict=True)
             ]
             for said, each in compared:

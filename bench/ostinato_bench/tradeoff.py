@@ -19,17 +19,18 @@ def errors_by_delay(
     lookaheads_ms: Sequence[float],
     left_out: Callable[[Path, Exception], None],
     report: Callable[[str], None] = lambda doing: None,
+    head: str | None = None,
 ) -> tuple[DelayRow, ...]:
-    """Each model's errors over all recordings: causal ones once, bidirectional ones with bounded wait for each
-    look-ahead, in ascending order, and then whole. Models that do not transcribe audio are left out, and, after
-    ``left_out`` was told why, recordings that cannot be heard; nothing comes of none."""
+    """The errors of each model's ``head`` over all recordings: causal ones once, bidirectional ones with bounded wait
+    for each look-ahead, in ascending order, and then whole. Models that do not transcribe audio are left out, and,
+    after ``left_out`` was told why, recordings that cannot be heard; nothing comes of none."""
     ways: list[Way] = []
     for name, model in models:
-        if not transcribes(model):
+        if not transcribes(model, head):
             continue
         if model.direction == "bidirectional":
-            ways += [Way(name, model, Wait(block_ms, ahead)) for ahead in sorted(set(lookaheads_ms))]
-        ways.append(Way(name, model))
+            ways += [Way(name, model, Wait(block_ms, ahead), head) for ahead in sorted(set(lookaheads_ms))]
+        ways.append(Way(name, model, None, head))
     found = recognise(ways, recordings, left_out, lambda doing: report(f"errors against delay: {doing}"))
     return tuple(
         DelayRow(way.name, way.model.direction, way.wait, way.delay_ms, tuple(one.errors for one in results))

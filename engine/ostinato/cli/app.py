@@ -16,6 +16,7 @@ from ostinato.cli.options import (
     AsJson,
     BlockMs,
     Connect,
+    HeadName,
     Json,
     LookaheadMs,
     ModelArgument,
@@ -125,6 +126,7 @@ def listen(
         float | None, typer.Option(metavar="S", min=0.1, max=LONGEST_S, help="Stop after so many seconds of input.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line instead of text.")] = False,
+    head: HeadName = None,
     block_ms: BlockMs = None,
     lookahead_ms: LookaheadMs = None,
 ) -> None:
@@ -160,7 +162,7 @@ def listen(
         folder,
         seconds,
         json,
-        Options(block_ms=block_ms, lookahead_ms=lookahead_ms),
+        Options(head=head, block_ms=block_ms, lookahead_ms=lookahead_ms),
     )
 
 
@@ -192,6 +194,7 @@ def compare(
     plot: Plot = None,
     connect: Connect = None,
     folder: ModelsFolder = None,
+    head: HeadName = None,
     block_ms: Annotated[
         float,
         typer.Option(
@@ -244,7 +247,9 @@ def compare(
         raise typer.BadParameter("errors against delay are computed here, not by a server: leave --connect out")
     if show is not None and (data is None or file is not None):
         raise typer.BadParameter("--show names one of the recordings in --data, and --file another: give one of them")
-    wanted = Wanted(models or (), file, transcript, Wait(block_ms, lookahead_ms), data, _numbers(sweep_ms), show)
+    wanted = Wanted(
+        models or (), file, transcript, Wait(block_ms, lookahead_ms), data, _numbers(sweep_ms), show, head
+    )
     compare(wanted, json, plot, connect, folder)
 
 
@@ -276,6 +281,7 @@ def evaluate(
     ],
     folder: ModelsFolder = None,
     json: Json = None,
+    head: HeadName = None,
     block_ms: BlockMs = None,
     lookahead_ms: LookaheadMs = None,
     everything: Annotated[
@@ -295,7 +301,7 @@ def evaluate(
     if block_ms is None and lookahead_ms is not None:
         raise typer.BadParameter("--lookahead-ms needs --block-ms")
     wait = None if block_ms is None else Wait(block_ms, lookahead_ms or 0.0)
-    evaluate(models, data, folder, json, wait, everything)
+    evaluate(models, data, folder, json, wait, head, everything)
 
 
 @app.command()

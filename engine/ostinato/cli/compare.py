@@ -31,7 +31,8 @@ class Wanted:
 
     ``wait`` is the bounded wait that bidirectional models are shown with; ``data`` a folder of transcribed recordings
     for errors against delay, by look-aheads of ``sweep_ms``. The recording that is played is ``file``, or else that
-    of ``data`` which ``show`` names, or its first one, or else the bundled one.
+    of ``data`` which ``show`` names, or its first one, or else the bundled one. ``head`` is that of each model which
+    is compared.
     """
 
     models: Sequence[str]
@@ -41,6 +42,7 @@ class Wanted:
     data: Path | None
     sweep_ms: Sequence[float] | None
     show: str | None = None
+    head: str | None = None
 
 
 def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str | None, folder: Path | None) -> None:
@@ -58,7 +60,8 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
         spoken = {file: played.transcript} if played.transcript else {}
     models = wanted.models or DEFAULT_MODELS
     loaded = [] if connect else [load(name, folders=[] if folder is None else [folder]) for name in models]
-    vocabularies = {each.name: vocabulary(each) for each in loaded if transcribes(each)}
+    heard = [each for each in loaded if transcribes(each, wanted.head)]
+    vocabularies = {each.name: vocabulary(each, wanted.head) for each in heard}
     unknown = tell_unknown(vocabularies, spoken, left_out)
     with err.status("…") as status:
 
@@ -69,9 +72,17 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
         status.stop()
         with serving(models, connect, folder) as (endpoint, names):
             status.start()
-            known = {name: vocabulary(each) for name, each in zip(names, loaded, strict=False) if transcribes(each)}
+            called = zip(names, loaded, strict=False)
+            known = {name: vocabulary(each, wanted.head) for name, each in called if each in heard}
             found = measure(
-                endpoint, names, played, report, wait=wanted.wait, error_by_delay=by_delay, vocabularies=known
+                endpoint,
+                names,
+                played,
+                report,
+                wait=wanted.wait,
+                head=wanted.head,
+                error_by_delay=by_delay,
+                vocabularies=known,
             )
     write_json(json, found.as_dict() | {"unknown_words": unknown, "left_out": left_out.as_dict()})
     write_picture(plot, lambda path: draw(found, path))
@@ -140,4 +151,5 @@ def _errors_by_delay(
         sorted(lookaheads),
         left_out.add,
         report,
+        wanted.head,
     )

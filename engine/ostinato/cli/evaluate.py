@@ -39,19 +39,25 @@ EVERYTHING = "all"
 
 
 def evaluate(
-    names: Sequence[str], data: Path, folder: Path | None, json: Path | None, wait: Wait | None, everything: bool
+    names: Sequence[str],
+    data: Path,
+    folder: Path | None,
+    json: Path | None,
+    wait: Wait | None,
+    head: str | None,
+    everything: bool,
 ) -> None:
-    """Show what was heard wrongly, and count it by the recordings' folders and in all.
+    """Show what each model's ``head`` heard wrongly, and count it by the recordings' folders and in all.
 
     ``wait``: bidirectional models are evaluated with that bounded wait, too. ``everything``: all recordings with
     errors are shown, not only the worst. Ends with 1 if recordings were left out.
     """
     check_writable(json)
-    ways = _ways(names, [] if folder is None else [folder], wait)
+    ways = _ways(names, [] if folder is None else [folder], wait, head)
     left_out = LeftOut(data)
     transcripts = transcribed(data, left_out)
     spoken = [Spoken(path, text, read_audio) for path, text in transcripts.items()]
-    unknown = tell_unknown({way.name: vocabulary(way.model) for way in ways}, transcripts, left_out)
+    unknown = tell_unknown({way.name: vocabulary(way.model, head) for way in ways}, transcripts, left_out)
     with err.status("…") as status:
         found = recognise(ways, spoken, left_out.add, lambda doing: status.update(f"[dim]{escape(doing)}[/]"))
     used = len(found[0])
@@ -73,17 +79,17 @@ def evaluate(
     left_out.finish(used + len(left_out.reasons))
 
 
-def _ways(names: Sequence[str], folders: Sequence[Path], wait: Wait | None) -> list[Way]:
+def _ways(names: Sequence[str], folders: Sequence[Path], wait: Wait | None, head: str | None) -> list[Way]:
     """Each model once; bidirectional ones with the bounded wait first, if there is one."""
     ways = []
     for name in dict.fromkeys(names):
         model = load(name, folders=folders)
-        if not transcribes(model):
-            raise InputError(
-                f"{model.name} does not transcribe audio: evaluate compares what was said with what is heard"
-            )
-        ways += [Way(model.name, model, wait)] if wait is not None and model.direction == "bidirectional" else []
-        ways.append(Way(model.name, model))
+        if not transcribes(model, head):
+            whose = model.name if head is None else f"head {head!r} of {model.name}"
+            raise InputError(f"{whose} does not transcribe audio: evaluate compares what was said with what is heard")
+        if wait is not None and model.direction == "bidirectional":
+            ways.append(Way(model.name, model, wait, head))
+        ways.append(Way(model.name, model, None, head))
     if wait is not None and all(way.wait is None for way in ways):
         raise typer.BadParameter(
             "bounded wait is for bidirectional models, and none is named", param_hint="--block-ms"

@@ -109,7 +109,7 @@ def _about_front_end(specification: Specification) -> str:
 
 
 def described(specification: Specification) -> dict[str, Any]:
-    """Nodes and heads for programs."""
+    """Nodes for programs."""
     nodes = [
         {
             "name": place.name,
@@ -123,16 +123,7 @@ def described(specification: Specification) -> dict[str, Any]:
         for place in places(specification)
         if place.reads and place.size is not None
     ]
-    heads = [
-        {
-            "name": head.name,
-            "node": head.node,
-            "decoder": head.decoder.kind,
-            "size": specification.wires[head.node].size,
-        }
-        for head in specification.heads
-    ]
-    return {"nodes": nodes, "heads": heads}
+    return {"nodes": nodes}
 
 
 def table(specification: Specification) -> Table:

@@ -47,6 +47,15 @@ Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw a picture: .png, .svg or .pdf.", dir_okay=False)
 ]
 
+HeadName = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        metavar="NAME",
+        help="Which head of a model that has several.",
+        show_default="its first",
+    ),
+]
 BlockMs = Annotated[
     float | None,
     typer.Option(

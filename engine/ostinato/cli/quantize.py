@@ -70,7 +70,7 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
         figures: dict[str, Any] = {"model": made.specification.name, "frames": frames, "files": len(used)}
         figures["bytes"] = {"float32": model.network.nbytes, "int8": made.nbytes}
         figures["inputs"] = _inputs(made, observed)
-        figures["outputs"] = _difference(model.network, made, utterances)
+        figures["outputs"] = _differences(model.network, made, utterances)
         figures["errors"] = _errors(model, Model(made), used, left_out)
         figures["left_out"] = left_out.as_dict()
     note(f"written: {output}")
@@ -145,26 +145,33 @@ def _inputs(made: Network, observed: dict[str, Float32]) -> dict[str, dict[str, 
     return found
 
 
-def _difference(before: Network, after: Network, utterances: list[Float32]) -> dict[str, float | None]:
-    """How far apart the outputs are over all frames."""
-    total = largest = same = 0.0
-    frames = 0
+def _differences(before: Network, after: Network, utterances: list[Float32]) -> dict[str, dict[str, float | None]]:
+    """How far apart the outputs of each head, by its name, are over all frames."""
+    heads, frames = before.specification.heads, sum(map(len, utterances))
+    total, largest, same = (np.zeros(len(heads)) for _ in range(3))
     for utterance in filter(len, utterances):
-        a, b = run(before, utterance), run(after, utterance)
-        apart = np.abs(a.astype(np.float64) - b)
-        largest = max(largest, float(apart.max()))
-        total += float(apart.mean(axis=1).sum())
-        same += float((a.argmax(axis=1) == b.argmax(axis=1)).sum())
-        frames += len(utterance)
-    # Of one output alone, the greatest is always the same, which tells nothing.
-    several = before.specification.output_size > 1
-    return {"mean": total / frames, "largest": largest, "same_greatest": same / frames if several else None}
+        for i, (a, b) in enumerate(zip(run(before, utterance), run(after, utterance), strict=True)):
+            apart = np.abs(a.astype(np.float64) - b)
+            largest[i] = max(largest[i], apart.max())
+            total[i] += apart.mean(axis=1).sum()
+            same[i] += (a.argmax(axis=1) == b.argmax(axis=1)).sum()
+    found: dict[str, dict[str, float | None]] = {}
+    for i, head in enumerate(heads):
+        # Of one output alone, the greatest is always the same, which tells nothing.
+        several = before.specification.wires[head.node].size > 1
+        found[head.name] = {
+            "mean": float(total[i] / frames),
+            "largest": float(largest[i]),
+            "same_greatest": float(same[i] / frames) if several else None,
+        }
+    return found
 
 
 def _errors(before: Model, after: Model, paths: list[Path], left_out: LeftOut) -> dict[str, Any] | None:
-    """Both models' errors in how many symbols, if they transcribe and there are transcripts. A bad transcript is left
-    out here, though the recording has calibrated."""
-    if not transcribes(before):
+    """Both models' errors in how many symbols, if they have a head that transcribes, and there are transcripts. A bad
+    transcript is left out here, though the recording has calibrated."""
+    head = next((name for name in before.heads.all if transcribes(before, name)), None)
+    if head is None:
         return None
     spoken = []
     for path in paths:
@@ -172,8 +179,8 @@ def _errors(before: Model, after: Model, paths: list[Path], left_out: LeftOut) -
             with left_out.trying(path):
                 text = transcript_beside(path)
                 spoken += [] if text is None else [Spoken(path, text, read_audio)]
-    tell_unknown({before.name: vocabulary(before)}, {one.path: one.transcript for one in spoken}, left_out)
-    ways = [Way("float32", before), Way("int8", after)]
+    tell_unknown({before.name: vocabulary(before, head)}, {one.path: one.transcript for one in spoken}, left_out)
+    ways = [Way("float32", before, None, head), Way("int8", after, None, head)]
     errors = [[one.errors for one in results] for results in recognise(ways, spoken, left_out.add)]
     symbols = sum(errors[0], Errors()).symbols
     if not symbols:
@@ -200,8 +207,10 @@ def _summary(figures: dict[str, Any]) -> Table:
         both = errors["float32"], errors["int8"]
         listing.add_row(f"errors in {errors['symbols']} words", *(str(each["errors"]) for each in both))
         listing.add_row("error rate, 95 % interval", *(percent(each["interval_95"]) for each in both))
-    if outputs["same_greatest"] is not None:
-        listing.add_row("frames with the same greatest output", "", f"{outputs['same_greatest']:.2%}")
-    listing.add_row("difference of outputs, mean", "", f"{outputs['mean']:.2g}")
-    listing.add_row("difference of outputs, largest", "", f"{outputs['largest']:.2g}")
+    for name, found in outputs.items():
+        whose = f"head {escape(name)}: " if len(outputs) > 1 else ""
+        if found["same_greatest"] is not None:
+            listing.add_row(f"{whose}frames with the same greatest output", "", f"{found['same_greatest']:.2%}")
+        listing.add_row(f"{whose}difference of outputs, mean", "", f"{found['mean']:.2g}")
+        listing.add_row(f"{whose}difference of outputs, largest", "", f"{found['largest']:.2g}")
     return listing

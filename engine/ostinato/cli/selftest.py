@@ -19,22 +19,25 @@ COMPANY = 5
 
 def promises_kept(model: Model, seed: int = 0) -> str | None:
     """None if streams of ``model`` give the same bits for the same input, whole, in random pieces, and beside others;
-    else what differs."""
+    else what differs. They take turns to have its heads."""
     generator = np.random.default_rng(seed)
-    inputs = [_input(model, generator) for _ in range(COMPANY)]
-    whole = [_bits(_run(model, [data])) for data in inputs]
-    if not whole[0]:
+    names = [head.name for head in model.network.specification.heads]
+    heads = [names[number % len(names)] for number in range(max(COMPANY, len(names)))]
+    inputs = [_input(model, generator) for _ in heads]
+    whole = [_bits(_run(model, head, [data])) for head, data in zip(heads, inputs, strict=True)]
+    if not all(whole):
         return "a second of input gives no output"
-    if _bits(_run(model, _pieces(inputs[0], generator))) != whole[0]:
-        return "input in pieces gives other bits than the whole"
+    for head, data, wanted in zip(heads[: len(names)], inputs, whole, strict=False):
+        if _bits(_run(model, head, _pieces(data, generator))) != wanted:
+            return "input in pieces gives other bits than the whole"
     if model.direction == "unidirectional":
-        streams = [model.stream(decoder="outputs") for _ in inputs]
+        streams = [model.stream(head=head, decoder="outputs") for head in heads]
         for stream, data in zip(streams, inputs, strict=True):
             stream.record.accept(data)
         together = advance([stream.record for stream in streams])
         for stream, events, alone in zip(streams, together, whole, strict=True):
             if _bits([*events, *stream.flush()]) != alone:
-                return f"a stream among {COMPANY} gives other bits than alone"
+                return f"a stream among {len(heads)} gives other bits than alone"
             stream.close()
     return None
 
@@ -55,8 +58,8 @@ def _pieces(data: Any, generator: np.random.Generator) -> list[Any]:
     return [data[first:last] for first, last in itertools.pairwise(cuts)]
 
 
-def _run(model: Model, pieces: list[Any]) -> list[Event]:
-    stream = model.stream(decoder="outputs")
+def _run(model: Model, head: str, pieces: list[Any]) -> list[Event]:
+    stream = model.stream(head=head, decoder="outputs")
     events = [event for piece in pieces for event in stream.push(piece)]
     events += stream.flush()
     stream.close()

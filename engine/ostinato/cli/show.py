@@ -14,7 +14,7 @@ from ostinato.cli.outputs import check_picture, print_json, write_picture
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
 from ostinato.model.front_ends import LogMel, Tokens
-from ostinato.model.specification import Specification
+from ostinato.model.specification import Head, Specification
 from ostinato.streaming import load
 from ostinato_bench.terminal import Table
 
@@ -36,26 +36,35 @@ def show_models(folder: Path | None, as_json: bool) -> None:
     if not found:
         out.print("There are no models here: train some with [bold]ostinato train digits[/].")
         return
-    columns = ("model", "direction", "delay", "input", "weights", "state", "about")
-    listing = Table(*columns, right=("weights", "state"))
+    columns = ("model", "direction", "delay", "input", "heads", "weights", "state", "about")
+    rows: list[tuple[str, ...]] = []
+    several = False
     broken: list[str] = []
     for name, path in found.items():
         try:
             model = load(path)
         except BadModelFileError as error:
-            listing.add_row(escape(name), "[red]unusable[/]")
+            rows.append((escape(name), "[red]unusable[/]"))
             broken.append(str(error))
             continue
         specification = model.network.specification
-        listing.add_row(
-            f"[bold]{escape(name)}[/]",
-            specification.direction,
-            delay(model.delay.ms),
-            _input(specification),
-            f"{model.network.size:,}" + " int8" * (specification.precision == "int8"),
-            size(model.state_bytes),
-            escape(specification.description),
+        several = several or len(specification.heads) > 1
+        rows.append(
+            (
+                f"[bold]{escape(name)}[/]",
+                specification.direction,
+                delay(model.delay.ms),
+                _input(specification),
+                ", ".join(head.name for head in specification.heads),
+                f"{model.network.size:,}" + " int8" * (specification.precision == "int8"),
+                size(model.state_bytes),
+                escape(specification.description),
+            )
         )
+    shown = [number for number, column in enumerate(columns) if several or column != "heads"]
+    listing = Table(*(columns[number] for number in shown), right=("weights", "state"))
+    for row in rows:
+        listing.add_row(*(row[number] for number in shown if number < len(row)))
     out.print(listing)
     for why in broken:
         out.print(f"[red]{escape(why)}[/]")
@@ -86,8 +95,17 @@ def _described(path: Path, model: Model) -> dict[str, Any]:
         "weight_bytes": model.network.nbytes,
         "precision": specification.precision,
         "state_bytes": model.state_bytes,
-        "decoder": specification.decoder.kind,
-        "symbols": _names(specification),
+        "heads": [
+            {
+                "name": head.name,
+                "node": head.node,
+                "decoder": head.decoder.kind,
+                "size": specification.wires[head.node].size,
+                "delay_ms": model.delay.ms,
+                "symbols": _names(head),
+            }
+            for head in specification.heads
+        ],
     }
 
 
@@ -124,7 +142,7 @@ def _facts(path: Path, model: Model) -> Table:
         ("state", f"{size(model.state_bytes)} per stream"),
         ("weights", f"{model.network.size:,}, {size(model.network.nbytes)}"),
         ("precision", specification.precision),
-        ("decoder", _decoder(specification)),
+        *_heads(specification),
         ("licence", specification.licence or "not stated"),
         ("digest", model.network.digest[:16]),
     ):
@@ -141,12 +159,18 @@ def _input(specification: Specification) -> str:
     return f"frames of {front.frame_size} values"
 
 
-def _decoder(specification: Specification) -> str:
-    names, kind = _names(specification), specification.decoder.kind
+def _heads(specification: Specification) -> list[tuple[str, str]]:
+    """What each head says: the decoder of the only one, or of each by its name."""
+    if len(specification.heads) == 1:
+        return [("decoder", _decoder(specification.heads[0]))]
+    return [(f"head {head.name}", _decoder(head)) for head in specification.heads]
+
+
+def _decoder(head: Head) -> str:
+    names, kind = _names(head), head.decoder.kind
     return f"{kind}: {' '.join(names[:24])}{' …' if len(names) > 24 else ''}" if names else kind
 
 
-def _names(specification: Specification) -> list[str]:
-    """Of what the model can recognise."""
-    decoder = specification.decoder
-    return [name for name in getattr(decoder, "symbols", None) or getattr(decoder, "labels", None) or () if name]
+def _names(head: Head) -> list[str]:
+    """Of what the head can recognise."""
+    return [name for name in head.decoder.names if name]

@@ -94,9 +94,10 @@ def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float3
     return {name: np.concatenate(values) for name, values in seen.items()}
 
 
-def run(network: Network, frames: Float32) -> Float32:
-    """Outputs [T, output_size] of an utterance: ``frames`` [T, frame_size], or token ids [T, 1]."""
-    return _rows(network.program, frames)[:, network.program.output.slice].copy()
+def run(network: Network, frames: Float32) -> list[Float32]:
+    """Of each head, its outputs [T, size] of an utterance: ``frames`` [T, frame_size], or token ids [T, 1]."""
+    rows = _rows(network.program, frames)
+    return [rows[:, region.slice].copy() for region in network.program.outputs]
 
 
 def _rows(program: Program, frames: Float32) -> Float32:

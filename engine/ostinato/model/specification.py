@@ -83,11 +83,6 @@ class Specification(Strict):
         return "int8" if any(getattr(node.layer, "precision", None) == "int8" for node in self.nodes) else "float32"
 
     @property
-    def decoder(self) -> Decoder:
-        """The first head's."""
-        return self.heads[0].decoder
-
-    @property
     def output_size(self) -> int:
         """Values in one frame of the first head's outputs."""
         return self.wires[self.heads[0].node].size

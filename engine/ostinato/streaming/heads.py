@@ -28,6 +28,7 @@ class Heads:
     """The heads of a network, whose front end makes frames of ``frame_ms`` and ``latency_ms``."""
 
     def __init__(self, network: Network, frame_ms: float, latency_ms: float) -> None:
+        self._model = network.specification.name
         self.all: dict[str, Head] = {}
         """By their names, in the model's order."""
         self._raw: dict[str, Head] = {}
@@ -45,6 +46,6 @@ class Heads:
             name = next(iter(self.all))
         if name not in self.all:
             raise UnknownHeadError(
-                f"the model has no head {name!r}: it has {', '.join(self.all)}{did_you_mean(name, self.all)}"
+                f"{self._model} has no head {name!r}: it has {', '.join(self.all)}{did_you_mean(name, self.all)}"
             )
         return (self._raw if override else self.all)[name]
