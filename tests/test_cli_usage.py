@@ -174,7 +174,11 @@ def test_what_is_shown_is_also_json(ostinato: Run, name: str) -> None:
     if name == "models":
         assert {one["name"]: one["delay_ms"] for one in found} == {"digits-bi": None, "digits-uni": 0.0}
     elif name.startswith("inspect"):
-        assert found["name"] == "digits-bi" and found["symbols"][0] == "zero" and found["specification"]["nodes"]
+        assert (
+            found["name"] == "digits-bi"
+            and found["heads"][0]["symbols"][0] == "zero"
+            and found["specification"]["nodes"]
+        )
     else:
         assert found["broken"] is False and found["findings"][0]["topic"] == "python"
 
