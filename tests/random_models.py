@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 from kinds import KINDS, Kind
+from kinds.joining import JoiningKind
 from kinds.recurrent import RecurrentKind
 
 from ostinato.events import Event
@@ -113,11 +114,13 @@ def specifications(
     ways: tuple[Direction, ...] = ("forward",)
     if wanted == "bidirectional":
         ways = ("forward", "backward", "bidirectional")
-    for _ in range(draw(st.integers(0, 3))):
+    for _ in range(draw(st.integers(0, 4))):
         graph.add(RECURRENT if draw(st.booleans()) else OTHERS, ways)
     graph.add(RECURRENT, ways[1:] or ways)
     for _ in range(draw(st.integers(0, 2))):
         graph.add(RECURRENT if draw(st.booleans()) else OTHERS, ways)
+    if draw(st.booleans()):
+        graph.gather()
     read, recurrent = graph.read_by(graph.last), [kind.layer.kind for kind in RECURRENT]
     if not any(node.layer.backward if len(ways) > 1 else node.layer.kind in recurrent for node in read):
         graph.append(Gru(2, direction=ways[-1]))
@@ -132,6 +135,7 @@ def specifications(
 
 HEADS = ("main", "other", "third")
 RECURRENT = [kind for kind in KINDS.values() if isinstance(kind, RecurrentKind)]
+JOINING = [kind for kind in KINDS.values() if isinstance(kind, JoiningKind)]
 OTHERS = [kind for kind in KINDS.values() if kind not in RECURRENT]
 
 
@@ -153,6 +157,17 @@ class Graph:
         if self.wires[before].form == "id":  # tokens: what can read them comes first
             self.append(self.draw(st.sampled_from((Embedding(5), OneHot()))))
             self.add(kinds, directions)
+
+    def gather(self) -> None:
+        """A node that joins what nobody reads, as far as it fits together: branches of an ensemble, a skip."""
+        read = {name for node in self.nodes for name in node.inputs}
+        kind = self.draw(st.sampled_from(JOINING))
+        chosen: list[str] = []
+        for name in [name for name in reversed(self.wires) if name not in read]:
+            if kind.takes(kind.layer(), [self.wires[each] for each in (*chosen, name, name)]):
+                chosen.append(name)
+        if len(chosen) > 1:
+            self.append(kind.layer(), tuple(self.draw(st.permutations(chosen))))
 
     def append(self, layer: Layer, inputs: tuple[str, ...] = ()) -> None:
         """A node, which reads the one before it unless told otherwise."""

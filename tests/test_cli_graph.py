@@ -22,7 +22,7 @@ from ostinato.model import Network, Sequential, Specification
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Ctc, Outputs
 from ostinato.model.front_ends import Frames, LogMel, Tokens
-from ostinato.model.layers import Dense, Embedding, Gru, Layer, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.layers import Dense, Embedding, Gru, Layer, Lstm, Mean, OneHot, Rnn, Softmax
 from ostinato.model.specification import FRAMES, Head, Node
 from ostinato_bench.terminal import Console
 
@@ -184,6 +184,17 @@ def test_nothing_is_lost_however_narrow_the_terminal_is(width: int, monkeypatch:
     start = next(i for i, line in enumerate(found) if " gru" in line)
     end = next(i for i, line in enumerate(found) if " loudness" in line)
     assert all(line[0] in "│├" for line in found[start:end])
+
+
+def test_a_graph_too_wide_to_be_drawn_is_told_in_words() -> None:
+    branches = [Node(f"d{i}", Dense(2), (FRAMES,)) for i in range(40)]
+    joined = Node("mean", Mean(), tuple(node.name for node in branches))
+    specification = Specification("x", Frames(3), (*branches, joined), (Head("main", "mean", Outputs()),))
+    found = shown(specification, 160)
+    assert not any(sign in line for line in found for sign in "│├●")
+    (line,) = (line for line in found if line.startswith("mean"))
+    assert "d0, d1, d2, d3, d4, d5 and 34 more" in line
+    assert "frames" in next(line for line in found if line.startswith("d17"))
 
 
 # --- the picture ----------------------------------------------------------------------------------------------------

@@ -16,6 +16,9 @@ from ostinato.model.layers import Layer, Recurrent
 from ostinato.model.specification import FRAMES, Specification
 from ostinato_bench.terminal import Table
 
+WIDEST = 40
+"""Signs of a drawing that stands beside the table: of a wider one the table tells in words who reads whom."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -129,24 +132,32 @@ def described(specification: Specification) -> dict[str, Any]:
 def table(specification: Specification) -> Table:
     """The drawing, and beside each node what it is and costs."""
     found = places(specification)
-    numbers = ["size", "weights", "multiply-adds\na frame"]
     timed = any(place.per_second is not None for place in found)
-    numbers += ["\na second"] * timed
-    listing = Table("node", "layer", *numbers, right=numbers, prose=["layer"])
-    for place, (rails, below) in zip(found, drawn(found), strict=True):
+    lines = drawn(found)
+    narrow = len(lines[0][0]) <= WIDEST
+    numbers = ["size", "weights", "multiply-adds\na frame", *["\na second"] * timed]
+    words = ["layer"] if narrow else ["layer", "reads"]
+    listing = Table("node", *words, *numbers, right=numbers, prose=words)
+    for place, (rails, below) in zip(found, lines, strict=True):
+        name = escape(place.name) if place.size is None else f"[bold]{escape(place.name)}[/]"
         costs = [place.weights, place.multiply_adds] + [place.per_second or 0] * timed
         listing.add_row(
-            f"[dim]{escape(rails)}[/] {'' if place.size is None else '[bold]'}{escape(place.name)}",
+            f"[dim]{escape(rails)}[/] {name}" if narrow else name,
             escape(place.about if place.size is not None else ", ".join(filter(None, (place.kind, place.about)))),
+            *([] if narrow else [escape(_few(place.reads))]),
             "" if place.size is None else f"{place.size}" if not place.token else f"1 of {place.size}",
             *(count(cost) if cost else "" for cost in costs),
-            beside=f"[dim]{escape(below)}[/]",
+            beside=f"[dim]{escape(below)}[/]" if narrow else "",
         )
-    work = [sum(place.multiply_adds for place in found), sum(place.per_second or 0 for place in found)]
     if len(found) > 3:
-        total = sum(place.weights for place in found)
-        listing.add_row("all", "", "", count(total), *(count(each) for each in work[: 1 + timed]))
+        sums: list[float] = [sum(place.weights for place in found), sum(place.multiply_adds for place in found)]
+        sums += [sum(place.per_second or 0 for place in found)] * timed
+        listing.add_row("all", *[""] * len(words), "", *map(count, sums))
     return listing
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
 def drawn(found: Sequence[Place]) -> list[tuple[str, str]]:
