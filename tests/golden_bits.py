@@ -54,7 +54,7 @@ def main() -> None:
             name: rng.uniform(-0.3, 0.3, weight.shape).astype(np.float32)
             for name, weight in specification.weights().items()
         }
-        program = compile_network(specification, weights)
+        program = compile_network(specification, weights).program
         rows, state = program.new_rows(50), program.new_states(9)
         rows[:, program.input.slice] = rng.uniform(-1, 1, (50, 13))
         sizes = np.array([9] * 5 + [1] * 5, np.int64)

@@ -29,7 +29,7 @@ def program(kind: str, hidden: int, direction: str = "forward", depth: int = 2) 
     if key not in _PROGRAMS:
         layers = stack(kind, hidden, direction, depth)
         specification = Sequential("x", Frames(INPUT), (*layers, Dense(6), Softmax()), Outputs())
-        _PROGRAMS[key] = compile_network(specification, random_weights(specification, hidden))
+        _PROGRAMS[key] = compile_network(specification, random_weights(specification, hidden)).program
     return _PROGRAMS[key]
 
 
@@ -147,7 +147,7 @@ def test_what_lies_in_rows_and_workspace_does_not_matter() -> None:
     """Rows come filled with NaN and a workspace used by another model."""
     layers = (Gru(25), Lstm(7, direction="bidirectional", peepholes=True), Rnn(3))
     specification = Sequential("x", Frames(INPUT), layers, Outputs())
-    made = compile_network(specification, random_weights(specification, 1))
+    made = compile_network(specification, random_weights(specification, 1)).program
     (frames,) = frames_of([40], 4)
     clean = whole(made, frames)
     workspace, other = Workspace(), program("gru before", 100)

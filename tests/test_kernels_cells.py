@@ -73,7 +73,7 @@ def test_cells_of_all_sizes_and_depths(kind: str, direction: str) -> None:
         frames = np.random.default_rng(hidden).standard_normal((7, 13)).astype(np.float32)
         specification = Sequential("x", Frames(13), stack(kind, hidden, direction, depth), Outputs())
         weights = random_weights(specification, hidden + depth)
-        found = whole(compile_network(specification, weights), frames)
+        found = whole(compile_network(specification, weights).program, frames)
         exact = reference.run(specification, weights, frames)
         assert np.abs(exact).max() > 0.01, "the comparison must mean something"
         where = f"{hidden} units, {depth} layers"
@@ -94,7 +94,7 @@ def test_any_activation(name: Any) -> None:
         specification = Sequential("x", Frames(5), layers, Outputs())
         weights = random_weights(specification, 3)
         frames = np.random.default_rng(1).standard_normal((20, 5)).astype(np.float32)
-        found = whole(compile_network(specification, weights), frames)
+        found = whole(compile_network(specification, weights).program, frames)
         np.testing.assert_allclose(found, reference.run(specification, weights, frames), atol=TOLERANCE, rtol=0)
 
 
@@ -103,7 +103,7 @@ def test_softmax(size: int) -> None:
     specification = Sequential("x", Frames(4), (Dense(size), Softmax()), Outputs())
     weights = random_weights(specification, size)
     frames = 20 * np.random.default_rng(size).standard_normal((6, 4)).astype(np.float32)
-    found = whole(compile_network(specification, weights), frames)
+    found = whole(compile_network(specification, weights).program, frames)
     np.testing.assert_allclose(found, reference.run(specification, weights, frames), atol=TOLERANCE, rtol=0)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
 
@@ -114,7 +114,7 @@ def test_one_hot_is_a_column_of_the_weights(above: Any) -> None:
     specification = Sequential("x", front, (OneHot(), above), Outputs())
     weights = random_weights(specification, 5)
     tokens = np.random.default_rng(5).integers(0, 70, (30, 1)).astype(np.float32)
-    found = whole(compile_network(specification, weights), tokens)
+    found = whole(compile_network(specification, weights).program, tokens)
     np.testing.assert_allclose(found, reference.run(specification, weights, tokens), atol=TOLERANCE, rtol=0)
 
 
@@ -123,7 +123,7 @@ def test_embedding(output: int) -> None:
     specification = Sequential("x", Tokens(tuple("abcdefg")), (Embedding(output), Gru(5)), Outputs())
     weights = random_weights(specification, 6)
     tokens = np.arange(7, dtype=np.float32)[:, None]
-    found = whole(compile_network(specification, weights), tokens)
+    found = whole(compile_network(specification, weights).program, tokens)
     np.testing.assert_allclose(found, reference.run(specification, weights, tokens), atol=TOLERANCE, rtol=0)
 
 
@@ -131,7 +131,7 @@ def test_embedding(output: int) -> None:
 def test_what_is_no_token_reads_nothing_outside_the_weights(token: float) -> None:
     for layers in ((Embedding(5),), (OneHot(), Dense(5))):
         specification = Sequential("x", Tokens(tuple("abcdefg")), layers, Outputs())
-        program = compile_network(specification, random_weights(specification, 6))
+        program = compile_network(specification, random_weights(specification, 6)).program
         np.testing.assert_array_equal(
             whole(program, np.array([[token]], np.float32)), whole(program, np.zeros((1, 1), np.float32))
         )
@@ -140,12 +140,12 @@ def test_what_is_no_token_reads_nothing_outside_the_weights(token: float) -> Non
 def test_a_network_without_layers_passes_its_frames_on() -> None:
     specification = Sequential("x", Frames(3), (), Outputs())
     frames = np.arange(12, dtype=np.float32).reshape(4, 3)
-    np.testing.assert_array_equal(whole(compile_network(specification, {}), frames), frames)
+    np.testing.assert_array_equal(whole(compile_network(specification, {}).program, frames), frames)
 
 
 def test_hundreds_of_frames_do_not_drift() -> None:
     specification = Sequential("x", Frames(8), (Gru(30), Lstm(20)), Outputs())
     weights = random_weights(specification, 8)
     frames = np.random.default_rng(8).standard_normal((700, 8)).astype(np.float32)
-    found = whole(compile_network(specification, weights), frames)
+    found = whole(compile_network(specification, weights).program, frames)
     np.testing.assert_allclose(found, reference.run(specification, weights, frames), atol=TOLERANCE, rtol=0)

@@ -177,7 +177,7 @@ def everything() -> Any:
         Softmax(),
     )
     specification = Sequential("x", Frames(9), layers, Outputs())
-    made = compile_network(specification, random_weights(specification, 0))
+    made = compile_network(specification, random_weights(specification, 0)).program
     sizes = np.array([6, 6, 2], np.int64)
     return bind(made, made.new_states(6), np.arange(6), sizes, made.new_rows(14))
 
@@ -207,7 +207,7 @@ def test_a_step_allocates_nothing() -> None:
 def test_a_step_releases_the_gil() -> None:
     """Another thread runs while one computes. Threads here switch only where one lets go."""
     specification = Sequential("x", Frames(64), (Gru(256),), Outputs())
-    made = compile_network(specification, random_weights(specification, 0))
+    made = compile_network(specification, random_weights(specification, 0)).program
     call = bind(made, made.new_states(1), np.zeros(1, np.int64), np.ones(20_000, np.int64), made.new_rows(20_000))
     running = finished = False
 

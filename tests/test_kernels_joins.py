@@ -80,7 +80,7 @@ def compare(specification: Specification, nodes: Sequence[Any]) -> None:
     """Kernels, float64 and ONNX Runtime say the same."""
     weights = random_weights(specification, 1)
     frames = np.random.default_rng(2).standard_normal((7, 5)).astype(np.float32)
-    found = whole(compile_network(specification, weights), frames)
+    found = whole(compile_network(specification, weights).program, frames)
     exact = reference.run(specification, weights, frames)
     assert np.abs(exact).max() > 0.01, "the comparison must mean something"
     np.testing.assert_allclose(found, exact, atol=TOLERANCE, rtol=0)
@@ -132,7 +132,7 @@ def test_an_input_may_be_there_twice_and_be_the_frames() -> None:
         specification = graph(("y", layer, "frames frames"))
         frames = np.random.default_rng(3).standard_normal((4, 5)).astype(np.float32)
         np.testing.assert_allclose(
-            whole(compile_network(specification, {}), frames),
+            whole(compile_network(specification, {}).program, frames),
             reference.run(specification, {}, frames),
             atol=1e-6,
         )
@@ -195,7 +195,7 @@ def test_a_clip_may_give_probabilities() -> None:
 def test_frames_that_are_denormal_are_zeros_to_an_activation() -> None:
     frames = np.array([[1e-40, -1e-40, 0.0, 1.0, -1.0]], np.float32)
     for name in ("identity", "relu", "leaky-relu", "softsign"):
-        found = whole(compile_network(graph(("y", Activate(Activation(name)), "frames")), {}), frames)
+        found = whole(compile_network(graph(("y", Activate(Activation(name)), "frames")), {}).program, frames)
         assert (found[0, :3] == 0).all() and found[0, 3] > 0
 
 
@@ -233,7 +233,7 @@ def test_what_reads_a_late_input_is_late(layer: Layer) -> None:
             ("a", Dense(5), "frames"), ("b", Dense(5), "frames"), ("late", Gru(5, "backward"), "frames"),
             ("y", layer, order),
         )  # fmt: skip
-        program = compile_network(specification, random_weights(specification, 0))
+        program = compile_network(specification, random_weights(specification, 0)).program
         backward = next(k for k, op in enumerate(program.operations) if op[i.BACKWARD])
         late = program.operations[backward, i.OUTPUT]
         (reader,) = (k for k, op in enumerate(program.operations) if late in (op[i.INPUT], op[i.SECOND]))
@@ -250,7 +250,7 @@ def test_an_ensemble_of_probabilities_gives_probabilities() -> None:
         assert specification.wires["y"].probabilities
         weights = random_weights(specification, count)
         frames = 300 * np.random.default_rng(count).standard_normal((50, 5)).astype(np.float32)
-        found = whole(compile_network(specification, weights), frames)
+        found = whole(compile_network(specification, weights).program, frames)
         assert found.min() >= 0 and found.max() <= 1
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 

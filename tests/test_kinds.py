@@ -13,12 +13,11 @@ import pytest
 import reference
 import reference_int8
 from kinds import KINDS, Example
-from test_kernels_cells import random_weights, whole
+from test_kernels_cells import random_weights
 from test_training_gradients import check
 
 from ostinato.kernels.operations import KINDS as OPERATIONS
 from ostinato.kernels.operations import record
-from ostinato.kernels.program import Program
 from ostinato.model import Network
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
@@ -102,9 +101,10 @@ def test_the_documentations_table_says_what_each_kind_is() -> None:
         weights, state, int8 = False, False, False
         for example in KINDS[name].examples:
             specification = network_around(example)
-            program = compile_network(specification, random_weights(specification, 0))
+            program, stages = compile_network(specification, random_weights(specification, 0))
             kinds = [list(OPERATIONS.values())[number] for number in program.operations[:, record.KIND]]
             state |= any(kind.reach(op).states for kind, op in zip(kinds, program.operations, strict=True))
+            state |= stages is not None
             weights |= bool(example.layer.weights(example.inputs))
             int8 |= example.layer.in_int8(example.inputs, last=False) != example.layer
         assert (row["weights"] != "none") == weights, name
@@ -119,8 +119,9 @@ def test_every_operation_is_used_by_a_kind() -> None:
     names, used = list(OPERATIONS), set[str]()
     for example in EXAMPLES:
         specification = network_around(example.values[0])
-        program = compile_network(specification, random_weights(specification, 0))
-        used |= {names[number] for number in program.operations[:, record.KIND]}
+        program, stages = compile_network(specification, random_weights(specification, 0))
+        for each in (program, *(stages.programs if stages else ())):
+            used |= {names[number] for number in each.operations[:, record.KIND]}
     assert used == set(OPERATIONS)
 
 
@@ -132,11 +133,12 @@ def test_kernels_compute_what_the_formulas_say(example: Example) -> None:
     for above in (False, True):
         specification = network_around(example, above)
         weights, frames = random_weights(specification, 3), frames_for(specification, 20)
-        program: Program = compile_network(specification, weights)
-        found = whole(program, frames)
+        network = Network(specification, weights)
+        program, found = network.program, run(network, frames)
         exact = reference.run(specification, weights, frames)
         assert np.abs(exact).max() > 0.01, "the comparison must mean something"
-        assert exact.shape == (20, specification.output_size)
+        assert exact.shape[1] == specification.output_size
+        assert exact.shape == found.shape
         np.testing.assert_allclose(found, exact, atol=TOLERANCE, rtol=0)
         early = program.early == len(program.backward)
         assert early != example.layer.backward, "what runs backward needs all frames, what runs forward none later"

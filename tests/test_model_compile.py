@@ -17,7 +17,7 @@ from ostinato.model.specification import Sequential
 def test_regions_and_states_are_whole_vectors_and_hold_everything() -> None:
     layers = (Gru(25), Lstm(7, direction="bidirectional"), Dense(3), Softmax())
     specification = Sequential("x", Frames(19), layers, Outputs())
-    program = compile_network(specification, random_weights(specification, 0))
+    program = compile_network(specification, random_weights(specification, 0)).program
     assert program.row_size % 16 == program.state_size % 16 == 0
     assert program.input.size == 19
     assert program.output.size == 3
@@ -36,7 +36,7 @@ def test_regions_and_states_are_whole_vectors_and_hold_everything() -> None:
 def test_a_program_cannot_be_changed() -> None:
     specification = Sequential("x", Frames(3), (Dense(2),), Outputs())
     weights = random_weights(specification, 0)
-    program = compile_network(specification, weights)
+    program = compile_network(specification, weights).program
     for array in (program.weights, program.operations):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
@@ -48,7 +48,7 @@ def test_a_program_cannot_be_changed() -> None:
 def test_one_hot_costs_no_operation_and_no_region() -> None:
     front = Tokens(tuple(map(str, range(1000))))
     specification = Sequential("x", front, (OneHot(), Gru(16)), Outputs())
-    program = compile_network(specification, random_weights(specification, 0))
+    program = compile_network(specification, random_weights(specification, 0)).program
     assert len(program.backward) == 1
     assert program.row_size < 100
 

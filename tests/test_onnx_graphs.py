@@ -11,11 +11,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kinds import Example
 from kinds.onnx_graph import RECURRENT as ONNX_FUNCTIONS
-from test_kernels_cells import random_weights, whole
+from test_kernels_cells import random_weights
 from test_kinds import EXAMPLES, frames_for, network_around
 
-from ostinato.model.compile import compile_network
+from ostinato.model import Network
 from ostinato.model.front_ends import Tokens
+from ostinato.model.quantization import run
 from ostinato.model.specification import Specification
 
 NOT_IN_ONNX = {"lstm": "ONNX Runtime's LSTM has no projection"}
@@ -32,7 +33,7 @@ def test_each_kind_is_what_onnx_says(example: Example) -> None:
         functions = [value.name for value in vars(layer).values() if hasattr(value, "alpha")]
         assert layer.kind in NOT_IN_ONNX or any(name not in ONNX_FUNCTIONS for name in functions), layer
         return
-    np.testing.assert_allclose(whole(compile_network(specification, weights), frames), peer, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(run(Network(specification, weights), frames), peer, atol=1e-5, rtol=0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -50,6 +51,6 @@ def test_graphs_are_what_onnx_says(specification: Specification, length: int, se
     values = reference.run_all(specification, weights, frames)
     exact = values[specification.heads[0].node]
     largest = max([1.0, *(float(np.abs(value).max()) for value in values.values())])
-    found = whole(compile_network(specification, weights), frames)
+    found = run(Network(specification, weights), frames)
     for other in (exact, peer):
         np.testing.assert_allclose(found, other, rtol=0, atol=1e-5 * largest)

@@ -39,7 +39,7 @@ def test_attributes_mean_what_onnx_runtime_makes_of_them(layer: Any) -> None:
     specification = Sequential("x", Frames(7), (layer,), Outputs())
     weights = random_weights(specification, 1)
     frames = np.random.default_rng(2).standard_normal((25, 7)).astype(np.float32)
-    found = whole(compile_network(specification, weights), frames)
+    found = whole(compile_network(specification, weights).program, frames)
     peer = onnx_peer.run(specification, weights, frames)
     assert peer is not None
     assert np.abs(peer).max() > 0.005, "the comparison must mean something"

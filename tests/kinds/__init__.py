@@ -7,6 +7,7 @@ A new kind is one file here and one line in the table: `test_kinds` then walks i
 from kinds.activate import Activate
 from kinds.add import Add
 from kinds.concatenate import Concatenate
+from kinds.convolution import Convolution
 from kinds.dense import Dense
 from kinds.embedding import Embedding
 from kinds.gru import Gru
@@ -17,9 +18,11 @@ from kinds.min_gru import MinGru
 from kinds.min_lstm import MinLstm
 from kinds.multiply import Multiply
 from kinds.one_hot import OneHot
+from kinds.pooling import MaxPool, MeanPool, Stack
 from kinds.rnn import Rnn
 from kinds.softmax import Softmax
 from kinds.sru import Sru
+from kinds.transposed_convolution import TransposedConvolution
 
 KINDS: dict[str, Kind] = {
     kind.layer.kind: kind
@@ -30,6 +33,7 @@ KINDS: dict[str, Kind] = {
         Sru(),
         Dense(), Embedding(), OneHot(), Softmax(),
         Activate(), Add(), Multiply(), Mean(), Concatenate(),
+        Convolution(), TransposedConvolution(), MaxPool(), MeanPool(), Stack(),
     )
 }  # fmt: skip
 """By their name in model files."""

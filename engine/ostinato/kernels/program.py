@@ -234,6 +234,14 @@ class Workspace:
         self._tables = np.zeros(0, np.int64)
         self._streams = 0
 
+    def prepare(self, program: Program, streams: int) -> None:
+        """Point the call to all operations of a program, with room for so many streams; the arrays are the
+        caller's."""
+        if self._program is not program or streams > self._streams:
+            self._prepare(program)
+            self._reserve(program, streams)
+        self._call[i.FIRST], self._call[i.LAST] = 0, len(program.backward)
+
     def _prepare(self, program: Program) -> None:
         """Point the call to a program."""
         self._program = program

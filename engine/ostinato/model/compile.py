@@ -1,27 +1,36 @@
-"""From a specification to the program of the kernels: each node's layer, in order, lowers itself."""
+"""From a specification to programs of the kernels: each node's layer, in order, lowers itself."""
 
 from __future__ import annotations
 
-from ostinato.kernels.program import Program
-from ostinato.model.lowering import Lowering, Value, Weights
+from ostinato.model.lowering import Compiled, Lowering, Value, Weights
 from ostinato.model.specification import FRAMES, Specification
 
 
-def compile_network(specification: Specification, weights: Weights) -> Program:
-    """The program of a network. ``weights``: exactly those of the specification (not checked here)."""
+def compile_network(specification: Specification, weights: Weights) -> Compiled:
+    """``weights``: exactly those of the specification (not checked here). Raises BadModelFileError if a stream's
+    state would be too large."""
     lowering, values = _lower(specification, weights)
-    return lowering.program(values[FRAMES], [values[head.node] for head in specification.heads])
+    return lowering.compiled(values[FRAMES], [values[head.node] for head in specification.heads])
 
 
-def matrix_inputs(specification: Specification, weights: Weights) -> dict[str, slice]:
-    """Which values of a row the network's matrices multiply, by name; a recurrent one's are its layer's outputs."""
+def matrix_inputs(specification: Specification, weights: Weights) -> dict[str, tuple[int, slice]]:
+    """Which values the network's matrices multiply, by name: the stage, and where its rows have them. A recurrent
+    one's are its layer's outputs."""
     return _lower(specification, weights)[0].multiplied
 
 
 def _lower(specification: Specification, weights: Weights) -> tuple[Lowering, dict[str, Value]]:
     """All operations, and what each node gives."""
-    lowering = Lowering(weights)
+    lowering, values = _walk(specification, Lowering(weights, specification.staging))
+    if len(specification.staging.stages) > 1:  # again, now that it is known how much each stage is given
+        lowering, values = _walk(specification, Lowering(weights, specification.staging, lowering.given))
+    return lowering, values
+
+
+def _walk(specification: Specification, lowering: Lowering) -> tuple[Lowering, dict[str, Value]]:
     values = {FRAMES: lowering.value(specification.front_end.wire)}
     for node in specification.nodes:
-        values[node.name] = node.layer.lower(lowering, node.name, [values[name] for name in node.inputs])
+        inputs = lowering.in_step([values[name] for name in node.inputs], node.name)
+        values[node.name] = node.layer.lower(lowering, node.name, inputs)
+    lowering.in_step([values[head.node] for head in specification.heads])
     return lowering, values

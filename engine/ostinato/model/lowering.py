@@ -1,76 +1,149 @@
-"""What layers lower themselves to: the operations of a program, and where a row has each value, a state row each
-state, and the weight buffer each array. `compile` walks a specification with it."""
+"""What layers lower themselves to: the operations of programs, and where a row has each value, a state row each
+state, and the weight buffer each array. `compile` walks a specification with it.
+
+The nodes of the last stage are the program that streams, blocks and utterances run. If there are stages below it,
+they become `Stages`, whose frames are that program's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato import activations
+from ostinato.errors import BadModelFileError
 from ostinato.kernels import integer
 from ostinato.kernels.operations import NUMBERS, Region
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.product import pack
 from ostinato.kernels.program import Program, apart, early_operations
+from ostinato.kernels.stages import COUNTER, History, Link, Stages
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
+from ostinato.model.framing import Framing
+from ostinato.model.staging import SAME, Staging
 from ostinato.model.wire import Wire
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Array]
+MAX_STATE = 1 << 20
+"""Values that a stream's state may have: 4 MiB."""
 
 
 class Value(NamedTuple):
-    """What a node gives, and where a row has it; of a token, its id is there."""
+    """What a node gives, and where a row of its stage has it; of a token, its id is there."""
 
     wire: Wire
     region: Region
+    stage: int
 
     def part(self, start: int, size: int) -> Value:
         """The ``size`` values from ``start`` on."""
-        return Value(Wire(size), Region(self.region.offset + start, size))
+        return Value(Wire(size), Region(self.region.offset + start, size), self.stage)
+
+
+class Compiled(NamedTuple):
+    """A network for the kernels: ``stages`` (None where all nodes run in step) give the frames of ``program``."""
+
+    program: Program
+    stages: Stages | None
+
+
+@dataclass
+class _Draft:
+    """A link that has no history yet."""
+
+    source: Value
+    target: int
+    framing: Framing
+    offset: int
+
+
+@dataclass
+class _Stage:
+    """One stage as it is built: rows, states, weights and operations of its own."""
+
+    operations: list[list[int]] = field(default_factory=list)
+    buffers: list[Floats] = field(default_factory=list)
+    weight_size: int = 0
+    row_size: int = 0
+    state_size: int = 0
+    given: int = 0
+    """Values that links have brought so far."""
+    initial: list[tuple[int, Floats]] = field(default_factory=list)
 
 
 class Lowering:
-    """Lays out rows, states and weights, and collects operations; layers call it."""
+    """Lays out rows, states and weights, and collects operations; layers call it. What they ask for goes into the
+    stage of the node that is being lowered."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, staging: Staging, given: Sequence[int] | None = None) -> None:
+        """``given``: how many values links bring to a row of each stage, which then lie at its start; None: not known
+        yet."""
         self.weights = weights
         """Of the whole network, as its specification names them."""
-        self.multiplied: dict[str, slice] = {}
-        """By the name of a matrix, which values of a row it multiplies."""
-        self._operations: list[list[int]] = []
-        self._buffers: list[Floats] = []
-        self._initial: list[Floats] = []
-        self._weight_size = self._row_size = self._state_size = 0
+        self.multiplied: dict[str, tuple[int, slice]] = {}
+        """By the name of a matrix, the stage and which values of its rows it multiplies."""
+        self._staging = staging
+        self._given = given
+        self._stages = [_Stage(row_size=padded(size + LANES - 1) if size else 0) for size in given or ()]
+        self._drafts: list[_Draft] = []
+        self._linked: dict[Any, Value] = {}
+        self._now = 0
+
+    @property
+    def given(self) -> list[int]:
+        """How many values links bring to a row of each stage."""
+        return [stage.given for stage in self._stages]
+
+    def in_step(self, values: Sequence[Value], node: str = "") -> list[Value]:
+        """The values in the stage in which all are there, where what is asked for next goes. ``node``: whose inputs
+        they are."""
+        self._now = self._staging.joined([value.stage for value in values], node)
+        return [value if value.stage == self._now else self._link(value, SAME) for value in values]
+
+    # --- what layers ask for ----------------------------------------------------------------------------------------
 
     def value(self, wire: Wire) -> Value:
         """Room in a row, and behind it for a last vector that begins at any of its values."""
-        size = 1 if wire.token else wire.size
-        value = Value(wire, Region(self._row_size, size))
-        self._row_size += padded(size + LANES - 1)
+        stage, size = self._stage, 1 if wire.token else wire.size
+        value = Value(wire, Region(stage.row_size, size), self._now)
+        stage.row_size += padded(size + LANES - 1)
         return value
+
+    def window(self, source: Value, framing: Framing) -> Value:
+        """Frames of ``source`` side by side, as ``framing`` says: a row of taps times as many values. What is asked
+        for from then on goes into their stage, which is another one unless the framing is causal."""
+        if framing == SAME:
+            return source
+        if framing.causal:
+            return self._window(source, framing)
+        self._now = self._staging.after(source.stage, framing, "")
+        return self._link(source, framing)
 
     def state(self, size: int, initial: Array | float = 0.0) -> int:
         """Place of ``size`` values in a state row, which are ``initial`` before the first frame."""
-        offset = self._state_size
+        stage = self._stage
+        offset = stage.state_size
+        stage.state_size += padded(size)
         row = np.zeros(padded(size), np.float32)
         row[:size] = initial
-        self._initial.append(row)
-        self._state_size += row.size
+        stage.initial.append((offset, row))
         return offset
 
     def values(self, array: Array) -> int:
         """Place of an array in the weight buffer, at a cache line."""
-        offset = self._weight_size
+        stage = self._stage
+        offset = stage.weight_size
         flat = np.zeros(padded(array.size), np.float32)
         flat[: array.size] = np.asarray(array, np.float32).ravel()
-        self._buffers.append(flat)
-        self._weight_size += flat.size
+        stage.buffers.append(flat)
+        stage.weight_size += flat.size
         return offset
 
     def number(self, value: float | None) -> int:
@@ -85,9 +158,17 @@ class Lowering:
         """
         made = arranged(self.weights[name])[:, columns]
         if not self.is_int8(name):
-            return self.values(pack(made))
+            return self.packed(made)
         scales, inputs = arranged(self.weights[f"{name}_scale"]), float(self.weights[f"{name}_input_scale"][0])
         return self.values(integer.pack(made, scales, inputs))
+
+    def packed(self, matrix: Floats) -> int:
+        """Place of a float32 matrix [outputs, inputs], outputs a multiple of 16, as products read it."""
+        return self.values(pack(matrix))
+
+    def multiplies(self, name: str, value: Value) -> None:
+        """Say what the matrix of that name multiplies: what quantizing observes."""
+        self.multiplied[name] = value.stage, value.region.slice
 
     def is_int8(self, name: str) -> bool:
         """Whether the matrix of that name is int8."""
@@ -95,7 +176,7 @@ class Lowering:
 
     def early(self, source: Value) -> int:
         """How many of its first values are known as soon as their frame is."""
-        operations = self._operations
+        operations = self._stage.operations
         late = [op for op, early in zip(operations, early_operations(operations), strict=True) if not early]
         offset, size = source.region
         starts = [op[i.OUTPUT] - offset for op in late if op[i.OUTPUT] + op[i.OUTPUT_SIZE] > offset]
@@ -125,22 +206,111 @@ class Lowering:
         for place, (number, _, _) in zip(i.ACTIVATIONS, made, strict=False):
             record[place] = number
         record[i.PARAMETERS] = self.values(np.array([each[1:] for each in made], np.float32))
-        self._operations.append(record)
+        self._stage.operations.append(record)
 
-    def program(self, frames: Value, outputs: Sequence[Value]) -> Program:
-        """What was built, with the value that a frame is written to and those that are read. Operations that can run
-        while frames arrive come first."""
-        state_size = LANES * apart(self._state_size // LANES)
-        initial = np.zeros(state_size, np.float32)
-        initial[: self._state_size] = np.concatenate([*self._initial, np.zeros(0, np.float32)])
-        early = early_operations(self._operations)
+    @property
+    def _stage(self) -> _Stage:
+        while len(self._stages) <= self._now:
+            self._stages.append(_Stage())
+        return self._stages[self._now]
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _window(self, source: Value, framing: Framing) -> Value:
+        """A causal window: an operation that keeps earlier frames in the stream's state."""
+        key = (source, framing)
+        if key not in self._linked:
+            size = source.region.size
+            target = self._linked[key] = self.value(Wire(framing.taps * size))
+            self.add(
+                "window", source, target, W=self.values(np.array([framing.pad], np.float32)), taps=framing.taps,
+                dilation=framing.dilation, history=self.state(framing.span * padded(size)), kept=framing.span,
+                count=self.state(1),
+            )  # fmt: skip
+        return self._linked[key]
+
+    def _link(self, source: Value, framing: Framing) -> Value:
+        """What a link brings to the stage."""
+        key = (self._now, source, framing)
+        if key not in self._linked:
+            stage, size = self._stage, source.region.size // framing.times * framing.taps
+            wire = source.wire if framing == SAME else Wire(size)
+            given = None if self._given is None else Value(wire, Region(stage.given, size), self._now)
+            value = given or self.value(wire)
+            stage.given += size
+            self._drafts.append(_Draft(source, self._now, framing, value.region.offset))
+            self._linked[key] = value
+        return self._linked[key]
+
+    # --- the result -------------------------------------------------------------------------------------------------
+
+    def compiled(self, frames: Value, outputs: Sequence[Value]) -> Compiled:
+        """What was built, with the value that a frame of the front end is written to and those that are read."""
+        outputs = self.in_step(outputs)
+        last = self._now
+        regions = [value.region for value in outputs]
+        if not last:
+            return Compiled(self._program(0, frames.region, regions), None)
+        programs = []
+        for stage in range(last):
+            given = Region(0, self._stages[stage].given) if stage else frames.region
+            read = [draft.source.region for draft in self._drafts if draft.source.stage == stage]
+            programs.append(self._program(stage, given, read or [given]))
+        top = self._program(last, Region(0, self._stages[last].given), regions)
+        return Compiled(top, self._below(programs, last))
+
+    def _program(self, number: int, given: Region, outputs: Sequence[Region]) -> Program:
+        """A stage's operations; those that can run while frames arrive come first."""
+        stage = self._stages[number]
+        early = early_operations(stage.operations)
         order = sorted(range(len(early)), key=lambda index: not early[index])
+        size = LANES * apart(stage.state_size // LANES)
+        if size > MAX_STATE:
+            raise BadModelFileError(f"a stream's state would have {size} values, over the limit of {MAX_STATE}")
+        initial = np.zeros(size, np.float32)
+        for offset, values in stage.initial:
+            initial[offset : offset + values.size] = values
         return Program(
-            operations=np.array([self._operations[index] for index in order], np.int64).reshape(-1, i.FIELDS),
-            weights=np.concatenate(self._buffers) if self._buffers else np.zeros(0, np.float32),
-            row_size=LANES * apart(self._row_size // LANES),
-            state_size=state_size,
-            input=frames.region,
-            outputs=tuple(output.region for output in outputs),
+            operations=np.array([stage.operations[index] for index in order], np.int64).reshape(-1, i.FIELDS),
+            weights=np.concatenate(stage.buffers) if stage.buffers else np.zeros(0, np.float32),
+            row_size=LANES * apart(stage.row_size // LANES),
+            state_size=size,
+            input=given,
+            outputs=tuple(outputs),
             initial=initial,
         )
+
+    def _below(self, programs: Sequence[Program], last: int) -> Stages:
+        """The stages below the last, with room for each frame that a link may still need."""
+        offsets, size = [], COUNTER
+        for program in programs:
+            offsets.append(size)
+            size += program.state_size
+        frames = np.arange(self._staging.reach())
+        made = self._staging.made(frames)
+        kept: dict[tuple[int, Region], int] = {}
+        for draft in self._drafts:
+            where = draft.source.stage, draft.source.region
+            need = int((made[draft.source.stage] - draft.framing.first(made[draft.target])).max())
+            kept[where] = max(kept.get(where, 0), need)
+        histories: dict[tuple[int, Region], History] = {}
+        for (stage, region), count in kept.items():
+            if count:
+                slot = padded(region.size)
+                histories[stage, region] = History(stage, region.offset, region.size, size, count, slot)
+                size += count * slot
+        if size > MAX_STATE:
+            raise BadModelFileError(f"a stream's state would have {size} values, over the limit of {MAX_STATE}")
+        links, pads = [], []
+        for draft in sorted(self._drafts, key=lambda draft: draft.target):
+            f, source = draft.framing, draft.source
+            history = histories.get((source.stage, source.region))
+            place, count, slot = (history.place, history.kept, history.slot) if history else (0, 1, 0)
+            link = Link(
+                source.stage, draft.target, source.region.offset, source.region.size // f.times, f.taps, f.stride,
+                f.dilation, f.left, f.right, f.times, f.skip, f.trim, f.hold, draft.offset, place, count, slot,
+            )  # fmt: skip
+            links.append(link)
+            pads.append(f.pad)
+        kept_rings, given = tuple(histories.values()), self._stages[last].given
+        return Stages(tuple(programs), tuple(links), kept_rings, tuple(pads), tuple(offsets), size, given)

@@ -19,6 +19,8 @@ from ostinato.model.wire import Weight
 
 if TYPE_CHECKING:
     from ostinato.kernels.program import Program
+    from ostinato.kernels.stages import Stages
+    from ostinato.model.lowering import Compiled
 
 Array = npt.NDArray[Any]
 """Of float32, or of int8 for a matrix."""
@@ -50,11 +52,21 @@ class Network:
         object.__setattr__(self, "weights", MappingProxyType(weights))
 
     @cached_property
-    def program(self) -> Program:
-        """The network as a program of the kernels; compiled when first asked for."""
+    def compiled(self) -> Compiled:
+        """The network for the kernels; compiled when first asked for."""
         from ostinato.model.compile import compile_network  # loads Numba, which reading a model file need not
 
         return compile_network(self.specification, self.weights)
+
+    @property
+    def program(self) -> Program:
+        """What streams run: all nodes, or those of the last stage."""
+        return self.compiled.program
+
+    @property
+    def stages(self) -> Stages | None:
+        """What comes before the program, if nodes re-frame."""
+        return self.compiled.stages
 
     @cached_property
     def digest(self) -> str:

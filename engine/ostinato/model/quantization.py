@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError, InputError
-from ostinato.kernels.program import Program, Workspace, advance
+from ostinato.kernels.program import Workspace, advance
+from ostinato.kernels.stages import StagesRunner
 from ostinato.model.compile import matrix_inputs
 from ostinato.model.integers import input_scale, to_integers
 from ostinato.model.network import Network
@@ -85,9 +86,9 @@ def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float3
         if not len(utterance):
             continue
         frames += len(utterance)
-        rows = _rows(network.program, utterance)
-        for name, place in places.items():
-            values = rows[:, place].ravel()
+        rows = _rows(network, utterance)
+        for name, (stage, place) in places.items():
+            values = rows[stage][:, place].ravel()
             seen[name].append(values if values.size <= KEPT else generator.choice(values, KEPT))
     if not frames:
         raise InputError("there are no frames to calibrate on: give recordings that are longer than one frame")
@@ -96,13 +97,21 @@ def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float3
 
 def run(network: Network, frames: Float32) -> list[Float32]:
     """Of each head, its outputs [T, size] of an utterance: ``frames`` [T, frame_size], or token ids [T, 1]."""
-    rows = _rows(network.program, frames)
+    rows = _rows(network, frames)[-1]
     return [rows[:, region.slice].copy() for region in network.program.outputs]
 
 
-def _rows(program: Program, frames: Float32) -> Float32:
-    """An utterance, alone from its start: what is in the rows of its frames then."""
-    rows, state = program.new_rows(len(frames)), program.new_states(1)
-    rows[:, program.input.offset : program.input.offset + frames.shape[1]] = frames
-    advance(program, state, np.zeros(1, np.int64), np.ones(len(frames), np.int64), rows, Workspace())
-    return rows
+def _rows(network: Network, frames: Float32) -> list[Float32]:
+    """An utterance, alone from its start: what is in the rows of each stage then, the last being the program."""
+    rows: list[Float32] = []
+    if network.stages:
+        runner = StagesRunner(network.stages)
+        state = network.stages.new_state()[None].copy()
+        frames, _ = runner.advance(state, frames, np.array([len(frames)], np.int64), ended=True)
+        rows = runner.rows()
+    program = network.program
+    top, states = program.new_rows(len(frames)), program.new_states(1)
+    top[:, program.input.offset : program.input.offset + frames.shape[1]] = frames
+    if len(frames):
+        advance(program, states, np.zeros(1, np.int64), np.ones(len(frames), np.int64), top, Workspace())
+    return [*rows, top]

@@ -26,6 +26,7 @@ from ostinato.model.decoders import DECODERS, Decoder
 from ostinato.model.front_ends import FRONT_ENDS, FrontEnd
 from ostinato.model.layers import LAYERS, Layer, Precision
 from ostinato.model.limits import MAX_CONTAINERS, MAX_HEADS, MAX_NODES, MAX_ROW, MAX_VALUES, MOST
+from ostinato.model.staging import Staging
 from ostinato.model.strict_json import Strict, decode, encode
 from ostinato.model.wire import Weight, Wire, ones
 
@@ -108,6 +109,41 @@ class Specification(Strict):
                 raise BadModelFileError(f"node {node.name!r} ({node.layer.kind}) {error}") from error.__cause__
         return MappingProxyType(found)
 
+    @cached_property
+    def staging(self) -> Staging:
+        """Which nodes run in step, and how far ahead they look. Raises BadModelFileError naming the node for joins of
+        different rates, and for what re-frames the outputs of backward layers."""
+        staging = Staging()
+        staging.of[FRAMES] = 0
+        waiting: dict[str, str] = {}  # nodes that wait for the utterance's end, and the backward one that is why
+        for node in self.nodes:
+            try:
+                stage = staging.joined([staging.of[name] for name in node.inputs], node.name)
+                for framing in node.layer.framings:
+                    stage = staging.after(stage, framing, node.name)
+            except BadModelFileError as error:
+                raise BadModelFileError(f"node {node.name!r} ({node.layer.kind}) {error}") from None
+            staging.of[node.name] = stage
+            late = next((waiting[name] for name in node.inputs if name in waiting), None)
+            if late and any(staging.of[name] != stage for name in node.inputs):
+                raise BadModelFileError(
+                    f"node {node.name!r} ({node.layer.kind}) re-frames what backward node {late!r} gives: only "
+                    "layers that are in step with a backward one can stand above it; re-frame below it"
+                )
+            if node.layer.backward or late:
+                waiting[node.name] = late or node.name
+        last = {staging.of[head.node] for head in self.heads if head.node in staging.of}
+        if len(last) > 1:
+            try:
+                staging.joined(sorted(last), self.heads[-1].node)
+            except BadModelFileError as error:
+                raise BadModelFileError(f"the heads' nodes {error}".replace("joins", "are", 1)) from None
+            if waiting:
+                raise BadModelFileError(
+                    "heads of a bidirectional model must read nodes that are in step with each other"
+                )
+        return staging
+
     def inputs(self, node: Node) -> list[Wire]:
         """What a node reads."""
         return [self.wires[name] for name in node.inputs]
@@ -178,6 +214,7 @@ class Specification(Strict):
                 f"all nodes together give {row} values a frame, over the limit of {MAX_ROW}: use smaller layers"
             )
         self._check_heads()
+        self.staging.reach()
 
     def _check_heads(self) -> None:
         if not self.heads:

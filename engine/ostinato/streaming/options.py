@@ -50,8 +50,8 @@ def check_dtype(options: Options, model: Pipeline) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How much of the future an output needs at most, beyond the front end's own latency: 0 for causal models, a
-    number for bounded wait, None for the whole utterance."""
+    """How much of the future an output needs at most, beyond the front end's own latency: what layers look ahead (0
+    for causal models), a number for bounded wait, None for the whole utterance. ``frames`` are the model's."""
 
     frames: int | None
     ms: float | None
@@ -98,8 +98,10 @@ def _whole_frames(ms: float, model: Pipeline) -> int:
 
 def delay(model: Pipeline, wait: BoundedWait | None) -> Delay:
     """The delay of a model's stream."""
+    ahead_ms = model.lookahead * model.network.specification.front_end.frame_ms
+    ahead = math.ceil(round(ahead_ms / model.front_end.frame_ms, 6))
     if model.direction == "unidirectional":
-        return Delay(0, 0.0)
+        return Delay(ahead, ahead_ms)
     if wait is None:
         return Delay(None, None)
-    return Delay(wait.frames - 1, (wait.frames - 1) * model.front_end.frame_ms)
+    return Delay(wait.frames - 1 + ahead, (wait.frames - 1) * model.front_end.frame_ms + ahead_ms)

@@ -11,16 +11,20 @@ import numpy.typing as npt
 
 from ostinato.errors import DtypeError, ShapeError, TrainingError, UnknownTokenError
 from ostinato.model.activation import IDENTITY
+from ostinato.model.framing import Framing
 from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Dense, Softmax
 from ostinato.model.network import Network
 from ostinato.model.specification import FRAMES, FRONT_END, Node, Specification
+from ostinato.model.staging import SAME
 from ostinato.training.layers import LEARNING, LearningLayer
 from ostinato.training.layers.dropout import Dropout
 from ostinato.training.layers.softmax import softmax
 from ostinato.training.packing import Array, Packing
+from ostinato.training.reframing import Windows
 
 LeftToLoss = Literal["softmax", "sigmoid", None]
+_Step = tuple[int, int, Framing]
 
 
 class TrainableNetwork:
@@ -63,8 +67,9 @@ class TrainableNetwork:
         self.constants = {name: value.copy() for name, value in start.weights.items() if name not in self.parameters}
         self.left_to_loss: LeftToLoss = None
         self._tape = [(node, self._learning(node), self._dropouts(node, dropout)) for node in specification.nodes]
-        self._packing: Packing | None = None
-        self._steps = 0
+        self._ways = {node.name: self._way(node) for node in specification.nodes}
+        self._packings: list[Packing] = []
+        self._outputs = 0
 
     def _learning(self, node: Node) -> LearningLayer | None:
         """What learns in a node's place; None for a softmax that is left to the loss."""
@@ -93,35 +98,84 @@ class TrainableNetwork:
         DtypeError or UnknownTokenError.
         """
         x = np.asarray(x)
-        self._packing, self._steps = Packing.of(lengths), x.shape[1] if x.ndim > 1 else 0
+        staging = self.specification.staging
+        self._packings = [Packing.of(each) for each in staging.length(np.asarray(lengths, np.int64))]
         self._check(x)
-        rows = self._packing.pack(x)
+        rows = self._packings[0].pack(x)
         values = {FRAMES: rows.astype(np.int64 if x.ndim == 2 else self.dtype, copy=False)}
+        self._windows: dict[tuple[int, int, Framing], Windows] = {}
         for node, layer, drops in self._tape:
-            inputs = [
-                drop.forward(values[name], dropout) if drop else values[name]
-                for name, drop in zip(node.inputs, drops, strict=True)
-            ]
-            values[node.name] = layer.forward(self.parameters, inputs, self._packing) if layer else inputs[0]
-        return self._packing.unpack(values[self.specification.heads[0].node], self._steps)
+            stage, before, after = self._ways[node.name]
+            inputs = [self._window(values[name], staging.of[name], stage, SAME) for name in node.inputs]
+            inputs = [drop.forward(each, dropout) if drop else each for each, drop in zip(inputs, drops, strict=True)]
+            for source, target, framing in before:
+                inputs = [self._window(each, source, target, framing) for each in inputs]
+            made = (
+                layer.forward(self.parameters, inputs, self._packings[before[-1][1] if before else stage])
+                if layer
+                else inputs[0]
+            )
+            for source, target, framing in after:
+                made = self._window(made, source, target, framing)
+            values[node.name] = made
+        head = self.specification.heads[0].node
+        self._outputs = staging.of[head]
+        packing = self._packings[self._outputs]
+        return packing.unpack(values[head], len(packing.sizes) if self._outputs else x.shape[1])
+
+    def output_lengths(self, lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """How many frames come out of sequences of ``lengths`` [B] frames."""
+        staging = self.specification.staging
+        return staging.length(np.asarray(lengths, np.int64))[staging.of[self.specification.heads[0].node]]
 
     def backward(self, d_outputs: Array) -> dict[str, Array]:
         """Gradients of the weights by name, from those of the last `forward`'s outputs [B, T, O]."""
-        if self._packing is None:
+        if not self._packings:
             raise TrainingError("backward needs a forward before it")
-        d_rows: Array = self._packing.pack(d_outputs).astype(self.dtype, copy=False)
+        staging = self.specification.staging
+        d_rows: Array = self._packings[self._outputs].pack(d_outputs).astype(self.dtype, copy=False)
         flowing = {self.specification.heads[0].node: d_rows}
         gradients: dict[str, Array] = {}
         for node, layer, drops in reversed(self._tape):
             if (d := flowing.pop(node.name, None)) is None:
                 continue  # token ids, or one-hot vectors of them
+            stage, before, after = self._ways[node.name]
+            for source, target, framing in reversed(after):
+                d = self._windows[source, target, framing].backward(d)
             wanted = any(name != FRAMES and not self.specification.wires[name].token for name in node.inputs)
             back = layer.backward(self.parameters, d, gradients, wanted=wanted) if layer else [d]
             for name, drop, d_input in zip(node.inputs, drops, back, strict=True):
                 if d_input is not None and name != FRAMES:
+                    for source, target, framing in reversed(before):
+                        d_input = self._windows[source, target, framing].backward(d_input)
                     d_input = drop.backward(d_input) if drop else d_input
+                    if staging.of[name] != stage:
+                        d_input = self._windows[staging.of[name], stage, SAME].backward(d_input)
                     flowing[name] = flowing[name] + d_input if name in flowing else d_input
         return gradients
+
+    def _way(self, node: Node) -> tuple[int, list[_Step], list[_Step]]:
+        """The stage in which a node's inputs are, and how it re-frames before and after it computes: from which
+        stage, to which, how."""
+        staging = self.specification.staging
+        stage = now = staging.joined([staging.of[name] for name in node.inputs], node.name)
+        before: list[_Step] = []
+        after: list[_Step] = []
+        for framing in node.layer.framings:
+            target = staging.after(now, framing, node.name)
+            if framing != SAME:
+                (after if framing.times > 1 else before).append((now, target, framing))
+            now = target
+        return stage, before, after
+
+    def _window(self, rows: Array, source: int, target: int, framing: Framing) -> Array:
+        """What a framing takes of the rows of a stage for another."""
+        if framing == SAME and source == target:
+            return rows
+        key = (source, target, framing)
+        if key not in self._windows:
+            self._windows[key] = Windows(framing, self._packings[source], self._packings[target])
+        return self._windows[key].forward(rows)
 
     def activate(self, outputs: Array) -> Array:
         """What the model will output: `forward`'s outputs after what was left to the loss."""

@@ -126,7 +126,7 @@ class _Run:
         """Forward, loss, backward, one optimiser step."""
         random = np.random.default_rng((self.seed, self.history.steps))
         outputs = self.network.forward(batch.inputs, batch.lengths, dropout=random)
-        losses, gradient = self.loss(outputs, batch.lengths, batch.targets)
+        losses, gradient = self.loss(outputs, self.network.output_lengths(batch.lengths), batch.targets)
         feasible = ~np.isposinf(losses)
         total, counted = float(losses[feasible].sum()), int(feasible.sum())
         if not math.isfinite(total):

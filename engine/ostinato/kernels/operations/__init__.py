@@ -4,6 +4,7 @@ from ostinato.kernels.operations.activate import ACTIVATE
 from ostinato.kernels.operations.add import ADD
 from ostinato.kernels.operations.copy import COPY
 from ostinato.kernels.operations.dense import DENSE
+from ostinato.kernels.operations.depthwise import DEPTHWISE
 from ostinato.kernels.operations.embedding import EMBEDDING
 from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
 from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENERAL_BEFORE
@@ -13,9 +14,11 @@ from ostinato.kernels.operations.lstm_general import LSTM_GENERAL
 from ostinato.kernels.operations.min_gru import MIN_GRU
 from ostinato.kernels.operations.min_lstm import MIN_LSTM
 from ostinato.kernels.operations.multiply import MULTIPLY
+from ostinato.kernels.operations.pool import MAX_POOL, MEAN_POOL
 from ostinato.kernels.operations.rnn import RNN
 from ostinato.kernels.operations.softmax import SOFTMAX
 from ostinato.kernels.operations.sru import SRU
+from ostinato.kernels.operations.window import WINDOW
 
 KINDS: dict[str, Kind] = {
     "rnn": RNN,
@@ -35,6 +38,10 @@ KINDS: dict[str, Kind] = {
     "add": ADD,
     "multiply": MULTIPLY,
     "copy": COPY,
+    "window": WINDOW,
+    "max-pool": MAX_POOL,
+    "mean-pool": MEAN_POOL,
+    "depthwise": DEPTHWISE,
 }
 """All kinds, as whoever makes a program names them."""
 

@@ -3,6 +3,7 @@
 from ostinato.model.layers.activate import Activate
 from ostinato.model.layers.add import Add
 from ostinato.model.layers.concatenate import Concatenate
+from ostinato.model.layers.convolution import Convolution
 from ostinato.model.layers.dense import Dense
 from ostinato.model.layers.embedding import Embedding
 from ostinato.model.layers.gru import Gru
@@ -13,10 +14,12 @@ from ostinato.model.layers.min_gru import MinGru
 from ostinato.model.layers.min_lstm import MinLstm
 from ostinato.model.layers.multiply import Multiply
 from ostinato.model.layers.one_hot import OneHot
+from ostinato.model.layers.pooling import MaxPool, MeanPool, Stack
 from ostinato.model.layers.recurrent import Direction, Recurrent
 from ostinato.model.layers.rnn import Rnn
 from ostinato.model.layers.softmax import Softmax
 from ostinato.model.layers.sru import Sru
+from ostinato.model.layers.transposed_convolution import TransposedConvolution
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
@@ -27,6 +30,7 @@ LAYERS: dict[str, type[Layer]] = {
         Sru,
         Dense, Embedding, OneHot, Softmax,
         Activate, Add, Multiply, Mean, Concatenate,
+        Convolution, TransposedConvolution, MaxPool, MeanPool, Stack,
     )
 }  # fmt: skip
 """All kinds, by their name in model files."""
@@ -38,4 +42,5 @@ __all__ = [
     "Sru",
     "Rnn", "Gru", "Lstm", "Dense", "Embedding", "OneHot", "Softmax",
     "Activate", "Add", "Multiply", "Mean", "Concatenate",
+    "Convolution", "TransposedConvolution", "MaxPool", "MeanPool", "Stack",
 ]  # fmt: skip

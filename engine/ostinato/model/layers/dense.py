@@ -50,7 +50,7 @@ class Dense(Layer):
         """One product."""
         (source,) = inputs
         wide, out, W = padded(self.size), to.value(Wire(self.size)), f"{name}.W"
-        to.multiplied[W] = source.region.slice
+        to.multiplies(W, source)
         to.add(
             "dense", source, out, vectors=wide // LANES, W=to.matrix(W, lambda M: widened(M, wide)),
             bias=to.values(widened(to.weights[f"{name}.b"], wide)), activation=self.activation, W_int8=to.is_int8(W),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ostinato.errors import BadModelFileError
+from ostinato.model.framing import Framing
 from ostinato.model.limits import MOST
 from ostinato.model.strict_json import Strict
 from ostinato.model.wire import Weight, Wire
@@ -30,12 +31,21 @@ class Layer(Strict):
     backward: ClassVar[bool] = False
     """Whether outputs depend on later frames, to the end of the utterance. A property where settings decide it."""
 
+    from_zero: ClassVar[tuple[str, ...]] = ()
+    """Fields that are whole numbers from 0; others are from 1."""
+
+    @property
+    def framings(self) -> tuple[Framing, ...]:
+        """How it re-frames, one after the other; nothing if it does not."""
+        return ()
+
     def check(self) -> None:
         """All sizes within bounds."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if type(value) is int and not 1 <= value <= MOST:
-                raise BadModelFileError(f"{self.kind}: {field.name} = {value} is not from 1 to {MOST}")
+            least = 0 if field.name in self.from_zero else 1
+            if type(value) is int and not least <= value <= MOST:
+                raise BadModelFileError(f"{self.kind}: {field.name} = {value} is not from {least} to {MOST}")
 
     def output(self, inputs: Sequence[Wire]) -> Wire:
         """What it makes of its inputs. Raises BadModelFileError, in words that go behind "node 'x' (kind)", for

@@ -147,10 +147,10 @@ class Recurrent(Layer):
         def arranged(stacked: Array) -> Array:
             return cell.order(split_gates(stacked, gates))
 
-        to.multiplied[W] = source.region.slice
+        to.multiplies(W, source)
         if not self.elementwise:
             R, order = f"{name}.R", cell.R_order or cell.order
-            to.multiplied[R] = target.region.slice
+            to.multiplies(R, target)
             fields["R"] = to.matrix(R, lambda stacked: order(split_gates(stacked, gates)))
             fields["R_int8"] = to.is_int8(R)
         vectors = gates * padded(self.hidden) // LANES

@@ -6,6 +6,7 @@ from typing import Any
 from ostinato.training.layers.activate import LearningActivate
 from ostinato.training.layers.add import LearningAdd
 from ostinato.training.layers.concatenate import LearningConcatenate
+from ostinato.training.layers.convolution import LearningConvolution
 from ostinato.training.layers.dense import LearningDense
 from ostinato.training.layers.embedding import LearningEmbedding
 from ostinato.training.layers.gru import LearningGru
@@ -16,9 +17,11 @@ from ostinato.training.layers.min_gru import LearningMinGru
 from ostinato.training.layers.min_lstm import LearningMinLstm
 from ostinato.training.layers.multiply import LearningMultiply
 from ostinato.training.layers.one_hot import LearningOneHot
+from ostinato.training.layers.pooling import LearningMaxPool, LearningMeanPool, LearningStack
 from ostinato.training.layers.rnn import LearningRnn
 from ostinato.training.layers.softmax import LearningSoftmax
 from ostinato.training.layers.sru import LearningSru
+from ostinato.training.layers.transposed_convolution import LearningTransposedConvolution
 
 LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "rnn": LearningRnn,
@@ -36,6 +39,11 @@ LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "multiply": LearningMultiply,
     "mean": LearningMean,
     "concatenate": LearningConcatenate,
+    "convolution": LearningConvolution,
+    "transposed-convolution": LearningTransposedConvolution,
+    "max-pool": LearningMaxPool,
+    "mean-pool": LearningMeanPool,
+    "stack": LearningStack,
 }
 """By the kind's name in model files: made of a node's name and its layer."""
 

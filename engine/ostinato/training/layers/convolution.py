@@ -1,0 +1,48 @@
+"""One-dimensional convolution, learning. The network has gathered the windows already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.model.layers import Convolution
+from ostinato.training import activations
+from ostinato.training.layers.layer import Parameters
+from ostinato.training.packing import Array, Packing
+
+
+class LearningConvolution:
+    """y = f(b + W window), group by group."""
+
+    def __init__(self, name: str, layer: Convolution) -> None:
+        self.name, self.layer = name, layer
+
+    def forward(self, parameters: Parameters, inputs: Sequence[Array], packing: Packing) -> Array:
+        """As `LearningLayer.forward`; the input is rows of windows [N, taps * inputs]."""
+        (x,), groups = inputs, self.layer.groups
+        W, b = parameters[f"{self.name}.W"], parameters[f"{self.name}.b"]
+        taps = x.reshape(len(x), self.layer.taps, groups, -1)
+        self.x = np.ascontiguousarray(taps.transpose(2, 0, 1, 3)).reshape(groups, len(x), -1)
+        sums = self.x @ W.reshape(groups, len(W) // groups, -1).transpose(0, 2, 1)
+        self.a = np.ascontiguousarray(sums.transpose(1, 0, 2).reshape(len(x), -1) + b)
+        self.f = activations.settings(self.layer.activation, self.a.dtype)
+        self.y = np.empty_like(self.a)
+        activations.activate_all(*self.f, self.a, self.y)
+        return self.y
+
+    def backward(
+        self, parameters: Parameters, dy: Array, gradients: dict[str, Array], wanted: bool = True
+    ) -> Sequence[Array | None]:
+        """As `LearningLayer.backward`."""
+        W, groups = parameters[f"{self.name}.W"], self.layer.groups
+        da = np.empty_like(self.a)
+        activations.slope_all(*self.f, self.a, self.y, np.ascontiguousarray(dy), da)
+        by_group = np.ascontiguousarray(da.reshape(len(da), groups, -1).transpose(1, 0, 2))
+        gradients[f"{self.name}.W"] = (by_group.transpose(0, 2, 1) @ self.x).reshape(W.shape)
+        gradients[f"{self.name}.b"] = da.sum(axis=0)
+        if not wanted:
+            return [None]
+        dx = by_group @ W.reshape(groups, len(W) // groups, -1)
+        taps = dx.reshape(groups, len(da), self.layer.taps, -1).transpose(1, 2, 0, 3)
+        return [np.ascontiguousarray(taps).reshape(len(da), -1)]
