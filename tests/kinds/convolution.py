@@ -45,6 +45,9 @@ class Convolution(Kind):
         sums = np.einsum("tjgi,goji->tgo", by_group, W).reshape(len(windows), layer.size)
         return activate(layer.activation, sums + weights["b"])
 
+    def resized(self, layer: layers.Convolution, size: int) -> layers.Layer:
+        return super().resized(layer, size) if layer.groups == 1 else layer
+
     def onnx(
         self, to: OnnxGraph, layer: layers.Convolution, weights: Weights, inputs: Sequence[str], wires: Wires
     ) -> str | None:
