@@ -69,7 +69,7 @@ class Convolution(Kind):
                 key: array[rows] if array.ndim > 1 or key == "W_scale" else array for key, array in weights.items()
             }
             x = windows[:, :, g * each : (g + 1) * each].reshape(len(windows), -1)
-            if each == 1 and outputs == 1:
+            if groups > 1 and each == 1 and outputs == 1:
                 for j in range(taps):
                     sums[:, rows] = fma(some["W"][:, j], x[:, j : j + 1], sums[:, rows])
             else:

@@ -79,7 +79,7 @@ class Convolution(Layer):
         output."""
         (source,), (framing,) = inputs, self.framings
         W, b, each = to.weights[f"{name}.W"], to.weights[f"{name}.b"], source.wire.size // self.groups
-        if each == 1 and self.size == self.groups:
+        if self.groups > 1 and each == 1 and self.size == self.groups:
             window = to.window(source, framing)
             out, wide = to.value(self.output([source.wire])), padded(self.size)
             taps = np.zeros((self.taps, wide), np.float32)
