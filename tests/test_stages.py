@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from random_models import bits
 
 from ostinato.errors import BadModelFileError, InputError, SnapshotError
-from ostinato.model import Head, Network, Node, Sequential, Specification
+from ostinato.model import Head, Network, Node, Sequential, Specification, quantization
 from ostinato.model.activation import TANH
 from ostinato.model.decoders import Ctc, Labels, Outputs
 from ostinato.model.framing import Framing
@@ -36,7 +36,7 @@ from ostinato.model.layers import (
     Stack,
     TransposedConvolution,
 )
-from ostinato.model.quantization import quantize, run
+from ostinato.model.quantization import quantize
 from ostinato.streaming import Model, accept, advance
 
 Floats = npt.NDArray[np.float32]
@@ -113,6 +113,10 @@ def pieces(frames: Floats, cuts: Sequence[int]) -> Iterator[Floats]:
         yield frames[first:last]
 
 
+def run(network: Network, frames: Floats) -> Floats:
+    return quantization.run(network, frames)[0]
+
+
 def head_stage(specification: Specification) -> int:
     return specification.staging.of[specification.heads[0].node]
 
@@ -177,8 +181,9 @@ def test_promise_2_company_does_not_matter(specification: Specification, lengths
     while any(a < len(f) for a, f in zip(at, frames, strict=True)):
         chosen = [n for n in range(len(frames)) if at[n] < len(frames[n]) and generator.random() < 0.7]
         given_ = [frames[n][at[n] : at[n] + int(generator.integers(1, 7))] for n in chosen]
-        assert not any(accept([streams[n] for n in chosen], given_))
-        for n, piece, found in zip(chosen, given_, advance([streams[n] for n in chosen]), strict=True):
+        records = [streams[n].record for n in chosen]
+        assert not any(accept(records, given_))
+        for n, piece, found in zip(chosen, given_, advance(records), strict=True):
             at[n] += len(piece)
             events[n] += found
     for n, stream in enumerate(streams):
@@ -210,9 +215,8 @@ def test_blocks_count_in_the_frames_of_the_layer_that_waits() -> None:
     layers = [Convolution(4, 3, stride=2), Gru(3, "bidirectional")]
     model = Model(network(Sequential("blocks", Frames(SIZE), layers, Outputs())))
     stream = model.stream(block_ms=100.0, lookahead_ms=45.0)
-    assert stream.wait is not None and (stream.wait.block, stream.wait.lookahead) == (5, 3), (
-        "of 20 ms each, rounded up"
-    )
+    wait = stream.record.wait
+    assert wait is not None and (wait.block, wait.lookahead) == (5, 3), "of 20 ms each, rounded up"
     assert (stream.delay.frames, stream.delay.ms) == (7, 140.0)
     assert len(stream.push(signal(14))) == 0
     assert len(stream.push(signal(1))) == 5, "eight frames of 20 ms are there with the fifteenth of 10"
