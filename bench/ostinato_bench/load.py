@@ -88,7 +88,9 @@ def run(
         plan = Plan(server.endpoint, served_name(paths[0]), streams, seconds, idle, connections)
         extra: dict[str, Any] = {}
         if search:
-            extra["search"] = most = find(lambda n: _measure(server, _short(plan, n)), streams)
+            extra["search"] = most = find(
+                lambda n: _measure(server, _short(plan, n)), streams, _short(plan, 1).seconds
+            )
             count, found = confirm(lambda n: _measure(server, dataclasses.replace(plan, streams=n), progress), most)
             plan = dataclasses.replace(plan, streams=count)
         if endings:
