@@ -24,10 +24,10 @@ def find(measure: Callable[[int], dict[str, Any]], first: int, seconds: float = 
     """Try numbers of streams, from ``first`` on, until the most that holds is known to a few per cent.
 
     ``measure`` gives the figures of a load of ``seconds``. A number holds if nothing was lost and both p99, from
-    chunk to result and of the client behind its plan, are below BOUND_MS; one that does not is tried once more, since other
-    work on the machine may have been the reason. The search ends, too, at a number that cannot be measured though fewer were (a
-    server takes only so many streams). Returns {"most" (0: none that was tried), "bound_ms", "seconds", "stopped",
-    "rows"} and what `conclude` says.
+    chunk to result and of the client behind its plan, are below BOUND_MS; one that does not is tried once more, since
+    other work on the machine may have been the reason. The search ends, too, at a number that cannot be measured
+    though fewer were (a server takes only so many streams). Returns {"most" (0: none that was tried), "bound_ms",
+    "seconds", "stopped", "rows"} and what `conclude` says.
     """
     rows: list[dict[str, Any]] = []
     most, least_failed, stopped = 0, 0, ""
