@@ -167,8 +167,8 @@ class Session:
     makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to hold,
     ``rate`` the sample rate that its audio is resampled from, at a cost that the streams of that rate share.
     ``utterance_ns`` is when its utterance's first input arrived, or 0; ``flushed`` the number and place of the
-    utterance that the last flush ended. ``early_bytes`` is what `Runs` knows its
-    utterance to take, which is computed while it goes on.
+    utterance that the last flush ended. ``early_bytes`` is what `Runs` knows its utterance to take, which is computed
+    while it goes on.
     """
 
     key: Hashable
