@@ -28,12 +28,15 @@ def test_a_small_load(workers: int) -> None:
     assert found["workers"] == workers
     latency = found["latency_ms"]
     assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
+    # Whoever speaks waits from the last sample of a chunk on, also while the client waits for others to send along.
+    due, late = found["from_due_ms"], found["late_ms"]
+    assert latency["p50"] < due["p50"] and due["max"] <= latency["max"] + late["max"] + 1e-3
     assert shares == sorted(shares)
     assert found["rss_mb"] is None or found["rss_mb"] > 10
     assert found["rss_mb"] is None or all(memory > 10 for _, memory in found["rss_over_time_mb"])
     assert found["idle_mb"] is None or found["idle_mb"] < 50
     assert found["machine"]["cores"] >= 1
-    assert table(found).row_count == 9
+    assert table(found).row_count == 10
 
 
 def test_a_load_of_random_int8_weights() -> None:
@@ -47,7 +50,7 @@ def test_utterances_that_end_meanwhile() -> None:
     assert found["lost"] == 0 and ends["utterances"] == 2
     assert 0 < ends["results_ms"]["first"] <= ends["results_ms"]["last"]
     assert ends["p99_before_ms"] > 0
-    assert table(found).row_count == 9, "no row of idle streams, one of utterances"
+    assert table(found).row_count == 10, "no row of idle streams, one of utterances"
 
 
 def test_an_unknown_model() -> None:
@@ -114,6 +117,7 @@ def test_nothing_measured_is_no_measurement() -> None:
     """Not a latency of 0 ms, which would be the best there can be."""
     assert set(percentiles([]).values()) == {None}
     silent = {"latency_ms": percentiles([]), "late_ms": percentiles([10**6]), "lost": 0}
+    silent["from_due_ms"] = percentiles([])
     found = find(lambda _: silent, 4)
     assert found["most"] == 0
     figures = silent | {
