@@ -127,6 +127,34 @@ def test_missed_and_wrong_words_do_not_shift_the_others() -> None:
         assert word.end_ms == pytest.approx(given.end_ms, abs=25)
 
 
+@pytest.mark.parametrize("model", ["digits-uni", "digits-bi"])
+def test_a_minute_of_words_is_not_worse_than_a_few(model: str) -> None:
+    path = RECORDINGS / "phone-number.wav"
+    samples, rate = read_audio(path)
+    given = read_word_times(path, len(samples) / rate, None) or ()
+    ends = [1e3 * turn * len(samples) / rate + word.end_ms for turn in range(8) for word in given]
+    with load(model).stream(sample_rate=rate) as stream:
+        events = stream.push(np.tile(samples, 8)) + stream.flush()
+    said = [word.text for word in given] * 8
+    found = aligned(
+        np.tile(samples, 8), rate, said, [event.text for event in events], [event.time_ms for event in events]
+    )
+    assert len(found) == len(said)
+    assert max(abs(word.end_ms - end) for word, end in zip(found, ends, strict=True)) <= 20
+
+
+def test_words_that_run_into_each_other_are_told_apart_only_if_all_were_heard() -> None:
+    path = RECORDINGS / "two-nine-three-four-zero.wav"
+    samples, rate = read_audio(path)
+    given = read_word_times(path, len(samples) / rate, None) or ()
+    said = [word.text for word in given]
+    with load("digits-bi").stream(sample_rate=rate) as stream:
+        inside = [event.time_ms for event in stream.push(samples) + stream.flush()]
+    found = aligned(samples, rate, said, said, inside)
+    assert max(abs(word.end_ms - one.end_ms) for word, one in zip(found, given, strict=True)) <= 60
+    assert aligned(samples, rate, said, said[1:], inside[1:]) == ()
+
+
 def test_what_cannot_be_known_is_not_made_up() -> None:
     samples, words = spoken([0.3] * 4, [0.3] * 5, 1e-4)
     texts = [word.text for word in words]

@@ -3,7 +3,8 @@
 Decisions tell which word is where, energy where it ends. Boundaries between words are put where it is quiet, so that
 each word has something loud, and so that decisions lie within their words; the best places are found together, by
 dynamic programming. What is loud around the loudest of a word's stretches is the word. Word ends so found are good to
-some hundredths of a second, where there are pauses; where there are none, they are the quietest places between.
+a hundredth of a second where there are pauses, but are earlier by what noise covers of a word's end; where words run
+into each other, they are the quietest places between, good to some hundredths.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ RANGE_DB, LEAST_DB, OVER_NOISE_DB = 40.0, 25.0, 12.0
 second, and in any case what lies less than LEAST_DB below the loudest."""
 SHORTEST = 6
 """Of the frames between two boundaries, at least so many are loud."""
-OUTSIDE, LINGERS = 0.1, 0.01
+OUTSIDE, LINGERS = 0.1, 0.005
 """What it costs for each frame that a decision lies outside of its word, and that the next word begins later than it;
 a boundary where the recording is loudest costs 1."""
 CLOSURE = 12
@@ -34,8 +35,8 @@ def aligned(
 ) -> tuple[Word, ...]:
     """Places of the words ``said`` in a recording [n]; ``heard``, decided ``at_ms``, is what a model made of it.
 
-    Empty if they cannot be known: where less than half of the words were heard, or less is loud than so many words
-    take.
+    Empty if they cannot be known: where less than half of the words were heard, where less is loud than so many words
+    take, and where one that was not heard runs into another.
     """
     level = _level_db(samples, sample_rate)
     words: tuple[Word, ...] = ()
@@ -74,6 +75,9 @@ def _placed(level: npt.NDArray[np.float64], said: Sequence[str], decided: Sequen
     height = np.clip((level - floor) / (top - floor), 0, 1)
     loud = height > 0
     bounds = _boundaries(height, loud, decided)
+    within = [bool(loud[max(0, bound - 1) : bound + 1].all()) for bound in bounds]  # no pause there
+    if any(at is None and (within[i] or within[i + 1]) for i, at in enumerate(decided[: len(bounds) - 1])):
+        return ()
     return tuple(
         Word(text, HOP_MS * (first + start), HOP_MS * (first + end))
         for text, first, until in zip(said, bounds, bounds[1:], strict=False)

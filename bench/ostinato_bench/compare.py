@@ -9,6 +9,7 @@ models.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +43,8 @@ LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 REPEATS = 9
 SHOWN = ("symbol", "label", "class")
 TIMEOUT_S = 30.0
+DEFAULT_UTTERANCE_S = 60.0
+"""What a server's streams take without being asked; longer recordings ask for more."""
 ANY = Vocabulary()
 """Of a model that is not known here: only the server has it."""
 
@@ -72,6 +75,8 @@ def measure(
             if wait and direction.get(name) == "bidirectional":
                 ways.append((name, wait))
             ways.append((name, None))
+        for name, each in ways:  # what is refused is refused before any of it has been spoken
+            _open(client, name, each, recording.sample_rate, recording.seconds).close()
         for name, each in ways:
             report(f"{_called(name, each)}: {recording.seconds:.0f} s of speech, in real time")
             known = (vocabularies or {}).get(name, ANY)
@@ -114,7 +119,7 @@ def _words(recording: Recording, runs: Sequence[tuple[ModelRun, Vocabulary]]) ->
         recording.samples, recording.sample_rate, said, [symbol for symbol, _ in heard], [at for _, at in heard]
     )
     if not words:
-        return (), f"not known: the words {whose} could not be found in the recording"
+        return (), f"not known: the words {whose} could not be told apart in the recording; NAME{SUFFIX} may say it"
     return words, f"the words {whose}, aligned: where {run.name} decided on them, and the recording's energy"
 
 
@@ -139,19 +144,32 @@ def _symbols(shown: Shown, known: Vocabulary) -> list[str]:
     return known.read(shown.text) if known is ANY else known.heard([shown.text])
 
 
+def utterance_s(seconds: float) -> float:
+    """The bound of a stream's utterances that lets a recording of so many seconds be one."""
+    return max(DEFAULT_UTTERANCE_S, math.ceil(seconds) + 1.0)
+
+
 def _called(name: str, wait: Wait | None) -> str:
     return f"{name}, {wait}" if wait else name
 
 
-def _open(client: Client, name: str, wait: Wait | None, sample_rate: int) -> Stream:
+def _open(client: Client, name: str, wait: Wait | None, sample_rate: int, seconds: float) -> Stream:
+    """A stream for utterances of so many seconds."""
+    longest = utterance_s(seconds)
     if wait is None:
-        return client.open(name, sample_rate=sample_rate)
-    return client.open(name, sample_rate=sample_rate, block_ms=wait.block_ms, lookahead_ms=wait.lookahead_ms)
+        return client.open(name, sample_rate=sample_rate, max_utterance_s=longest)
+    return client.open(
+        name,
+        sample_rate=sample_rate,
+        max_utterance_s=longest,
+        block_ms=wait.block_ms,
+        lookahead_ms=wait.lookahead_ms,
+    )
 
 
 def _spoken(client: Client, name: str, wait: Wait | None, recording: Recording, known: Vocabulary) -> ModelRun:
     samples, sample_rate, transcript = recording.samples, recording.sample_rate, recording.transcript
-    with _open(client, name, wait, sample_rate) as stream:
+    with _open(client, name, wait, sample_rate, recording.seconds) as stream:
         _warm(stream, sample_rate)
         start = time.monotonic()
         for end, chunk in _chunks(samples, sample_rate):
@@ -188,7 +206,7 @@ def _by_length(client: Client, name: str, wait: Wait | None, recording: Recordin
     *_, (_, last) = _chunks(utterance, sample_rate)
     earlier = utterance[: len(utterance) - len(last)]
     waits = []
-    with _open(client, name, wait, sample_rate) as stream:
+    with _open(client, name, wait, sample_rate, seconds) as stream:
         _warm(stream, sample_rate)
         for _ in range(REPEATS):
             stream.push(earlier)

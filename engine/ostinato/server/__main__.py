@@ -20,14 +20,21 @@ def main() -> None:
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     parser.add_argument("--drain", type=float, default=Settings().drain_s, help="seconds that open streams may go on")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the streams")
+    parser.add_argument("--max-utterance", type=float, help="seconds of the longest bidirectional utterance")
     stdio.prepare()
     arguments = parser.parse_args()
     try:
+        limits = None
+        if arguments.max_utterance is not None:
+            from ostinato.engine import Limits
+
+            limits = Limits(max_utterance_s=arguments.max_utterance)
         serve(
             arguments.bind,
             models=arguments.model,
             folders=arguments.models,
             settings=Settings(drain_s=arguments.drain),
+            limits=limits,
             parent=sys.stdin.fileno() if arguments.with_parent else None,
             workers=arguments.workers,
         )

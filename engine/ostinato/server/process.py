@@ -116,9 +116,15 @@ class Spawned(NamedTuple):
 
 
 def spawn_server(
-    models: Sequence[Name] | None = None, folders: Iterable[Name] = (), *, workers: int = 1, timeout: float = 120.0
+    models: Sequence[Name] | None = None,
+    folders: Iterable[Name] = (),
+    *,
+    workers: int = 1,
+    timeout: float = 120.0,
+    max_utterance_s: float | None = None,
 ) -> Spawned:
     """A server of these models on a free port of loopback, once it is ready. `served_name` says what it calls them.
+    ``max_utterance_s``: its bound, None: as `Limits` has it.
 
     It ends when this process does, however that ends. Raises UnknownModelError; ConnectionLostError if it is not
     ready within ``timeout`` seconds or cannot start (its standard error, which is ours, says why).
@@ -129,6 +135,8 @@ def spawn_server(
         arguments += ["--models", folder]
     for model in models or ():
         arguments += ["--model", str(resolve(model, found_in))]
+    if max_utterance_s is not None:
+        arguments += ["--max-utterance", str(max_utterance_s)]
     process = children.start(arguments)
     # A thread, because a pipe has no portable timeout: it ends the process, which ends the reading.
     impatience = threading.Timer(timeout, process.kill)
