@@ -134,7 +134,7 @@ class Table:
                 heading = Text(" " * GAP + name, style="dim")
                 if not name:
                     yield from _indented(console, cell, room, GAP)
-                elif room - label < BESIDE:
+                elif room - label < min(BESIDE, _width(cell)):
                     yield from _indented(console, Text(name, style="dim"), room, GAP)
                     yield from _indented(console, cell, room, 2 * GAP)
                 else:
