@@ -116,7 +116,12 @@ def _words(recording: Recording, runs: Sequence[tuple[ModelRun, Vocabulary]]) ->
     said = known.read(recording.transcript) if recording.transcript else [symbol for symbol, _ in heard]
     whose = "of the transcript" if recording.transcript else f"that {run.name} recognised"
     words = aligned(
-        recording.samples, recording.sample_rate, said, [symbol for symbol, _ in heard], [at for _, at in heard]
+        recording.samples,
+        recording.sample_rate,
+        said,
+        [symbol for symbol, _ in heard],
+        [at for _, at in heard],
+        inside=run.delay_ms is None,
     )
     if not words:
         return (), f"not known: the words {whose} could not be told apart in the recording; NAME{SUFFIX} may say it"
