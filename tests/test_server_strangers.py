@@ -136,6 +136,32 @@ def test_a_connection_that_is_reset_behind_a_full_queue_ends_nothing(path: Path)
         assert "Assertion" not in server.end()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
+def test_workers_and_their_front_are_as_hard(path: Path) -> None:
+    with Process(path, "--workers", "2") as server:
+        places = {server.endpoint}
+        with Raw(server.endpoint) as raw:
+            while len(places) < 3:
+                moved = raw.ask(wire.Open(stream_id(), server.name), wire.Moved)
+                places.add(moved.endpoint)
+        for n, place in enumerate(sorted(places)):
+            for says in STRANGERS.values():
+                with socket.create_connection(("127.0.0.1", int(place.rpartition(":")[2]))) as end:
+                    end.sendall(says)
+            fuzz(place, 200, n, lambda _: None)
+            ends = [Dialled(place) for _ in range(10)]
+            for end in ends:
+                end.burst((frame(wire.encode(wire.Ping(b""))) * 20 + PING) * 300)
+            for end in ends:
+                end.reset()
+            with Dialled(place, timeout=2) as endless:
+                endless.send(frame(b"x", True) * 60_000 + frame(b"x"))
+                assert endless.is_cut()
+            with Raw(place) as raw:
+                raw.ask(wire.Ping(b""), wire.Pong)
+        assert "has ended" not in server.end(), "a worker died, and another took its place"
+
+
 def test_what_the_dead_have_left_unread_is_not_taken_for_who_has_their_descriptor(
     server: Server, bystander: Bystander
 ) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Name = str | os.PathLike[str]
 DEFAULT_BIND = "tcp://127.0.0.1:7077"
+LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_DESCRIPTORS = 16384
 _IMPORTED = time.monotonic()
 
@@ -45,18 +46,20 @@ def serve(
     limits: Limits | None = None,
     parent: int | None = None,
     workers: int = 1,
+    log_level: str | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, which drains; a second one ends at once.
+    """Serve until SIGTERM, SIGINT or SIGHUP, which drains; a second one ends at once.
 
     ``models`` by name or path, None: all that are bundled or in ``folders``. When all are loaded and have done a
     first step, a line on standard output says so: ``ready ENDPOINT MODEL,MODEL start-up N ms``. ``parent``: the
     descriptor of a pipe; its end ends the server. ``workers``: processes that share the streams (see
-    `ostinato.server.workers`). Raises AddressError, UnknownModelError, BadModelFileError.
+    `ostinato.server.workers`). ``log_level``: debug, info, warning or error; None: info, or warning with a parent,
+    whose terminal it shares. Raises AddressError, UnknownModelError, BadModelFileError.
     """
     check_address(bind)
     stdio.open_descriptors()
-    level = logging.INFO if parent is None else logging.WARNING  # a private server shares its parent's terminal
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
+    level = log_level or ("info" if parent is None else "warning")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level.upper())
     _raise_descriptor_limit()
     gc.disable()  # what is loaded now stays: looking for garbage in it would take a tenth of the start
     try:
@@ -155,13 +158,22 @@ def spawn_server(
     return Spawned(words[1], process)
 
 
+def ending_signals() -> list[signal.Signals]:
+    """The signals to end: SIGTERM, SIGINT, and SIGHUP (a terminal that goes away) unless ``nohup`` has set that
+    aside."""
+    ending = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        ending.append(signal.SIGHUP)
+    return ending
+
+
 @contextlib.contextmanager
 def drained_by_signals(stop: Stop) -> Iterator[None]:
-    """SIGTERM and SIGINT ask the server to drain. Only the main thread may say so; elsewhere nothing happens."""
+    """Signals to end ask the server to drain. Only the main thread may say so; elsewhere nothing happens."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = {each: signal.signal(each, lambda *_: stop(drain=True)) for each in (signal.SIGTERM, signal.SIGINT)}
+    former = {each: signal.signal(each, lambda *_: stop(drain=True)) for each in ending_signals()}
     try:
         yield
     finally:

@@ -305,8 +305,10 @@ def _how(status: int) -> str:
 
 @contextlib.contextmanager
 def _signals(ask: Callable[[], None], bell: int) -> Iterator[None]:
-    """SIGTERM and SIGINT ask for the end; they and the end of a child ring the bell."""
-    handlers = {signal.SIGTERM: lambda *_: ask(), signal.SIGINT: lambda *_: ask(), signal.SIGCHLD: lambda *_: None}
+    """Signals to end ask for it; they and the end of a child ring the bell."""
+    from ostinato.server.process import ending_signals
+
+    handlers = dict.fromkeys(ending_signals(), lambda *_: ask()) | {signal.SIGCHLD: lambda *_: None}
     former = {each: signal.signal(each, handler) for each, handler in handlers.items()}
     former_bell = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
     try:
