@@ -21,7 +21,7 @@ from raw_zmtp import PING, Dialled, frame, stream_id
 from server_raw import PATIENCE_S, Bystander, Raw, eventually
 
 from ostinato import protocol as wire
-from ostinato.errors import OstinatoError
+from ostinato.errors import CapacityError, OstinatoError
 from ostinato.model import write
 from ostinato.server import Server, Settings
 from ostinato.zeromq import free_descriptors
@@ -394,6 +394,11 @@ def test_memory_above_its_limit_opens_no_stream(
         raw.open("frames")
         assert "opened again" in caplog.text
         bystander.finish()
+
+
+def test_a_memory_limit_that_is_reached_before_the_first_stream_is_refused() -> None:
+    with pytest.raises(CapacityError, match="set a higher one"):
+        Server(models("frames"), settings=Settings(max_memory_mb=1))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")

@@ -23,12 +23,19 @@ GROWTH_BYTES = 4 << 20
 
 
 class Shortage:
-    """Watches a server's process. ``limit_mb``: `Settings.max_memory_mb`; raises CapacityError where it cannot be
-    kept, as the system does not say how much memory a process has."""
+    """Watches a server's process. ``limit_mb``: `Settings.max_memory_mb`; raises CapacityError if the process has as
+    much already, or the system does not say how much it has."""
 
     def __init__(self, clients: Clients, connections: Connections, dialogue: Dialogue, limit_mb: int | None) -> None:
-        if limit_mb is not None and resident_bytes() is None:
-            raise CapacityError("this system does not say how much memory a process has: leave max_memory_mb out")
+        if limit_mb is not None:
+            resident = resident_bytes()
+            if resident is None:
+                raise CapacityError("this system does not say how much memory a process has: set no limit")
+            if resident >> 20 >= limit_mb:
+                raise CapacityError(
+                    f"a server with these models has {resident >> 20} MiB of memory before its first stream, the "
+                    f"limit is {limit_mb}: set a higher one"
+                )
         self._clients = clients
         self._connections = connections
         self._dialogue = dialogue
