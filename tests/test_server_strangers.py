@@ -304,6 +304,10 @@ def test_a_fault_outside_of_the_dialogue_costs_only_its_peer(
             assert "fault" in raw.refused(b"fault").message
             eventually(lambda: (server.streams, server.clients) == (1, 1))
         assert caplog.text.count("a message met a fault") <= 5, "its log is bounded"
+        monkeypatch.setattr("ostinato.server.clients.Door.number", lambda frame: frame.get("User-ID that none has"))
+        with Dialled(server.endpoint) as end:  # as of who has no properties
+            end.send(frame(wire.encode(wire.Ping(b""))) * 5 + frame(b"x", True) * 5 + frame(b"y"))
+            bystander.go_on()
         tick = server._engine.tick_columns
         faults = iter([1, 1, 1])
         monkeypatch.setattr(server._engine, "tick_columns", lambda: tick() if next(faults, 0) == 0 else 1 // 0)

@@ -143,10 +143,8 @@ class Clients:
         if connection is not None:
             connection.peer = None
 
-    def cut(self, peer: Peer | None, why: str) -> None:
+    def cut(self, peer: Peer, why: str) -> None:
         """Forget a client, tell it and the log why, and end its connection."""
-        if peer is None:
-            return
         rarely(logging.WARNING, "a client with %d open streams is cut: %s", len(peer.streams), why)
         connection = self._connections.of_peer(peer)
         self.forget(peer)

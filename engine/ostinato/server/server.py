@@ -184,7 +184,7 @@ class Server:
         while self._end != "now":
             more = self._receive()
             self._tick()
-            self._clients.send()
+            _safely(self._clients.send)
             self._report(engine.streams)
             now = time.monotonic()
             if now >= look:
@@ -215,7 +215,7 @@ class Server:
         if self._connections.monitor.socket in events:
             _safely(self._clients.look)
         if self._door.socket in events:
-            self._door.answer(lambda: _safely(self._clients.look))
+            _safely(lambda: self._door.answer(lambda: _safely(self._clients.look)))
         if self._ear.fileno() in events:
             with contextlib.suppress(BlockingIOError):
                 self._ear.recv(64)
@@ -256,7 +256,7 @@ class Server:
                     size = len(frame)
                     peer.taken += size + (2 if size < 256 else 9)
                     take(peer, frame, time.monotonic_ns())
-            except zmq.ZMQError:
+            except zmq.ContextTerminated:
                 raise
             except Exception:
                 rarely(logging.ERROR, "a message met a fault", fault=True)
@@ -264,29 +264,29 @@ class Server:
                     self._clients.cut(faulty, "its message met a fault of the server")
                 if router.get(zmq.RCVMORE):
                     self._parts, self._parts_of = 1, None
+                    if not self._pass_over():
+                        return True
         return True
 
     def _pass_over(self) -> bool:
         """Go through the rest of a message of several parts; whether its end was there. Until it is passed, ZeroMQ
         gives nothing that others have sent; but it is shown only when all of it has come."""
         assert self._parts is not None
-        recv, peer = self._router.recv, self._parts_of
-        for count in range(1, TURN_PARTS + 1):
-            if not recv(zmq.DONTWAIT, copy=False).more:
-                self._parts += count
+        recv, peer, more = self._router.recv, self._parts_of, True
+        for _ in range(TURN_PARTS):
+            self._parts += 1
+            more = recv(zmq.DONTWAIT, copy=False).more
+            if not more:
                 break
-        else:
-            self._parts += TURN_PARTS
-            count = 0
-        if self._parts > MAX_PARTS and peer is not None:
+        if peer is not None and self._parts > MAX_PARTS:
             self._clients.cut(peer, f"its message has more than {MAX_PARTS} parts")
             self._parts_of = None
-        elif count and peer is not None:
+        elif peer is not None and not more:
             error = BadMessageError("a message is one frame, and this had several: use a DEALER socket, not REQ")
             self._dialogue.tell(peer, wire.Error(error.code, str(error)))
-        if count:
+        if not more:
             self._parts = None
-        return bool(count)
+        return not more
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
