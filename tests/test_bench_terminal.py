@@ -80,6 +80,14 @@ def test_what_does_not_fit_goes_below_then_into_blocks() -> None:
     assert "fact" not in printed(facts, 80)
 
 
+def test_columns_move_together_before_rows_become_blocks() -> None:
+    table = Table("folder", "recordings", "words", right=("recordings", "words"))
+    table.add_row("all", "2", "12")
+    assert printed(table, 25).splitlines() == ["folder  recordings  words", "all              2     12"]
+    assert printed(table, 24).splitlines() == ["folder recordings words", "all             2    12"]
+    assert printed(table, 22).splitlines() == ["all", "  recordings  2", "  words       12"]
+
+
 def test_prose_is_wrapped_on_a_terminal_only() -> None:
     for terminal, lines in ((True, 10), (False, 1)):
         file = io.StringIO()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from ostinato.errors import ConnectionLostError, InputError, UnknownModelError
 from ostinato.pipeline.score import edit_distance
 from ostinato.server import spawn_server
 from ostinato.streaming import Model, load
-from ostinato_bench.compare import measure
+from ostinato_bench.compare import measure, utterance_s
 from ostinato_bench.comparison import Recording
 from ostinato_bench.recognition import Spoken
 from ostinato_bench.tradeoff import errors_by_delay
@@ -201,3 +203,15 @@ def test_what_is_measured_is_what_the_client_gets() -> None:
         patch.setattr("ostinato_bench.compare.TIMEOUT_S", 1.0)
         with pytest.raises(ConnectionLostError):
             measure(endpoint, ["digits-uni"], Recording("silence", np.zeros(100, np.float32), rate))
+
+
+def test_recordings_may_be_longer_than_a_stream_takes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, rate = read_audio(bundled_recording())
+    long = Recording("long.wav", np.tile(samples, 10)[: 61 * rate], rate)
+    hurried = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None)
+    monkeypatch.setattr("ostinato_bench.compare.time", hurried)
+    with spawn_server(["digits-bi"]) as server, pytest.raises(InputError, match="over this server's bound of 60"):
+        measure(server.endpoint, ["digits-bi"], long, lengths_s=(0.5,))
+    with spawn_server(["digits-bi"], max_utterance_s=utterance_s(long.seconds)) as server:
+        found = measure(server.endpoint, ["digits-bi"], long, lengths_s=(0.5,))
+    assert len(found.models[0].shown) > 50 and len(found.words) == len(found.models[0].shown)

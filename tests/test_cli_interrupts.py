@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ import pytest
 from ostinato.cli.files import bundled_recording
 from ostinato.cli.usage import DONE, INTERRUPTED
 from ostinato.errors import ConnectionLostError
+from ostinato.server import Server
+from ostinato.streaming import load
 from ostinato_client import Client
 
 MAIN = "from ostinato.cli import main; main()"
@@ -96,3 +99,16 @@ def digits(endpoint: str) -> bool:
         except ConnectionLostError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_a_client_without_standard_streams_lets_no_socket_take_their_places() -> None:
+    with Server({"digits-uni": load("digits-uni")}) as server:
+        script = (
+            "import os, sys; from ostinato_client import Client\n"
+            f"with Client({server.endpoint!r}) as client:\n"
+            "    client.models()\n"
+            "    assert all(os.readlink(f'/proc/self/fd/{n}') == os.devnull for n in range(3))\n"
+            "os._exit(7)"
+        )
+        command = f"exec {sys.executable} -c {shlex.quote(script)} 0<&- 1>&- 2>&-"
+        assert subprocess.run(command, shell=True, timeout=60).returncode == 7

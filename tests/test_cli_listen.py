@@ -53,7 +53,7 @@ def test_bounded_wait_answers_while_somebody_speaks(ostinato: Run) -> None:
     assert "which answers within" in done.stderr
     symbols = [event for event in map(json.loads, done.stdout.splitlines()) if event["kind"] == "symbol"]
     assert len(symbols) > 3
-    assert min(event["latency_ms"] for event in symbols) < 1000, "none waited for the end, or a pause"
+    assert min(event["after_decided_ms"] for event in symbols) < 1000, "none waited for the end, or a pause"
     causal = ostinato("listen", "digits-uni", "--file", bundled_recording(), "--fast", *wait)
     assert causal.returncode == 1 and "leave them out" in causal.stderr
     alone = ostinato("listen", "digits-bi", "--file", bundled_recording(), "--fast", "--lookahead-ms", "300")
@@ -65,7 +65,7 @@ def test_json_lines_carry_kind_time_and_text_and_seconds_ends_early(ostinato: Ru
     assert done.returncode == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events and all(event["kind"] == "symbol" and 0 < event["time_ms"] <= 3000 for event in events)
-    assert all(event["latency_ms"] > 0 for event in events)
+    assert all(event["after_decided_ms"] > 0 for event in events)
 
 
 def test_a_running_server_is_used_and_an_absent_one_is_named(ostinato: Run) -> None:

@@ -147,6 +147,31 @@ def test_a_command_refuses_its_outputs_before_it_measures(ostinato: Run, recordi
         assert done.returncode == 2 and "no folder" in done.stderr, arguments
 
 
+@pytest.mark.parametrize("option", ["--output", "--data"])
+def test_training_checks_its_folders_before_it_takes_hours(ostinato: Run, tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+    folders = {"--output": tmp_path / "output", "--data": tmp_path / "data", option: tmp_path / "file" / "below"}
+    done = ostinato("train", "digits", "--quick", *(part for pair in folders.items() for part in pair))
+    assert done.returncode == 2 and "cannot be written into" in done.stderr, done.stderr
+
+
+def test_a_comparison_of_commits_refuses_its_file_at_once(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ostinato_bench.revisions", "HEAD", "--json", str(tmp_path / "no" / "figures.json")],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2 and "no folder" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_under_the_tables_loses_no_figures(recordings: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, *measuring(recordings, tmp_path / "figures.json", tmp_path)[0]]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
+    assert done.returncode == FAILED and "error: standard output: No space left" in done.stderr
+    assert json.loads((tmp_path / "figures.json").read_text())
+
+
 def test_figures_on_standard_output_are_alone_there(ostinato: Run, recordings: Path) -> None:
     done = ostinato("evaluate", "digits-uni", "--data", recordings, "--json", "-")
     assert done.returncode == 0, done.stderr

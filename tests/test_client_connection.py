@@ -43,13 +43,22 @@ def test_who_is_no_ostinato_server_is_told_from_one_that_has_gone() -> None:
         socket.create_server(("127.0.0.1", 0)) as listener,
         Client(f"tcp://127.0.0.1:{listener.getsockname()[1]}", timeout=LONG) as client,
     ):
-        listening = threading.Thread(target=lambda: [listener.accept()[0].close() for _ in range(3)])
+        over = threading.Event()
+
+        def turn_away() -> None:
+            while not over.is_set():
+                listener.accept()[0].close()
+
+        listening = threading.Thread(target=turn_away)
         listening.start()
-        for _ in range(2):
-            with pytest.raises(ConnectionLostError, match="no Ostinato server"):
-                client.ping()
-        socket.create_connection(listener.getsockname()).close()
-        listening.join()
+        try:
+            for _ in range(5):
+                with pytest.raises(ConnectionLostError, match="no Ostinato server"):
+                    client.ping()
+        finally:
+            over.set()
+            socket.create_connection(listener.getsockname()).close()
+            listening.join()
 
 
 def test_what_was_queued_for_one_server_never_reaches_the_next() -> None:

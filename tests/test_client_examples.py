@@ -21,7 +21,7 @@ from snippets import ROOT
 import ostinato
 from ostinato.cli.files import bundled_recording
 from ostinato.errors import ConnectionLostError
-from ostinato_client import FileSource
+from ostinato_client import Client, FileSource, Stream
 
 EXAMPLES = ROOT / "clients/examples"
 WORDS = re.compile(r" *(\d+\.\d\d) s  (\w+)")
@@ -129,22 +129,72 @@ def test_reconnecting(how: signal.Signals) -> None:
             rest, complaints = process.communicate(timeout=60)
     assert process.returncode == 0, complaints
     assert WORDS.findall("".join(shown) + rest) == undisturbed()
-    assert complaints.count("no server (") == 1 and complaints.count("sent again") == 2
+    assert complaints.count("no server (") == 1 and complaints.count("are sent again") == 2
 
 
-def test_reconnecting_keeps_so_much_and_says_what_it_loses(capsys: pytest.CaptureFixture[str]) -> None:
-    class NoServer:
-        def open(self, *_: object, **__: object) -> None:
-            raise ConnectionLostError("nobody is there")
-
+def test_reconnecting_keeps_so_much_and_says_what_it_loses(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a server for longer than its memory lasts; then it goes on with what it has kept."""
     reconnecting = module("reconnecting")
-    stream = reconnecting.Recovering(NoServer(), "digits-uni", 100)
-    for _ in range(100):
+
+    class Later(Client):
+        there = False
+
+        def open(self, *arguments: Any, **settings: Any) -> Stream:
+            if not self.there:
+                raise ConnectionLostError("nobody is there")
+            return super().open(*arguments, **settings)
+
+    with FileSource(bundled_recording(), realtime=False) as source, Later(endpoint) as client:
+        speech, rate = source.read(), source.sample_rate
+        stream = reconnecting.Recovering(client, "digits-uni", rate)
+        reconnecting.AGAIN_S = 0.01
+        assert stream.push(speech) == []
+        while stream._kept_s() <= reconnecting.KEPT_S:
+            assert stream.push(np.zeros(rate, np.float32)) == []
         assert stream.push(np.zeros(100, np.float32)) == []
-    assert len(stream._since) == reconnecting.KEPT_S + 1
-    told = capsys.readouterr().err.splitlines()
-    assert "no server (server_gone)" in told[0]
-    assert told[1:] == ["memory is full: 100 samples are lost"] * 39
+        told = capsys.readouterr().err.splitlines()
+        assert "no server (server_gone)" in told[0] and told[1:] == ["memory is full: 100 samples are lost"]
+        client.there = True
+        time.sleep(0.02)
+        events = stream.push(np.zeros(100, np.float32)) + stream.flush()
+        assert [event.text for event in events] == [word for _, word in undisturbed()]
+        again = stream.push(speech) + stream.flush()
+        assert [event.text for event in again] == [word for _, word in undisturbed()], "the next utterance"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reconnecting_loses_nothing_wherever_its_stream_breaks(endpoint: str, seed: int) -> None:
+    """Utterance after utterance, with breaks at any call: the events are those of one stream that never broke."""
+    reconnecting = module("reconnecting")
+    reconnecting.AGAIN_S, reconnecting.SNAPSHOT_S = 0.0, 0.4
+    chance = np.random.default_rng(seed)
+
+    class Breaking:
+        def __init__(self, stream: Stream) -> None:
+            self.stream = stream
+
+        def __getattr__(self, name: str) -> Any:
+            def call(*arguments: Any) -> Any:
+                if chance.random() < 0.03:
+                    raise ConnectionLostError("before it")
+                result = getattr(self.stream, name)(*arguments)
+                if name != "results" and chance.random() < 0.03:
+                    raise ConnectionLostError("after it")
+                return result
+
+            return call
+
+    class Fragile(Client):
+        def open(self, *arguments: Any, **settings: Any) -> Any:
+            return Breaking(super().open(*arguments, **settings | {"timeout": 5.0}))
+
+    with FileSource(bundled_recording(), realtime=False) as source, Fragile(endpoint) as client:
+        stream = reconnecting.Recovering(client, "digits-uni", source.sample_rate)
+        chunks = np.array_split(source.read(), 70)
+        for utterance in range(2):
+            events = [event for chunk in chunks for event in stream.push(chunk)] + stream.flush()
+            heard = [(f"{event.time_ms / 1000:.2f}", event.text) for event in events]
+            assert heard == undisturbed() and {event.utterance for event in events} == {utterance}
 
 
 def test_sensors(tmp_path: Path) -> None:

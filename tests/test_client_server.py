@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +191,22 @@ def test_a_server_that_drains() -> None:
         with pytest.raises((ConnectionLostError, DrainingError)):
             while True:
                 stream.mark()
+
+
+def test_everybody_hears_a_server_leave_however_late_they_read() -> None:
+    async def talk() -> None:
+        with Server(models("frames"), settings=Settings(drain_s=0.1)) as server:
+            clients = [AsyncClient(server.endpoint, timeout=LONG) for _ in range(40)]
+            streams = [await client.open("frames") for client in clients]
+            server.stop(drain=True)
+            time.sleep(0.5)  # nobody reads meanwhile, and the connections end
+            for stream in streams:
+                with pytest.raises(DrainingError, match="closed the stream"):
+                    await stream.flush()
+            for client in clients:
+                await client.close()
+
+    asyncio.run(talk())
 
 
 def test_the_asyncio_client_with_many_streams() -> None:

@@ -190,7 +190,9 @@ def test_a_microphone_is_found_by_number_or_name(portaudio):
     assert find_microphone("headset").number == 2
     with pytest.raises(AudioDeviceError, match="2 microphones have 'microphone'"):
         find_microphone("microphone")
-    for none in ("0", "9", "speaker"):
+    with pytest.raises(AudioDeviceError, match="did you mean 'Headset"):
+        find_microphone("Haedset Microphone")
+    for none in ("0", "9", "9" * 5000, "speaker"):
         with pytest.raises(AudioDeviceError, match="choose by number"):
             find_microphone(none)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import random
 import re
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numba.core.registry import cpu_target
 from test_kernels_compilation import GOLDEN, GOLDEN_INT8, TESTS, python
 
 from ostinato import kernels
@@ -26,6 +28,7 @@ COUNT = (
     "print(sum(r.cache_hits for r in routines) + sum(sum(k.stats.cache_hits.values()) for k in kernels), "
     "len(routines) + len(kernels))"
 )
+pytestmark = pytest.mark.xdist_group("compiled kernels")  # made once
 KEY, DATA = b"a function", b"its code" * 100
 
 
@@ -116,6 +119,14 @@ def test_each_bit_of_a_file_counts(folder: cache.Folder) -> None:
         assert folder.read(KEY, "name") is None
     file.write_bytes(whole)
     assert folder.read(KEY, "name") == DATA
+
+
+@pytest.mark.parametrize("data", [b"", b"no pickle", pickle.dumps((1, 2, 3))])
+def test_a_file_that_is_whole_but_makes_no_sense_is_none(folder: cache.Folder, data: bytes) -> None:
+    target = cpu_target.target_context
+    function = cache.FunctionCache(lambda: folder, "name")
+    folder.write(function._key("signature", target), "name", data)
+    assert function.load_overload("signature", target) is None
 
 
 def test_one_function_s_file_is_not_another_s(folder: cache.Folder) -> None:

@@ -28,12 +28,15 @@ def test_a_small_load(workers: int) -> None:
     assert found["workers"] == workers
     latency = found["latency_ms"]
     assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
+    # Whoever speaks waits from the last sample of a chunk on, also while the client waits for others to send along.
+    due, late = found["from_due_ms"], found["late_ms"]
+    assert latency["p50"] < due["p50"] and due["max"] <= latency["max"] + late["max"] + 1e-3
     assert shares == sorted(shares)
     assert found["rss_mb"] is None or found["rss_mb"] > 10
     assert found["rss_mb"] is None or all(memory > 10 for _, memory in found["rss_over_time_mb"])
     assert found["idle_mb"] is None or found["idle_mb"] < 50
     assert found["machine"]["cores"] >= 1
-    assert table(found).row_count == 9
+    assert table(found).row_count == 10
 
 
 def test_a_load_of_random_int8_weights() -> None:
@@ -47,7 +50,7 @@ def test_utterances_that_end_meanwhile() -> None:
     assert found["lost"] == 0 and ends["utterances"] == 2
     assert 0 < ends["results_ms"]["first"] <= ends["results_ms"]["last"]
     assert ends["p99_before_ms"] > 0
-    assert table(found).row_count == 9, "no row of idle streams, one of utterances"
+    assert table(found).row_count == 10, "no row of idle streams, one of utterances"
 
 
 def test_an_unknown_model() -> None:
@@ -89,7 +92,7 @@ def test_a_search_that_runs_out_of_tries_says_at_least() -> None:
     confirm(quick(found["most"] - 1), found)
     assert not found["at_least"] and verdict(found) == f"{found['most']:,} streams hold; {found['ended']}"
     far = find(quick(1800), 20)
-    assert far["at_least"] and "and 1,859 did not" in verdict(far)
+    assert far["at_least"] and "and 1,859 did not: p99 99 ms" in verdict(far)
 
 
 def test_a_server_that_takes_no_more_streams_ends_the_search() -> None:
@@ -107,13 +110,14 @@ def test_a_server_that_takes_no_more_streams_ends_the_search() -> None:
 
 def test_a_search_in_which_nothing_holds_says_so() -> None:
     found = find(quick(0), 7)
-    assert not found["at_least"] and verdict(found) == "none hold; the fewest that were tried, 1, did not"
+    assert not found["at_least"] and verdict(found) == "none hold; 1 did not: p99 99 ms"
 
 
 def test_nothing_measured_is_no_measurement() -> None:
     """Not a latency of 0 ms, which would be the best there can be."""
     assert set(percentiles([]).values()) == {None}
     silent = {"latency_ms": percentiles([]), "late_ms": percentiles([10**6]), "lost": 0}
+    silent["from_due_ms"] = percentiles([])
     found = find(lambda _: silent, 4)
     assert found["most"] == 0
     figures = silent | {
@@ -136,7 +140,9 @@ def test_a_number_that_fails_is_tried_once_more() -> None:
 @pytest.mark.parametrize("wrong", [{"lost": 1}, {"late_ms": {"p99": BOUND_MS}}])
 def test_what_is_lost_or_late_does_not_hold(wrong: dict[str, Any]) -> None:
     right = {"latency_ms": {"p50": 1.0, "p99": 2.0}, "late_ms": {"p99": 1.0}, "lost": 0}
-    assert find(lambda _: right | wrong, 8)["most"] == 0
+    found = find(lambda _: right | wrong, 8, seconds=2.5)
+    assert found["most"] == 0 and found["seconds"] == 2.5
+    assert ("1 chunks lost" if "lost" in wrong else "the client itself was late") in verdict(found)
 
 
 @pytest.mark.parametrize(("limit", "most"), [(1000, 900), (820, 800), (0, 0)])
@@ -147,7 +153,9 @@ def test_what_a_short_try_held_is_confirmed_or_taken_back(limit: int, most: int)
         p99 = 10.0 if streams <= limit else 200.0
         return {"latency_ms": {"p50": 1.0, "p99": p99}, "late_ms": {"p99": 1.0}, "lost": 0, "streams": streams}
 
-    search = {"most": 900, "rows": [{"streams": 900, "holds": True}, {"streams": 960, "holds": False}]}
+    found = find(measure, 900)
+    rows = [{"streams": 900, "holds": True}, {"streams": 960, "holds": False, "lost": 3, "latency_ms": {"p99": 1.0}}]
+    search = found | {"most": 900, "rows": rows}
     streams, found = confirm(measure, search)
     assert found["streams"] == streams
     assert search["most"] == most
@@ -157,8 +165,11 @@ def test_what_a_short_try_held_is_confirmed_or_taken_back(limit: int, most: int)
 
 
 def test_the_picture_of_a_search(tmp_path: Path) -> None:
-    rows = [{"streams": n, "holds": n < 600, "latency_ms": {"p50": n / 40, "p99": n / 10}} for n in (100, 300, 600)]
-    rows.append({"streams": 700, "holds": False, "latency_ms": percentiles([])})
+    rows = [
+        {"streams": n, "holds": n < 600, "lost": 0, "latency_ms": {"p50": n / 40, "p99": n / 10}}
+        for n in (100, 300, 600)
+    ]
+    rows.append({"streams": 700, "holds": False, "lost": 0, "latency_ms": percentiles([])})
     search = {"most": 300, "bound_ms": BOUND_MS, "seconds": 6.0, "rows": rows}
     path = tmp_path / "latency.png"
     draw({"search": search, "model": "gru-2x256", "chunk_ms": 40.0, "workers": 2, "seconds": 20.0}, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def process(folder: Path) -> Iterator[Started]:
     started.stdout.close()
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_drains(process: Started, how: signal.Signals) -> None:
     server, endpoint = process
     with Raw(endpoint) as raw:
@@ -75,6 +76,101 @@ def test_a_second_signal_ends_at_once(process: Started) -> None:
         assert isinstance(raw.receive(), wire.Draining)
         server.send_signal(signal.SIGTERM)
         assert server.wait(PATIENCE_S) == 0
+
+
+def test_nohup_keeps_a_server() -> None:
+    started = subprocess.Popen(
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "ostinato.server", "--bind", "tcp://127.0.0.1:*"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert started.stdout is not None
+    endpoint = started.stdout.readline().split()[1]
+    started.send_signal(signal.SIGHUP)
+    with Raw(endpoint) as raw:
+        raw.open("digits-uni")
+    started.terminate()
+    started.communicate(timeout=PATIENCE_S)
+    assert started.returncode == 0
+
+
+def test_what_is_no_model_in_a_folder_is_told_and_the_rest_is_served(tmp_path: Path) -> None:
+    write(tmp_path / "frames.safetensors", network(SPECIFICATIONS["frames"]))
+    write(tmp_path / "digits-uni.safetensors", network(SPECIFICATIONS["frames"]))
+    (tmp_path / "foreign.safetensors").write_bytes(b"no model")
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "link.safetensors").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.safetensors").symlink_to(tmp_path / "loop.safetensors")
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    started = subprocess.Popen(
+        [sys.executable, "-m", "ostinato.server", "--models", str(tmp_path), "--bind", "tcp://127.0.0.1:*"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert started.stdout is not None
+    names = started.stdout.readline().split()[2]
+    started.terminate()
+    said = started.communicate(timeout=PATIENCE_S)[1]
+    assert set(names.split(",")) == {"frames", "digits-uni", "digits-bi"}
+    for what in (
+        "foreign.safetensors: ", "folder.safetensors is passed over: it is a folder",
+        "link.safetensors is passed over", "loop.safetensors is passed over",
+        "pipe.safetensors is passed over: it is a pipe",
+        "hides the bundled model of that name",
+    ):  # fmt: skip
+        assert what in said
+    listed = subprocess.run(
+        [str(Path(sys.executable).parent / "ostinato"), "models", "--models", str(tmp_path)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert listed.returncode == 0 and "unusable" in listed.stdout and "pipe.safetensors" in listed.stderr
+
+
+def test_a_model_that_was_named_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "foreign.safetensors").write_bytes(b"no model")
+    done = subprocess.run(
+        [sys.executable, "-m", "ostinato.server", "--model", str(tmp_path / "foreign.safetensors")],
+        capture_output=True, text=True, timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert done.returncode == 1 and "foreign.safetensors" in done.stderr
+
+
+def test_options_of_the_command(folder: Path) -> None:
+    """Each reaches the server, one process or several."""
+    options = [
+        "--drain",
+        "7.5",
+        "--idle",
+        "77",
+        "--max-clients",
+        "3",
+        "--max-memory-mb",
+        "100000",
+        "--log-level",
+        "error",
+    ]
+    for workers in ("1", "2"):
+        started = subprocess.Popen(
+            [str(Path(sys.executable).parent / "ostinato"), "serve", "--models", str(folder), "--bind", "tcp://127.0.0.1:*",
+             "--workers", workers, *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert started.stdout is not None
+        endpoint = started.stdout.readline().split()[1]
+        with Raw(endpoint) as raw, Raw(endpoint) as second, Raw(endpoint) as third, Raw(endpoint) as fourth:
+            if workers == "1":
+                opened = raw.ask(wire.Open(b"s" * 16, "frames"), wire.Opened)
+                assert opened.idle_s == 77
+            for each in (raw, second, third):
+                each.ask(wire.Ping(b""), wire.Pong)
+            assert "3 clients" in fourth.refused(wire.Ping(b"")).message
+            if workers == "1":
+                started.terminate()
+                draining = raw.receive()
+                assert isinstance(draining, wire.Draining) and draining.seconds == 7.5
+                raw.ask(wire.Close(b"s" * 16), wire.Closed)
+        if workers != "1":
+            started.terminate()
+        said = started.communicate(timeout=PATIENCE_S)[1]
+        assert started.returncode == 0 and "draining" not in said, said
 
 
 def test_a_spawned_server_ends_when_it_is_let_go(folder: Path) -> None:

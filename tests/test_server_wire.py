@@ -327,11 +327,31 @@ def test_bounds_on_clients_and_streams() -> None:
         first.open("frames")
         error = second.refused(wire.Open(os.urandom(16), "frames"))
         assert (error.code, error.retry_ms) == ("at_capacity", 1000)
-        assert third.refused(wire.Ping(b"")).code == "at_capacity"
+        for message in (wire.Ping(b""), wire.Open(os.urandom(16), "frames"), wire.ListModels()):
+            error = third.refused(message)
+            assert (error.code, error.stream, error.retry_ms) == ("at_capacity", None, 1000)
+        assert (server.clients, server.streams) == (2, 1), "who is refused opens nothing"
         first.close()
-        eventually(lambda: server.clients == 1)
+        eventually(lambda: (server.clients, server.streams) == (1, 0))
         third.ask(wire.Ping(b""), wire.Pong)
         second.open("frames")
+        third.close()
+        second.close()
+        eventually(lambda: (server.clients, server.streams) == (0, 0))
+
+
+def test_who_was_refused_and_leaves_leaves_nothing_behind() -> None:
+    with Server(models("frames"), settings=Settings(max_clients=1)) as server, Raw(server.endpoint) as first:
+        first.ask(wire.Ping(b""), wire.Pong)
+        for _ in range(3):
+            with Raw(server.endpoint) as refused:
+                for _ in range(20):
+                    assert refused.refused(wire.Open(os.urandom(16), "frames")).code == "at_capacity"
+        first.close()
+        eventually(lambda: server.clients == 0)
+        with Raw(server.endpoint) as last:
+            last.open("frames")
+            assert server.streams == 1
 
 
 def test_events(server: Server) -> None:

@@ -3,7 +3,8 @@
 Decisions tell which word is where, energy where it ends. Boundaries between words are put where it is quiet, so that
 each word has something loud, and so that decisions lie within their words; the best places are found together, by
 dynamic programming. What is loud around the loudest of a word's stretches is the word. Word ends so found are good to
-some hundredths of a second, where there are pauses; where there are none, they are the quietest places between.
+a hundredth of a second where there are pauses, but are earlier by what noise covers of a word's end; where words run
+into each other, they are the quietest places between, good to some hundredths.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ HOP_MS = 10.0
 RANGE_DB, LEAST_DB, OVER_NOISE_DB = 40.0, 25.0, 12.0
 """Loud is what lies less than RANGE_DB below the recording's loudest and OVER_NOISE_DB above its quietest tenth of a
 second, and in any case what lies less than LEAST_DB below the loudest."""
+PAUSE = 0.1
+"""A boundary lies in a pause where it is no higher than this, from quiet, 0, to the loudest, 1."""
 SHORTEST = 6
 """Of the frames between two boundaries, at least so many are loud."""
-OUTSIDE, LINGERS = 0.1, 0.01
+OUTSIDE, LINGERS = 0.1, 0.005
 """What it costs for each frame that a decision lies outside of its word, and that the next word begins later than it;
 a boundary where the recording is loudest costs 1."""
 CLOSURE = 12
@@ -30,12 +33,18 @@ CLOSURE = 12
 
 
 def aligned(
-    samples: Samples, sample_rate: int, said: Sequence[str], heard: Sequence[str], at_ms: Sequence[float]
+    samples: Samples,
+    sample_rate: int,
+    said: Sequence[str],
+    heard: Sequence[str],
+    at_ms: Sequence[float],
+    inside: bool,
 ) -> tuple[Word, ...]:
-    """Places of the words ``said`` in a recording [n]; ``heard``, decided ``at_ms``, is what a model made of it.
+    """Places of the words ``said`` in a recording [n]; ``heard``, decided ``at_ms``, is what a model made of it;
+    ``inside``: whether it decides inside of words, as one does that hears the whole utterance, or near their ends.
 
-    Empty if they cannot be known: where less than half of the words were heard, or less is loud than so many words
-    take.
+    Empty if they cannot be known: where less than half of the words were heard, where less is loud than so many words
+    take, and where words run into each other and one of them was not heard, or was not decided inside.
     """
     level = _level_db(samples, sample_rate)
     words: tuple[Word, ...] = ()
@@ -47,7 +56,7 @@ def aligned(
                 decided[number] = at / HOP_MS
         if not said or 2 * sum(at is not None for at in decided) < len(said):
             return ()
-        words = _placed(level, said, decided)
+        words = _placed(level, said, decided, inside)
         if not words:
             return ()
     return words
@@ -64,8 +73,10 @@ def _level_db(samples: Samples, sample_rate: int) -> npt.NDArray[np.float64]:
     return level
 
 
-def _placed(level: npt.NDArray[np.float64], said: Sequence[str], decided: Sequence[float | None]) -> tuple[Word, ...]:
-    """The words' places, given at which frame each was decided, if it was."""
+def _placed(
+    level: npt.NDArray[np.float64], said: Sequence[str], decided: Sequence[float | None], inside: bool
+) -> tuple[Word, ...]:
+    """The words' places, given at which frame each was decided, if it was; empty if they are in doubt."""
     if not len(level):
         return ()
     top, tenth = float(level.max()), round(100 / HOP_MS)
@@ -74,6 +85,10 @@ def _placed(level: npt.NDArray[np.float64], said: Sequence[str], decided: Sequen
     height = np.clip((level - floor) / (top - floor), 0, 1)
     loud = height > 0
     bounds = _boundaries(height, loud, decided)
+    within = [bool(height[max(0, bound - 1) : bound + 1].min() > PAUSE) for bound in bounds]
+    for at, begins, ends in zip(decided, within, within[1:], strict=False):
+        if (begins or ends) and (at is None or not inside):
+            return ()
     return tuple(
         Word(text, HOP_MS * (first + start), HOP_MS * (first + end))
         for text, first, until in zip(said, bounds, bounds[1:], strict=False)

@@ -9,6 +9,7 @@ models.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +44,8 @@ LENGTHS_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 REPEATS = 9
 SHOWN = ("symbol", "label", "class")
 TIMEOUT_S = 30.0
+DEFAULT_UTTERANCE_S = 60.0
+"""What a server's streams take without being asked; longer recordings ask for more."""
 ANY = Vocabulary()
 """Of a model that is not known here: only the server has it."""
 
@@ -75,6 +78,8 @@ def measure(
             if wait and direction.get(name) == "bidirectional":
                 ways.append((name, wait))
             ways.append((name, None))
+        for name, each in ways:  # what is refused is refused before any of it has been spoken
+            _open(client, name, each, head, recording.sample_rate, recording.seconds).close()
         for name, each in ways:
             report(f"{_called(name, each)}: {recording.seconds:.0f} s of speech, in real time")
             known = (vocabularies or {}).get(name, ANY)
@@ -114,10 +119,15 @@ def _words(recording: Recording, runs: Sequence[tuple[ModelRun, Vocabulary]]) ->
     said = known.read(recording.transcript) if recording.transcript else [symbol for symbol, _ in heard]
     whose = "of the transcript" if recording.transcript else f"that {run.name} recognised"
     words = aligned(
-        recording.samples, recording.sample_rate, said, [symbol for symbol, _ in heard], [at for _, at in heard]
+        recording.samples,
+        recording.sample_rate,
+        said,
+        [symbol for symbol, _ in heard],
+        [at for _, at in heard],
+        inside=run.delay_ms is None,
     )
     if not words:
-        return (), f"not known: the words {whose} could not be found in the recording"
+        return (), f"not known: the words {whose} could not be told apart in the recording; NAME{SUFFIX} may say it"
     return words, f"the words {whose}, aligned: where {run.name} decided on them, and the recording's energy"
 
 
@@ -142,15 +152,26 @@ def _symbols(shown: Shown, known: Vocabulary) -> list[str]:
     return known.read(shown.text) if known is ANY else known.heard([shown.text])
 
 
+def utterance_s(seconds: float) -> float:
+    """The bound of a stream's utterances that lets a recording of so many seconds be one."""
+    return max(DEFAULT_UTTERANCE_S, math.ceil(seconds) + 1.0)
+
+
 def _called(name: str, wait: Wait | None) -> str:
     return f"{name}, {wait}" if wait else name
+
+
+def _open(client: Client, name: str, wait: Wait | None, head: str | None, sample_rate: int, seconds: float) -> Stream:
+    """A stream for utterances of so many seconds."""
+    options = asked(wait, head, sample_rate=sample_rate, max_utterance_s=utterance_s(seconds))
+    return client.open(name, **options.given)
 
 
 def _spoken(
     client: Client, name: str, wait: Wait | None, head: str | None, recording: Recording, known: Vocabulary
 ) -> ModelRun:
     samples, sample_rate, transcript = recording.samples, recording.sample_rate, recording.transcript
-    with client.open(name, **asked(wait, head, sample_rate=sample_rate).given) as stream:
+    with _open(client, name, wait, head, sample_rate, recording.seconds) as stream:
         _warm(stream, sample_rate)
         start = time.monotonic()
         for end, chunk in _chunks(samples, sample_rate):
@@ -190,7 +211,7 @@ def _by_length(
     *_, (_, last) = _chunks(utterance, sample_rate)
     earlier = utterance[: len(utterance) - len(last)]
     waits = []
-    with client.open(name, **asked(wait, head, sample_rate=sample_rate).given) as stream:
+    with _open(client, name, wait, head, sample_rate, seconds) as stream:
         _warm(stream, sample_rate)
         for _ in range(REPEATS):
             stream.push(earlier)

@@ -50,9 +50,8 @@ def latencies(axes: Axes, comparison: Comparison) -> None:
     axes.set_xlim(left, right)
     steps = (100, 300, 1000, 3000) if right < 10_000 else (100, 1000, 10_000, 100_000)
     ticks = [tick for tick in (*(-step for step in reversed(steps)), 0, *steps) if left <= tick <= right]
-    axes.set_xticks(
-        ticks, [f"{tick}".replace("-", "−") if abs(tick) < 1000 else f"{tick / 1e3:g} s" for tick in ticks]
-    )
+    names = [f"{tick}" if abs(tick) < 1000 else f"{tick / 1e3:g} s" for tick in ticks]
+    axes.set_xticks(ticks, [name.replace("-", "−") for name in names])
     axes.set_xticks([], minor=True)
     axes.axvline(0, color=SOFT, linewidth=0.9)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)

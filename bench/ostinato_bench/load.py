@@ -78,8 +78,9 @@ def run(
     hold for ``seconds``. ``progress`` is told the share done, from 0 to 1; of each try anew.
 
     Of the figures, ``latency_ms`` is from the sending of a chunk to its result, ``late_ms`` how far the client was
-    behind its own plan, ``idle_mb`` what the idle streams cost, ``rss_over_time_mb`` pairs of seconds and MB. Raises
-    UnknownModelError, ConnectionLostError.
+    behind its own plan (it sends together what is due within a few ms), ``from_due_ms`` both: from when a chunk was
+    due, its last sample spoken, to its result; ``idle_mb`` what the idle streams cost, ``rss_over_time_mb`` pairs of
+    seconds and MB. Raises UnknownModelError, ConnectionLostError.
     """
     if workers is None:
         workers = os.cpu_count() or 1 if search or streams >= MANY else 1
@@ -90,7 +91,9 @@ def run(
         plan = Plan(server.endpoint, served_name(paths[0]), streams, seconds, idle, connections)
         extra: dict[str, Any] = {}
         if search:
-            extra["search"] = most = find(lambda n: _measure(server, _short(plan, n)), streams)
+            extra["search"] = most = find(
+                lambda n: _measure(server, _short(plan, n)), streams, _short(plan, 1).seconds
+            )
             count, found = confirm(lambda n: _measure(server, dataclasses.replace(plan, streams=n), progress), most)
             plan = dataclasses.replace(plan, streams=count)
         if endings:
@@ -225,8 +228,9 @@ def table(result: dict[str, Any]) -> Table:
         ("streams", f"{result['streams']} of {escape(result['model'])}, {result['seconds']:g} s in real time"),
         ("chunks sent", f"{result['sent']} of {result['chunk_ms']:g} ms"),
         ("results received", f"{result['received']}, {result['lost']} lost"),
-        ("from chunk to result", _percentiles(latency)),
+        ("from sending a chunk to its result", _percentiles(latency)),
         ("client behind its plan", _percentiles(late)),
+        ("from a chunk's last sample to its result", _percentiles(result["from_due_ms"])),
         ("server's share of a core", _share(result["server_core_share"])),
         ("client's share of a core", _share(result["client_core_share"])),
         ("memory of the server", f"{_mb(result['rss_mb'])} in {result['workers']} worker(s)"),

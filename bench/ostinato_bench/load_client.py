@@ -284,7 +284,9 @@ def main() -> None:
         sent = load.speak()
         share = (time.process_time() - cpu) / (time.monotonic() - begin)
         phase("end")
-        took = load.took_ns[load.took_ns >= 0]
+        answered = load.took_ns[:sent] >= 0
+        took = load.took_ns[:sent][answered]
+        late = np.concatenate([np.empty(0, np.int64), *load.late_ns])
         if plan.record:
             np.save(plan.record, np.stack((load.sent_ns, load.took_ns)))
         load.close()
@@ -293,7 +295,8 @@ def main() -> None:
             received=len(took),
             lost=sent - len(took),
             latency_ms=percentiles(took),
-            late_ms=percentiles(np.concatenate([np.empty(0, np.int64), *load.late_ns])),
+            late_ms=percentiles(late),
+            from_due_ms=percentiles(took + late[answered]),
             client_core_share=round(share, 3),
         )
     except (RuntimeError, TimeoutError) as error:

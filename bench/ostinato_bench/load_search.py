@@ -20,14 +20,14 @@ GROWTH, CLOSE = 1.5, 1.06
 """The factor between tries until one holds and one does not, and how near the two must come."""
 
 
-def find(measure: Callable[[int], dict[str, Any]], first: int) -> dict[str, Any]:
+def find(measure: Callable[[int], dict[str, Any]], first: int, seconds: float = SEARCH_S) -> dict[str, Any]:
     """Try numbers of streams, from ``first`` on, until the most that holds is known to a few per cent.
 
-    ``measure`` gives the figures of a load. A number holds if nothing was lost and both p99, from chunk to result and
-    of the client behind its plan, are below BOUND_MS; one that does not is tried once more, since other work on the
-    machine may have been the reason. The search ends, too, at a number that cannot be measured though fewer were (a
-    server takes only so many streams). Returns {"most" (0: none that was tried), "bound_ms", "seconds", "stopped",
-    "rows"} and what `conclude` says.
+    ``measure`` gives the figures of a load of ``seconds``. A number holds if nothing was lost and both p99, from
+    chunk to result and of the client behind its plan, are below BOUND_MS; one that does not is tried once more, since
+    other work on the machine may have been the reason. The search ends, too, at a number that cannot be measured
+    though fewer were (a server takes only so many streams). Returns {"most" (0: none that was tried), "bound_ms",
+    "seconds", "stopped", "rows"} and what `conclude` says.
     """
     rows: list[dict[str, Any]] = []
     most, least_failed, stopped = 0, 0, ""
@@ -58,7 +58,7 @@ def find(measure: Callable[[int], dict[str, Any]], first: int) -> dict[str, Any]
         else:
             count = (most + least_failed) // 2
     rows.sort(key=lambda row: int(row["streams"]))
-    search = {"most": most, "bound_ms": BOUND_MS, "seconds": SEARCH_S, "stopped": stopped, "rows": rows}
+    search = {"most": most, "bound_ms": BOUND_MS, "seconds": seconds, "stopped": stopped, "rows": rows}
     return search | conclude(search)
 
 
@@ -66,18 +66,28 @@ def conclude(search: dict[str, Any]) -> dict[str, Any]:
     """What the tries of a search allow to say: "at_least" (the most may be more), and "ended", why no more were
     tried."""
     most = search["most"]
-    beyond = [int(row["streams"]) for row in search["rows"] if not row["holds"] and row["streams"] > most]
-    failed = min(beyond, default=0)
-    near = bool(failed) and failed <= most * CLOSE + 1
+    beyond = [row for row in search["rows"] if not row["holds"] and row["streams"] > most]
+    row = min(beyond, key=lambda row: int(row["streams"]), default=None)
+    near = row is not None and row["streams"] <= most * CLOSE + 1
+    failed = "" if row is None else f"{row['streams']:,} did not: {_why(row)}"
     if most and near:
-        ended = f"{failed:,} did not"
+        ended = failed
     elif most:
         ended = search.get("stopped") or f"the search has no more than {MAX_TRIES} tries"
-        ended += f", and {failed:,} did not" if failed else ", and none that was tried did not"
+        ended += f", and {failed}" if failed else ", and none that was tried did not"
     else:
-        fewest = min(int(row["streams"]) for row in search["rows"])
-        ended = f"the fewest that were tried, {fewest:,}, did not"
+        ended = failed
     return {"at_least": bool(most) and not near, "ended": ended}
+
+
+def _why(row: dict[str, Any]) -> str:
+    """Why a try does not hold; a client that is late cannot tell what the server would have done."""
+    p99 = row["latency_ms"]["p99"]
+    if row["lost"]:
+        return f"{row['lost']:,} chunks lost"
+    if p99 is None:
+        return "nothing was answered"
+    return f"p99 {p99:.0f} ms" if p99 >= BOUND_MS else "the client itself was late"
 
 
 def verdict(search: dict[str, Any]) -> str:
@@ -127,8 +137,8 @@ def _row(streams: int, found: dict[str, Any]) -> dict[str, Any]:
 NOTE = (
     "Each try stands for itself: {short:g} s, one after the other, on a machine that may do other work meanwhile. "
     "Where the cores are nearly full, a little of that makes a queue grow, so it is chance by how much: more "
-    "streams may fare better than fewer. What did not hold was tried twice, and the better try is shown; the number "
-    "told held for {long:g} s."
+    "streams may fare better than fewer. What did not hold was tried once more, and the better try is shown; the "
+    "number told held for {long:g} s."
 )
 """Why latency does not rise with every stream more."""
 
@@ -157,6 +167,12 @@ def draw(result: dict[str, Any], path: Path) -> None:
             axes.plot([row["streams"]] * 2, [low, high], color=colour, linewidth=1.5)
             axes.plot(row["streams"], high, "o", color=colour, markersize=6)
             axes.plot(row["streams"], low, "_", color=colour, markersize=10, markeredgewidth=2)
+            if not row["holds"] and high < bound:
+                axes.annotate(
+                    _why(row), (row["streams"], (low * high) ** 0.5), textcoords="offset points", xytext=(-5, 0),
+                    ha="right", va="center", size=8, color=colour,
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                )  # fmt: skip
         axes.axhline(bound, color=SOFT, linestyle="--", linewidth=1)
         if search["most"]:
             axes.axvline(search["most"], color=SOFT, linestyle=":", linewidth=1)
@@ -164,7 +180,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         plain_log(axes.yaxis)
         axes.margins(x=0.04, y=0.08)
         axes.annotate(
-            f"p99 of {bound:g} ms: what holds is below", (0.002, bound), xycoords=("axes fraction", "data"),
+            f"p99 of {bound:g} ms", (0.002, bound), xycoords=("axes fraction", "data"),
             textcoords="offset points", xytext=(2, 4), color=SOFT,
         )  # fmt: skip
         axes.set_xlabel("streams that were tried")

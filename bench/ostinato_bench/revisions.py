@@ -215,6 +215,8 @@ def main() -> None:
     parser.add_argument("base", help="a commit, branch or tag")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     wanted = parser.parse_args()
+    if wanted.json and not wanted.json.resolve().parent.is_dir():
+        parser.error(f"there is no folder {wanted.json.resolve().parent} to write {wanted.json.name} into")
     err = Console(stderr=True, highlight=False)
     try:
         with err.status("…") as status:
@@ -222,10 +224,10 @@ def main() -> None:
             found = compare(wanted.base, Path.cwd(), report=lambda doing: say(f"[dim]{doing}[/]"))
     except InputError as error:
         sys.exit(f"error: {error}")
-    Console(highlight=False).print(table(found, wanted.base))
-    if wanted.json:
+    if wanted.json:  # before anything is printed: a pipe that breaks must not lose it
         rows = [asdict(row) | {"ratio": row.ratio, "verdict": row.verdict} for row in found]
         wanted.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    Console(highlight=False).print(table(found, wanted.base))
 
 
 if __name__ == "__main__":

@@ -42,8 +42,9 @@ class Table:
     """Rows of short facts; the first column is the key, those named in ``prose`` may wrap, those in ``right`` are
     aligned right. Cells are markup.
 
-    What does not fit is made narrower step by step: headings over several lines, never broken within a word; prose in
-    what room there is, or below its row; at last each row as a block of its own, a line for each fact.
+    What does not fit is made narrower step by step: less space between columns; headings over several lines, never
+    broken within a word; prose in what room there is, or below its row; at last each row as a block of its own, a
+    line for each fact.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class Table:
         if self._title is not None:
             yield Text(self._title, style="bold")
         for widths in self._layouts(options.max_width):
-            if _total(widths) <= options.max_width:
-                yield from self._lines(console, widths, options.max_width)
-                return
+            for gap in (GAP, 1):
+                if _total(widths, gap) <= options.max_width:
+                    yield from self._lines(console, widths, gap, options.max_width)
+                    return
         yield from self._blocks(console, options.max_width)
 
     def _layouts(self, width: int) -> Iterator[Widths]:
@@ -89,27 +91,27 @@ class Table:
         yield short
         below: Widths = [None if prose else least for least, prose in zip(short, self._prose, strict=True)]
         if None in below:
-            room = (width - _total(below)) // below.count(None) - GAP
+            room = (width - _total(below, GAP)) // below.count(None) - GAP
             if room >= PROSE:
                 yield [min(most, room) if least is None else least for most, least in zip(short, below, strict=True)]
             if sum(least is not None for least in below) > 1:
                 yield below
 
-    def _lines(self, console: rich.console.Console, widths: Widths, room: int) -> Iterator[Text]:
+    def _lines(self, console: rich.console.Console, widths: Widths, gap: int, room: int) -> Iterator[Text]:
         if self._headings:
             headings = [
                 Text(_broken(name, width or 0), style="bold")
                 for name, width in zip(self._columns, widths, strict=True)
             ]
-            yield from self._line(console, headings, widths)
+            yield from self._line(console, headings, widths, gap)
         for row, beside in zip(self._rows, self._beside, strict=True):
-            yield from self._line(console, row, widths, beside)
+            yield from self._line(console, row, widths, gap, beside)
             for cell, width in zip(row, widths, strict=True):
                 if width is None and cell:
                     yield from _indented(console, cell, room, GAP, beside)
 
     def _line(
-        self, console: rich.console.Console, cells: Sequence[Text], widths: Widths, beside: Text = NOTHING
+        self, console: rich.console.Console, cells: Sequence[Text], widths: Widths, gap: int, beside: Text = NOTHING
     ) -> Iterator[Text]:
         """A row: as many lines as its highest cell has, with nothing behind the last word of a line."""
         columns = [
@@ -123,7 +125,7 @@ class Table:
                 part = lines[number] if number < len(lines) else Text() if column else beside.copy()
                 part.rstrip()
                 padding = Text(" " * (width - part.cell_len))
-                made += (padding + part if right else part + padding) + Text(" " * GAP)
+                made += (padding + part if right else part + padding) + Text(" " * gap)
             made.rstrip()
             yield made
 
@@ -138,7 +140,7 @@ class Table:
                 heading = Text(" " * GAP + name, style="dim")
                 if not name:
                     yield from _indented(console, cell, room, GAP, beside)
-                elif room - label - beside.cell_len < BESIDE:
+                elif room - label - beside.cell_len < min(BESIDE, _width(cell)):
                     yield from _indented(console, Text(name, style="dim"), room, GAP, beside)
                     yield from _indented(console, cell, room, 2 * GAP, beside)
                 else:
@@ -166,7 +168,7 @@ def _broken(heading: str, width: int) -> str:
     return "\n".join("\n".join(each) for each in lines)
 
 
-def _total(widths: Widths) -> int:
+def _total(widths: Widths, gap: int) -> int:
     """Of all columns that are not below, with what is between them."""
     beside = [width for width in widths if width is not None]
-    return sum(beside) + GAP * (len(beside) - 1)
+    return sum(beside) + gap * (len(beside) - 1)

@@ -28,66 +28,70 @@ GONE = (ConnectionLostError, DrainingError, StreamClosedError, CapacityError)
 """It may go better later, or elsewhere. Other errors would only come again."""
 
 
+FLUSH = object()
+
+
 class Recovering:
     """A stream that is opened again as often as it must be."""
 
     def __init__(self, client, model, sample_rate):
         self._client, self._model, self._sample_rate = client, model, sample_rate
         self._stream = None
-        self._waiting = False  # for a server
-        self._next_try = 0.0
+        self._told, self._next_try = False, 0.0
         self._snapshot = None
-        self._since = []  # chunks since the snapshot
+        self._inputs = []  # since the snapshot: chunks, and FLUSH
+        self._sent = 0  # of these, to the stream that is open
         self._shown = 0  # events since the snapshot
         self._repeated = 0  # events that will come once more
 
     def push(self, chunk):
         """Send a chunk. Returns the events that have come; none while there is no server."""
-        if self._seconds() > KEPT_S:
+        if self._kept_s() > KEPT_S:
             print(f"memory is full: {len(chunk)} samples are lost", file=sys.stderr)
-            return []
-        self._since.append(chunk)
-        return self._attempt(lambda stream: stream.push(chunk))
+        else:
+            self._inputs.append(chunk)
+        return self._catch_up()
 
     def flush(self):
         """End the utterance; its last events. Waits for a server as long as it takes."""
-        events, ended = [], []
-        while not ended:
-            events += self._attempt(lambda stream: ended.extend(stream.flush()))
-            time.sleep(0 if ended else AGAIN_S)
-        return events + self._news(ended)
-
-    def _attempt(self, action):
-        """Do it with the stream, which is opened first if need be; the events that have come."""
-        events = []
-        try:
-            if self._stream is None:
-                return self._open_again()
-            action(self._stream)
-            events = self._news(self._stream.results())
-            if self._seconds() > SNAPSHOT_S:
-                snapshot = self._stream.snapshot()  # after all that was sent
-                events += self._news(self._stream.results())  # before it is forgotten: all that came of that
-                self._snapshot, self._since, self._shown = snapshot, [], 0
-        except GONE as error:
-            if self._stream is not None or not self._waiting:  # told once, not at each attempt
-                print(f"no server ({error.code}): input is kept until there is one", file=sys.stderr)
-            self._stream, self._waiting = None, True
+        self._inputs.append(FLUSH)
+        events = self._catch_up()
+        while self._sent < len(self._inputs):
+            time.sleep(AGAIN_S)
+            events += self._catch_up()
         return events
 
-    def _open_again(self):
-        if time.monotonic() < self._next_try:
-            return []
+    def _catch_up(self):
+        """Send what is not sent yet, if there is a server; the new events."""
+        events = []
+        try:
+            if self._stream is None and time.monotonic() >= self._next_try:
+                self._open()
+            while self._stream is not None and self._sent < len(self._inputs):
+                if self._inputs[self._sent] is FLUSH:
+                    results = self._stream.flush()
+                else:
+                    self._stream.push(self._inputs[self._sent])
+                    results = self._stream.results()
+                self._sent += 1
+                events += self._news(results)
+            if self._stream is not None and self._kept_s() > SNAPSHOT_S:
+                snapshot = self._stream.snapshot()  # after all that was sent, of which all results have come too
+                events += self._news(self._stream.results())
+                self._snapshot, self._inputs, self._sent, self._shown = snapshot, [], 0, 0
+        except GONE as error:
+            if not self._told:  # once, not at each attempt
+                print(f"no server ({error.code}): input is kept until there is one", file=sys.stderr)
+            self._stream, self._sent, self._told = None, 0, True
+        return events
+
+    def _open(self):
         self._next_try = time.monotonic() + AGAIN_S
-        stream = self._client.open(
+        self._stream = self._client.open(
             self._model, sample_rate=self._sample_rate, snapshot=self._snapshot, timeout=AGAIN_S
         )
-        self._repeated = self._shown
-        for chunk in self._since:
-            stream.push(chunk)
-        self._stream, self._waiting = stream, False
-        print(f"opened, {self._seconds():.2f} s of audio sent again", file=sys.stderr)
-        return self._news(stream.results())
+        self._repeated, self._told = self._shown, False
+        print(f"opened; {self._kept_s():.2f} s of audio are sent again", file=sys.stderr)
 
     def _news(self, results):
         """The events of results, without those that were shown before."""
@@ -97,8 +101,8 @@ class Recovering:
         self._shown += len(news)
         return news
 
-    def _seconds(self):
-        return sum(map(len, self._since)) / self._sample_rate
+    def _kept_s(self):
+        return sum(len(chunk) for chunk in self._inputs if chunk is not FLUSH) / self._sample_rate
 
 
 def main(endpoint=DEFAULT_ENDPOINT):

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.errors import AudioDeviceError
+from ostinato.errors import AudioDeviceError, did_you_mean
 
 QUEUE_S = 2.0
 """How much sound a microphone keeps for a reader that is late; then it is lost, and counted."""
@@ -74,14 +74,15 @@ def find_microphone(wanted: str | int | None = None) -> Microphone:
         )
     if wanted is None:
         return next((one for one in found if one.default), found[0])
-    number = int(wanted) if str(wanted).isdecimal() else None
+    number = int(wanted) if str(wanted).isdecimal() and len(str(wanted)) < 10 else None
     fits = [one for one in found if one.number == number or (number is None and one.name == wanted)]
     fits = fits or [one for one in found if number is None and str(wanted).lower() in one.name.lower()]
     if len(fits) == 1:
         return fits[0]
     listed = "".join(f"\n  {one}" for one in (fits or found))
     what = f"{len(fits)} microphones have {wanted!r} in their names" if fits else f"no microphone is {wanted!r}"
-    raise AudioDeviceError(f"{what}: choose by number{listed}")
+    meant = "" if fits else did_you_mean(str(wanted), (one.name for one in found))
+    raise AudioDeviceError(f"{what}: choose by number{meant}{listed}")
 
 
 class MicrophoneSource:

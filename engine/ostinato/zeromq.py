@@ -8,6 +8,7 @@ from pathlib import Path
 
 import zmq
 
+from ostinato import stdio
 from ostinato.errors import CapacityError
 
 CONTEXT_DESCRIPTORS = 8
@@ -50,6 +51,7 @@ def need_descriptors(count: int, who: str) -> None:
 
 def make_context(who: str, count: int) -> zmq.Context[zmq.Socket[bytes]]:
     """A context whose first user takes ``count`` descriptors besides. Raises CapacityError where they are too few."""
+    stdio.open_descriptors()  # else libraries that complain on standard error would write into a socket
     need_descriptors(CONTEXT_DESCRIPTORS + count, who)  # the context takes its own with its first socket
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)

@@ -18,6 +18,7 @@ from ostinato.cli.options import (
     Connect,
     HeadName,
     Json,
+    LogLevel,
     LookaheadMs,
     ModelArgument,
     ModelsFolder,
@@ -88,11 +89,35 @@ def serve(
             help="Processes that share the streams. Each has a port of its own, the next ones after --bind's.",
         ),
     ] = 1,
+    drain: Annotated[
+        float,
+        typer.Option(metavar="S", min=0.0, help="After a signal to end, open streams go on for so many seconds."),
+    ] = 5.0,
+    idle: Annotated[
+        float, typer.Option(metavar="S", min=1.0, help="A client that is silent for so long is forgotten.")
+    ] = 3600.0,
+    max_clients: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Clients at once, of each process; fewer where `ulimit -n` says so."),
+    ] = 1024,
+    max_memory_mb: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MB", min=1, help="No stream is opened while a process has more memory.", show_default="no limit"
+        ),
+    ] = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(metavar="LEVEL", help="What is logged: debug, info, warning or error.")
+    ] = LogLevel.info,
 ) -> None:
-    """Serve models over ZeroMQ until Ctrl-C."""
-    from ostinato.server import serve
+    """Serve models over ZeroMQ until Ctrl-C.
 
-    serve(bind, folders=[folder] if folder else [], workers=workers)
+    SIGTERM, SIGHUP and Ctrl-C let open streams go on for --drain seconds; a second one ends at once.
+    """
+    from ostinato.server import Settings, serve
+
+    settings = Settings(drain_s=drain, idle_s=idle, max_clients=max_clients, max_memory_mb=max_memory_mb)
+    serve(bind, folders=[folder] if folder else [], settings=settings, workers=workers, log_level=log_level.value)
 
 
 @app.command()

@@ -48,7 +48,7 @@ class Wanted:
 def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str | None, folder: Path | None) -> None:
     """Measure the models on the recording; print tables, and write what was asked for. Ends with 1 if recordings were
     left out."""
-    from ostinato_bench.compare import measure
+    from ostinato_bench.compare import measure, utterance_s
     from ostinato_bench.comparison_picture import draw
 
     check_writable(json)
@@ -70,7 +70,7 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
 
         by_delay = _errors_by_delay(wanted, loaded, spoken, left_out, report) if loaded else ()
         status.stop()
-        with serving(models, connect, folder) as (endpoint, names):
+        with serving(models, connect, folder, utterance_s(played.seconds)) as (endpoint, names):
             status.start()
             called = zip(names, loaded, strict=False)
             known = {name: vocabulary(each, wanted.head) for name, each in called if each in heard}

@@ -55,7 +55,10 @@ def _show_figures(found: Comparison) -> None:
         ("first result, after the first sample", [duration(run.first_result_ms) for run in runs]),
         *((heading, [duration(run.latency_ms[key]) for run in runs]) for heading, key in latency.items()),
         ("from a word's end to deciding on it, median", [duration(run.decided_ms["p50"]) for run in runs]),
-        ("over the right ones of the words shown", [f"{run.counted} of {len(run.shown)}" for run in runs]),
+        (
+            "over the right ones of the words shown",
+            [f"{run.counted} of {len(run.shown)}" if found.words else "–" for run in runs],
+        ),
         ("final result, after the last sample", [duration(run.final_ms) for run in runs]),
         ("computing per second of audio", [duration(1e3 * run.real_time_factor) for run in runs]),
         ("state per stream", [size(run.state_bytes) for run in runs]),
@@ -64,6 +67,9 @@ def _show_figures(found: Comparison) -> None:
     for heading, values in rows:
         figures.add_row(f"[dim]{heading}[/]", *values)
     out.print(figures)
+    if not found.words:
+        out.print(f"[dim]Where words end in the recording is {escape(found.words_from)}.[/]")
+        return
     early = any((run.latency_ms["p50"] or 0) < 0 or (run.decided_ms["p50"] or 0) < 0 for run in runs)
     out.print(
         f"[dim]Words end where they do in the recording, for every model the same: {escape(found.words_from)}."

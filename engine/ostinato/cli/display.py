@@ -24,7 +24,7 @@ NEW_LINE_MS = 2000.0
 METER_FLOOR_DB = -60.0
 METER_WIDTH = 16
 RECENT = 200
-"""Latencies that the live line's median is over."""
+"""Results that the live line's median is over."""
 
 
 @dataclass
@@ -38,25 +38,25 @@ class Progress:
     buffered_s: float = 0.0
     overruns: int = 0
     results: int = 0
-    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    late_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
-    def heard(self, event: Event, latency_ms: float | None) -> None:
+    def heard(self, event: Event, late_ms: float | None) -> None:
         """Count a result."""
         self.results += event.kind != "end-of-speech"
-        if latency_ms is not None and event.kind != "end-of-speech":
-            self.latencies_ms.append(latency_ms)
+        if late_ms is not None and event.kind != "end-of-speech":
+            self.late_ms.append(late_ms)
 
     @property
     def median_ms(self) -> float | None:
-        """The median latency of the recent results."""
-        return float(np.median(self.latencies_ms)) if self.latencies_ms else None
+        """How much later than decided the recent results were shown, the median."""
+        return float(np.median(self.late_ms)) if self.late_ms else None
 
     def summary(self) -> str:
         """One line at the end."""
         parts = [f"{self.seconds:.1f} s heard"] if self.seconds else []
         parts.append(f"{self.results} results")
         if self.median_ms is not None:
-            parts.append(f"median latency {duration(self.median_ms)}")
+            parts.append(f"shown {duration(self.median_ms)} after they were decided, in the median")
         if self.overruns:
             parts.append(f"{self.overruns} overruns: audio was lost, the machine is too busy")
         return ", ".join(parts)
@@ -65,8 +65,9 @@ class Progress:
 class Display(Protocol):
     """Where results are shown."""
 
-    def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
-        """A result: ``at_ms`` since the stream began is where it was decided; latency None where it means nothing."""
+    def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
+        """A result: ``at_ms`` since the stream began is where in the audio it was decided, ``late_ms`` how much later
+        it is shown, None where that means nothing. Where words end nobody knows while they are spoken."""
 
     def end_of_utterance(self) -> None:
         """The results so far belong together; those to come are of the next utterance."""
@@ -84,11 +85,11 @@ class Plain:
     def __init__(self, audio: bool) -> None:
         self._audio = audio
 
-    def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
+    def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
         """When it was said, what, and how much later it is shown."""
         at = f"{at_ms / 1e3:8.2f} s" if self._audio else f"{at_ms:8.0f}"
         said = "(end of speech)" if event.kind == "end-of-speech" else said_by(event)
-        late = "" if latency_ms is None else f"  {duration(latency_ms)}"
+        late = "" if late_ms is None else f"  shown {duration(late_ms)} later"
         print(f"{at}  {said}{late}", flush=True)
 
     def end_of_utterance(self) -> None:
@@ -104,15 +105,15 @@ class Plain:
 class Json:
     """One JSON object per result, at once."""
 
-    def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
+    def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
         """The event's fields that matter for its kind."""
         shown: dict[str, object] = {"kind": event.kind, "time_ms": round(at_ms, 2), "utterance": event.utterance}
         if event.kind in ("label", "symbol", "class"):
             shown |= {"text": event.text, "index": event.index, "probability": round(event.probability, 4)}
         if event.values is not None:
             shown["values"] = [float(f"{value:.6g}") for value in event.values]
-        if latency_ms is not None:
-            shown["latency_ms"] = round(latency_ms, 2)
+        if late_ms is not None:
+            shown["after_decided_ms"] = round(late_ms, 2)
         print_json(shown)
 
     def end_of_utterance(self) -> None:
@@ -126,7 +127,7 @@ class Json:
 
 
 class OnTerminal:
-    """The text as it grows, and below it one line with level, time, latency and what is buffered.
+    """The text as it grows, and below it one line with level, time, how late results are and what is buffered.
 
     Speech flows on over short pauses, whether a model's utterance ends there or not; a long one begins a new line.
     """
@@ -139,7 +140,7 @@ class OnTerminal:
         self._live = Live(console=out, auto_refresh=False, transient=True)
         self._live.start()
 
-    def event(self, event: Event, at_ms: float, latency_ms: float | None) -> None:
+    def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
         """Append what was said; a full line goes up and stays."""
         if event.kind == "end-of-speech":
             return
@@ -171,7 +172,7 @@ class OnTerminal:
         if progress.waits:
             status.append(f"  holds {progress.buffered_s:.1f} s until a pause", style="yellow")
         if progress.median_ms is not None:
-            status.append(f"  latency {duration(progress.median_ms)}", style="dim")
+            status.append(f"  shown +{duration(progress.median_ms)}", style="dim")
         if progress.overruns:
             status.append(f"  {progress.overruns} overruns: audio is lost", style="bold red")
         self._status = status

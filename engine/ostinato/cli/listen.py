@@ -208,11 +208,11 @@ class _Listening:
         for result in results:
             for event in result.events:
                 at_ms = event.utterance_ms + event.time_ms
-                latency = None
+                late_ms = None
                 if self._live and self._rate is not None:
-                    latency = 1e3 * (result.received - self._origin) - at_ms
-                self._progress.heard(event, latency)
-                self._display.event(event, at_ms, latency)
+                    late_ms = 1e3 * (result.received - self._origin) - at_ms
+                self._progress.heard(event, late_ms)
+                self._display.event(event, at_ms, late_ms)
             if result.final:
                 self._ended_at = result.processed
                 self._display.end_of_utterance()

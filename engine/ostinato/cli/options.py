@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,17 @@ import typer
 from ostinato.cli.usage import complete_model
 
 LOOPBACK = "tcp://127.0.0.1:7077"
+
+
+class LogLevel(StrEnum):
+    """From all to little."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
 LONGEST_S = 10_000_000.0
 LONGEST_MS = 60_000.0
 MODEL = "A model's name (`ostinato models` lists them), or the path of a model file."

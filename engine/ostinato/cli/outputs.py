@@ -48,6 +48,18 @@ def check_writable(path: Path | None, suffixes: Sequence[str] = ()) -> None:
         ) from error
 
 
+def check_folder(path: Path) -> None:
+    """Make a folder for what a command will write, if it is not there. Refuses, as wrong usage, one of no use."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{path} cannot be written into: {error.strerror}. Check its permissions, or name another folder"
+        ) from error
+
+
 def check_picture(path: Path | None) -> None:
     """Refuse, as wrong usage, a picture that could not be drawn."""
     if path is None:

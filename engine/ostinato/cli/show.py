@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from ostinato.cli import graph, graph_picture
-from ostinato.cli.console import delay, out, size
+from ostinato.cli.console import delay, note, out, size
 from ostinato.cli.outputs import check_picture, print_json, write_picture
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
@@ -29,7 +29,7 @@ def folders(folder: Path | None) -> list[Path]:
 
 def show_models(folder: Path | None, as_json: bool) -> None:
     """One line per model; a file that is no model says so in its line."""
-    found = bundled.available(folders(folder))
+    found = bundled.available(folders(folder), told=note)
     if as_json:
         print_json([_listed(name, path) for name, path in found.items()], indent=2)
         return

@@ -11,6 +11,7 @@ import typer
 from rich.status import Status
 
 from ostinato.cli.console import err, note
+from ostinato.cli.outputs import check_folder
 from ostinato.cli.recordings import LeftOut
 from ostinato.model import file as model_file
 from ostinato.training.recipes.digits import Options, train
@@ -21,6 +22,8 @@ def digits(
     output: Path, data: Path, quick: bool, steps: int | None, resume: bool, real: list[Path], fsdd: Path | None
 ) -> None:
     """Train digits-uni and digits-bi and write them, with their cards, to ``output``."""
+    check_folder(output)
+    check_folder(data)
     make: Callable[..., Options] = Options.small if quick else Options
     wanted: dict[str, Any] = {} if steps is None else {"steps": steps}
     options = make(output=output, data=data, resume=resume, real=tuple(real), fsdd=fsdd, **wanted)

@@ -24,6 +24,7 @@ UsageError = cast(type[Exception], typer.BadParameter.__base__)
 
 def run(app: typer.Typer) -> int:
     """Run the command line; the exit code. Raises what commands raise."""
+    out.quiet = False  # unless this command's figures take standard output
     try:
         return int(app(prog_name="ostinato", standalone_mode=False) or DONE)
     except UsageError as error:

@@ -96,7 +96,10 @@ class FunctionCache:
         if data is None:
             return None
         rtsys.initialize(target)  # compiled code may allocate
-        return CompileResult._rebuild(target, *pickle.loads(data))
+        try:
+            return CompileResult._rebuild(target, *pickle.loads(data))
+        except Exception:  # whole, but nothing that this Numba makes sense of: compile and write it again
+            return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep what was compiled."""

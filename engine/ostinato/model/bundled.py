@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ostinato.errors import UnknownModelError, did_you_mean
@@ -13,19 +13,47 @@ BUNDLED = Path(__file__).parent.parent / "models"
 """The folder of the models that ship in the package."""
 
 
-def available(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, Path]:
+def available(
+    folders: Iterable[str | os.PathLike[str]] = (), told: Callable[[str], None] = lambda _: None
+) -> dict[str, Path]:
     """Name -> path of the model files in ``folders`` and the package; the first folder that has a name wins.
 
-    A model's name is its file's, without the suffix. Raises UnknownModelError for a folder that does not exist.
+    A model's name is its file's, without the suffix. ``told`` hears of what is passed over, as it is no file (a
+    folder, a pipe, a link to nothing), and which file hides another. Raises UnknownModelError for a folder that does
+    not exist.
     """
     found: dict[str, Path] = {}
     for folder in (*map(Path, folders), BUNDLED):
         if folder != BUNDLED and not folder.is_dir():
             raise UnknownModelError(f"{folder}: there is no such folder of models")
         for path in sorted(folder.glob(f"*{SUFFIX}")):
-            if not path.name.startswith("."):
-                found.setdefault(path.name.removesuffix(SUFFIX), path)
+            name = path.name.removesuffix(SUFFIX)
+            if path.name.startswith("."):
+                continue
+            if not _is_file(path):
+                told(f"{path} is passed over: it is {_kind(path)}, not a model file")
+            elif name in found:
+                whose = "the bundled model of that name" if folder == BUNDLED else path
+                told(f"{found[name]} is used for {name!r}, and hides {whose}")
+            else:
+                found[name] = path
     return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # where one may not look
+        return False
+
+
+def _kind(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return "a folder"
+        return "a pipe or a device" if path.exists() else "a link to nothing"
+    except OSError as error:
+        return f"not to be read ({error.strerror})"
 
 
 def resolve(name_or_path: str | os.PathLike[str], folders: Iterable[str | os.PathLike[str]] = ()) -> Path:

@@ -39,6 +39,8 @@ class Dialogue:
 
     def __init__(self, engine: Engine, settings: Settings, place: Callable[[], str] | None = None) -> None:
         self.draining = False
+        self.full = ""
+        """Why no stream can be opened just now."""
         self.touched: set[Peer] = set()
         self._engine = engine
         self._settings = settings
@@ -111,6 +113,8 @@ class Dialogue:
                 raise DrainingError(
                     "the server is shutting down and opens no more streams: use another, or try later"
                 )
+            if self.full:
+                raise CapacityError(self.full)
             if self._place is not None:
                 if request.part == 0:  # the others of a snapshot go the way of the first
                     self._send(peer, wire.Moved(request.stream, self._place()))

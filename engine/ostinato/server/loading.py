@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ostinato.engine import unit
-from ostinato.errors import UnknownModelError
+from ostinato.errors import ModelError, UnknownModelError
 from ostinato.model import available, resolve
 from ostinato.server.names import served_name
 from ostinato.streaming import Model, accept, advance, load
 
+log = logging.getLogger(__name__)
 WARM_MS = 300.0
 
 
@@ -22,20 +25,32 @@ def load_models(
 ) -> dict[str, Model]:
     """The models of those names or paths, or all that are bundled or in the folders; by name.
 
-    Raises UnknownModelError, also if there is none at all or two have one name, and BadModelFileError.
+    What is in a folder and cannot be served is logged. Raises UnknownModelError, also if there is none at all or two
+    have one name, and BadModelFileError for a model that was named.
     """
     folders = list(folders)
     if names is None:
-        paths = available(folders)
+        models = _all_in(available(folders, lambda why: log.warning("%s", why)), max_streams)
     else:
         paths = {}
         for name in names:
             if served_name(name) in paths:
                 raise UnknownModelError(f"two models are called {served_name(name)!r}: rename one of the files")
             paths[served_name(name)] = resolve(name, folders)
-    if not paths:
+        models = {name: load(path, max_streams=max_streams) for name, path in paths.items()}
+    if not models:
         raise UnknownModelError("there is no model to serve: name a folder that has some with --models")
-    return {name: load(path, max_streams=max_streams) for name, path in paths.items()}
+    return models
+
+
+def _all_in(paths: Mapping[str, Path], max_streams: int) -> dict[str, Model]:
+    models = {}
+    for name, path in paths.items():
+        try:
+            models[name] = load(path, max_streams=max_streams)
+        except ModelError as error:
+            log.warning("%r is not served: %s", name, error)
+    return models
 
 
 def warm_up(model: Model) -> None:

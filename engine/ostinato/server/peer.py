@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """A connection: its streams, and what it has yet to be sent. ``fd`` is the descriptor of its transport."""
+    """A connection: its streams, and what it has yet to be sent. ``fd`` is the descriptor of its transport, ``taken``
+    how many bytes of it were read as messages, with what ZMTP adds."""
 
     identity: bytes
     fd: int
     heard: float
+    taken: int = 0
     streams: set[bytes] = field(default_factory=set)
     outgoing: deque[bytes] = field(default_factory=deque)
     outgoing_bytes: int = 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Name = str | os.PathLike[str]
 DEFAULT_BIND = "tcp://127.0.0.1:7077"
+LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_DESCRIPTORS = 16384
 _IMPORTED = time.monotonic()
 
@@ -38,18 +39,20 @@ def serve(
     limits: Limits | None = None,
     parent: int | None = None,
     workers: int = 1,
+    log_level: str | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, which drains; a second one ends at once.
+    """Serve until SIGTERM, SIGINT or SIGHUP, which drains; a second one ends at once.
 
     ``models`` by name or path, None: all that are bundled or in ``folders``. When all are loaded and have done a
     first step, a line on standard output says so: ``ready ENDPOINT MODEL,MODEL start-up N ms``. ``parent``: the
     descriptor of a pipe; its end ends the server. ``workers``: processes that share the streams (see
-    `ostinato.server.workers`). Raises AddressError, UnknownModelError, BadModelFileError.
+    `ostinato.server.workers`). ``log_level``: debug, info, warning or error; None: info, or warning with a parent,
+    whose terminal it shares. Raises AddressError, UnknownModelError, BadModelFileError.
     """
     check_address(bind)
     stdio.open_descriptors()
-    level = logging.INFO if parent is None else logging.WARNING  # a private server shares its parent's terminal
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
+    level = log_level or ("info" if parent is None else "warning")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level.upper())
     _raise_descriptor_limit()
     gc.disable()  # what is loaded now stays: looking for garbage in it would take a tenth of the start
     try:
@@ -109,9 +112,15 @@ class Spawned(NamedTuple):
 
 
 def spawn_server(
-    models: Sequence[Name] | None = None, folders: Iterable[Name] = (), *, workers: int = 1, timeout: float = 120.0
+    models: Sequence[Name] | None = None,
+    folders: Iterable[Name] = (),
+    *,
+    workers: int = 1,
+    timeout: float = 120.0,
+    max_utterance_s: float | None = None,
 ) -> Spawned:
     """A server of these models on a free port of loopback, once it is ready. `served_name` says what it calls them.
+    ``max_utterance_s``: its bound, None: as `Limits` has it.
 
     It ends when this process does, however that ends. Raises UnknownModelError; ConnectionLostError if it is not
     ready within ``timeout`` seconds or cannot start (its standard error, which is ours, says why).
@@ -122,6 +131,8 @@ def spawn_server(
         arguments += ["--models", folder]
     for model in models or ():
         arguments += ["--model", str(resolve(model, found_in))]
+    if max_utterance_s is not None:
+        arguments += ["--max-utterance", str(max_utterance_s)]
     process = children.start(arguments)
     # A thread, because a pipe has no portable timeout: it ends the process, which ends the reading.
     impatience = threading.Timer(timeout, process.kill)

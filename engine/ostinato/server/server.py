@@ -1,4 +1,7 @@
-"""The server: one ROUTER socket, one thread, one loop: drain the socket, tick, send; wait only if nothing is left."""
+"""The server: one ROUTER socket, one thread, one loop: drain the socket, tick, send; wait only if nothing is left.
+
+Nothing that arrives ends the loop: what a peer sends is handled by itself, and a fault there costs that peer only.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,33 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Self
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from ostinato import protocol as wire
 from ostinato.engine import Engine, Limits
-from ostinato.errors import AddressError, CapacityError
+from ostinato.errors import AddressError, BadMessageError, OstinatoError
 from ostinato.server.address import check_address
+from ostinato.server.clients import Clients
+from ostinato.server.connections import Connections
 from ostinato.server.dialogue import Dialogue
+from ostinato.server.door import Door
 from ostinato.server.peer import Peer
+from ostinato.server.rarely import Rarely
+from ostinato.server.router import SPARE_DESCRIPTORS, allowed, make_router
 from ostinato.server.settings import Settings
+from ostinato.server.shortage import Shortage
 from ostinato.streaming import Model
+from ostinato.zeromq import make_context
 
 log = logging.getLogger(__name__)
+rarely = Rarely(log)
 TURN_MESSAGES = 256
 """Messages taken in one turn of the loop, so that computing and sending get theirs."""
-QUEUE_MESSAGES = 64
-"""ZeroMQ's high-water marks. They let many more through (the kernel buffers too): credit is the real bound."""
+TURN_PARTS = 2000
+"""Parts of a message of several passed over in one turn."""
+MAX_PARTS = 16
+"""Parts beyond which their sender is cut."""
+SERVER_DESCRIPTORS = 8
+"""What a server takes besides its context."""
 CARE_S = 0.5
 """How often idle clients and the end are looked after."""
 RESEND_MS = 5
@@ -40,7 +54,8 @@ class Server:
     """Serves models at an address; in the calling thread (`run`) or one of its own (`start`, or ``with``).
 
     ``bind`` must be loopback or ipc; port ``*`` takes a free one, and `endpoint` has it. ``place`` tells where
-    streams are opened instead of here, ``report`` is told in each turn how many are open. Raises AddressError.
+    streams are opened instead of here, ``report`` is told in each turn how many are open. Raises AddressError, and
+    CapacityError where descriptors are too few. It belongs to the process that made it: a fork's copy does nothing.
     """
 
     def __init__(
@@ -57,23 +72,29 @@ class Server:
         self._engine = Engine(models, limits)
         self._dialogue = Dialogue(self._engine, self.settings, place)
         self._report = report
-        self._peers: dict[bytes, Peer] = {}
-        self._by_fd: dict[int, Peer] = {}
-        self._late: set[Peer] = set()
+        self._parts: int | None = None
+        self._parts_of: Peer | None = None
         self._watched: int | None = None
         self._end: Literal["", "drain", "now"] = ""
         self._thread: threading.Thread | None = None
-        self._context = zmq.Context()
-        self._router = self._context.socket(zmq.ROUTER)
+        self._process = os.getpid()
+        bind = check_address(bind)
+        self._context = make_context("a server", SERVER_DESCRIPTORS + SPARE_DESCRIPTORS)
+        self._router = make_router(self._context, ipv6="[" in bind)
+        self._door = Door(self._context)
+        self.max_clients, most = allowed(self.settings.max_clients)
+        """`Settings.max_clients`, or what descriptors allow."""
+        self._connections = Connections(self._router, self._door, most)
         try:
-            _configure(self._router)
-            self._router.ipv6 = "[" in bind
-            self._monitor = self._router.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-            self._router.bind(check_address(bind))
-        except (AddressError, zmq.ZMQError) as error:
+            self._clients = Clients(self._router, self._connections, self._dialogue, self.settings, self.max_clients)
+            self._shortage = Shortage(self._clients, self._connections, self._dialogue, self.settings.max_memory_mb)
+            self._router.bind(bind)
+        except (OstinatoError, zmq.ZMQError) as error:
+            self._connections.monitor.close()
+            self._door.close()
             self._router.close(0)
-            self._context.destroy(0)
-            if isinstance(error, AddressError):
+            self._context.term()
+            if isinstance(error, OstinatoError):
                 raise
             raise AddressError(f"cannot listen on {bind}: {error.strerror}; choose another port") from error
         self.endpoint: str = self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
@@ -88,13 +109,14 @@ class Server:
 
     @property
     def clients(self) -> int:
-        """Connections that have said something."""
-        return len(self._peers)
+        """Connections that have said something and are not refused."""
+        return len(self._clients)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
         """Serve in a thread of its own."""
+        self._check_process()
         self._thread = threading.Thread(target=self.run, name="ostinato-server", daemon=True)
         self._thread.start()
         return self
@@ -104,12 +126,16 @@ class Server:
 
         ``drain`` lets open streams go on for `Settings.drain_s`; asked for again, it ends at once.
         """
+        if os.getpid() != self._process:
+            return
         self._end = "drain" if drain and not self._end else "now"
         with contextlib.suppress(OSError):  # it rings already, or all is over
             self._bell.send(b"!")
 
     def close(self) -> None:
         """End at once, and wait for the thread."""
+        if os.getpid() != self._process:
+            return
         self.stop()
         if self._thread is not None:
             self._thread.join()
@@ -128,6 +154,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until `stop`."""
+        self._check_process()
         try:
             self._serve()
         finally:
@@ -135,194 +162,159 @@ class Server:
 
     def _close(self) -> None:
         if not self._router.closed:
-            self._router.disable_monitor()
-            self._monitor.close(0)
+            self._connections.monitor.close()
+            self._door.close()
             self._router.close(int(FINISH_S * 1000) if self._end == "drain" else 0)
             self._context.term()
             self._bell.close()
             self._ear.close()
 
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise OstinatoError("this server was made in another process, before a fork: make one in this process")
+
     # --- the loop ---------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
+        sources = [self._router, self._connections.monitor.socket, self._door.socket, self._ear]
         poller = zmq.Poller()
-        for each in (self._router, self._monitor, self._ear, *([] if self._watched is None else [self._watched])):
+        for each in [*sources, *([] if self._watched is None else [self._watched])]:
             poller.register(each, zmq.POLLIN)
-        engine, care, deadline = self._engine, 0.0, 0.0
+        engine, care, look, deadline = self._engine, 0.0, 0.0, 0.0
         while self._end != "now":
             more = self._receive()
-            if engine.busy:
-                self._dialogue.answer(engine.tick_columns())
-            self._send()
+            self._tick()
+            _safely(self._clients.send)
             self._report(engine.streams)
             now = time.monotonic()
+            if now >= look:
+                _safely(self._shortage.look)
+                self._connections.cut_leaving()
+                look = now + self._shortage.wait_s
             if now >= care:
                 care = now + CARE_S
-                self._monitored()
-                self._forget_idle(now)
-                self._dialogue.care(now)
+                _safely(self._clients.forget_idle)
+                _safely(self._shortage.care)
+                _safely(lambda: self._dialogue.care(time.monotonic()))
             if self._end == "drain":
                 if not deadline:
                     deadline = now + self.settings.drain_s
                     self._announce_end()
                 if now >= deadline or not (engine.streams or engine.busy or more):
                     break
-            if more or engine.busy:
-                continue
-            wait = min(care, deadline or care) - now
-            if self._late:
-                wait = min(wait, RESEND_MS / 1000)
-            self._heed(dict(poller.poll(max(0, int(wait * 1000) + 1))))
+            wait = 0.0
+            if not (more or engine.busy):
+                wait = min(care, deadline or care, look if len(self._connections) else care) - now
+                wait = max(0.0, min(wait, RESEND_MS / 1000) if self._clients.late else wait) + 0.001
+            self._heed(dict(poller.poll(int(wait * 1000))))
         if self._end == "drain":
             self._finish()
 
     def _heed(self, events: dict[object, int]) -> None:
-        """Look at the rarer sources of events."""
-        if self._monitor in events:
-            self._monitored()
+        """Look at the rarer sources of events, before what new connections have sent."""
+        if self._connections.monitor.socket in events:
+            _safely(self._clients.look)
+        if self._door.socket in events:
+            _safely(lambda: self._door.answer(lambda: _safely(self._clients.look)))
         if self._ear.fileno() in events:
             with contextlib.suppress(BlockingIOError):
                 self._ear.recv(64)
         if self._watched in events and not os.read(self._watched or 0, 64):
             self._end = "now"
 
+    def _tick(self) -> None:
+        if self._engine.busy:  # the engine ends the streams that a fault costs
+            _safely(lambda: self._dialogue.answer(self._engine.tick_columns()))
+
+    # --- receiving --------------------------------------------------------------------------------------------------
+
     def _receive(self) -> bool:
         """Take what has come; whether there may be more."""
-        router, peers, take = self._router, self._peers, self._dialogue.take
+        router, peers, take = self._router, self._clients.peers, self._dialogue.take
         now = time.monotonic()
+        if self._parts is not None and not self._pass_over():
+            return True
         for _ in range(TURN_MESSAGES):
             try:
                 identity = router.recv(zmq.DONTWAIT)
             except zmq.Again:
+                self._shortage.drained()
                 return False
             peer = peers.get(identity)
-            if peer is None:
-                body = router.recv(zmq.DONTWAIT, copy=False)
-                peer, frame = self._meet(identity, int(body.get(zmq.SRCFD)), now), body.bytes
-            else:
-                frame = router.recv(zmq.DONTWAIT)
-            peer.heard = now
-            if router.get(zmq.RCVMORE):
-                self._skip_rest(peer)
-            else:
-                take(peer, frame, time.monotonic_ns())
+            try:
+                if peer is None:
+                    body = router.recv(zmq.DONTWAIT, copy=False)
+                    peer, frame = self._clients.meet(identity, body, now), body.bytes
+                else:
+                    frame = router.recv(zmq.DONTWAIT)
+                if router.get(zmq.RCVMORE):
+                    self._parts, self._parts_of = 1, peer
+                    if not self._pass_over():
+                        return True
+                elif peer is not None:
+                    peer.heard = now
+                    size = len(frame)
+                    peer.taken += size + (2 if size < 256 else 9)
+                    take(peer, frame, time.monotonic_ns())
+            except zmq.ContextTerminated:
+                raise
+            except Exception:
+                rarely(logging.ERROR, "a message met a fault", fault=True)
+                if (faulty := peers.get(identity)) is not None:
+                    self._clients.cut(faulty, "its message met a fault of the server")
+                if router.get(zmq.RCVMORE):
+                    self._parts, self._parts_of = 1, None
+                    if not self._pass_over():
+                        return True
         return True
 
-    def _skip_rest(self, peer: Peer) -> None:
-        while self._router.rcvmore:
-            self._router.recv(zmq.DONTWAIT, copy=False)
-        self._dialogue.take(peer, b"", 0)  # as wrong as no message
-
-    def _send(self) -> None:
-        """Hand to ZeroMQ what it takes."""
-        touched = self._dialogue.touched
-        if not touched and not self._late:
-            return
-        for peer in touched | self._late:
-            self._send_to(peer)
-        touched.clear()
-        if self._late:
-            self._bound_outgoing()
-
-    def _send_to(self, peer: Peer) -> None:
-        router, outgoing = self._router, peer.outgoing
-        while outgoing:
-            try:
-                router.send(peer.identity, zmq.SNDMORE | zmq.DONTWAIT)
-                router.send(outgoing[0], zmq.DONTWAIT)
-            except zmq.Again:
-                self._late.add(peer)
-                return
-            except zmq.ZMQError as error:
-                if error.errno != zmq.EHOSTUNREACH:
-                    raise
-                self._forget(peer)
-                return
-            peer.sent()
-        self._late.discard(peer)
-
-    def _bound_outgoing(self) -> None:
-        for peer in [p for p in self._late if p.outgoing_bytes > self.settings.max_client_bytes]:
-            self._forget(peer, "it does not read its results")
-        while sum(p.outgoing_bytes for p in self._late) > self.settings.max_outgoing_bytes:
-            self._forget(max(self._late, key=lambda p: p.outgoing_bytes), "memory for unread results is short")
-
-    # --- peers ------------------------------------------------------------------------------------------------------
-
-    def _meet(self, identity: bytes, fd: int, now: float) -> Peer:
-        self._monitored()  # the descriptor's former owner has gone before this one came
-        peer = Peer(identity, fd, now)
-        if len(self._peers) >= self.settings.max_clients:
-            full = CapacityError(f"the server has {self.settings.max_clients} clients already: try again later")
-            self._dialogue.tell(peer, wire.Error(full.code, str(full), retry_ms=1000))
-            return peer
-        if (former := self._by_fd.get(fd)) is not None:
-            self._forget(former)
-        self._peers[identity] = self._by_fd[fd] = peer
-        return peer
-
-    def _monitored(self) -> None:
-        """Forget the clients whose connections have ended."""
-        while True:
-            try:
-                event = recv_monitor_message(self._monitor, zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            if event["event"] == zmq.EVENT_DISCONNECTED and (peer := self._by_fd.get(event["value"])):
-                self._forget(peer)
-
-    def _forget(self, peer: Peer, why: str = "") -> None:
-        """Forget a client that has gone, or that is dropped: then ``why`` says for what reason."""
-        if why:
-            log.warning("a client with %d open streams is dropped: %s", len(peer.streams), why)
-        elif peer.streams:
-            log.info("a client with %d open streams has gone", len(peer.streams))
-        self._dialogue.forget(peer)
-        self._late.discard(peer)
-        peer.outgoing.clear()
-        peer.outgoing_bytes = 0
-        if self._peers.get(peer.identity) is peer:
-            del self._peers[peer.identity]
-        if self._by_fd.get(peer.fd) is peer:
-            del self._by_fd[peer.fd]
-
-    def _forget_idle(self, now: float) -> None:
-        for peer in [p for p in self._peers.values() if now - p.heard > self.settings.idle_s]:
-            log.info("a client with %d open streams was silent for too long", len(peer.streams))
-            self._dialogue.close_all(peer, "idle")
-            self._send_to(peer)
-            self._forget(peer)
+    def _pass_over(self) -> bool:
+        """Go through the rest of a message of several parts; whether its end was there. Until it is passed, ZeroMQ
+        gives nothing that others have sent; but it is shown only when all of it has come."""
+        assert self._parts is not None
+        recv, peer, more = self._router.recv, self._parts_of, True
+        for _ in range(TURN_PARTS):
+            self._parts += 1
+            more = recv(zmq.DONTWAIT, copy=False).more
+            if not more:
+                break
+        if peer is not None and self._parts > MAX_PARTS:
+            self._clients.cut(peer, f"its message has more than {MAX_PARTS} parts")
+            self._parts_of = None
+        elif peer is not None and not more:
+            error = BadMessageError("a message is one frame, and this had several: use a DEALER socket, not REQ")
+            self._dialogue.tell(peer, wire.Error(error.code, str(error)))
+        if not more:
+            self._parts = None
+        return not more
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _announce_end(self) -> None:
         log.info("draining: %d streams may go on for %g s", self._engine.streams, self.settings.drain_s)
         self._dialogue.draining = True
-        for peer in list(self._peers.values()):
+        for peer in self._clients:
             self._dialogue.tell(peer, wire.Draining(self.settings.drain_s))
-        self._send()
+        self._clients.send()
 
     def _finish(self) -> None:
         """Compute what waits, and take leave; both within FINISH_S."""
         end = time.monotonic() + FINISH_S
         while self._engine.busy and self._end == "drain" and time.monotonic() < end:
-            self._dialogue.answer(self._engine.tick_columns())
-            self._send()
-        for peer in list(self._peers.values()):
+            self._tick()
+            self._clients.send()
+        for peer in self._clients:
             self._dialogue.close_all(peer, "drain")
             self._dialogue.tell(peer, wire.Goodbye())
-        self._send()
-        while self._late and self._end == "drain" and time.monotonic() < end:
+        self._clients.send()
+        while self._clients.late and self._end == "drain" and time.monotonic() < end:
             time.sleep(RESEND_MS / 1000)
-            self._send()
+            self._clients.send()
 
 
-def _configure(router: zmq.Socket[bytes]) -> None:
-    router.linger = 0
-    router.ipv6 = True
-    router.router_mandatory = True  # a message that cannot be sent is an error, not dropped in silence
-    router.sndhwm = router.rcvhwm = QUEUE_MESSAGES
-    router.maxmsgsize = wire.BACKSTOP_BYTES
-    router.handshake_ivl = 1000  # silent connections hold descriptors no longer
-    router.heartbeat_ivl = 5000
-    router.heartbeat_timeout = 30000
+def _safely(step: Callable[[], None]) -> None:
+    """A step of the loop. A fault in it is logged, and the loop goes on."""
+    try:
+        step()
+    except Exception:
+        rarely(logging.ERROR, "the server met a fault", fault=True)

@@ -13,7 +13,7 @@ class Settings:
     """
 
     max_clients: int = 1024
-    """Connections with something to say."""
+    """Connections with something to say; fewer where the process may not open so many descriptors."""
     max_client_bytes: int = 16 << 20
     """Messages that one client has not read yet; above it, it is dropped with its streams."""
     max_outgoing_bytes: int = 256 << 20
@@ -22,6 +22,9 @@ class Settings:
     """Snapshots that have not come whole yet; a client sends one at a time."""
     resume_s: float = 10.0
     """In how long a snapshot must come, from its first part to its last."""
+    max_memory_mb: int | None = None
+    """Resident memory of the process (MiB) above which no stream is opened, and who holds much unread is dropped; of
+    each worker by itself. None: no limit. Linux only."""
     idle_s: float = 3600.0
     """A client from which nothing comes for so long is forgotten with its streams."""
     drain_s: float = 5.0
