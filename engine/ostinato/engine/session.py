@@ -29,7 +29,9 @@ def unit(model: Model) -> Literal["sample", "character", "frame"]:
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One that waits; ``accepted`` once the front end has turned its ``data`` into frames."""
+    """One that waits: ``units`` of ``data``, or why they are refused (``error``); ``accepted`` once the front end has
+    turned them into frames. ``events`` and ``frames`` are what has come of it so far, in
+    several ticks if it is long."""
 
     kind: Kind
     sequence: int
@@ -92,35 +94,43 @@ class Group:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """An open stream and its queue.
+    """An open stream, the messages that wait for it, and its numbers.
 
-    Its messages wait in its queue, those behind them in `Group`s. It is ``lined`` while it stands in its model's
-    line, which it leaves while a finished utterance of its own is computed. ``units_per_frame`` is how much input
-    makes a frame, ``credit`` how many units may wait, ``reserved`` a bound in bytes of what it may come to hold,
-    ``rate`` the sample rate that its audio is resampled from, at a cost that the streams of that rate share.
-    ``utterance_ns`` is when its utterance's first input arrived, or 0; ``flushed`` the number and place of the
-    utterance that the last flush ended. ``early_bytes`` is what `Jobs` knows its
-    utterance to take, which is computed while it goes on.
+    Its messages wait in ``queue``, those behind them in `Group`s: done < those in the queue < those in groups <
+    expected.
     """
 
     key: Hashable
     served: ServedModel
     stream: Stream
     units_per_frame: float
+    """How much input makes a frame."""
     credit: int
+    """Units that may wait."""
     reserved: int
+    """A bound in bytes of what it may come to hold."""
     rate: Rate | None = None
+    """The sample rate that its audio is resampled from, at a cost that the streams of that rate share."""
     queue: deque[Message] = field(default_factory=deque)
     lined: bool = False
+    """Whether it stands in its model's line, which it leaves while a finished utterance of its own is computed."""
     closed: bool = False
     expected: int = 1
+    """The number that the next message must have."""
     done: int = 0
+    """The number of the last message that is done with."""
     waiting: int = 0
+    """Units of input in the messages that wait."""
     processed: int = 0
+    """Units done with since it was opened."""
     events: int = 0
+    """Events given since it was opened."""
     utterance_ns: int = 0
+    """When its utterance's first input arrived, or 0."""
     flushed: tuple[int, float] | None = None
+    """Number and place of the utterance that the last flush ended."""
     early_bytes: int = 0
+    """What `Jobs` knows its utterance to take, which is computed while it goes on."""
     record: Record = field(init=False)
     """The stream's, for what many streams do together."""
 
@@ -146,14 +156,14 @@ class Session:
             self.processed += message.units
 
     def state(self, kind: Kind, payload: Any = None) -> Answer:
-        """A result that has no events."""
+        """An answer that has no events."""
         return Answer(
             self.key, kind, self.done, self.processed, self.events, [], self.record.utterance, payload=payload,
             utterance_ms=self.record.utterance_ms,
         )  # fmt: skip
 
     def answer(self, message: Message, kind: Kind, utterance: int, utterance_ms: float) -> Answer:
-        """The result with the events of a push or flush."""
+        """The answer with the events of a push or flush."""
         if kind == "flush":
             self.flushed = (utterance, utterance_ms)
         first = self.events

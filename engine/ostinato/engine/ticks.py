@@ -1,4 +1,17 @@
-"""One turn of the engine: whose frames are computed, in what company, and in what order streams are answered."""
+"""One turn of the engine: whose frames are computed, in what company, and in what order streams are answered.
+
+tick
+ ├─ Jobs.slice                a slice of finished utterances
+ │   └─ _job_done             one has ended: its answer, and what waits behind it
+ └─ _advance                  of each model: the first in its line, until the tick is full, are a Turn
+     ├─ _next                 all that comes before a stream's next push is done at once
+     │   ├─ _do_now           flush (or the utterance becomes a job), mark, snapshot, reset
+     │   └─ _refuse           what was not taken, and pushes of an utterance that is lost
+     └─ _turn                 one batch, of its streams' first pushes
+         ├─ _compute_causal | _compute_bidirectional
+         └─ _answer_all       nothing decided and nothing left: a row of Answers; else, for each, _answer_one,
+                              which answers, or lines the stream up again if more of its push is left to compute
+"""
 
 from __future__ import annotations
 
@@ -58,7 +71,7 @@ class Ticks:
         results: list[Answer | Answers] = []
         for job, error in self._jobs.slice():
             try:
-                self._ran(job, error, results)
+                self._job_done(job, error, results)
             except Exception as fault:
                 if not job.session.closed:
                     self._give_up(job.session, fault, results)
@@ -99,7 +112,7 @@ class Ticks:
         sessions = turn.sessions()
         before = [session.record.frames_out for session in sessions]
         try:
-            events = self._answer(turn) if served.causal else self._prepare(turn)
+            events = self._compute_causal(turn) if served.causal else self._compute_bidirectional(turn)
         except Exception as error:  # a fault of ours: these streams' states are lost, those of the others are not
             for session in sessions:
                 self._give_up(session, error, results)
@@ -107,7 +120,7 @@ class Ticks:
         turn.took_ns = time.monotonic_ns() - turn.started_ns
         served.pace.add(turn.rows, turn.took_ns)
         counts = [session.record.frames_out - frames for session, frames in zip(sessions, before, strict=True)]
-        self._settle_all(turn, zip(sessions, events, counts, strict=True), results)
+        self._answer_all(turn, zip(sessions, events, counts, strict=True), results)
 
     def _rows(self, session: Session, message: Message) -> int:
         """About how many frames the stream's turn will compute."""
@@ -117,7 +130,7 @@ class Ticks:
             return frames
         return wait.frames if session.record.waiting + frames >= wait.frames else 1
 
-    def _answer(self, turn: Turn) -> list[list[Event]]:
+    def _compute_causal(self, turn: Turn) -> list[list[Event]]:
         """Let causal streams take their first messages in, and compute their share of what is ready: their events."""
         fresh = [session for session in turn.singles if not session.queue[0].accepted]
         records = [session.record for group in turn.groups for session in group.sessions]
@@ -133,7 +146,7 @@ class Ticks:
         new, more = iter(found[grouped:]), iter(advance(going, self._limits.share))
         return found[:grouped] + [next(more if session.queue[0].accepted else new) for session in turn.singles]
 
-    def _prepare(self, turn: Turn) -> list[list[Event]]:
+    def _compute_bidirectional(self, turn: Turn) -> list[list[Event]]:
         """The same for bidirectional streams: of what is ready early or in blocks, as far as memory goes."""
         if fresh := [session for session in turn.singles if not session.queue[0].accepted]:
             errors = accept([session.record for session in fresh], [session.queue[0].data for session in fresh])
@@ -149,7 +162,7 @@ class Ticks:
         events = dict(zip(map(id, going), found, strict=True))
         return [events.get(id(session), []) for session in turn.singles]
 
-    def _settle_all(
+    def _answer_all(
         self, turn: Turn, computed: Iterator[tuple[Session, list[Event], int]], results: list[Answer | Answers]
     ) -> None:
         """Answer what is done: of each session, its events and how many frames were computed."""
@@ -162,7 +175,7 @@ class Ticks:
             for sequence, units, (session, events, count) in mine:
                 if events or session.record.waiting:
                     session.queue.append(Message("push", sequence, group.arrived_ns, units=units))
-                    self._settle(turn, session, events, count, results)
+                    self._answer_one(turn, session, events, count, results)
                     continue
                 session.done = sequence
                 session.processed += units
@@ -173,7 +186,7 @@ class Ticks:
         for session, events, count in computed:
             message = session.queue[0]
             if events or message.accepted or session.record.waiting or not session.served.causal:
-                self._settle(turn, session, events, count, results)
+                self._answer_one(turn, session, events, count, results)
                 continue
             session.leave(message)
             done.append(session)
@@ -191,7 +204,7 @@ class Ticks:
         record = session.record
         return bool(record.ready) and not record.ended and self._jobs.claim(session, self._limits.share)
 
-    def _settle(
+    def _answer_one(
         self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]
     ) -> None:
         """Answer the message that was computed, unless more of it is left to compute, and see what comes after it."""
@@ -208,7 +221,7 @@ class Ticks:
         if (error := message.error or record.fault) is not None:
             self._refuse(session, message, error, results)
         elif not causal and record.ended:
-            self._run_next(session)
+            self._begin_job(session)
             return
         elif record.waiting if causal else self._goes_on(session):
             session.served.enter(session)
@@ -219,7 +232,7 @@ class Ticks:
         if session.queue:
             self._go_on(session, results)
 
-    def _run_next(self, session: Session) -> None:
+    def _begin_job(self, session: Session) -> None:
         """Put the stream's oldest finished utterance in line to be computed."""
         utterance = session.record.next_finished()
         assert utterance is not None
@@ -241,7 +254,7 @@ class Ticks:
                 continue
             place = (session.record.utterance, session.record.utterance_ms)
             try:
-                if not self._do(session, message, results):
+                if not self._do_now(session, message, results):
                     return None
             except DivergedError as error:
                 message.events = error.events
@@ -250,13 +263,13 @@ class Ticks:
                 self._give_up(session, error, results)
         return None
 
-    def _do(self, session: Session, message: Message, results: list[Answer | Answers]) -> bool:
+    def _do_now(self, session: Session, message: Message, results: list[Answer | Answers]) -> bool:
         """Do the message at the head of the queue, no push; False if an utterance must be computed first."""
         stream, record = session.stream, session.record
         if message.kind == "flush":
             if not session.served.causal and record.fault is None:
                 record.end_utterance()
-                self._run_next(session)
+                self._begin_job(session)
                 return False
             message.started_ns = time.monotonic_ns()
             place, frames = (record.utterance, record.utterance_ms), record.frames_out
@@ -280,7 +293,7 @@ class Ticks:
         results.append(session.state(message.kind, payload))
         return True
 
-    def _ran(self, job: Job, error: Exception | None, results: list[Answer | Answers]) -> None:
+    def _job_done(self, job: Job, error: Exception | None, results: list[Answer | Answers]) -> None:
         """An utterance has been computed: its result, and what comes after it."""
         session, done = job.session, job.utterance
         if error is not None and not isinstance(error, DivergedError):
@@ -308,7 +321,7 @@ class Ticks:
         session.utterance_ns = 0 if ends else message.arrived_ns
         results.append(result)
         if another:
-            self._run_next(session)
+            self._begin_job(session)
             return
         if not ends and self._goes_on(session):
             session.served.enter(session)

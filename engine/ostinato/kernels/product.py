@@ -2,6 +2,17 @@
 
 Packed weights: outputs in vectors of 16, vectors in panels of 4, a panel as [inputs][4 vectors][16]; if the number of
 vectors is no multiple of 4, the last panel is narrower. The layout is the same on every host.
+
+A *tile* of R rows and V vectors keeps its R * V sums in registers while it goes through the inputs: ``_tR_V`` below.
+Which tiles cover a product depends on the rows and on the host's registers:
+
+    rows            32 registers of 16 floats (WIDE)          16 shorter registers
+    one             3 panels, 2 panels, then 1, at once       a panel at once
+                    (_t1_12, _t1_8, _t1_4)                    (_t1_4)
+    two or more     4 x 4, the last 3 x 4, 2 x 4, 1 x 4       6 x 1, the last 5 x 1, …, 2 x 2, 2 x 1
+                    (_rows_wide, a panel)                     (_rows_narrow, a panel of any width)
+    … last panel    4 x 1, 4 x 2 or 4 x 3, then row by row
+                    (_rows_last)
 """
 
 from __future__ import annotations

@@ -140,9 +140,9 @@ class Program:
                 if any(_overlap(region, other) for other in states):
                     raise ValueError(f"operation {number} keeps {region}, where something else is kept")
                 states.append(region)
-            if reach.aside > op[i.VECTORS]:
+            if reach.scratch > op[i.VECTORS]:
                 raise ValueError(
-                    f"operation {number} has {op[i.VECTORS]} vectors of gate sums, and its cell needs {reach.aside}"
+                    f"operation {number} has {op[i.VECTORS]} vectors of gate sums, and its cell needs {reach.scratch}"
                 )
             for region in reach.weights:
                 _within(region, len(self.weights), f"operation {number} reads", "the weights")
@@ -230,7 +230,7 @@ class Workspace:
         self._call = np.zeros(i.CALL_FIELDS, np.int64)
         self._address = int(self._call.ctypes.data)
         self._program: Program | None = None
-        self._gates = self._aside = self._bytes = zeros(0)
+        self._gates = self._scratch = self._bytes = zeros(0)
         self._tables = np.zeros(0, np.int64)
         self._streams = 0
 
@@ -258,15 +258,15 @@ class Workspace:
         rows = max(self._streams, i.BLOCK_ROWS)
         if self._gates.size < rows * program.gate_size:
             self._gates = zeros(rows * program.gate_size)
-            self._aside = zeros(rows * program.gate_size)
+            self._scratch = zeros(rows * program.gate_size)
         if self._bytes.nbytes < integer.BLOCK * program.byte_size:
             self._bytes = zeros(integer.BLOCK * program.byte_size // 4)
         if self._tables.size < 3 * rows:
             self._tables = np.zeros(3 * rows, np.int64)
         call, tables = self._call, self._tables.ctypes.data
         call[i.TABLE], call[i.TABLE_H], call[i.TABLE_SLOTS] = tables, tables + 8 * rows, tables + 16 * rows
-        call[i.GATES], call[i.ASIDE] = self._gates.ctypes.data, self._aside.ctypes.data
-        call[i.BYTES_ASIDE] = self._bytes.ctypes.data
+        call[i.GATES], call[i.SCRATCH] = self._gates.ctypes.data, self._scratch.ctypes.data
+        call[i.INTEGERS] = self._bytes.ctypes.data
         call[i.CAPACITY] = rows
 
     @property
@@ -277,7 +277,7 @@ class Workspace:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        held = (self._gates, self._aside, self._bytes, self._tables, self._call)
+        held = (self._gates, self._scratch, self._bytes, self._tables, self._call)
         return sum(array.nbytes for array in held)
 
 

@@ -147,20 +147,20 @@ def _fours(z: int, count: int, span: int, roots: int, turn: int) -> None:
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64)")
-def _primes(z: int, count: int, radix: int, span: int, roots: int, points: int, turn: int, aside: int) -> None:
-    """`_fours` for any radix, from the definition; ``aside``: memory for ``radix`` complex columns."""
+def _primes(z: int, count: int, radix: int, span: int, roots: int, points: int, turn: int, scratch: int) -> None:
+    """`_fours` for any radix, from the definition; ``scratch``: memory for ``radix`` complex columns."""
     for k in range(span):
         for base in range(k, count, radix * span):
             for i in range(radix):
                 at = z + (base + i * span) * PAIR
                 re, im = _times(roots, i * k * turn, load(at), load(at + BYTES))
-                store(aside + i * PAIR, re)
-                store(aside + i * PAIR + BYTES, im)
+                store(scratch + i * PAIR, re)
+                store(scratch + i * PAIR + BYTES, im)
             for j in range(radix):
                 sr = splat(0.0)
                 si = splat(0.0)
                 for i in range(radix):
-                    at = aside + i * PAIR
+                    at = scratch + i * PAIR
                     re, im = _times(roots, i * j % radix * (points // radix), load(at), load(at + BYTES))
                     sr = sr + re
                     si = si + im
@@ -170,16 +170,16 @@ def _primes(z: int, count: int, radix: int, span: int, roots: int, points: int, 
 
 
 @part
-def _pass(z: int, count: int, radix: int, span: int, roots: int, points: int, aside: int) -> None:
+def _pass(z: int, count: int, radix: int, span: int, roots: int, points: int, scratch: int) -> None:
     turn = points // (radix * span)
     if radix == 4:
         _fours(z, count, span, roots, turn)
     else:
-        _primes(z, count, radix, span, roots, points, turn, aside)
+        _primes(z, count, radix, span, roots, points, turn, scratch)
 
 
 @routine("void(int64, int64, int64, int64, int64, int64)")
-def _transform(z: int, points: int, radices: int, passes: int, roots: int, aside: int) -> None:
+def _transform(z: int, points: int, radices: int, passes: int, roots: int, scratch: int) -> None:
     """The discrete Fourier transform sum_n x[n] exp(-2 pi i k n / points) of complex columns, in place.
 
     Decimation in time (Cooley and Tukey 1965): x[n] must be where `order` has it. All passes but the last stay within
@@ -193,9 +193,9 @@ def _transform(z: int, points: int, radices: int, passes: int, roots: int, aside
         span = 1
         for i in range(passes - 1):
             radix = load_int(radices + 8 * i)
-            _pass(z + first * PAIR, count, radix, span, roots, points, aside)
+            _pass(z + first * PAIR, count, radix, span, roots, points, scratch)
             span *= radix
-    _pass(z, points, last, count, roots, points, aside)
+    _pass(z, points, last, count, roots, points, scratch)
 
 
 @routine("void(int64, int64, int64, int64)")

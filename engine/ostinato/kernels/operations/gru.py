@@ -10,11 +10,11 @@ from ostinato.kernels.activations import sigmoid, tanh
 from ostinato.kernels.compiler import routine
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, matrix
 from ostinato.kernels.operations.record import (
-    ASIDE,
     R2,
     R_INT8,
     RECURRENT_BIAS,
     ROW_STEP,
+    SCRATCH,
     TABLE,
     TABLE_H,
     UNITS,
@@ -29,23 +29,23 @@ from ostinato.lanes import LANES, padded
 
 
 @routine("void(int64, int64, int64, int64, int64, int64)")
-def gru_set_aside(rows: int, blocks: int, gates: int, gates_step: int, aside: int, bias: int) -> None:
-    """GRU, reset after: W x of the candidate goes to ``aside`` [rows, blocks], its place starts anew from Rb."""
+def gru_save_candidate(rows: int, blocks: int, gates: int, gates_step: int, scratch: int, bias: int) -> None:
+    """GRU, reset after: W x of the candidate goes to ``scratch`` [rows, blocks], its place starts anew from Rb."""
     for r in range(rows):
         for j in range(blocks):
             n = gates + r * gates_step + (3 * j + 2) * BYTES
-            store(aside + (r * blocks + j) * BYTES, load(n))
+            store(scratch + (r * blocks + j) * BYTES, load(n))
             store(n, load(bias + j * BYTES))
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64)")
 def gru_after(
-    table: int, rows: int, blocks: int, gates: int, gates_step: int, aside: int, out: int, out_step: int
+    table: int, rows: int, blocks: int, gates: int, gates_step: int, scratch: int, out: int, out_step: int
 ) -> None:
-    """GRU, reset after: n = tanh(W x + r * (R h + Rb)); h' = n + z * (h - n). What is ``aside`` is used up."""
+    """GRU, reset after: n = tanh(W x + r * (R h + Rb)); h' = n + z * (h - n). What is ``scratch`` is used up."""
     for r in range(rows):
         before = load_int(table + 8 * r)
-        candidate = aside + r * blocks * BYTES
+        candidate = scratch + r * blocks * BYTES
         for j in range(blocks):
             at = gates + r * gates_step + (3 * j + 1) * BYTES
             n = candidate + j * BYTES
@@ -57,13 +57,13 @@ def gru_after(
 
 
 @routine("void(int64, int64, int64, int64, int64, int64)")
-def gru_reset(table: int, rows: int, blocks: int, gates: int, gates_step: int, aside: int) -> None:
-    """GRU, reset before: r * h to ``aside`` [rows, blocks]."""
+def gru_reset(table: int, rows: int, blocks: int, gates: int, gates_step: int, scratch: int) -> None:
+    """GRU, reset before: r * h to ``scratch`` [rows, blocks]."""
     for r in range(rows):
         before = load_int(table + 8 * r)
         for j in range(blocks):
             reset = sigmoid(load(gates + r * gates_step + (2 * j + 1) * BYTES))
-            store(aside + (r * blocks + j) * BYTES, reset * load(before + j * BYTES))
+            store(scratch + (r * blocks + j) * BYTES, reset * load(before + j * BYTES))
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64)")
@@ -83,12 +83,12 @@ def after(op: int, call: int, rows: int, gates: int, out: int) -> None:
     """As `recurrent` has it; the reset gate after the product."""
     weights = field(call, WEIGHTS)
     table = field(call, TABLE_H)
-    aside = field(call, ASIDE)
+    scratch = field(call, SCRATCH)
     blocks = blocks_of(op)
     step = gates_step(op)
-    gru_set_aside(rows, blocks, gates, step, aside, weights + 4 * field(op, RECURRENT_BIAS))
+    gru_save_candidate(rows, blocks, gates, step, scratch, weights + 4 * field(op, RECURRENT_BIAS))
     recur(op, call, table, rows, weights + 4 * field(op, R), field(op, VECTORS), gates)
-    gru_after(table, rows, blocks, gates, step, aside, out, field(call, ROW_STEP))
+    gru_after(table, rows, blocks, gates, step, scratch, out, field(call, ROW_STEP))
 
 
 @routine("void(int64, int64, int64, int64, int64)")
@@ -96,13 +96,13 @@ def before(op: int, call: int, rows: int, gates: int, out: int) -> None:
     """As `recurrent` has it; the reset gate before the product, which is in two parts then."""
     weights = field(call, WEIGHTS)
     table = field(call, TABLE_H)
-    aside = field(call, ASIDE)
+    scratch = field(call, SCRATCH)
     blocks = blocks_of(op)
     step = gates_step(op)
     recur(op, call, table, rows, weights + 4 * field(op, R), 2 * blocks, gates)
-    gru_reset(table, rows, blocks, gates, step, aside)
+    gru_reset(table, rows, blocks, gates, step, scratch)
     second = field(call, TABLE)
-    fill(second, rows, aside, blocks * BYTES)
+    fill(second, rows, scratch, blocks * BYTES)
     recur(op, call, second, rows, weights + 4 * field(op, R2), blocks, gates + 2 * blocks * BYTES)
     gru_before(table, rows, blocks, gates, step, out, field(call, ROW_STEP))
 

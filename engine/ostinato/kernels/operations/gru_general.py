@@ -10,11 +10,11 @@ from ostinato.kernels.copying import copy
 from ostinato.kernels.operations.gates import F, G, activate_gates, clip_sums
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, matrix
 from ostinato.kernels.operations.record import (
-    ASIDE,
     R2,
     R_INT8,
     RECURRENT_BIAS,
     ROW_STEP,
+    SCRATCH,
     TABLE,
     TABLE_H,
     UNITS,
@@ -46,17 +46,17 @@ def after(op: int, call: int, rows: int, gates: int, out: int) -> None:
     blocks = blocks_of(op)
     step = gates_step(op)
     wide = blocks * BYTES
-    aside = field(call, ASIDE)
+    scratch = field(call, SCRATCH)
     for r in range(rows):
         n = gates + r * step + 2 * wide
-        copy(n, aside + r * wide, blocks)
+        copy(n, scratch + r * wide, blocks)
         copy(field(call, WEIGHTS) + 4 * field(op, RECURRENT_BIAS), n, blocks)
     recur(op, call, table, rows, field(call, WEIGHTS) + 4 * field(op, R), field(op, VECTORS), gates)
     for r in range(rows):
         z = gates + r * step
         clip_sums(op, call, z, 2 * blocks)
         activate_gates(op, call, F, z, 2 * blocks)
-        n = aside + r * wide
+        n = scratch + r * wide
         for j in range(0, wide, BYTES):
             store(n + j, fma(load(z + wide + j), load(z + 2 * wide + j), load(n + j)))
         _finish(op, call, load_int(table + 8 * r), z, n, out + r * field(call, ROW_STEP))
@@ -69,7 +69,7 @@ def before(op: int, call: int, rows: int, gates: int, out: int) -> None:
     blocks = blocks_of(op)
     step = gates_step(op)
     wide = blocks * BYTES
-    aside = field(call, ASIDE)
+    scratch = field(call, SCRATCH)
     recur(op, call, table, rows, field(call, WEIGHTS) + 4 * field(op, R), 2 * blocks, gates)
     for r in range(rows):
         z = gates + r * step
@@ -77,8 +77,8 @@ def before(op: int, call: int, rows: int, gates: int, out: int) -> None:
         activate_gates(op, call, F, z, 2 * blocks)
         h = load_int(table + 8 * r)
         for j in range(0, wide, BYTES):
-            store(aside + r * wide + j, load(z + wide + j) * load(h + j))
-    fill(field(call, TABLE), rows, aside, wide)
+            store(scratch + r * wide + j, load(z + wide + j) * load(h + j))
+    fill(field(call, TABLE), rows, scratch, wide)
     recur(op, call, field(call, TABLE), rows, field(call, WEIGHTS) + 4 * field(op, R2), blocks, gates + 2 * wide)
     for r in range(rows):
         z = gates + r * step

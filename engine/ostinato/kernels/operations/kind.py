@@ -27,13 +27,13 @@ class Region(NamedTuple):
 class Reach:
     """What an operation touches. Of a row: what it ``reads``, all whose values matter; and what it ``writes``, as
     whole vectors, of which those behind its output hold nothing. Of a state row and the weight buffer: all of it. Of
-    the workspace: so many vectors ``aside`` for each row, of the VECTORS that are its."""
+    the workspace: so many vectors ``scratch`` for each row, of the VECTORS that are its."""
 
     reads: list[Region] = field(default_factory=list)
     writes: list[Region] = field(default_factory=list)
     states: list[Region] = field(default_factory=list)
     weights: list[Region] = field(default_factory=list)
-    aside: int = 0
+    scratch: int = 0
 
 
 Record = Sequence[int]

@@ -7,9 +7,9 @@ from ostinato.kernels.compiler import routine
 from ostinato.kernels.copying import copy
 from ostinato.kernels.operations.record import (
     BIAS,
-    BYTES_ASIDE,
     INPUT,
     INPUT_SIZE,
+    INTEGERS,
     ROW_STEP,
     ROWS,
     TABLE,
@@ -57,7 +57,7 @@ def project(op: int, call: int, start: int, rows: int, out: int, out_step: int) 
     if field(op, TOKENS):
         _look_up(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, out, out_step)
     elif field(op, W_INT8):
-        scratch = field(call, BYTES_ASIDE)
+        scratch = field(call, INTEGERS)
         integer.product(
             table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, 0, out, out_step, scratch
         )

@@ -49,10 +49,14 @@ PLACES = (SECOND, STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, HI
 ACTIVATIONS = (ACTIVATION, ACTIVATION_G, ACTIVATION_H)
 """f, g and h."""
 
-# Fields of a call.
+# Fields of a call: addresses, steps in bytes, counts.
+#   FIRST, LAST        which of the OPERATIONS run, to LAST - 1
+#   TABLE              room for an address per row; TABLE_H: where a cell reads h<t-1> of each row; TABLE_SLOTS: where
+#                      the state row of each stream is
+#   GATES, SCRATCH     gate sums, and as much again for a cell's use, of CAPACITY rows; INTEGERS: rows made int8
 OPERATIONS, FIRST, LAST, WEIGHTS, ROW_STEP, STATE_STEP = range(6)
 STATE, STATE_ROWS, SLOTS, STREAMS, BATCH_SIZES, STEPS, ROWS, ROW_COUNT = range(6, 14)
-TABLE, TABLE_H, TABLE_SLOTS, GATES, ASIDE, CAPACITY, BYTES_ASIDE = range(14, 21)
+TABLE, TABLE_H, TABLE_SLOTS, GATES, SCRATCH, CAPACITY, INTEGERS = range(14, 21)
 CALL_FIELDS = 21
 
 BLOCK_ROWS = 64

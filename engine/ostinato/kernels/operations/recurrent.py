@@ -21,10 +21,10 @@ from ostinato.kernels.operations.record import (
     BACKWARD,
     BATCH_SIZES,
     BLOCK_ROWS,
-    BYTES_ASIDE,
     CELL,
     CLIP,
     GATES,
+    INTEGERS,
     OUTPUT,
     OUTPUT_SIZE,
     R_INT8,
@@ -64,7 +64,7 @@ def recur(op: int, call: int, table: int, rows: int, R: int, vectors: int, sums:
     hidden = field(op, OUTPUT_SIZE)
     step = gates_step(op)
     if field(op, R_INT8):
-        integer.product(table, 0, rows, hidden, R, vectors, sums, step, sums, step, field(call, BYTES_ASIDE))
+        integer.product(table, 0, rows, hidden, R, vectors, sums, step, sums, step, field(call, INTEGERS))
     else:
         product(table, 0, rows, hidden, R, vectors, sums, step, sums, step)
 
@@ -155,7 +155,7 @@ def reach(op: Record, gates: int = 1, *, width: int | None = None, h: bool = Tru
     """What a cell of so many gates touches: W x, R h (``matrix_R``), and a state that is ``h``; a kind that has more
     adds it. ``width``: how many values of h the cell reads and writes; None: one of each unit."""
     found = projection(op)
-    found.aside = gates * padded(int(op[UNITS])) // LANES
+    found.scratch = gates * padded(int(op[UNITS])) // LANES
     width = max(int(op[UNITS]), int(op[OUTPUT_SIZE])) if width is None else width
     found.writes.append(whole_vectors(op[OUTPUT], width))
     if h or op[STATE_H] >= 0:
