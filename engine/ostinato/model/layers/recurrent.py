@@ -141,7 +141,7 @@ class Recurrent(Layer):
         """
         gates, W = self.gates, f"{name}.W"
         cell = self.cell(to, name, source)
-        fields: dict[str, Any] = {f"state_{state}": place for state, place in self._places(to, name).items()}
+        fields: dict[str, Any] = {f"state_{state}": place for state, place in self.places(to, name).items()}
         fields |= cell.fields
 
         def arranged(stacked: Array) -> Array:
@@ -173,8 +173,8 @@ class Recurrent(Layer):
             bias=start, W_int8=whole and projection >= 0, **fields,
         )  # fmt: skip
 
-    def _places(self, to: Lowering, name: str) -> dict[str, int]:
-        """Where a direction's states are."""
+    def places(self, to: Lowering, name: str) -> Mapping[str, int]:
+        """Where a direction's states are, by their names."""
         return {
             state: to.state(size, to.weights[f"{name}.initial_{state}"] if self.initial else 0.0)
             for state, size in self.states.items()
