@@ -18,7 +18,7 @@ from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, LogMel
-from ostinato.model.layers import Dense, Gru, Layer, Lstm, MinGru, MinLstm, Rnn, Softmax, Sru
+from ostinato.model.layers import Dense, Gru, Layer, Lru, Lstm, MinGru, MinLstm, Rnn, Softmax, Sru
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Sequential
 from ostinato.pipeline.logmel import LogMelFrontEnd
@@ -131,6 +131,7 @@ LATER: dict[str, tuple[Layer, ...]] = {
     "min-gru": (MinGru(20), MinGru(33, "bidirectional", positive=True, initial=True)),
     "min-lstm": (MinLstm(20), MinLstm(33, "bidirectional", positive=True, initial=True)),
     "sru": (Sru(13, scale=1.5), Sru(33, "bidirectional", highway="projected", initial=True)),
+    "lru": (Lru(20, size=7), Lru(33, "bidirectional", size=5, initial=True)),
 }
 """What came after the digests above, which so stay as they are: layers by a name."""
 

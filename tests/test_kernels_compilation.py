@@ -57,6 +57,7 @@ GOLDEN_LATER = {
     "min-gru": "75a390d2a9b7c3474e1e08003fc6b5964803609a9a42d0a2960e1941520dd2cb",
     "min-lstm": "eec211846fd393d03cdf5edea810aeaf0755e508dbd5a2d22ac1b3e406cd3188",
     "sru": "da8bcaccfd0081542f93a2f011142fac5530164ac7c466cf759bfc81876ec371",
+    "lru": "142be322469cb7ae0ec8cf4d78b2a76e5c81549f1578979741edba198efaf522",
 }
 """By their names in golden_bits."""
 GOLDEN_ACTIVATIONS = "d2ece4dc8146ba3c0e2f1060a7a638ba0f905843a70cd2164a91b6fda9b3ba9a"

@@ -12,6 +12,7 @@ from kinds.dense import Dense
 from kinds.embedding import Embedding
 from kinds.gru import Gru
 from kinds.kind import Example, Kind
+from kinds.lru import Lru
 from kinds.lstm import Lstm
 from kinds.mean import Mean
 from kinds.min_gru import MinGru
@@ -31,6 +32,7 @@ KINDS: dict[str, Kind] = {
         MinGru(),
         MinLstm(),
         Sru(),
+        Lru(),
         Dense(), Embedding(), OneHot(), Softmax(),
         Activate(), Add(), Multiply(), Mean(), Concatenate(),
         Convolution(), TransposedConvolution(), MaxPool(), MeanPool(), Stack(),

@@ -9,6 +9,7 @@ from ostinato.kernels.operations.embedding import EMBEDDING
 from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
 from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENERAL_BEFORE
 from ostinato.kernels.operations.kind import Kind, Reach, Region
+from ostinato.kernels.operations.lru import LRU
 from ostinato.kernels.operations.lstm import LSTM
 from ostinato.kernels.operations.lstm_general import LSTM_GENERAL
 from ostinato.kernels.operations.min_gru import MIN_GRU
@@ -31,6 +32,7 @@ KINDS: dict[str, Kind] = {
     "min-gru": MIN_GRU,
     "min-lstm": MIN_LSTM,
     "sru": SRU,
+    "lru": LRU,
     "dense": DENSE,
     "embedding": EMBEDDING,
     "softmax": SOFTMAX,

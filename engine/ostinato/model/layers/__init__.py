@@ -8,6 +8,7 @@ from ostinato.model.layers.dense import Dense
 from ostinato.model.layers.embedding import Embedding
 from ostinato.model.layers.gru import Gru
 from ostinato.model.layers.layer import Layer, Precision
+from ostinato.model.layers.lru import Lru
 from ostinato.model.layers.lstm import Lstm
 from ostinato.model.layers.mean import Mean
 from ostinato.model.layers.min_gru import MinGru
@@ -28,6 +29,7 @@ LAYERS: dict[str, type[Layer]] = {
         MinGru,
         MinLstm,
         Sru,
+        Lru,
         Dense, Embedding, OneHot, Softmax,
         Activate, Add, Multiply, Mean, Concatenate,
         Convolution, TransposedConvolution, MaxPool, MeanPool, Stack,
@@ -40,6 +42,7 @@ __all__ = [
     "MinGru",
     "MinLstm",
     "Sru",
+    "Lru",
     "Rnn", "Gru", "Lstm", "Dense", "Embedding", "OneHot", "Softmax",
     "Activate", "Add", "Multiply", "Mean", "Concatenate",
     "Convolution", "TransposedConvolution", "MaxPool", "MeanPool", "Stack",

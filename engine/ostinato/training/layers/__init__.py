@@ -11,6 +11,7 @@ from ostinato.training.layers.dense import LearningDense
 from ostinato.training.layers.embedding import LearningEmbedding
 from ostinato.training.layers.gru import LearningGru
 from ostinato.training.layers.layer import LearningLayer
+from ostinato.training.layers.lru import LearningLru
 from ostinato.training.layers.lstm import LearningLstm
 from ostinato.training.layers.mean import LearningMean
 from ostinato.training.layers.min_gru import LearningMinGru
@@ -30,6 +31,7 @@ LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "min-gru": LearningMinGru,
     "min-lstm": LearningMinLstm,
     "sru": LearningSru,
+    "lru": LearningLru,
     "dense": LearningDense,
     "embedding": LearningEmbedding,
     "one-hot": LearningOneHot,
