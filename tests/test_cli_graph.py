@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -152,10 +154,10 @@ def test_multiply_adds_are_counted(front: Any, layers: tuple[Layer, ...], wanted
     assert sum(node["weights"] for node in found) == network.size
 
 
-def shown(specification: Specification, width: int) -> list[str]:
+def shown(found: Sequence[Place], width: int) -> list[str]:
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=True, color_system=None)
-    console.print(graph.table(specification), style=None)
+    console.print(graph.table(found), style=None)
     return text.getvalue().splitlines()
 
 
@@ -175,7 +177,7 @@ SPEECH = Specification(
 @pytest.mark.parametrize("width", [160, 80, 60, 40])
 def test_nothing_is_lost_however_narrow_the_terminal_is(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    found = shown(SPEECH, width)
+    found = shown(places(SPEECH), width)
     assert max(map(len, found)) <= width
     text = " ".join(" ".join(found).replace("│", " ").split())
     for word in ("gru 128, bidirectional", "dense 40, sigmoid", "head loudness", "log-mel, 16 kHz", "all"):
@@ -186,11 +188,31 @@ def test_nothing_is_lost_however_narrow_the_terminal_is(width: int, monkeypatch:
     assert all(line[0] in "│├" for line in found[start:end])
 
 
+def test_delays_and_rates_are_told_where_there_are_any() -> None:
+    chain = Sequential("x", Frames(3), (Gru(4), Dense(2)), Outputs())
+    assert "delay" not in shown(places(chain), 160)[0]
+    heading, _, *lines = shown(places(SPEECH), 160)
+    assert "delay" in heading.split()
+    assert [word in line for line in lines for word in ("utterance",)][:7] == [False, *[True] * 3, *[False] * 3]
+    nodes = {node["name"]: node for node in graph.described(SPEECH)["nodes"]}
+    assert [nodes[name]["delay_frames"] for name in ("gru", "softmax", "loudness")] == [None, None, 0]
+    assert nodes["gru"]["frame_ms"] == 10
+
+    frames, node = made({"a": FRAMES})
+    frames = dataclasses.replace(frames, frame_ms=10.0)
+    node = dataclasses.replace(node, rate=Fraction(1, 2), frame_ms=20.0, ahead=3)
+    heading, below, _, line = shown([frames, node], 160)
+    assert heading.split()[2:6] == ["size", "a", "frame", "delay"] and below.split()[0] == "every"
+    assert line.split()[4:9] == ["3", "20", "ms", "30", "ms"]
+    frames, node = (dataclasses.replace(place, frame_ms=None, per_second=None) for place in (frames, node))
+    assert shown([frames, node], 160)[-1].split()[4:9] == ["3", "2", "tokens", "3", "tokens"]
+
+
 def test_a_graph_too_wide_to_be_drawn_is_told_in_words() -> None:
     branches = [Node(f"d{i}", Dense(2), (FRAMES,)) for i in range(40)]
     joined = Node("mean", Mean(), tuple(node.name for node in branches))
     specification = Specification("x", Frames(3), (*branches, joined), (Head("main", "mean", Outputs()),))
-    found = shown(specification, 160)
+    found = shown(places(specification), 160)
     assert not any(sign in line for line in found for sign in "│├●")
     (line,) = (line for line in found if line.startswith("mean"))
     assert "d0, d1, d2, d3, d4, d5 and 34 more" in line

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from rich.markup import escape
@@ -36,6 +37,12 @@ class Place:
     """For a frame."""
     per_second: float | None = None
     """Multiply-adds a second; None where frames have no time, as tokens."""
+    frame_ms: float | None = None
+    """From one of its frames to the next; None where frames have no time."""
+    rate: Fraction = Fraction(1)
+    """Its frames for one of the front end's."""
+    ahead: int | None = 0
+    """How many later frames of the front end it needs; None: all, to the utterance's end."""
     family: str = ""
     """Of a node: "backward", else "recurrent", else "weights" if it has any, else nothing."""
 
@@ -44,20 +51,28 @@ def places(specification: Specification) -> list[Place]:
     """The front end, all nodes and all heads, each as soon as all that it reads is there, and what can go on from
     the place before goes first: so a branch is not torn apart."""
     front = specification.front_end
-    pace = None if isinstance(front, Tokens) else 1000 / front.frame_ms
+    frame_ms = None if isinstance(front, Tokens) else front.frame_ms
+    timings = _timings(specification)
     waiting: list[Place] = []
     for node in specification.nodes:
         inputs, wire = specification.inputs(node), specification.wires[node.name]
         work = node.layer.multiply_adds(inputs)
         weights = sum(math.prod(weight.shape) for weight in node.layer.weights(inputs).values())
         made = Place(node.name, node.layer.kind, settings(node.layer), node.inputs, wire.size, wire.token)
-        made = dataclasses.replace(made, weights=weights, multiply_adds=work, family=_family(node.layer, weights))
-        waiting.append(made if pace is None else dataclasses.replace(made, per_second=work * pace))
+        rate, ahead = timings[node.name]
+        made = dataclasses.replace(
+            made, weights=weights, multiply_adds=work, rate=rate, ahead=ahead, family=_family(node.layer, weights)
+        )
+        if frame_ms is not None:
+            own = frame_ms / float(rate)
+            made = dataclasses.replace(made, frame_ms=own, per_second=1000 * work / own)
+        waiting.append(made)
     first = len(specification.heads) == 1
     for head in specification.heads:
         about = "" if first or head is not specification.heads[0] else "unless another is asked for"
         waiting.append(Place(f"head {head.name}", head.decoder.kind, about, (head.node,)))
-    placed = [Place(FRAMES, front.kind, _about_front_end(specification), (), front.wire.size, front.wire.token)]
+    about = _about_front_end(specification)
+    placed = [Place(FRAMES, front.kind, about, (), front.wire.size, front.wire.token, frame_ms=frame_ms)]
     while waiting:
         there = {place.name for place in placed}
         ready = [place for place in waiting if there.issuperset(place.reads)]
@@ -66,6 +81,16 @@ def places(specification: Specification) -> list[Place]:
         placed.append((nodes or following or ready)[0])
         waiting.remove(placed[-1])
     return placed
+
+
+def _timings(specification: Specification) -> dict[str, tuple[Fraction, int | None]]:
+    """`Place.rate` and `Place.ahead` of all nodes."""
+    found: dict[str, tuple[Fraction, int | None]] = {FRAMES: (Fraction(1), 0)}
+    for node in specification.nodes:
+        rates, aheads = zip(*(found[name] for name in node.inputs), strict=True)
+        late = node.layer.backward or None in aheads
+        found[node.name] = rates[0], None if late else max(aheads)
+    return found
 
 
 def _family(layer: Layer, weights: int) -> str:
@@ -112,13 +137,15 @@ def _about_front_end(specification: Specification) -> str:
 
 
 def described(specification: Specification) -> dict[str, Any]:
-    """Nodes for programs."""
+    """Nodes for programs; ``delay_frames`` counts the front end's, null: to the utterance's end."""
     nodes = [
         {
             "name": place.name,
             "kind": place.kind,
             "inputs": list(place.reads),
             "size": place.size,
+            "frame_ms": place.frame_ms,
+            "delay_frames": place.ahead,
             "weights": place.weights,
             "multiply_adds": place.multiply_adds,
             "multiply_adds_per_second": place.per_second,
@@ -129,13 +156,15 @@ def described(specification: Specification) -> dict[str, Any]:
     return {"nodes": nodes}
 
 
-def table(specification: Specification) -> Table:
-    """The drawing, and beside each node what it is and costs."""
-    found = places(specification)
-    timed = any(place.per_second is not None for place in found)
+def table(found: Sequence[Place]) -> Table:
+    """The drawing, and beside each node what it is and costs; rates and delays where there are any."""
+    nodes = [place for place in found if place.reads and place.size is not None]
+    timed = any(place.per_second is not None for place in nodes)
+    waits, reframes = any(place.ahead != 0 for place in nodes), any(place.rate != 1 for place in nodes)
     lines = drawn(found)
     narrow = len(lines[0][0]) <= WIDEST
-    numbers = ["size", "weights", "multiply-adds\na frame", *["\na second"] * timed]
+    numbers = ["size", *["a frame\nevery"] * reframes, *["delay"] * waits, "weights", "multiply-adds\na frame"]
+    numbers += ["\na second"] * timed
     words = ["layer"] if narrow else ["layer", "reads"]
     listing = Table("node", *words, *numbers, right=numbers, prose=words)
     for place, (rails, below) in zip(found, lines, strict=True):
@@ -146,14 +175,30 @@ def table(specification: Specification) -> Table:
             escape(place.about if place.size is not None else ", ".join(filter(None, (place.kind, place.about)))),
             *([] if narrow else [escape(_few(place.reads))]),
             "" if place.size is None else f"{place.size}" if not place.token else f"1 of {place.size}",
+            *[every(place)] * reframes,
+            *[delay(place, found[0])] * waits,
             *(count(cost) if cost else "" for cost in costs),
             beside=f"[dim]{escape(below)}[/]" if narrow else "",
         )
     if len(found) > 3:
         sums: list[float] = [sum(place.weights for place in found), sum(place.multiply_adds for place in found)]
         sums += [sum(place.per_second or 0 for place in found)] * timed
-        listing.add_row("all", *[""] * len(words), "", *map(count, sums))
+        listing.add_row("all", *[""] * (len(words) + 1 + reframes + waits), *map(count, sums))
     return listing
+
+
+def every(place: Place) -> str:
+    """From one of a place's frames to the next."""
+    if place.size is None:
+        return ""
+    return f"{1 / place.rate} tokens" if place.frame_ms is None else f"{place.frame_ms:g} ms"
+
+
+def delay(place: Place, frames: Place) -> str:
+    """How far it looks ahead; ``frames``: the front end."""
+    if not place.ahead:
+        return "" if place.ahead == 0 else "utterance"
+    return f"{place.ahead} tokens" if frames.frame_ms is None else f"{place.ahead * frames.frame_ms:g} ms"
 
 
 def _few(names: Sequence[str]) -> str:

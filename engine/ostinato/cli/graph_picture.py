@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ostinato.cli.console import count, plural
-from ostinato.cli.graph import Place, places
+from ostinato.cli.graph import Place, delay, every, places
 from ostinato.errors import InputError
 from ostinato_bench.style import COLOURS, FAINT, INK, SOFT
 
@@ -64,7 +64,7 @@ def draw(specification: Specification, path: Path) -> None:
     for edge in layout.edges:
         _line(axes, [at[slot] for slot in edge])
     for number, place in enumerate(found):
-        _box(axes, place, *at[number, layout.rows[number]])
+        _box(axes, place, found[0], *at[number, layout.rows[number]])
     _legend(axes, found, middle - wide / 2 + 0.2, 1.15 - high)
     figure.savefig(path, facecolor="white")
     plt.close(figure)
@@ -153,7 +153,7 @@ def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     axes.fill([x - 0.045, x + 0.045, x], [y + 0.08, y + 0.08, y], color=SOFT)
 
 
-def _box(axes: Axes, place: Place, x: float, y: float) -> None:
+def _box(axes: Axes, place: Place, frames: Place, x: float, y: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     end = place.size is None or not place.reads
@@ -166,18 +166,22 @@ def _box(axes: Axes, place: Place, x: float, y: float) -> None:
     about = ", ".join(filter(None, (place.kind if place.size is None else "", place.about)))
     lines = [(textwrap.shorten(place.name, 26, placeholder="…"), 8.0, "bold", INK)]
     lines += [(textwrap.shorten(text, 38, placeholder=" …"), 7.0, "normal", INK) for text in [about] if text]
-    lines += [(text, 6.0, "normal", SOFT) for text in _costs(place)]
+    lines += [(text, 6.0, "normal", SOFT) for text in _costs(place, frames)]
     for row, (text, size, weight, ink) in enumerate(lines):
-        height = y + 0.16 * ((len(lines) - 1) / 2 - row)
+        height = y + min(0.16, 0.52 / len(lines)) * ((len(lines) - 1) / 2 - row)
         axes.text(x, height, text, size=size, weight=weight, color=ink, ha="center", va="center", parse_math=False)
 
 
-def _costs(place: Place) -> Iterator[str]:
+def _costs(place: Place, frames: Place) -> Iterator[str]:
     if place.size is not None:
         parts = [f"1 of {place.size}" if place.token else plural(place.size, "value")]
         parts += [f"{count(place.weights)} weights"] if place.weights else []
         parts += [f"{count(place.per_second)} mul-add/s"] if place.per_second else []
         yield " · ".join(parts)
+        times = [f"every {every(place)}"] if place.rate != 1 else []
+        times += [f"{delay(place, frames)} ahead"] if place.ahead else []
+        if times:
+            yield " · ".join(times)
 
 
 def _legend(axes: Axes, found: Sequence[Place], x: float, y: float) -> None:

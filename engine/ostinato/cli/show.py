@@ -124,7 +124,7 @@ def show_model(name: str, folder: Path | None, as_json: bool, plot: Path | None)
     out.print(f"[bold]{escape(specification.name)}[/]  {escape(specification.description)}")
     out.print(_facts(path, model))
     out.print()
-    out.print(graph.table(specification))
+    out.print(graph.table(graph.places(specification)))
     for heading, text in specification.card.items():
         out.print(f"\n[bold]{escape(heading)}[/]\n{escape(text)}")
 
