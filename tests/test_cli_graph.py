@@ -24,7 +24,20 @@ from ostinato.model import Network, Sequential, Specification
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Ctc, Outputs
 from ostinato.model.front_ends import Frames, LogMel, Tokens
-from ostinato.model.layers import Dense, Embedding, Gru, Layer, Lstm, Mean, OneHot, Rnn, Softmax
+from ostinato.model.layers import (
+    Convolution,
+    Dense,
+    Embedding,
+    Gru,
+    Layer,
+    Lstm,
+    MaxPool,
+    Mean,
+    OneHot,
+    Rnn,
+    Softmax,
+    TransposedConvolution,
+)
 from ostinato.model.specification import FRAMES, Head, Node
 from ostinato_bench.terminal import Console
 
@@ -138,6 +151,7 @@ def test_settings_are_told_where_they_are_not_the_usual(layer: Layer, text: str)
         (Frames(7), (Dense(5),), [35]),
         (Frames(7), (Gru(10, direction="bidirectional"), Softmax()), [2 * 3 * 10 * (7 + 10), 0]),
         (Frames(7), (Lstm(10, peepholes=True), Rnn(4)), [4 * 10 * 17, 4 * 14]),
+        (Frames(7), (Convolution(8, taps=3, groups=1), Convolution(8, taps=3, groups=8)), [3 * 7 * 8, 3 * 8]),
         (Tokens(tuple("abc")), (OneHot(), Gru(10)), [0, 3 * 10 * 10]),
         (Tokens(tuple("abc")), (OneHot(), Dense(10)), [0, 0]),
         (Tokens(tuple("abc")), (Embedding(6), Dense(10)), [0, 60]),
@@ -197,6 +211,15 @@ def test_delays_and_rates_are_told_where_there_are_any() -> None:
     nodes = {node["name"]: node for node in graph.described(SPEECH)["nodes"]}
     assert [nodes[name]["delay_frames"] for name in ("gru", "softmax", "loudness")] == [None, None, 0]
     assert nodes["gru"]["frame_ms"] == 10
+
+    twice = Sequential("x", Frames(3), (TransposedConvolution(4, taps=6, stride=2),), Outputs())
+    (node,) = graph.described(twice)["nodes"]
+    assert (node["frame_ms"], node["multiply_adds"]) == (5, 4 * 3 * 3), "3 of the 6 taps meet an output frame"
+    half = Sequential("x", Frames(3), (Convolution(4, taps=5, stride=2, right=3), MaxPool(2), Gru(3)), Outputs())
+    nodes = graph.described(half)["nodes"]
+    assert [node["frame_ms"] for node in nodes] == [20, 20, 20]
+    assert [node["delay_frames"] for node in nodes] == [half.staging.delay(half.staging.of["convolution"])] * 3
+    assert [node["multiply_adds_per_second"] for node in nodes] == [50 * 4 * 5 * 3, 0, 50 * 9 * 7]
 
     frames, node = made({"a": FRAMES})
     frames = dataclasses.replace(frames, frame_ms=10.0)

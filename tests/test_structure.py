@@ -23,7 +23,7 @@ GRAPH = imports(SOURCES)
 
 # --- underscores ----------------------------------------------------------------------------------------------------
 
-PUBLIC = {"_replace", "_asdict", "_thread", "_exit", "_getframe"}
+PUBLIC = {"_replace", "_asdict", "_fields", "_thread", "_exit", "_getframe"}
 """Python's own, meant for all: of named tuples, os and sys."""
 EXCEPTIONS = {
     ("ostinato.kernels.cache", "_rebuild"): "Numba's CompileResult, kept by our own cache: it has no public way",

@@ -85,11 +85,15 @@ def places(specification: Specification) -> list[Place]:
 
 def _timings(specification: Specification) -> dict[str, tuple[Fraction, int | None]]:
     """`Place.rate` and `Place.ahead` of all nodes."""
-    found: dict[str, tuple[Fraction, int | None]] = {FRAMES: (Fraction(1), 0)}
+    staging = specification.staging
+    delays = [staging.delay(stage) for stage in range(len(staging.stages))]
+    found: dict[str, tuple[Fraction, int | None]] = {}
+    waiting = set[str]()
     for node in specification.nodes:
-        rates, aheads = zip(*(found[name] for name in node.inputs), strict=True)
-        late = node.layer.backward or None in aheads
-        found[node.name] = rates[0], None if late else max(aheads)
+        stage = staging.of[node.name]
+        if node.layer.backward or not waiting.isdisjoint(node.inputs):
+            waiting.add(node.name)
+        found[node.name] = staging.stages[stage].rate, None if node.name in waiting else delays[stage]
     return found
 
 

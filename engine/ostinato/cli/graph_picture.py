@@ -29,7 +29,7 @@ _PASSING = 0.35  # between lines that pass by
 _WEAK = 0.02  # how much lines that pass by move boxes: chains of boxes stay straight
 _FAMILIES = {
     "recurrent": (COLOURS[0], "goes on from frame to frame"),
-    "backward": (COLOURS[1], "waits for later frames"),
+    "backward": (COLOURS[1], "waits for the utterance's end"),
     "weights": (COLOURS[2], "has weights"),
     "": (SOFT, "has no weights"),
 }

@@ -64,6 +64,10 @@ class TransposedConvolution(Layer):
         spread = Framing(times=self.stride, skip=self.start, trim=trim, hold=max(0, trim - right * self.stride))
         return Framing(taps, left=right, right=right), spread
 
+    def multiply_adds(self, inputs: Sequence[Wire]) -> int:
+        """Of the input frames that an output frame is made of."""
+        return self.size * self._frames * inputs[0].size
+
     def output(self, inputs: Sequence[Wire]) -> Wire:
         """Y."""
         only_vector(inputs)
