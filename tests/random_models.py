@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from kinds import KINDS, Kind
+from kinds import KINDS, Kind, sensible
 from kinds.joining import JoiningKind
 from kinds.recurrent import RecurrentKind
 
@@ -67,7 +67,7 @@ def network(specification: Specification, seed: int = 0) -> Network:
         weights |= {
             f"{node.name}.{name}": array for name, array in KINDS[node.layer.kind].tamed(node.layer, own).items()
         }
-    return Network(specification, weights)
+    return Network(specification, sensible(specification, weights))
 
 
 def quantized(network: Network, seed: int = 0) -> Network:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 import reference
+from kinds import sensible
 from kinds.formulas import DEFINED
 
 from ostinato.kernels.program import Program, Workspace, advance
@@ -42,10 +43,11 @@ def stack(kind: str, hidden: int, direction: str, depth: int) -> tuple[Layer, ..
 def random_weights(specification: Specification, seed: int) -> dict[str, Floats]:
     """Weights that keep values of order one."""
     rng = np.random.default_rng(seed)
-    return {
+    weights = {
         name: (rng.standard_normal(shape) / np.sqrt(2 * shape[-1] if len(shape) > 1 else 4)).astype(np.float32)
         for name, shape in ((name, weight.shape) for name, weight in specification.weights().items())
     }
+    return sensible(specification, weights)
 
 
 def whole(program: Program, frames: Floats) -> Floats:

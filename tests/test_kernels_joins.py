@@ -13,12 +13,15 @@ import onnx
 import onnxruntime
 import pytest
 import reference
+from kinds.rounding import fma
 from onnx import TensorProto, helper, numpy_helper
 from random_models import network
 from test_kernels_cells import random_weights, whole
 
 from ostinato.errors import BadModelFileError
+from ostinato.events import Event
 from ostinato.kernels.operations import record as i
+from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Labels, Outputs
@@ -26,18 +29,25 @@ from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import (
     Activate,
     Add,
+    BatchNorm,
     Concatenate,
+    Convolution,
     Dense,
     Embedding,
     Gru,
     Layer,
+    LayerNorm,
     Mean,
     Multiply,
     OneHot,
+    PRelu,
     Rnn,
+    Scale,
+    Slice,
     Softmax,
 )
-from ostinato.model.specification import Head, Node, Specification
+from ostinato.model.quantization import quantize
+from ostinato.model.specification import Head, Node, Specificationfrom ostinato.streaming import Model
 
 Floats = npt.NDArray[np.float32]
 Weights = dict[str, Floats]
@@ -180,6 +190,186 @@ def test_activations_that_onnx_writes_in_more_than_one_node() -> None:
             ("y", Activate(Activation(name)), "p"),
         )  # fmt: skip
         compare(specification, [part("Softplus", ["in0"], ["p"]), node(name.capitalize(), "p")])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("below", ["in0", "curved"], ids=["folded", "by itself"])
+def test_scale_and_batch_norm(below: str, size: int) -> None:
+    """Above a dense layer they change its weights; above anything else they are operations."""
+    curved = [("curved", Activate(Activation("tanh")), "in0")] if below == "curved" else []
+    statistics = [f"y.{part}" for part in ("gamma", "beta", "mean", "variance")]
+    onnx_curved = [helper.make_node("Tanh", ["in0"], ["curved"])] if curved else []
+    for layer, operations in (
+        (Scale(), [helper.make_node("Mul", [below, "y.a"], ["part"]), node("Add", "part", "y.b")]),
+        (BatchNorm(1e-3), [node("BatchNormalization", below, *statistics, epsilon=1e-3)]),
+    ):  # fmt: skip
+        specification = graph(("in0", Dense(size), "frames"), *curved, ("y", layer, below))
+        compare(specification, [*onnx_curved, *operations])
+        program = compile_network(specification, random_weights(specification, 1))
+        assert len(program.operations) == (3 if curved else 1)
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_layer_norm(size: int) -> None:
+    for epsilon in (1e-5, 0.1):
+        normal = node("LayerNormalization", "in0", "y.gamma", "y.beta", axis=1, epsilon=epsilon)
+        compare(joined(LayerNorm(epsilon), size), [normal])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_prelu(size: int) -> None:
+    compare(joined(PRelu(), size), [node("PRelu", "in0", "y.slope")])
+
+
+def test_slice() -> None:
+    for size, start, count in ((1, 0, 1), (5, 1, 3), (33, 16, 17), (33, 31, 2), (100, 0, 99)):
+        bounds = [
+            helper.make_node("Constant", [], [name], value_ints=[value])
+            for name, value in (("from", start), ("to", start + count), ("axis", 1))
+        ]
+        compare(joined(Slice(start, count), size), [*bounds, node("Slice", "in0", "from", "to", "axis")])
+
+
+def test_slices_side_by_side_again_are_the_whole() -> None:
+    for start in (1, 15, 16, 17, 32):
+        specification = graph(
+            ("a", Slice(0, start), "frames"), ("b", Slice(start, 33 - start), "frames"), ("y", Concatenate(), "a b"),
+            front=Frames(33),
+        )  # fmt: skip
+        frames = np.random.default_rng(start).standard_normal((4, 33)).astype(np.float32)
+        np.testing.assert_array_equal(whole(compile_network(specification, {}), frames), frames)
+
+
+def test_layer_norm_of_frames_that_are_all_alike_or_far_from_zero() -> None:
+    """No division by zero; the mean is taken away before squares are added, so nothing cancels."""
+    specification = graph(("y", LayerNorm(), "frames"), front=Frames(40))
+    weights = {"y.gamma": np.ones(40, np.float32), "y.beta": np.zeros(40, np.float32)}
+    program = compile_network(specification, weights)
+    assert (whole(program, np.full((2, 40), 3.0, np.float32)) == 0).all()
+    frames = (1000 + np.random.default_rng(1).standard_normal((5, 40))).astype(np.float32)
+    np.testing.assert_allclose(whole(program, frames), reference.run(specification, weights, frames), atol=1e-3)
+
+
+def test_layer_norm_adds_in_one_order() -> None:
+    """Lane by lane, then the lanes, halving: as NumPy here, to the bit."""
+
+    def mean(values: Floats, of_squares: bool = False) -> Floats:
+        lanes = np.zeros((len(values), -(-values.shape[1] // 16) * 16), np.float32)
+        lanes[:, : values.shape[1]] = values
+        total = np.zeros((len(values), 16), np.float32)
+        for vector in np.split(lanes, lanes.shape[1] // 16, axis=1):
+            total = fma(vector, vector, total) if of_squares else total + vector
+        while total.shape[1] > 1:
+            total = total[:, : total.shape[1] // 2] + total[:, total.shape[1] // 2 :]
+        return (total.astype(np.float64) / values.shape[1]).astype(np.float32)
+
+    for size in (1, 7, 16, 33, 100):
+        specification = graph(("y", LayerNorm(), "frames"), front=Frames(size))
+        weights = random_weights(specification, size)
+        x = np.random.default_rng(size).standard_normal((6, size)).astype(np.float32)
+        d = x - mean(x)
+        normal = d * (np.float32(1) / np.sqrt(mean(d, of_squares=True) + np.float32(1e-5)))
+        found = whole(compile_network(specification, weights), x)
+        np.testing.assert_array_equal(found, fma(normal, weights["y.gamma"], weights["y.beta"]))
+
+
+# --- folding --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_folded_gives_what_it_gave() -> None:
+    """One after the other, into one product; what the product also gives to others stays as it is."""
+    chain: list[tuple[str, Layer, str]] = [
+        ("in0", Dense(7), "frames"), ("norm", BatchNorm(), "in0"), ("scaled", Scale(), "norm"),
+        ("y", BatchNorm(), "scaled"),
+    ]  # fmt: skip
+    frames = np.random.default_rng(2).standard_normal((9, 5)).astype(np.float32)
+    for nodes, operations in (
+        (chain, 1),
+        ([*chain[:-1], ("y", Concatenate(), "scaled in0")], 5),  # in0 is read twice: norm and scaled are computed
+        ([*chain[:-1], ("y", Concatenate(), "scaled norm")], 4),  # norm is folded, scaled is not
+        ([("in0", Dense(7, Activation("relu")), "frames"), ("y", Scale(), "in0")], 2),
+        ([("a", Gru(7), "frames"), ("y", Scale(), "a")], 2),
+        ([("y", Scale(), "frames")], 1),
+    ):
+        specification = graph(*nodes)
+        weights = random_weights(specification, 5)
+        program = compile_network(specification, weights)
+        assert len(program.operations) == operations
+        np.testing.assert_allclose(
+            whole(program, frames), reference.run(specification, weights, frames), atol=TOLERANCE, rtol=0
+        )
+
+
+@pytest.mark.parametrize(
+    "below", [Convolution(7, 3), Convolution(10, 3, groups=5), Convolution(5, 3, groups=5), Convolution(7, 3, 2, right=1)]
+)
+def test_batch_norm_is_folded_into_a_convolution(below: Convolution) -> None:
+    """Padding is of the convolution's inputs, so it stays zeros."""
+    plain = network(graph(("y", below, "frames")), 2)
+    above = network(graph(("a", below, "frames"), ("y", BatchNorm(), "a")), 2)
+    assert len(above.program.operations) == len(plain.program.operations)
+    frames = np.random.default_rng(2).standard_normal((9, 5)).astype(np.float32)
+    found = [event.values for event in whole_stream(above, frames)]
+    np.testing.assert_allclose(
+        found, reference.run(above.specification, above.weights, frames), atol=TOLERANCE, rtol=0
+    )
+
+
+def whole_stream(made: Network, frames: Floats) -> list[Event]:
+    with Model(made).stream() as stream:
+        return stream.push(frames) + stream.flush()
+
+
+def test_what_a_head_reads_is_not_folded_into() -> None:
+    nodes = (Node("a", Dense(3), ("frames",)), Node("b", Scale(), ("a",)))
+    specification = Specification(
+        "x", Frames(5), nodes, (Head("main", "b", Outputs()), Head("plain", "a", Outputs()))
+    )
+    assert len(compile_network(specification, random_weights(specification, 0)).operations) == 2
+
+
+def test_a_product_in_int8_is_not_folded_into() -> None:
+    nodes = [("a", Dense(20), "frames"), ("n", BatchNorm(), "a"), ("y", Dense(3), "n")]
+    made = network(graph(*nodes), 1)
+    frames = np.random.default_rng(1).standard_normal((30, 5)).astype(np.float32)
+    assert len(made.program.operations) == 2
+    after = quantize(made, [frames])
+    assert len(after.program.operations) == 3
+    assert 0 < np.abs(whole(after.program, frames) - whole(made.program, frames)).max() < 0.2
+
+
+# --- refused --------------------------------------------------------------------------------------------------------
+
+
+def test_a_slice_beyond_its_input_is_named() -> None:
+    with pytest.raises(BadModelFileError, match=r"node 'y' \(slice\) takes the values 2 to 6, and what .* gives 6"):
+        joined(Slice(2, 5), 6)
+    for start, size, named in ((-1, 2, "start = -1 is not from 0"), (0, 0, "size = 0"), (0, 10**9, "size = ")):
+        with pytest.raises(BadModelFileError, match=named):
+            Slice(start, size)
+
+
+def test_an_epsilon_that_keeps_nothing_from_zero_is_refused() -> None:
+    for made in (BatchNorm, LayerNorm):
+        for epsilon in (0.0, -1e-5, 2.0):
+            with pytest.raises(BadModelFileError, match=f"epsilon = {epsilon} is not above 0, up to 1"):
+                made(epsilon)
+
+
+def test_a_variance_below_zero_is_refused_by_name() -> None:
+    specification = joined(BatchNorm(), 3)
+    weights = random_weights(specification, 0)
+    weights["y.variance"][1] = -0.5
+    with pytest.raises(BadModelFileError, match=r"weight y\.variance has a value of -0.5: none can be below 0"):
+        Network(specification, weights)
+
+
+@pytest.mark.parametrize("layer", [Slice(0, 1), Scale(), BatchNorm(), LayerNorm(), PRelu()], ids=lambda v: v.kind)
+def test_what_has_one_input_says_so(layer: Layer) -> None:
+    with pytest.raises(BadModelFileError, match=rf"node 'y' \({layer.kind}\) takes one input, not 2"):
+        joined(layer, 3, 3)
+    with pytest.raises(BadModelFileError, match="gives token ids: put an embedding between"):
+        graph(("y", layer, "frames"), front=Tokens(tuple("abc")))
 
 
 def test_a_celu_that_would_divide_by_zero_is_refused() -> None:

@@ -19,15 +19,20 @@ from ostinato.model.layers import (
     LAYERS,
     Activate,
     Add,
+    BatchNorm,
     Concatenate,
     Dense,
     Embedding,
     Gru,
+    LayerNorm,
     Lstm,
     Mean,
     Multiply,
     OneHot,
+    PRelu,
     Rnn,
+    Scale,
+    Slice,
     Softmax,
 )
 from ostinato.model.specification import Head, Node, Sequential, Specification
@@ -193,6 +198,7 @@ def test_a_large_graph_is_refused_before_anything_of_its_size_is_made(size: int,
 PARTS: list[Any] = [
     Activation(), LogMel(), Tokens(("a",)), Frames(3), Rnn(2), Gru(2), Lstm(2), Dense(2),
     Embedding(2), OneHot(), Softmax(), Activate(Activation()), Add(), Multiply(), Mean(), Concatenate(),
+    Slice(0, 1), Scale(), BatchNorm(), LayerNorm(), PRelu(),
     Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
     EndOfSpeech(), *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
 ]  # fmt: skip

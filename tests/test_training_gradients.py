@@ -16,6 +16,7 @@ from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import (
     Activate,
     Add,
+    BatchNorm,
     Concatenate,
     Dense,
     Direction,
@@ -78,8 +79,10 @@ def check(net: TrainableNetwork, loss: Any = None, targets: Any = None) -> None:
         return float((out * weighting).sum()) if loss is None else float(loss(out, LENGTHS, targets)[0].sum())
 
     gradients = net.backward(weighting if loss is None else loss(y, LENGTHS, targets)[1])
-    assert gradients.keys() == net.parameters.keys()
-    for name, w in net.parameters.items():
+    statistics = {name for name in net.parameters if name.endswith((".mean", ".variance"))}
+    assert gradients.keys() == net.parameters.keys() - statistics
+    for name in gradients:
+        w = net.parameters[name]
         flat, numeric = w.reshape(-1), np.empty(w.size)
         for i in range(w.size):
             saved, sides = flat[i], []
@@ -192,6 +195,56 @@ def test_activations_above_positive_numbers(activation: Activation) -> None:
 @pytest.mark.parametrize("layer", [Activate(Activation("softplus"))], ids=lambda v: v.kind)
 def test_layers_of_one_input(layer: Layer) -> None:
     check(joining(layer, 3))
+
+
+def test_batch_norm_by_the_batch_s_own_statistics() -> None:
+    """While the network learns: of all frames of all sequences, none of the padding; gradients go through them."""
+    spec = Sequential("t", Frames(4), (Dense(3), BatchNorm(), Gru(3, "bidirectional"), Dense(2)), Outputs())
+    net = network(spec)
+    net.parameters["batch-norm.variance"][:] = 1
+    x = inputs(net, np.random.default_rng(1))
+
+    def forward() -> Array:
+        return net.forward(x, LENGTHS, dropout=np.random.default_rng(0))
+
+    weighting = np.random.default_rng(4).normal(size=forward().shape)
+    for _ in range(200):
+        forward()
+    rows = np.concatenate([one[:n] for one, n in zip(x, LENGTHS, strict=True)])
+    below = rows @ net.parameters["dense-1.W"].T + net.parameters["dense-1.b"]
+    np.testing.assert_allclose(net.parameters["batch-norm.mean"], below.mean(axis=0), atol=1e-8)
+    np.testing.assert_allclose(net.parameters["batch-norm.variance"], below.var(axis=0, ddof=1), atol=1e-8)
+    kept = {name: net.parameters[f"batch-norm.{name}"].copy() for name in ("mean", "variance")}
+    assert not np.array_equal(net.forward(x, LENGTHS), forward()), "evaluation goes by the weights"
+    for name in ("dense-1.W", "batch-norm.gamma", "batch-norm.beta"):
+        gradient = (forward(), net.backward(weighting))[1][name].copy()
+        w, numeric = net.parameters[name].reshape(-1), np.empty(net.parameters[name].size)
+        for i in range(w.size):
+            saved, sides = w[i], []
+            for step in (1e-5, -1e-5):
+                w[i] = saved + step
+                sides.append((forward() * weighting).sum())
+            w[i] = saved
+            numeric[i] = (sides[0] - sides[1]) / 2e-5
+        assert np.linalg.norm(gradient.reshape(-1) - numeric) < 1e-6 * np.linalg.norm(numeric), name
+    for name, value in kept.items():
+        np.testing.assert_allclose(net.parameters[f"batch-norm.{name}"], value, atol=1e-4)
+        net.parameters[f"batch-norm.{name}"][:] = value
+    net.forward(x, LENGTHS)
+    for name, value in kept.items():
+        assert np.array_equal(net.parameters[f"batch-norm.{name}"], value), "evaluation leaves them"
+
+
+def test_batch_norm_of_a_single_frame_and_of_none_goes_by_the_weights() -> None:
+    net = frames_network(BatchNorm(), Dense(2))
+    net.parameters["batch-norm.variance"][:] = 2
+    before = {name: w.copy() for name, w in net.parameters.items()}
+    x = np.random.default_rng(1).normal(size=(2, 1, 4))
+    for lengths in ([1, 0], [0, 0]):
+        learnt = net.forward(x, lengths, dropout=np.random.default_rng(0))
+        assert np.isfinite(learnt).all() and np.array_equal(learnt, net.forward(x, lengths))
+        net.backward(np.ones_like(learnt))
+    assert all(np.array_equal(net.parameters[name], w) for name, w in before.items())
 
 
 def regression_targets() -> Array:

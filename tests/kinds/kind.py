@@ -69,6 +69,10 @@ class Kind(abc.ABC):
         """Random weights, changed where outputs might grow without end."""
         return weights
 
+    def sensible(self, layer: Any, weights: Weights) -> Weights:
+        """Random weights, changed where the layer could make nothing of them."""
+        return weights
+
     def resized(self, layer: Any, size: int) -> Layer:
         """The layer with another size, if it has one."""
         names = {"size", "hidden"} & {field.name for field in dataclasses.fields(layer)}

@@ -1,9 +1,15 @@
-"""From a specification to programs of the kernels: each node's layer, in order, lowers itself."""
+"""From a specification to programs of the kernels: each node's layer, in order, lowers itself. But for those that only
+scale and shift what a product below gives: that product's weights are changed instead."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
+from ostinato.model.layers.affine import Affine
 from ostinato.model.lowering import Compiled, Lowering, Value, Weights
-from ostinato.model.specification import FRAMES, Specification
+from ostinato.model.specification import FRAMES, Node, Specification
 
 
 def compile_network(specification: Specification, weights: Weights) -> Compiled:
@@ -21,16 +27,48 @@ def matrix_inputs(specification: Specification, weights: Weights) -> dict[str, t
 
 def _lower(specification: Specification, weights: Weights) -> tuple[Lowering, dict[str, Value]]:
     """All operations, and what each node gives."""
-    lowering, values = _walk(specification, Lowering(weights, specification.staging))
+    weights, folded = _fold(specification, weights)
+    lowering, values = _walk(specification, folded, Lowering(weights, specification.staging))
     if len(specification.staging.stages) > 1:  # again, now that it is known how much each stage is given
-        lowering, values = _walk(specification, Lowering(weights, specification.staging, lowering.given))
+        lowering, values = _walk(specification, folded, Lowering(weights, specification.staging, lowering.given))
     return lowering, values
 
 
-def _walk(specification: Specification, lowering: Lowering) -> tuple[Lowering, dict[str, Value]]:
+def _walk(
+    specification: Specification, folded: Mapping[str, str], lowering: Lowering
+) -> tuple[Lowering, dict[str, Value]]:
     values = {FRAMES: lowering.value(specification.front_end.wire)}
     for node in specification.nodes:
+        if node.name in folded:
+            values[node.name] = values[folded[node.name]]
+            continue
         inputs = lowering.in_step([values[name] for name in node.inputs], node.name)
         values[node.name] = node.layer.lower(lowering, node.name, inputs)
     lowering.in_step([values[head.node] for head in specification.heads])
     return lowering, values
+
+
+def _fold(specification: Specification, weights: Weights) -> tuple[Weights, dict[str, str]]:
+    """The weights with which there is nothing left to do for some affine nodes; and by the name of each of these, the
+    node that does its work. What is below such a node must be read by nothing else."""
+    by_name = {node.name: node for node in specification.nodes}
+    heads = {head.node for head in specification.heads}
+    changed, folded = dict(weights), dict[str, str]()
+    for node in specification.nodes:
+        if not isinstance(node.layer, Affine):
+            continue
+        (name,) = node.inputs
+        below = by_name.get(folded.get(name, name))
+        if below is None or name in heads or len(specification.readers(name)) > 1:
+            continue
+        a, b = node.layer.line(_own(specification, node, changed))
+        scaled = below.layer.scaled(_own(specification, below, changed), a, b)
+        if scaled is not None:
+            changed |= {f"{below.name}.{part}": array.astype(np.float32) for part, array in scaled.items()}
+            folded[node.name] = below.name
+    return changed, folded
+
+
+def _own(specification: Specification, node: Node, weights: Weights) -> Weights:
+    """A node's weights, by the last part of their names."""
+    return {part: weights[f"{node.name}.{part}"] for part in node.layer.weights(specification.inputs(node))}

@@ -34,7 +34,8 @@ class Network:
     `Specification.weights` lists.
 
     The arrays are copied, so that nobody can change them afterwards, and read-only. Raises BadModelFileError naming
-    the first weight that is missing, unused, of another shape or dtype, not finite, or of int8 that could overflow.
+    the first weight that is missing, unused, of another shape or dtype, not finite, of int8 that could overflow, or
+    of values that its layer cannot mean.
     """
 
     specification: Specification
@@ -49,6 +50,12 @@ class Network:
                 from ostinato.model.integers import check_integers  # loads Numba, which float32 networks need not
 
                 check_integers(name, weights[name], weights[f"{name}_scale"], weights[f"{name}_input_scale"])
+        for node in self.specification.nodes:
+            parts = node.layer.weights(self.specification.inputs(node))
+            try:
+                node.layer.check_weights({part: weights[f"{node.name}.{part}"] for part in parts})
+            except BadModelFileError as error:
+                raise BadModelFileError(f"weight {node.name}.{error}") from error.__cause__
         object.__setattr__(self, "weights", MappingProxyType(weights))
 
     @cached_property

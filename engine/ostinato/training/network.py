@@ -94,12 +94,14 @@ class TrainableNetwork:
     def forward(self, x: Array, lengths: npt.ArrayLike, dropout: np.random.Generator | None = None) -> Array:
         """Outputs [B, T, O] of frames [B, T, I] or token ids [B, T]; ``lengths`` [B] in frames, beyond them 0.
 
-        ``dropout`` draws what is dropped; None (the default, for evaluation) drops nothing. Raises ShapeError,
+        ``dropout`` draws what is dropped, while the network learns; None (the default, for evaluation) drops nothing,
+        and leaves the statistics of batch normalisation as they are. Raises ShapeError,
         DtypeError or UnknownTokenError.
         """
         x = np.asarray(x)
         staging = self.specification.staging
-        self._packings = [Packing.of(each) for each in staging.length(np.asarray(lengths, np.int64))]
+        learning = dropout is not None
+        self._packings = [Packing.of(each, learning) for each in staging.length(np.asarray(lengths, np.int64))]
         self._check(x)
         rows = self._packings[0].pack(x)
         values = {FRAMES: rows.astype(np.int64 if x.ndim == 2 else self.dtype, copy=False)}

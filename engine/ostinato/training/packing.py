@@ -23,7 +23,8 @@ class Packing:
     """Where the frames of B sequences lie among N = sum(lengths) rows.
 
     ``sizes`` [T] (non-increasing): sequences that have a frame at step t; ``offsets`` [T]: the first row of step t;
-    ``sequence`` and ``time`` [N]: which frame of which sequence a row holds.
+    ``sequence`` and ``time`` [N]: which frame of which sequence a row holds. ``learning``: whether the network is to
+    learn from this batch, or is only evaluated.
     """
 
     batch: int
@@ -31,9 +32,10 @@ class Packing:
     offsets: npt.NDArray[np.int64]
     sequence: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
+    learning: bool = False
 
     @staticmethod
-    def of(lengths: npt.ArrayLike) -> Packing:
+    def of(lengths: npt.ArrayLike, learning: bool = False) -> Packing:
         """The packing of sequences with these lengths [B], in frames."""
         lengths = np.asarray(lengths, np.int64)
         order = np.argsort(-lengths, kind="stable")
@@ -42,7 +44,7 @@ class Packing:
         offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)[: len(sizes)]
         time = np.repeat(steps, sizes)
         sequence = order[np.arange(len(time)) - np.repeat(offsets, sizes)] if len(time) else order[:0]
-        return Packing(len(lengths), sizes, offsets, sequence, time)
+        return Packing(len(lengths), sizes, offsets, sequence, time, learning)
 
     def pack(self, x: Array) -> Array:
         """Rows [N, ...] of padded sequences [B, T, ...]."""

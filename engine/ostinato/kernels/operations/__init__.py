@@ -10,13 +10,16 @@ from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
 from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENERAL_BEFORE
 from ostinato.kernels.operations.kind import Kind, Reach, Region
 from ostinato.kernels.operations.lru import LRU
+from ostinato.kernels.operations.layer_norm import LAYER_NORM
 from ostinato.kernels.operations.lstm import LSTM
 from ostinato.kernels.operations.lstm_general import LSTM_GENERAL
 from ostinato.kernels.operations.min_gru import MIN_GRU
 from ostinato.kernels.operations.min_lstm import MIN_LSTM
 from ostinato.kernels.operations.multiply import MULTIPLY
 from ostinato.kernels.operations.pool import MAX_POOL, MEAN_POOL
+from ostinato.kernels.operations.prelu import PRELU
 from ostinato.kernels.operations.rnn import RNN
+from ostinato.kernels.operations.scale import SCALE
 from ostinato.kernels.operations.softmax import SOFTMAX
 from ostinato.kernels.operations.sru import SRU
 from ostinato.kernels.operations.window import WINDOW
@@ -44,6 +47,9 @@ KINDS: dict[str, Kind] = {
     "max-pool": MAX_POOL,
     "mean-pool": MEAN_POOL,
     "depthwise": DEPTHWISE,
+    "scale": SCALE,
+    "layer-norm": LAYER_NORM,
+    "prelu": PRELU,
 }
 """All kinds, as whoever makes a program names them."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ostinato.kernels.activations import activate
 from ostinato.kernels.compiler import part
-from ostinato.kernels.operations.kind import Reach, Record, Region, activation, output
+from ostinato.kernels.operations.kind import Reach, Record, Region, activation, output, whole_vectors
 from ostinato.kernels.operations.record import (
     ACTIVATION,
     INPUT,
@@ -52,3 +52,10 @@ def reach(op: Record) -> Reach:
     if op[SECOND] >= 0:
         found.reads.append(Region(int(op[SECOND]), 1 if op[SECOND_SIZE] == 1 else size))
     return found
+
+
+def weighted_reach(op: Record, *places: int) -> Reach:
+    """One input of as many values as the output, and weights of as many at each of the ``places``."""
+    size = int(op[OUTPUT_SIZE])
+    weights = [whole_vectors(place, size) for place in places]
+    return Reach([Region(int(op[INPUT]), size)], [output(op)], weights=weights)

@@ -26,24 +26,25 @@ from ostinato.kernels.simd import field, load_float, load_int, store_int
 #   CLIP               where the bound of the activations' arguments is; -1: none
 #   UNITS              of a recurrent operation: hidden units, which need not be as many as outputs
 #   VARIANT            which variant of its cell an operation runs, as the cell counts them
+#   EPSILON            where that is, a single value
 #   TAPS, DILATION     a window over frames; LEFT: how many frames before a frame it begins; HISTORY: those of earlier
 #                      calls, KEPT many, in the state row; COUNT: how many frames there have been, likewise
 (
     RUN, CELL, KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, SECOND, VECTORS, STATE_H, STATE_C, W,
     BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
-    KEPT, COUNT, SECOND_SIZE, ACTIVATION_G, ACTIVATION_H, CLIP, UNITS, VARIANT,
-) = range(35)  # fmt: skip
-FIELDS = 35
+    KEPT, COUNT, SECOND_SIZE, ACTIVATION_G, ACTIVATION_H, CLIP, UNITS, VARIANT, EPSILON,
+) = range(36)  # fmt: skip
+FIELDS = 36
 
 FIELD_NAMES = {
     "backward": BACKWARD, "second": SECOND, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W,
     "bias": BIAS, "R": R, "recurrent_bias": RECURRENT_BIAS, "R2": R2, "diagonal": DIAGONAL, "W_int8": W_INT8,
     "R_int8": R_INT8, "taps": TAPS, "dilation": DILATION, "left": LEFT, "history": HISTORY, "kept": KEPT,
-    "count": COUNT, "second_size": SECOND_SIZE, "clip": CLIP, "units": UNITS, "variant": VARIANT,
+    "count": COUNT, "second_size": SECOND_SIZE, "clip": CLIP, "units": UNITS, "variant": VARIANT, "epsilon": EPSILON,
 }  # fmt: skip
 """Fields of an operation, as whoever makes a program names them."""
 
-PLACES = (SECOND, STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, HISTORY, COUNT, CLIP)
+PLACES = (SECOND, STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, HISTORY, COUNT, CLIP, EPSILON)
 """Those that are places in a row, a state row or the weight buffer: -1 where there is nothing."""
 
 ACTIVATIONS = (ACTIVATION, ACTIVATION_G, ACTIVATION_H)

@@ -2,6 +2,7 @@
 
 from ostinato.model.layers.activate import Activate
 from ostinato.model.layers.add import Add
+from ostinato.model.layers.batch_norm import BatchNorm
 from ostinato.model.layers.concatenate import Concatenate
 from ostinato.model.layers.convolution import Convolution
 from ostinato.model.layers.dense import Dense
@@ -9,6 +10,7 @@ from ostinato.model.layers.embedding import Embedding
 from ostinato.model.layers.gru import Gru
 from ostinato.model.layers.layer import Layer, Precision
 from ostinato.model.layers.lru import Lru
+from ostinato.model.layers.layer_norm import LayerNorm
 from ostinato.model.layers.lstm import Lstm
 from ostinato.model.layers.mean import Mean
 from ostinato.model.layers.min_gru import MinGru
@@ -16,8 +18,11 @@ from ostinato.model.layers.min_lstm import MinLstm
 from ostinato.model.layers.multiply import Multiply
 from ostinato.model.layers.one_hot import OneHot
 from ostinato.model.layers.pooling import MaxPool, MeanPool, Stack
+from ostinato.model.layers.prelu import PRelu
 from ostinato.model.layers.recurrent import Direction, Recurrent
 from ostinato.model.layers.rnn import Rnn
+from ostinato.model.layers.scale import Scale
+from ostinato.model.layers.slice import Slice
 from ostinato.model.layers.softmax import Softmax
 from ostinato.model.layers.sru import Sru
 from ostinato.model.layers.transposed_convolution import TransposedConvolution
@@ -33,6 +38,7 @@ LAYERS: dict[str, type[Layer]] = {
         Dense, Embedding, OneHot, Softmax,
         Activate, Add, Multiply, Mean, Concatenate,
         Convolution, TransposedConvolution, MaxPool, MeanPool, Stack,
+        Activate, Add, Multiply, Mean, Concatenate, Slice, Scale, BatchNorm, LayerNorm, PRelu,
     )
 }  # fmt: skip
 """All kinds, by their name in model files."""
@@ -46,4 +52,5 @@ __all__ = [
     "Rnn", "Gru", "Lstm", "Dense", "Embedding", "OneHot", "Softmax",
     "Activate", "Add", "Multiply", "Mean", "Concatenate",
     "Convolution", "TransposedConvolution", "MaxPool", "MeanPool", "Stack",
+    "Slice", "Scale", "BatchNorm", "LayerNorm", "PRelu",
 ]  # fmt: skip

@@ -70,6 +70,12 @@ class Convolution(Layer):
         shape = self.size, self.taps * only_vector(inputs).size // self.groups
         return {"W": Weight(shape, glorot(), self.precision == "int8"), "b": Weight((self.size,), zeros)}
 
+    def scaled(self, weights: Mapping[str, Array], a: Array, b: Array) -> Mapping[str, Array] | None:
+        """The rows of W times a; with no activation between, and not in int8, whose integers would be others."""
+        if self.activation.name != "identity" or self.precision == "int8":
+            return None
+        return {"W": a[:, None] * weights["W"], "b": a * weights["b"] + b}
+
     def in_int8(self, inputs: Sequence[Wire], last: bool) -> Convolution:
         """Where it is one product, below others."""
         return self if last or self.groups > 1 else dataclasses.replace(self, precision="int8")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
-from ostinato.model.layers.layer import Layer, Precision, only_matrix_input
+from ostinato.model.layers.layer import Array, Layer, Precision, only_matrix_input
 from ostinato.model.layers.recurrent import widened
 from ostinato.model.wire import Weight, Wire, glorot, zeros
 
@@ -41,6 +41,12 @@ class Dense(Layer):
     def multiply_adds(self, inputs: Sequence[Wire]) -> int:
         """W's, unless a column of it is looked up."""
         return 0 if inputs[0].token else super().multiply_adds(inputs)
+
+    def scaled(self, weights: Mapping[str, Array], a: Array, b: Array) -> Mapping[str, Array] | None:
+        """The rows of W times a; with no activation between, and not in int8, whose integers would be others."""
+        if self.activation.name != "identity" or self.precision == "int8":
+            return None
+        return {"W": a[:, None] * weights["W"], "b": a * weights["b"] + b}
 
     def in_int8(self, inputs: Sequence[Wire], last: bool) -> Dense:
         """Below others; the last, small as a rule, stays float32, and so does one that token ids come to."""

@@ -6,7 +6,9 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError
 from ostinato.model.framing import Framing
@@ -17,6 +19,7 @@ from ostinato.model.wire import Weight, Wire
 if TYPE_CHECKING:
     from ostinato.model.lowering import Lowering, Value
 
+Array = npt.NDArray[Any]
 Precision = Literal["float32", "int8"]
 """Of a layer's matrices: int8 ones are integers, with what a unit of them is worth as float32 beside them."""
 
@@ -65,9 +68,24 @@ class Layer(Strict):
         counted."""
         return sum(math.prod(weight.shape) for weight in self.weights(inputs).values() if len(weight.shape) > 1)
 
+    def check_weights(self, weights: Mapping[str, Array]) -> None:
+        """Raise BadModelFileError, in words that go behind "weight <node>.", for values that make no sense.
+        ``weights``: its own, by the last part of their name."""
+
+    def scaled(self, weights: Mapping[str, Array], a: Array, b: Array) -> Mapping[str, Array] | None:
+        """Those of its weights that must be others for it to give a y + b instead of y, value by value; None if no
+        weights do that. All float64 or float32."""
+        return None
+
     def in_int8(self, inputs: Sequence[Wire], last: bool) -> Layer:
         """The layer with int8 matrices where that pays, else itself. ``last``: no layer with matrices reads it."""
         return self
+
+
+def check_epsilon(kind: str, epsilon: float) -> None:
+    """Raise BadModelFileError unless it can keep a sum from being zero."""
+    if not 0 < epsilon <= 1:
+        raise BadModelFileError(f"{kind}: epsilon = {epsilon} is not above 0, up to 1")
 
 
 def several_vectors(inputs: Sequence[Wire]) -> None:

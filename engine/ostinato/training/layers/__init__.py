@@ -5,6 +5,7 @@ from typing import Any
 
 from ostinato.training.layers.activate import LearningActivate
 from ostinato.training.layers.add import LearningAdd
+from ostinato.training.layers.batch_norm import LearningBatchNorm
 from ostinato.training.layers.concatenate import LearningConcatenate
 from ostinato.training.layers.convolution import LearningConvolution
 from ostinato.training.layers.dense import LearningDense
@@ -12,6 +13,7 @@ from ostinato.training.layers.embedding import LearningEmbedding
 from ostinato.training.layers.gru import LearningGru
 from ostinato.training.layers.layer import LearningLayer
 from ostinato.training.layers.lru import LearningLru
+from ostinato.training.layers.layer_norm import LearningLayerNorm
 from ostinato.training.layers.lstm import LearningLstm
 from ostinato.training.layers.mean import LearningMean
 from ostinato.training.layers.min_gru import LearningMinGru
@@ -19,7 +21,10 @@ from ostinato.training.layers.min_lstm import LearningMinLstm
 from ostinato.training.layers.multiply import LearningMultiply
 from ostinato.training.layers.one_hot import LearningOneHot
 from ostinato.training.layers.pooling import LearningMaxPool, LearningMeanPool, LearningStack
+from ostinato.training.layers.prelu import LearningPRelu
 from ostinato.training.layers.rnn import LearningRnn
+from ostinato.training.layers.scale import LearningScale
+from ostinato.training.layers.slice import LearningSlice
 from ostinato.training.layers.softmax import LearningSoftmax
 from ostinato.training.layers.sru import LearningSru
 from ostinato.training.layers.transposed_convolution import LearningTransposedConvolution
@@ -46,6 +51,11 @@ LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "max-pool": LearningMaxPool,
     "mean-pool": LearningMeanPool,
     "stack": LearningStack,
+    "slice": LearningSlice,
+    "scale": LearningScale,
+    "batch-norm": LearningBatchNorm,
+    "layer-norm": LearningLayerNorm,
+    "prelu": LearningPRelu,
 }
 """By the kind's name in model files: made of a node's name and its layer."""
 
