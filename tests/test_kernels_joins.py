@@ -47,7 +47,8 @@ from ostinato.model.layers import (
     Softmax,
 )
 from ostinato.model.quantization import quantize
-from ostinato.model.specification import Head, Node, Specificationfrom ostinato.streaming import Model
+from ostinato.model.specification import Head, Node, Specification
+from ostinato.streaming import Model
 
 Floats = npt.NDArray[np.float32]
 Weights = dict[str, Floats]
@@ -301,7 +302,8 @@ def test_what_is_folded_gives_what_it_gave() -> None:
 
 
 @pytest.mark.parametrize(
-    "below", [Convolution(7, 3), Convolution(10, 3, groups=5), Convolution(5, 3, groups=5), Convolution(7, 3, 2, right=1)]
+    "below",
+    [Convolution(7, 3), Convolution(10, 3, groups=5), Convolution(5, 3, groups=5), Convolution(7, 3, 2, right=1)],
 )
 def test_batch_norm_is_folded_into_a_convolution(below: Convolution) -> None:
     """Padding is of the convolution's inputs, so it stays zeros."""

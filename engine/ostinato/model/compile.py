@@ -1,5 +1,5 @@
-"""From a specification to programs of the kernels: each node's layer, in order, lowers itself. But for those that only
-scale and shift what a product below gives: that product's weights are changed instead."""
+"""From a specification to programs of the kernels: each node's layer, in order, lowers itself. But for those that
+only scale and shift what a product below gives: that product's weights are changed instead."""
 
 from __future__ import annotations
 

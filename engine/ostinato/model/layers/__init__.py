@@ -38,7 +38,7 @@ LAYERS: dict[str, type[Layer]] = {
         Dense, Embedding, OneHot, Softmax,
         Activate, Add, Multiply, Mean, Concatenate,
         Convolution, TransposedConvolution, MaxPool, MeanPool, Stack,
-        Activate, Add, Multiply, Mean, Concatenate, Slice, Scale, BatchNorm, LayerNorm, PRelu,
+        Slice, Scale, BatchNorm, LayerNorm, PRelu,
     )
 }  # fmt: skip
 """All kinds, by their name in model files."""
