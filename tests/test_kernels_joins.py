@@ -206,7 +206,7 @@ def test_scale_and_batch_norm(below: str, size: int) -> None:
     ):  # fmt: skip
         specification = graph(("in0", Dense(size), "frames"), *curved, ("y", layer, below))
         compare(specification, [*onnx_curved, *operations])
-        program = compile_network(specification, random_weights(specification, 1))
+        program = compile_network(specification, random_weights(specification, 1)).program
         assert len(program.operations) == (3 if curved else 1)
 
 
@@ -238,14 +238,14 @@ def test_slices_side_by_side_again_are_the_whole() -> None:
             front=Frames(33),
         )  # fmt: skip
         frames = np.random.default_rng(start).standard_normal((4, 33)).astype(np.float32)
-        np.testing.assert_array_equal(whole(compile_network(specification, {}), frames), frames)
+        np.testing.assert_array_equal(whole(compile_network(specification, {}).program, frames), frames)
 
 
 def test_layer_norm_of_frames_that_are_all_alike_or_far_from_zero() -> None:
     """No division by zero; the mean is taken away before squares are added, so nothing cancels."""
     specification = graph(("y", LayerNorm(), "frames"), front=Frames(40))
     weights = {"y.gamma": np.ones(40, np.float32), "y.beta": np.zeros(40, np.float32)}
-    program = compile_network(specification, weights)
+    program = compile_network(specification, weights).program
     assert (whole(program, np.full((2, 40), 3.0, np.float32)) == 0).all()
     frames = (1000 + np.random.default_rng(1).standard_normal((5, 40))).astype(np.float32)
     np.testing.assert_allclose(whole(program, frames), reference.run(specification, weights, frames), atol=1e-3)
@@ -270,7 +270,7 @@ def test_layer_norm_adds_in_one_order() -> None:
         x = np.random.default_rng(size).standard_normal((6, size)).astype(np.float32)
         d = x - mean(x)
         normal = d * (np.float32(1) / np.sqrt(mean(d, of_squares=True) + np.float32(1e-5)))
-        found = whole(compile_network(specification, weights), x)
+        found = whole(compile_network(specification, weights).program, x)
         np.testing.assert_array_equal(found, fma(normal, weights["y.gamma"], weights["y.beta"]))
 
 
@@ -294,7 +294,7 @@ def test_what_is_folded_gives_what_it_gave() -> None:
     ):
         specification = graph(*nodes)
         weights = random_weights(specification, 5)
-        program = compile_network(specification, weights)
+        program = compile_network(specification, weights).program
         assert len(program.operations) == operations
         np.testing.assert_allclose(
             whole(program, frames), reference.run(specification, weights, frames), atol=TOLERANCE, rtol=0
@@ -327,7 +327,7 @@ def test_what_a_head_reads_is_not_folded_into() -> None:
     specification = Specification(
         "x", Frames(5), nodes, (Head("main", "b", Outputs()), Head("plain", "a", Outputs()))
     )
-    assert len(compile_network(specification, random_weights(specification, 0)).operations) == 2
+    assert len(compile_network(specification, random_weights(specification, 0)).program.operations) == 2
 
 
 def test_a_product_in_int8_is_not_folded_into() -> None:
