@@ -16,8 +16,8 @@ from kinds.dense import Dense
 from kinds.embedding import Embedding
 from kinds.gru import Gru
 from kinds.kind import Example, Kind
-from kinds.lru import Lru
 from kinds.layer_norm import LayerNorm
+from kinds.lru import Lru
 from kinds.lstm import Lstm
 from kinds.mean import Mean
 from kinds.min_gru import MinGru

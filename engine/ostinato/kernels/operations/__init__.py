@@ -9,8 +9,8 @@ from ostinato.kernels.operations.embedding import EMBEDDING
 from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
 from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENERAL_BEFORE
 from ostinato.kernels.operations.kind import Kind, Reach, Region
-from ostinato.kernels.operations.lru import LRU
 from ostinato.kernels.operations.layer_norm import LAYER_NORM
+from ostinato.kernels.operations.lru import LRU
 from ostinato.kernels.operations.lstm import LSTM
 from ostinato.kernels.operations.lstm_general import LSTM_GENERAL
 from ostinato.kernels.operations.min_gru import MIN_GRU

@@ -9,8 +9,8 @@ from ostinato.model.layers.dense import Dense
 from ostinato.model.layers.embedding import Embedding
 from ostinato.model.layers.gru import Gru
 from ostinato.model.layers.layer import Layer, Precision
-from ostinato.model.layers.lru import Lru
 from ostinato.model.layers.layer_norm import LayerNorm
+from ostinato.model.layers.lru import Lru
 from ostinato.model.layers.lstm import Lstm
 from ostinato.model.layers.mean import Mean
 from ostinato.model.layers.min_gru import MinGru

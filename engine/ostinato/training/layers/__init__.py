@@ -12,8 +12,8 @@ from ostinato.training.layers.dense import LearningDense
 from ostinato.training.layers.embedding import LearningEmbedding
 from ostinato.training.layers.gru import LearningGru
 from ostinato.training.layers.layer import LearningLayer
-from ostinato.training.layers.lru import LearningLru
 from ostinato.training.layers.layer_norm import LearningLayerNorm
+from ostinato.training.layers.lru import LearningLru
 from ostinato.training.layers.lstm import LearningLstm
 from ostinato.training.layers.mean import LearningMean
 from ostinato.training.layers.min_gru import LearningMinGru
