@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -47,6 +48,16 @@ def heads(direction: Direction = "forward") -> Specification:
         Head("all", "phones", SequenceClass(("p", "t", "k"), pool="mean")),
     )
     return Specification("heads", Frames(3), nodes, made)
+
+
+def mixed() -> Specification:
+    """`heads` that tell phones at once, and words once the utterance has ended."""
+    made = heads()
+    nodes = tuple(
+        replace(node, layer=replace(node.layer, direction="bidirectional")) if node.name == "above" else node
+        for node in made.nodes
+    )
+    return replace(made, nodes=nodes)
 
 
 @cache

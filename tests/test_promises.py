@@ -10,6 +10,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,14 @@ from typing import Any
 import numba
 import numba.core.runtime
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_models import Case, bits, cases, heads, network, quantized, signal, specifications
 
 from ostinato import model as files
 from ostinato.events import Event
 from ostinato.kernels import program as kernels
-from ostinato.model import Network, Sequential, Specification
+from ostinato.model import Network, Node, Sequential, Specification
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
@@ -236,6 +237,40 @@ def test_4_causal_models_answer_each_frame_at_once_and_never_look_ahead(case: Ca
         assert stream.waiting == 0 and len(events) == stream.frames_in == stream.frames_out
         # Whatever comes next changes nothing of what was said; the front end's own state came from the past only.
         assert bits(events) == wanted[: len(events)]
+
+
+@settings(deadline=None, max_examples=25)
+@given(case=cases(direction="bidirectional"), cuts=CUTS, data=st.data())
+def test_4_a_head_below_what_looks_back_answers_at_once(case: Case, cuts: list[int], data: st.DataObject) -> None:
+    """Alone and beside streams that wait, with the bits of a model that has nothing but this head."""
+    specification = case.network.specification
+    causal = [head for head in specification.heads if specification.direction_of(head) == "unidirectional"]
+    assume(causal)
+    head, model = data.draw(st.sampled_from(causal)), Model(case.network)
+    assert model.delay_of(head.name).frames is not None and model.delay.frames is None
+    options: dict[str, Any] = {"sample_rate": case.sample_rate, "decoder": "outputs"}
+    with model.stream(head=head.name, **options) as stream, model.stream(**options) as other:
+        found: list[list[Event]] = [[], []]
+        for piece in case.pieces(cuts):
+            for each in (stream.record, other.record):
+                each.accept(each.check(piece))
+            for events, some in zip(found, advance([stream.record, other.record]), strict=True):
+                events += some
+            assert stream.waiting == 0 and len(found[0]) == stream.frames_in and not found[1]
+        for events, one in zip(found, (stream, other), strict=True):
+            events += one.flush()
+    assert bits(found[0]) == bits(whole(model, replace(case, head=head.name), decoder="outputs"))
+    assert bits(found[1]) == bits(whole(model, replace(case, head=None), decoder="outputs"))
+    read, nodes = {head.node}, list[Node]()
+    for node in reversed(specification.nodes):
+        if node.name in read:
+            nodes.insert(0, node)
+            read.update(node.inputs)
+    alone = replace(specification, nodes=tuple(nodes), heads=(head,))
+    if len(alone.staging.stages) < len(specification.staging.stages):
+        return  # its frames would not have to wait for those of the others
+    weights = {name: array for name, array in case.network.weights.items() if name in alone.weights()}
+    assert bits(found[0]) == bits(whole(Model(Network(alone, weights)), replace(case, head=None), decoder="outputs"))
 
 
 @settings(deadline=None, max_examples=25)

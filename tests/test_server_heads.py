@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from engine_models import frames, heads
+from engine_models import frames, heads, mixed
 from random_models import bits, network
 from server_raw import Raw
 
@@ -62,6 +62,27 @@ def test_a_model_lists_its_heads_and_a_stream_says_which_it_has() -> None:
         with client.open("whole", head="words", decoder="outputs", block_ms=40, lookahead_ms=20) as stream:
             assert stream.head == wire.HeadInfo("words", "outputs", delay_frames=5, delay_ms=50.0)
             assert stream.delay_ms == 50.0
+
+
+def test_each_head_says_its_own_delay_and_keeps_to_it() -> None:
+    which, data = Model(network(mixed(), 3)), frames(30)
+    with Server({"mixed": which}) as server, Client(server.endpoint, timeout=LONG) as client:
+        (info,) = client.models()
+        assert info.direction == "bidirectional"
+        assert [(head.name, head.delay_ms) for head in info.heads] == [
+            ("phones", 0), ("words", None), ("body", 0), ("all", 0)
+        ]  # fmt: skip
+        with client.open("mixed") as phones, client.open("mixed", head="words") as words:
+            for stream in (phones, words):
+                stream.push(data)
+                stream.mark()
+            at_once = [event for result in phones.results() for event in result.events]
+            assert bits(at_once) == bits(alone(which, data)) and len(at_once) == 30
+            assert not any(result.events for result in words.results())
+            late = [event for result in words.flush() for event in result.events]
+            assert bits(late) == bits(alone(which, data, head="words")) != []
+        with pytest.raises(InputError, match="head 'phones' of 'heads' is causal"):
+            client.open("mixed", block_ms=40.0)
 
 
 def test_streams_of_all_heads_in_one_connection_have_the_bits_that_they_have_alone() -> None:

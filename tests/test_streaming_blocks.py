@@ -120,10 +120,12 @@ def test_company_does_not_matter(
     model = Model(network(specification, len(lengths)))
     scale = 1 if not hasattr(specification.front_end, "hop_ms") else 40
     signals = [signal(specification, n * scale, seed) for seed, n in enumerate(lengths)]
-    options: list[dict[str, Any]] = [
-        {} if i % 5 == 4 else wait(model, *shapes[i % len(shapes)]) for i in range(len(lengths))
-    ]
     ways = data.draw(st.lists(st.tuples(heads(specification), RAW), min_size=len(lengths), max_size=len(lengths)))
+    at_once = {name for name, head in model.heads.all.items() if head.direction == "unidirectional"}
+    options: list[dict[str, Any]] = [
+        {} if i % 5 == 4 or head in at_once else wait(model, *shapes[i % len(shapes)])
+        for i, (head, _) in enumerate(ways)
+    ]
     streams = [model.stream(head=head, decoder=raw, **each) for (head, raw), each in zip(ways, options, strict=True)]
     cuts = data.draw(st.lists(CUTS, min_size=len(signals), max_size=len(signals)))
     pieces = [Case(model.network, each).pieces(cut) for each, cut in zip(signals, cuts, strict=True)]

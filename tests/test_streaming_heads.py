@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import reference
 from engine_models import events as all_events
-from engine_models import heads
+from engine_models import heads, mixed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import bits, network, signal, specifications
@@ -171,3 +171,66 @@ def test_what_a_runner_gives_is_nobody_elses(streams: int) -> None:
     given = runner.run_blocks(states, slots, data, 6, regions)
     given += runner.run(states, slots, np.concatenate(data), [6] * streams, regions)
     assert not any(np.shares_memory(each, runner._rows) for each in given)
+
+
+def test_each_head_has_a_delay_and_answers_as_it_says() -> None:
+    which, data = Model(network(mixed(), 3)), frames(30)
+    assert which.direction == "bidirectional" and which.delay.frames == 0, "that of the first head"
+    assert {name: which.delay_of(name).ms for name in which.heads.all} == {
+        "phones": 0, "words": None, "body": 0, "all": 0,
+    }  # fmt: skip
+    with which.stream() as phones, which.stream(head="words") as words:
+        assert len(phones.push(data)) == 30 and words.push(data) == []
+        assert (phones.delay.frames, words.delay.frames) == (0, None)
+        assert words.flush() != []
+    with which.stream(head="words", block_ms=40, lookahead_ms=20, decoder="outputs") as blocks:
+        assert len(blocks.push(data)) == 28 and blocks.delay.frames == 5
+    with pytest.raises(InputError, match="head 'phones' of 'heads' is causal"):
+        which.stream(head="phones", block_ms=40)
+    with which.stream(head="body", decoder="outputs") as stream:
+        parts = snapshots.decode(stream.snapshot())
+        parts[0]["options"]["head"] = "words"
+        with pytest.raises(SnapshotError, match="recurrent state"):
+            which.restore(snapshots.encode(parts))
+
+
+@SMALL
+@given(
+    names=st.lists(st.sampled_from(["phones", "words", "body", "blocks"]), min_size=1, max_size=10),
+    messages=st.lists(st.integers(0, 9), min_size=1, max_size=4),
+    together=st.booleans(),
+)
+def test_heads_that_answer_at_once_and_heads_that_wait_share_an_engine(
+    names: list[str], messages: list[int], together: bool
+) -> None:
+    which, keys = Model(network(mixed(), 3)), range(len(names))
+    ways: list[dict[str, Any]] = [
+        {"head": "words", "block_ms": 40.0, "lookahead_ms": 20.0} if name == "blocks" else {"head": name}
+        for name in names
+    ]
+    engine, data = Engine({"m": which}), [frames(sum(messages), seed) for seed in keys]
+    for key, options in enumerate(ways):
+        assert engine.open(key, "m", Options(**options)).delay.frames == {"words": None, "blocks": 5}.get(
+            names[key], 0
+        )
+    start, results = 0, []
+    for number, count in enumerate(messages, 1):
+        parts = [each[start : start + count] for each in data]
+        left = set(keys)
+        if together:
+            left = engine.push_many(keys, [number] * len(keys), [count] * len(keys), np.concatenate(parts), 0)
+        for key in left:
+            engine.push(key, number, parts[key])
+        start += count
+        while engine.busy:
+            results += engine.tick()
+        for key, name in enumerate(names):
+            if name in ("phones", "body"):
+                assert len(all_events([one for one in results if one.key == key])) == start, "at once"
+    for key in keys:
+        engine.flush(key, len(messages) + 1)
+    while engine.busy:
+        results += engine.tick()
+    for key, options in enumerate(ways):
+        mine = [result for result in results if result.key == key]
+        assert bits(all_events(mine)) == bits(whole(which, data[key], **options)) and mine[-1].final

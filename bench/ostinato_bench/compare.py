@@ -21,6 +21,7 @@ import numpy as np
 
 from ostinato.pipeline.score import error_rate
 from ostinato.pipeline.transcript import Vocabulary
+from ostinato.protocol import ModelInfo
 from ostinato_bench.alignment import aligned
 from ostinato_bench.comparison import (
     Comparison,
@@ -72,10 +73,10 @@ def measure(
     runs: list[tuple[ModelRun, Vocabulary]] = []
     by_length = []
     with Client(endpoint, timeout=TIMEOUT_S) as client:
-        direction = {info.name: info.direction for info in client.models()}
+        waiting = {info.name for info in client.models() if _delay_ms(info, head) is None}
         ways: list[tuple[str, Wait | None]] = []
         for name in models:
-            if wait and direction.get(name) == "bidirectional":
+            if wait and name in waiting:
                 ways.append((name, wait))
             ways.append((name, None))
         for name, each in ways:  # what is refused is refused before any of it has been spoken
@@ -157,6 +158,11 @@ def utterance_s(seconds: float) -> float:
     return max(DEFAULT_UTTERANCE_S, math.ceil(seconds) + 1.0)
 
 
+def _delay_ms(info: ModelInfo, head: str | None) -> float | None:
+    """Of the head of that name, or the first; one that is not there is refused when a stream is opened."""
+    return next((each.delay_ms for each in info.heads if head in (None, each.name)), 0.0)
+
+
 def _called(name: str, wait: Wait | None) -> str:
     return f"{name}, {wait}" if wait else name
 
@@ -190,7 +196,7 @@ def _spoken(
     return ModelRun(
         name=info.name,
         head=served.name,
-        direction=info.direction,
+        direction="bidirectional" if _delay_ms(info, served.name) is None else "unidirectional",
         delay_ms=served.delay_ms,
         shown=shown,
         final_ms=1e3 * (results[-1].received - spoken),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ostinato.errors import InputError, OstinatoError
 from ostinato.model.decoders import Ctc
@@ -47,6 +47,11 @@ class Way:
         return self.name if self.wait is None else f"{self.name}, {self.wait}"
 
     @property
+    def direction(self) -> Literal["unidirectional", "bidirectional"]:
+        """That of the head."""
+        return self.model.heads.find(self.head, None).direction
+
+    @property
     def delay_ms(self) -> float | None:
         """How late its answers are; None is the whole utterance."""
         with self.model.open(asked(self.wait, self.head)) as stream:
@@ -57,7 +62,7 @@ class Way:
         return {
             "name": self.name,
             "head": self.model.heads.find(self.head, None).name,
-            "direction": self.model.direction,
+            "direction": self.direction,
             **wait_as_dict(self.wait),
             "delay_ms": self.delay_ms,
         }

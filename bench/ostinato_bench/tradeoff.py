@@ -28,12 +28,12 @@ def errors_by_delay(
     for name, model in models:
         if not transcribes(model, head):
             continue
-        if model.direction == "bidirectional":
+        if model.delay_of(head).ms is None:
             ways += [Way(name, model, Wait(block_ms, ahead), head) for ahead in sorted(set(lookaheads_ms))]
         ways.append(Way(name, model, None, head))
     found = recognise(ways, recordings, left_out, lambda doing: report(f"errors against delay: {doing}"))
     return tuple(
-        DelayRow(way.name, way.model.direction, way.wait, way.delay_ms, tuple(one.errors for one in results))
+        DelayRow(way.name, way.direction, way.wait, way.delay_ms, tuple(one.errors for one in results))
         for way, results in zip(ways, found, strict=True)
         if results
     )

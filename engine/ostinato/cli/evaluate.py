@@ -87,7 +87,7 @@ def _ways(names: Sequence[str], folders: Sequence[Path], wait: Wait | None, head
         if not transcribes(model, head):
             whose = model.name if head is None else f"head {head!r} of {model.name}"
             raise InputError(f"{whose} does not transcribe audio: evaluate compares what was said with what is heard")
-        if wait is not None and model.direction == "bidirectional":
+        if wait is not None and model.delay_of(head).ms is None:
             ways.append(Way(model.name, model, wait, head))
         ways.append(Way(model.name, model, None, head))
     if wait is not None and all(way.wait is None for way in ways):

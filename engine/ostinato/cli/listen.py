@@ -96,7 +96,9 @@ def listen(
         else:
             source = opened.enter_context(MicrophoneSource(wanted.device))
         audio = info.unit == "sample"
-        utterances = audio and info.direction == "bidirectional"  # what it was made for
+        delays = {head.name: head.delay_ms for head in info.heads}
+        # What waits for the end was made for utterances. (A head that is not there is refused by the server.)
+        utterances = audio and delays.get(options.head or info.heads[0].name, 0.0) is None
         options = replace(
             options,
             sample_rate=source.sample_rate,

@@ -101,7 +101,7 @@ def _described(path: Path, model: Model) -> dict[str, Any]:
                 "node": head.node,
                 "decoder": head.decoder.kind,
                 "size": specification.wires[head.node].size,
-                "delay_ms": model.delay.ms,
+                "delay_ms": model.delay_of(head.name).ms,
                 "symbols": _names(head),
             }
             for head in specification.heads
@@ -138,7 +138,7 @@ def _facts(path: Path, model: Model) -> Table:
         ("front end", specification.front_end.kind),
         ("frame", f"{specification.front_end.frame_size} values every {specification.front_end.frame_ms:g} ms"),
         ("direction", specification.direction),
-        ("delay", delay(model.delay.ms)),
+        ("delay", _delay(model)),
         ("state", f"{size(model.state_bytes)} per stream"),
         ("weights", f"{model.network.size:,}, {size(model.network.nbytes)}"),
         ("precision", specification.precision),
@@ -157,6 +157,14 @@ def _input(specification: Specification) -> str:
     if isinstance(front, Tokens):
         return f"text, {len(front.vocabulary)} {front.unit}s"
     return f"frames of {front.frame_size} values"
+
+
+def _delay(model: Model) -> str:
+    """The delay; that of each head, if they differ."""
+    delays = {name: delay(model.delay_of(name).ms) for name in model.heads.all}
+    if len(set(delays.values())) == 1:
+        return delay(model.delay.ms)
+    return ", ".join(f"{name} {each}" for name, each in delays.items())
 
 
 def _heads(specification: Specification) -> list[tuple[str, str]]:

@@ -61,7 +61,10 @@ class Engine:
 
     def __init__(self, models: Mapping[str, Model], limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self._served = {name: ServedModel(model) for name, model in models.items()}
+        self._models = dict(models)
+        self._served = {
+            (name, causal): ServedModel(model, causal) for name, model in models.items() for causal in (True, False)
+        }
         self._sessions: dict[Hashable, Session] = {}
         self._ticks = Ticks(self.limits, self._served.values(), self._remove)
         self._reserved = 0
@@ -70,7 +73,7 @@ class Engine:
     @property
     def models(self) -> dict[str, Model]:
         """The models served, by name."""
-        return {name: served.model for name, served in self._served.items()}
+        return dict(self._models)
 
     @property
     def streams(self) -> int:
@@ -98,18 +101,18 @@ class Engine:
         """
         if key in self._sessions:
             raise StreamInUseError("a stream of that id is open already: choose another id, or close it first")
-        served = self._served.get(model_name)
-        if served is None:
-            names = ", ".join(sorted(self._served)) or "none"
+        model = self._models.get(model_name)
+        if model is None:
+            names = ", ".join(sorted(self._models)) or "none"
             raise UnknownModelError(
                 f"there is no model {model_name!r} here: those served are {names}"
-                f"{did_you_mean(model_name, self._served)}"
+                f"{did_you_mean(model_name, self._models)}"
             )
         if len(self._sessions) >= self.limits.max_streams:
             raise CapacityError(f"all {self.limits.max_streams} streams are in use: close some, or try again later")
-        stream = self._stream(served.model, options, snapshot)
+        stream = self._stream(model, options, snapshot)
         try:
-            session = self._session(key, served, stream)
+            session = self._session(key, self._served[model_name, stream.record.causal], stream)
         except BaseException:
             stream.close()
             raise

@@ -175,11 +175,12 @@ class Session:
 
 
 class ServedModel:
-    """A model, and the line of its streams that have something waiting: each turn takes the first ones."""
+    """A model, and the line of those of its streams that are ``causal``, or are not, and have something waiting: each
+    turn takes the first ones."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, causal: bool) -> None:
         self.model = model
-        self.causal = model.direction == "unidirectional"
+        self.causal = causal
         self.line: deque[Session | Group] = deque()
         self.pace = Pace()
 

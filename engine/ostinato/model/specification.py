@@ -75,8 +75,17 @@ class Specification(Strict):
 
     @property
     def direction(self) -> Literal["unidirectional", "bidirectional"]:
-        """Whether outputs depend on the whole utterance."""
+        """Whether outputs depend on the whole utterance, of any head."""
         return "bidirectional" if any(node.layer.backward for node in self.nodes) else "unidirectional"
+
+    def direction_of(self, head: Head) -> Literal["unidirectional", "bidirectional"]:
+        """Whether that head's outputs do: a backward layer is at its node, or at one that it reads, at however many
+        removes."""
+        waiting = set[str]()
+        for node in self.nodes:
+            if node.layer.backward or waiting.intersection(node.inputs):
+                waiting.add(node.name)
+        return "bidirectional" if head.node in waiting else "unidirectional"
 
     @property
     def precision(self) -> Precision:

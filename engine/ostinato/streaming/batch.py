@@ -101,10 +101,8 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
     todo = [(i, record, ready) for i, record in enumerate(records) if (ready := record.ready)]
     if max_frames is not None:
         todo = [(i, record, min(ready, max_frames)) for i, record, ready in todo]
-    if records and records[0].causal:
-        _advance_frames(todo, events)
-        return events
-    _advance_frames([each for each in todo if each[1].wait is None], events)
+    _advance_frames([each for each in todo if each[1].causal], events)
+    _advance_frames([each for each in todo if not each[1].causal and each[1].wait is None], events)
     _advance_blocks([each for each in todo if each[1].wait is not None], events)
     return events
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ostinato.errors import InputError, UnknownHeadError, did_you_mean
 from ostinato.kernels.operations import Region
@@ -15,10 +15,12 @@ from ostinato.pipeline import decoder
 @dataclass(frozen=True, eq=False, slots=True)
 class Head:
     """A way out of a model: the ``region`` of each row with its outputs, and its ``decoder``, of these ``settings``.
+    A bidirectional model may have unidirectional heads, which read nothing of what looks back from the end.
 
     Streams that have the same one are decoded together, so there is only one of each (`Heads`)."""
 
     name: str
+    direction: Literal["unidirectional", "bidirectional"]
     settings: Decoder
     decoder: Any
     region: Region
@@ -33,8 +35,11 @@ class Heads:
         """By their names, in the model's order."""
         self._raw: dict[str, Head] = {}
         for head, region in zip(network.specification.heads, network.program.outputs, strict=True):
+            direction = network.specification.direction_of(head)
             for made, settings in ((self.all, head.decoder), (self._raw, Outputs())):
-                made[head.name] = Head(head.name, settings, decoder(settings, frame_ms, latency_ms), region)
+                made[head.name] = Head(
+                    head.name, direction, settings, decoder(settings, frame_ms, latency_ms), region
+                )
 
     def find(self, name: str | None, override: str | None) -> Head:
         """The head of that name, or the first; if ``override`` is "outputs", the one that gives its raw outputs.

@@ -22,8 +22,12 @@ class Model(Pipeline):
 
     @property
     def delay(self) -> Delay:
-        """How much of the future an output needs, unless a stream asks for bounded wait."""
-        return delay(self, None)
+        """How much of the future an output of the first head needs, unless a stream asks for bounded wait."""
+        return self.delay_of(None)
+
+    def delay_of(self, head: str | None) -> Delay:
+        """The same of the head of that name; None is the first. Raises UnknownHeadError."""
+        return delay(self, self.heads.find(head, None), None)
 
     def stream(
         self,
@@ -40,14 +44,16 @@ class Model(Pipeline):
 
         ``head`` names which of the model's heads it has, None the first; ``decoder`` "outputs" gives each frame's raw
         outputs instead of what the head decodes. ``sample_rate`` (Hz) is that of the audio to come, None the model's
-        own. ``end_of_speech_ms`` (audio) emits an
-        ``end-of-speech`` event after so much silence; a bidirectional stream ends its utterance there and starts
-        the next. Speech is 0.1 s or more that is 4.5 dB above the background, the quietest moment of the last 3 s;
-        in the first 3 s, also of the moments to come. So audio may begin in the middle of a word, if something
-        quieter follows within 3 s, or `Stream.flush`; before that nothing tells speech from noise. A noise that
-        sets in counts as speech for up to 3 s. A bidirectional stream keeps at most ``max_utterance_s`` of input.
+        own. ``end_of_speech_ms`` (audio) emits an ``end-of-speech`` event after so much silence; a bidirectional
+        stream ends its utterance there and starts the next. Speech is 0.1 s or more that is 4.5 dB above the
+        background, the quietest moment of the last 3 s; in the first 3 s, also of the moments to come. So audio may
+        begin in the middle of a word, if something quieter follows within 3 s, or `Stream.flush`; before that nothing
+        tells speech from noise. A noise that sets in counts as speech for up to 3 s. A bidirectional stream keeps at
+        most ``max_utterance_s`` of input.
 
-        ``block_ms`` and ``lookahead_ms`` (bidirectional models) ask for bounded wait: the utterance is answered in
+        A stream is bidirectional if its head is: if outputs depend on layers that look back from the utterance's end.
+
+        ``block_ms`` and ``lookahead_ms`` (bidirectional streams) ask for bounded wait: the utterance is answered in
         blocks of that length while it goes on, each once so much right context is there, at some cost in accuracy
         (see `BoundedWait`). Both are rounded up to whole frames; no ``lookahead_ms`` means none. Such a stream keeps
         a block and its context, however long the utterance; `Stream.delay` is its delay.

@@ -11,6 +11,7 @@ import numpy as np
 from ostinato.errors import DtypeError, InputError
 from ostinato.model.front_ends import Frames
 from ostinato.options import Options
+from ostinato.streaming.heads import Head
 from ostinato.streaming.pipeline import Pipeline
 
 
@@ -77,13 +78,14 @@ class BoundedWait:
         return self.block + self.lookahead
 
     @staticmethod
-    def of(model: Pipeline, options: Options) -> BoundedWait | None:
+    def of(model: Pipeline, head: Head, options: Options) -> BoundedWait | None:
         """What the options ask for, in whole frames, rounded up; None for no blocks. Raises InputError."""
         if options.block_ms is None:
             return None
-        if model.direction == "unidirectional":
+        if head.direction == "unidirectional":
+            whose = f"head {head.name!r} of " if len(model.heads.all) > 1 else ""
             raise InputError(
-                f"{model.name!r} is causal and answers each frame at once: block_ms and lookahead_ms are for "
+                f"{whose}{model.name!r} is causal and answers each frame at once: block_ms and lookahead_ms are for "
                 "bidirectional models; leave them out"
             )
         return BoundedWait(
@@ -96,11 +98,11 @@ def _whole_frames(ms: float, model: Pipeline) -> int:
     return math.ceil(round(ms / frame_ms, 6))
 
 
-def delay(model: Pipeline, wait: BoundedWait | None) -> Delay:
-    """The delay of a model's stream."""
+def delay(model: Pipeline, head: Head, wait: BoundedWait | None) -> Delay:
+    """The delay of a stream that has this head of a model."""
     ahead_ms = model.lookahead * model.network.specification.front_end.frame_ms
     ahead = math.ceil(round(ahead_ms / model.front_end.frame_ms, 6))
-    if model.direction == "unidirectional":
+    if head.direction == "unidirectional":
         return Delay(ahead, ahead_ms)
     if wait is None:
         return Delay(None, None)

@@ -35,17 +35,16 @@ class Runner:
         counts: Sequence[int],
         regions: Sequence[Region],
     ) -> list[Float32]:
-        """Advance the streams in ``slots`` of ``states``: by the first counts[0] of ``frames``, then …
+        """Advance the causal streams in ``slots`` of ``states``: by the first counts[0] of ``frames``, then …
 
         ``frames`` [sum of counts, size], counts from 1 up. Returns what is in each of the ``regions`` of their rows
         then, [sum of counts, its size]. The frames should be at most MAX_ROWS.
         """
-        return self._packed(states, slots, frames, counts, len(self.program.backward), regions)
+        return self._packed(states, slots, frames, counts, regions)
 
     def run_early(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
-        """`run` of the operations that need no later frame. Returns whole rows, [sum of counts, row_size]."""
-        whole = Region(0, self.program.row_size)
-        return self._packed(states, slots, frames, counts, self.program.early, [whole])[0]
+        """`run` for streams that wait for later frames. Returns whole rows, [sum of counts, row_size]."""
+        return self._packed(states, slots, frames, counts, [Region(0, self.program.row_size)])[0]
 
     def _packed(
         self,
@@ -53,14 +52,16 @@ class Runner:
         slots: Sequence[int],
         frames: Float32,
         counts: Sequence[int],
-        last: int,
         regions: Sequence[Region],
     ) -> list[Float32]:
+        """Run the operations that need no later frame: in a causal model, all of them."""
         pack = _rectangle if min(counts) == max(counts) else _ragged
         slots_sorted, batch_sizes, index = pack(slots, counts)
         with self._lock:
             rows = self._filled(index, frames)
-            advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, self._workspace)
+            advance_slice(
+                self.program, 0, self.program.early, states, slots_sorted, batch_sizes, rows, self._workspace
+            )
             return [rows[index, region.slice].copy() for region in regions]
 
     def run_blocks(

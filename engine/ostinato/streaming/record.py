@@ -45,8 +45,8 @@ class Record:
         self.options = options
         self.head = model.heads.find(options.head, options.decoder)
         """What its events come from."""
-        self.causal = model.direction == "unidirectional"
-        self.wait = BoundedWait.of(model, options)
+        self.causal = self.head.direction == "unidirectional"
+        self.wait = BoundedWait.of(model, self.head, options)
         """The blocks of a stream with bounded wait; None for other streams."""
         self.units_in = 0
         """Samples, tokens or frames accepted since the stream was opened."""

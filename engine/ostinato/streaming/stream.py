@@ -156,7 +156,7 @@ class Stream:
     @property
     def delay(self) -> Delay:
         """How much of the future an output needs at most, as the stream was opened."""
-        return delay(self.record.model, self.record.wait)
+        return delay(self.record.model, self.record.head, self.record.wait)
 
     @property
     def closed(self) -> bool:
