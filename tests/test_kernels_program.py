@@ -8,11 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from test_kinds import EXAMPLES, frames_for, network_around
 
 from ostinato.kernels.operations import NUMBERS, Region
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
+from ostinato.model import Network
+
+Floats = npt.NDArray[np.float32]
 
 INPUT, OUTPUT = Region(0, 20), Region(32, 16)
 ROW, STATE, WEIGHTS = 128, 64, 4096
@@ -169,6 +174,71 @@ def test_sums_go_on_only_with_sums() -> None:
     with pytest.raises(ValueError, match=f"operation 0 reads .* {UNWRITTEN}"):
         program(operation("dense", bias=-1))
     program(operation("dense"), operation("dense", bias=-1))
+
+
+# --- all kinds ------------------------------------------------------------------------------------------------------
+
+FOUND: dict[int, tuple[Program, Floats, int]] = {}
+"""Of each kind of operation a program that has one, frames for it, and the operation's number."""
+GUARD, STEPS = 8192, 3
+
+
+def found(kind: str) -> tuple[Program, Floats, int]:
+    if not FOUND:
+        for param in EXAMPLES:
+            specification = network_around(param.values[0])
+            made, wire = Network.random(specification, 0).program, specification.front_end.wire
+            frames = frames_for(specification, STEPS)
+            if not wire.token:
+                frames = np.resize(frames, (STEPS, made.input.size))
+            for number, one in enumerate(made.operations[:, i.KIND].tolist()):
+                FOUND.setdefault(one, (made, frames, number))
+    return FOUND[NUMBERS[kind]]
+
+
+def guarded(rows: int, width: int, guard: float) -> tuple[Floats, Floats]:
+    """Memory whose ends hold ``guard``, and rows of zeros within."""
+    memory = np.full(rows * width + 2 * GUARD, guard, np.float32)
+    inner = memory[GUARD:-GUARD].reshape(rows, width)
+    inner[:] = 0
+    return memory, inner
+
+
+def outputs(made: Program, frames: Floats, guard: float) -> bytes | None:
+    """Of frames in guarded memory; None if the guards were written over."""
+    around, rows = guarded(len(frames), made.row_size, guard)
+    beside, states = guarded(1, made.state_size, guard)
+    rows[:, made.input.slice], states[:] = frames, made.initial
+    with np.errstate(all="ignore"):
+        advance(made, states, np.zeros(1, np.int64), np.ones(len(frames), np.int64), rows, Workspace())
+    ends = np.concatenate([around[:GUARD], around[-GUARD:], beside[:GUARD], beside[-GUARD:]])
+    return rows[:, made.output.slice].tobytes() if (ends == guard).all() else None
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_whatever_is_taken_stays_within(kind: str) -> None:
+    """Each field of an operation changed to what lies beside it, and at the limits: the program is refused, or it
+    writes nothing outside its rows and states, and what lies there changes no output."""
+    made, frames, at = found(kind)
+    taken = refused = 0
+    for name, place in NAMES.items():
+        now = int(made.operations[at, place])
+        flag = name in ("backward", "tokens", "W_int8", "R_int8")
+        limits = (made.row_size - 15, made.state_size - 15, len(made.weights) - 15, 100)
+        for value in {1 - now} if flag else {-1, 0, 1, now - 16, now - 1, now + 1, now + 16, 2 * now, *limits}:
+            changed = made.operations.copy()
+            changed[at, place] = value
+            try:
+                other = Program(
+                    changed, made.weights, made.row_size, made.state_size, made.input, made.outputs, made.initial
+                )
+            except ValueError:
+                refused += 1
+                continue
+            taken += 1
+            given = outputs(other, frames, 1e3)
+            assert given is not None and given == outputs(other, frames, -7e5), f"{name} = {value}"
+    assert taken > 20 and refused > 10
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------

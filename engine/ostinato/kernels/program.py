@@ -126,6 +126,8 @@ class Program:
                 )
                 if not _covered(region, held):
                     raise ValueError(f"operation {number} reads {region}, which nothing has written before it")
+            for region in reach.loads:
+                _within(region, self.row_size, f"operation {number} reads", "its row")
             target = Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE]))
             for region in reach.writes:
                 _within(region, self.row_size, f"operation {number} writes", "its row")

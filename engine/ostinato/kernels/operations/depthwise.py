@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ostinato.kernels.activations import activate
 from ostinato.kernels.compiler import routine
-from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, activation, output, source
+from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, activation, output, taps
 from ostinato.kernels.operations.record import (
     ACTIVATION,
     BIAS,
@@ -49,7 +49,10 @@ def depthwise(op: int, call: int) -> None:
 def _reach(op: Record) -> Reach:
     size = padded(int(op[OUTPUT_SIZE]))
     weights = [Region(int(op[W]), int(op[TAPS]) * size), Region(int(op[BIAS]), size), activation(op)]
-    return Reach([source(op)], [output(op)], weights=weights)
+    found = taps(op)
+    found.writes.append(output(op))
+    found.weights += weights
+    return found
 
 
 DEPTHWISE = Kind(depthwise, _reach)

@@ -46,11 +46,14 @@ def activate_row(op: int, call: int, row: int) -> None:
 
 
 def reach(op: Record) -> Reach:
-    """One input, or two, of as many values as the output, which is activated."""
-    size = int(op[OUTPUT_SIZE])
-    found = Reach([Region(int(op[INPUT]), size)], [output(op)], weights=[activation(op)])
-    if op[SECOND] >= 0:
-        found.reads.append(Region(int(op[SECOND]), 1 if op[SECOND_SIZE] == 1 else size))
+    """One input of as many values as the output, which is activated."""
+    return Reach([Region(int(op[INPUT]), int(op[OUTPUT_SIZE]))], [output(op)], weights=[activation(op)])
+
+
+def reach_of_two(op: Record) -> Reach:
+    """`reach`, and another input as large, or of one value."""
+    found = reach(op)
+    found.reads.append(Region(int(op[SECOND]), 1 if op[SECOND_SIZE] == 1 else int(op[OUTPUT_SIZE])))
     return found
 
 

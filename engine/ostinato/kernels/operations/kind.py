@@ -27,13 +27,15 @@ class Region(NamedTuple):
 class Reach:
     """What an operation touches. Of a row: what it ``reads``, all whose values matter; and what it ``writes``, as
     whole vectors, of which those behind its output hold nothing. Of a state row and the weight buffer: all of it. Of
-    the workspace: so many vectors ``scratch`` for each row, of the VECTORS that are its."""
+    the workspace: so many vectors ``scratch`` for each row, of the VECTORS that are its. ``loads``: what is loaded of
+    a row beyond that, though its values do not matter (what fills the last vector of ``reads`` need not be told)."""
 
     reads: list[Region] = field(default_factory=list)
     writes: list[Region] = field(default_factory=list)
     states: list[Region] = field(default_factory=list)
     weights: list[Region] = field(default_factory=list)
     scratch: int = 0
+    loads: list[Region] = field(default_factory=list)
 
 
 Record = Sequence[int]
@@ -52,6 +54,13 @@ class Kind:
 def source(op: Record) -> Region:
     """The first input."""
     return Region(int(op[i.INPUT]), 1 if op[i.TOKENS] else int(op[i.INPUT_SIZE]))
+
+
+def taps(op: Record) -> Reach:
+    """What is read of the input where it is TAPS frames of the output's size, each in whole vectors."""
+    size, count, offset = int(op[i.OUTPUT_SIZE]), int(op[i.TAPS]), int(op[i.INPUT])
+    loaded = (max(1, count) - 1) * size + padded(size)
+    return Reach([Region(offset, max(1, count) * size)], loads=[Region(offset, loaded)])
 
 
 def whole_vectors(offset: int, size: int) -> Region:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ostinato.kernels.compiler import routine
-from ostinato.kernels.operations.elementwise import activate_row, reach, row_of, vectors_of
+from ostinato.kernels.operations.elementwise import activate_row, reach_of_two, row_of, vectors_of
 from ostinato.kernels.operations.kind import Kind
 from ostinato.kernels.operations.record import INPUT, OUTPUT, ROW_COUNT, SECOND, SECOND_SIZE
 from ostinato.kernels.simd import BYTES, field, load, load_float, splat, store
@@ -27,4 +27,4 @@ def multiply(op: int, call: int) -> None:
         activate_row(op, call, row)
 
 
-MULTIPLY = Kind(multiply, reach)
+MULTIPLY = Kind(multiply, reach_of_two)

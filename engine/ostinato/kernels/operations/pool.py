@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ostinato.kernels.compiler import routine
-from ostinato.kernels.operations.kind import Kind, Reach, Record, output, source
+from ostinato.kernels.operations.kind import Kind, Reach, Record, output, taps
 from ostinato.kernels.operations.record import INPUT, OUTPUT, OUTPUT_SIZE, ROW_COUNT, ROW_STEP, ROWS, TAPS
 from ostinato.kernels.simd import BYTES, field, load, splat, store, where_less
 from ostinato.lanes import LANES
@@ -40,7 +40,9 @@ def mean(op: int, call: int) -> None:
 
 
 def _reach(op: Record) -> Reach:
-    return Reach([source(op)], [output(op)])
+    found = taps(op)
+    found.writes.append(output(op))
+    return found
 
 
 MAX_POOL = Kind(greatest, _reach)
