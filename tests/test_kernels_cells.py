@@ -18,7 +18,7 @@ from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
-from ostinato.model.layers import Dense, Embedding, Gru, Layer, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.layers import Dense, Embedding, Gru, Layer, Lstm, MinLstm, OneHot, Rnn, Softmax
 from ostinato.model.specification import Sequential, Specification
 from ostinato_bench.peers import onnx_runtime
 
@@ -149,5 +149,25 @@ def test_hundreds_of_frames_do_not_drift() -> None:
     specification = Sequential("x", Frames(8), (Gru(30), Lstm(20)), Outputs())
     weights = random_weights(specification, 8)
     frames = np.random.default_rng(8).standard_normal((700, 8)).astype(np.float32)
+    found = whole(compile_network(specification, weights).program, frames)
+    np.testing.assert_allclose(found, reference.run(specification, weights, frames), atol=TOLERANCE, rtol=0)
+
+
+def test_min_lstm_shares_also_where_both_gates_are_shut() -> None:
+    """i / (f + i) of sums so far below zero that both are 0 in float32: the larger one has its share."""
+    specification = Sequential("x", Frames(1), (MinLstm(3),), Outputs())
+    weights = random_weights(specification, 1)
+    weights["min-lstm.forward.b"] = np.array([-200, -300, -150, -200, -150, -300, 1, 1, 1], np.float32)
+    found = whole(compile_network(specification, weights).program, np.zeros((2, 1), np.float32))
+    np.testing.assert_allclose(found, [[0.5, 1, 0], [0.75, 1, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 5, 16, 17, 40])
+def test_projected_lstm_of_all_sizes(size: int) -> None:
+    """Several streams, and both directions beside each other, whose whole vectors overlap."""
+    layers = (Lstm(33, "bidirectional", projection=size), Lstm(size, projection=19))
+    specification = Sequential("x", Frames(6), layers, Outputs())
+    weights = random_weights(specification, size)
+    frames = np.random.default_rng(size).standard_normal((12, 6)).astype(np.float32)
     found = whole(compile_network(specification, weights).program, frames)
     np.testing.assert_allclose(found, reference.run(specification, weights, frames), atol=TOLERANCE, rtol=0)

@@ -7,7 +7,7 @@ from ostinato.kernels.compiler import routine
 from ostinato.kernels.copying import copy
 from ostinato.kernels.operations.gates import clip_sums
 from ostinato.kernels.operations.kind import Kind
-from ostinato.kernels.operations.record import ACTIVATION, PARAMETERS, ROW_STEP, TABLE_H, VECTORS, WEIGHTS, R
+from ostinato.kernels.operations.record import ACTIVATION, CLIP, PARAMETERS, ROW_STEP, TABLE_H, VECTORS, WEIGHTS, R
 from ostinato.kernels.operations.recurrent import blocks_of, gates_step, reach, recur, recurrent
 from ostinato.kernels.simd import field, load_float
 
@@ -24,7 +24,8 @@ def cell(op: int, call: int, rows: int, gates: int, out: int) -> None:
     alpha = load_float(parameters)
     beta = load_float(parameters + 4)
     for r in range(rows):
-        clip_sums(op, call, gates + r * step, vectors)
+        if field(op, CLIP) >= 0:
+            clip_sums(op, call, gates + r * step, vectors)
         activate(field(op, ACTIVATION), alpha, beta, gates + r * step, vectors)
         copy(gates + r * step, out + r * out_step, blocks_of(op))
 

@@ -40,7 +40,7 @@ class Gru(Recurrent):
     def check(self) -> None:
         """Clipping leaves something."""
         super().check()
-        check_clip(self.clip)
+        check_clip(self.kind, self.clip)
 
     def cell(self, to: Lowering, name: str, source: Value) -> Cell:
         """Reset after: the candidate's Rb is not folded into its bias, as r multiplies it. Reset before: the

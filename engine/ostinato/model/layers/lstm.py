@@ -59,7 +59,7 @@ class Lstm(Recurrent):
     def check(self) -> None:
         """Clipping leaves something."""
         super().check()
-        check_clip(self.clip)
+        check_clip(self.kind, self.clip)
 
     def more_weights(self, below: Wire) -> Mapping[str, Weight]:
         """Peepholes of i, o and f; the projection; and Wb, whose part for the forget gate starts as 1 (Jozefowicz et

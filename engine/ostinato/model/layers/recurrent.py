@@ -181,10 +181,10 @@ class Recurrent(Layer):
         }
 
 
-def check_clip(clip: float | None) -> None:
+def check_clip(kind: str, clip: float | None) -> None:
     """Raises BadModelFileError for one that lets nothing through."""
     if clip is not None and clip <= 0:
-        raise BadModelFileError(f"clip = {clip:g} is not above 0: leave it out for sums that are not clipped")
+        raise BadModelFileError(f"{kind}: clip = {clip:g} is not above 0: leave it out for sums that are not clipped")
 
 
 def split_gates(stacked: Array, gates: int) -> list[Array]:

@@ -27,7 +27,7 @@ class Rnn(Recurrent):
     def check(self) -> None:
         """Clipping leaves something."""
         super().check()
-        check_clip(self.clip)
+        check_clip(self.kind, self.clip)
 
     def output(self, inputs: Sequence[Wire]) -> Wire:
         """Hidden states, which some activations keep in [0, 1]."""
