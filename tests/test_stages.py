@@ -4,6 +4,7 @@ bits."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -373,3 +374,15 @@ def test_the_rule_of_frames_is_onnx_s(taps: int, stride: int, dilation: int, lef
     assert framing.length(np.int64(n)) == len(windows)
     whole = [at for at in range(0, left + n, stride) if at + (taps - 1) * dilation < left + n]
     assert framing.made(np.int64(n)) == len(whole)
+
+
+def test_the_drawing_in_the_documentation_is_what_happens() -> None:
+    """docs/architecture.md, "Stages": one of 3 taps that looks ahead, one of 2 with a stride."""
+    layers = [Convolution(4, 3, left=1, right=1), Convolution(4, 2, 2)]
+    staging = Sequential("drawn", Frames(SIZE, 10.0), layers, Outputs()).staging
+    counts = np.arange(9)
+    made = staging.made(counts)
+    assert made[1].tolist() == [0, 0, 1, 2, 3, 4, 5, 6, 7]
+    assert made[2].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4]
+    assert [length[8] for length in staging.length(counts)] == [8, 8, 4]
+    assert staging.stages[2].rate == Fraction(1, 2)
