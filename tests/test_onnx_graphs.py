@@ -19,7 +19,13 @@ from ostinato.model.front_ends import Tokens
 from ostinato.model.quantization import run
 from ostinato.model.specification import Specification
 
-NOT_IN_ONNX = {"lstm": "ONNX Runtime's LSTM has no projection"}
+NOT_IN_ONNX = {
+    "lstm": "ONNX Runtime's LSTM has no projection",
+    "min-gru": "ONNX has no such operator",
+    "min-lstm": "ONNX has no such operator",
+    "sru": "ONNX has no such operator",
+    "lru": "ONNX has no complex states",
+}
 """Kinds that have examples ONNX Runtime cannot run, and why."""
 
 
