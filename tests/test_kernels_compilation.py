@@ -20,7 +20,7 @@ from numba.core.runtime import _nrt_python, rtsys
 from test_kernels_cells import random_weights
 
 from ostinato.kernels import integer, product
-from ostinato.kernels.operations import gru, lstm
+from ostinato.kernels.operations import gru, gru_general, lru, lstm, lstm_general, min_gru, min_lstm, sru
 from ostinato.kernels.program import bind
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
@@ -41,12 +41,16 @@ AVX512 = {
 ASSEMBLY = """
 import sys
 from ostinato.kernels import compiler, operations
+import llvmlite.binding
 import numba
-routine = compiler.routines[sys.argv[1]]
-dispatcher = numba.njit(nogil=True, **compiler.OPTIONS)(routine._pyfunc)
-dispatcher.compile(routine._sig.args)
-(text,) = dispatcher.inspect_asm().values()
-print(text)
+for name in compiler.routines:
+    llvmlite.binding.add_symbol(name, 1)  # so that code links; it never runs
+for name in sys.argv[1:]:
+    routine = compiler.routines[name]
+    dispatcher = numba.njit(nogil=True, **compiler.OPTIONS)(routine._pyfunc)
+    dispatcher.compile(routine._sig.args)
+    (text,) = dispatcher.inspect_asm().values()
+    print(text, end=chr(12))
 """
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 GOLDEN = "6b24c33b600fd7c858e60e6aea61845d103a142f37af660405e692a4818e3b38"
@@ -105,19 +109,34 @@ def test_the_bits_do_not_depend_on_the_processor(target: str) -> None:
 
 def assembly(symbol: str, target: dict[str, str]) -> str:
     """A routine's machine code for a target, which this processor need not be: it is compiled and not run."""
-    return python("-c", ASSEMBLY, symbol, **target).stdout
+    return assemblies([symbol], target)[0]
+
+
+def assemblies(symbols: list[str], target: dict[str, str]) -> list[str]:
+    """`assembly` of several routines, by one process."""
+    return python("-c", ASSEMBLY, *symbols, **target).stdout.split("\f")[:-1]
+
+
+VECTOR_CODE = [
+    f"{product.__name__}._one_row",
+    f"{gru.__name__}.gru_after",
+    f"{gru_general.__name__}._finish",
+    f"{lstm.__name__}.lstm_peepholes",
+    f"{lstm_general.__name__}._row",
+    f"{min_gru.__name__}.cell",
+    f"{min_lstm.__name__}.cell",
+    f"{sru.__name__}.cell",
+    f"{lru.__name__}.cell",
+]
 
 
 @pytest.mark.skipif(not X86, reason="targets of x86-64")
-@pytest.mark.parametrize(
-    "routine",
-    [f"{product.__name__}._one_row", f"{gru.__name__}.gru_after", f"{lstm.__name__}.lstm_peepholes"],
-)
-def test_vector_code_is_vector_code(routine: str) -> None:
-    for target, register in ((AVX2, "%ymm"), (AVX512, "%zmm")):
-        fused = re.findall(r"\tvfn?m(?:add|sub)\d+([ps])s\t(.*)", assembly(routine, target))
-        assert fused
-        assert all(kind == "p" and register in operands for kind, operands in fused)
+@pytest.mark.parametrize(("target", "register"), [(AVX2, "%ymm"), (AVX512, "%zmm")], ids=["avx2", "avx512"])
+def test_vector_code_is_vector_code(target: dict[str, str], register: str) -> None:
+    for routine, text in zip(VECTOR_CODE, assemblies(VECTOR_CODE, target), strict=True):
+        fused = re.findall(r"\tvfn?m(?:add|sub)\d+([ps])s\t(.*)", text)
+        assert fused, routine
+        assert all(kind == "p" and register in operands for kind, operands in fused), routine
 
 
 @pytest.mark.skipif(not X86, reason="targets of x86-64")
