@@ -1,5 +1,5 @@
-"""Prints digests of kernel results on fixed inputs: float32, int8, numbers around the smallest normal one, and each
-of `LATER`; run for several targets by test_kernels_compilation."""
+"""Prints digests of kernel results on fixed inputs: float32, int8, numbers around the smallest normal one, each of
+`LATER`, of `JOINS` and of activations; run for several targets by test_kernels_compilation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,29 @@ from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, LogMel
-from ostinato.model.layers import Dense, Gru, Layer, Lru, Lstm, MinGru, MinLstm, Rnn, Softmax, Sru
+from ostinato.model.layers import (
+    Activate,
+    Add,
+    Concatenate,
+    Dense,
+    Gru,
+    Layer,
+    LayerNorm,
+    Lru,
+    Lstm,
+    Mean,
+    MinGru,
+    MinLstm,
+    Multiply,
+    PRelu,
+    Rnn,
+    Scale,
+    Slice,
+    Softmax,
+    Sru,
+)
 from ostinato.model.quantization import quantize
-from ostinato.model.specification import Sequential
+from ostinato.model.specification import Head, Node, Sequential, Specification
 from ostinato.pipeline.logmel import LogMelFrontEnd
 from ostinato.pipeline.resample import resampler
 
@@ -65,6 +85,7 @@ def main() -> None:
     print(tiny())
     for name in LATER:
         print(later(name))
+    print(of_network(Specification("golden", Frames(13), JOINS, (Head("main", "y", Outputs()),))))
     print(activations())
 
 
@@ -120,6 +141,17 @@ def tiny() -> str:
     return digest.hexdigest()
 
 
+JOINS = (
+    Node("a", Gru(20), ("frames",)),
+    Node("part", Slice(3, 13), ("a",)),
+    Node("one", Dense(1), ("a",)),
+    Node("skip", Add(), ("part", "frames", "one")),
+    Node("back", Rnn(5, "bidirectional"), ("skip",)),
+    Node("wide", Concatenate(), ("back", "a", "part")),
+    Node("gate", Dense(43, Activation("sigmoid")), ("skip",)),
+    Node("gated", Multiply(), ("wide", "gate")),
+    Node("y", Mean(), ("gated", "wide", "gate")),
+)
 LATER: dict[str, tuple[Layer, ...]] = {
     "attributes": (
         Gru(20, gate_activation=Activation("hard-sigmoid"), activation=Activation("softsign"), clip=0.9),
@@ -132,6 +164,7 @@ LATER: dict[str, tuple[Layer, ...]] = {
     "min-lstm": (MinLstm(20), MinLstm(33, "bidirectional", positive=True, initial=True)),
     "sru": (Sru(13, scale=1.5), Sru(33, "bidirectional", highway="projected", initial=True)),
     "lru": (Lru(20, size=7), Lru(33, "bidirectional", size=5, initial=True)),
+    "each value": (Gru(33), Scale(), LayerNorm(), PRelu(), Activate(Activation("gelu")), LayerNorm(0.1)),
 }
 """What came after the digests above, which so stay as they are: layers by a name."""
 
@@ -150,9 +183,13 @@ def activations() -> str:
 
 def later(name: str) -> str:
     """The digest of a network of some layers, in float32 and in int8."""
+    return of_network(Sequential("golden", Frames(13), LATER[name], Outputs()))
+
+
+def of_network(specification: Specification) -> str:
+    """The digest of what it gives, in float32 and in int8."""
     rng = np.random.default_rng(3)
     digest = hashlib.sha256()
-    specification = Sequential("golden", Frames(13), LATER[name], Outputs())
     weights = {
         name: rng.uniform(-0.5, 0.5, weight.shape).astype(np.float32)
         for name, weight in specification.weights().items()
