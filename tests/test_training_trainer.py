@@ -15,7 +15,7 @@ from ostinato.errors import TrainingError
 from ostinato.model import file
 from ostinato.model.decoders import Ctc, Outputs, SequenceClass
 from ostinato.model.front_ends import Frames, Tokens
-from ostinato.model.layers import Dense, Gru, Layer, Lstm, OneHot, Rnn, Softmax
+from ostinato.model.layers import BatchNorm, Dense, Gru, Layer, LayerNorm, Lstm, OneHot, Rnn, Softmax
 from ostinato.model.specification import Sequential
 from ostinato.training import (
     Adam,
@@ -115,11 +115,11 @@ def test_learns_unsegmented_labels_with_ctc() -> None:
 
 
 def test_resumed_is_as_if_never_paused(tmp_path: Path) -> None:
-    """In the middle of an epoch, dropout and all, to the same bits."""
+    """In the middle of an epoch, dropout, statistics and all, to the same bits."""
 
     def learn(steps: int, **settings: Any) -> tuple[TrainableNetwork, Any]:
-        specification = Sequential("t", Frames(3), (Gru(8), Gru(8), Dense(3), Softmax()), Outputs())
-        network = TrainableNetwork(specification, dropout=0.3)
+        layers = (Gru(8), BatchNorm(), Gru(8), LayerNorm(), Dense(3), Softmax())
+        network = TrainableNetwork(Sequential("t", Frames(3), layers, Outputs()), dropout=0.3)
         optimiser = Adam(WarmupCosine(1e-2, total=40, warmup=5), weight_decay=0.01)
         settings |= {"evaluate_every": 4, "seed": 5, "console": quiet()}
         return network, fit(network, echo(7), CrossEntropy(), optimiser, steps=steps, **settings)
