@@ -91,19 +91,31 @@ def serve(
     ] = 1,
     drain: Annotated[
         float,
-        typer.Option(metavar="S", min=0.0, help="After a signal to end, open streams go on for so many seconds."),
+        typer.Option(
+            metavar="S", min=0.0, max=LONGEST_S, help="After a signal to end, open streams go on for so many seconds."
+        ),
     ] = 5.0,
     idle: Annotated[
-        float, typer.Option(metavar="S", min=1.0, help="A client that is silent for so long is forgotten.")
+        float,
+        typer.Option(metavar="S", min=1.0, max=LONGEST_S, help="A client that is silent for so long is forgotten."),
     ] = 3600.0,
     max_clients: Annotated[
         int,
-        typer.Option(metavar="N", min=1, help="Clients at once, of each process; fewer where `ulimit -n` says so."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=1_000_000,
+            help="Clients at once, of each process; fewer where `ulimit -n` says so.",
+        ),
     ] = 1024,
     max_memory_mb: Annotated[
         int | None,
         typer.Option(
-            metavar="MB", min=1, help="No stream is opened while a process has more memory.", show_default="no limit"
+            metavar="MB",
+            min=1,
+            max=1_000_000_000,
+            help="No stream is opened while a process has more memory.",
+            show_default="no limit",
         ),
     ] = None,
     log_level: Annotated[
