@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from rich.console import Console
 from ostinato.errors import InputError
 from ostinato_bench import load_search, tables
 from ostinato_bench.cells import CELLS, QUICK, Cell, Precision
+from ostinato_bench.convolutions import CONVOLUTIONS
 from ostinato_bench.kernels_picture import draw
 from ostinato_bench.report import VIEWS, renew
 from ostinato_bench.revisions import CELLS as COMPARED
@@ -101,6 +103,29 @@ def test_each_view_has_its_figures() -> None:
     assert "| reading L2 (1 MB) | 100 GB/s |" in VIEWS["limits"](result())
     assert VIEWS["source"](result()) == "2026-11-25, a processor (avx2), 2 cores; numpy 2."
     assert VIEWS["int8"](result() | {"rows": []}) == "Not measured."
+
+
+def test_convolutions_have_tables_of_their_own() -> None:
+    made = [
+        asdict(each) | {"name": each.name, "ours_us": 0.5 * each.batch, "ours_quartiles_us": [0.4, 0.6],
+                        "peers": {"onnxruntime": 10.0, "onnxruntime-bound": 2.0}, "gmacs": 3.0}
+        for each in CONVOLUTIONS
+    ]  # fmt: skip
+    made[0]["step_us"] = 0.25
+    found = result() | {"convolutions": made}
+    table = VIEWS["convolutions"](found)
+    assert "| convolution 64 → 64, k = 3 | 1 | 0.50 | 0.25 | 10.0, **20.0 ×** | 2.00, **4.0 ×** |" in table
+    assert "| depthwise 64, k = 5 | 8 | 4.00 |  | 10.0, **2.5 ×** | 2.00, **0.50 ×** |" in table
+    assert VIEWS["convolutions"](result()) == "Not measured."  # before there were any
+    console = Console(width=90, record=True, file=io.StringIO())
+    for each in list(tables.terminal(found))[3:]:
+        console.print(each)
+    text = console.export_text()
+    assert text.startswith("One frame through a causal convolution")
+    assert "depthwise 64, k = 5" in text
+    assert "limit" not in text
+    alone = VIEWS["steps"](found), VIEWS["batches"](found)
+    assert alone == (VIEWS["steps"](result()), VIEWS["batches"](result()))
 
 
 def test_rows_near_silence_are_told_from_the_others() -> None:

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from ostinato.model import Network
 from ostinato.streaming import Model
-from ostinato_bench import bare, limits, machine, peers
+from ostinato_bench import bare, convolutions, limits, machine, peers
 from ostinato_bench.cells import CELLS, PRECISIONS, Cell
 from ostinato_bench.ours import Ours
-from ostinato_bench.timing import Spread, Timed, alternate
+from ostinato_bench.timing import Timed, alternate
 
 Progress = Callable[[int, int, str], None]
 SECONDS = 1.2
@@ -35,11 +35,13 @@ def run(
     seconds: float = SECONDS,
     progress: Progress | None = None,
     wanted: Collection[str] = peers.NAMES,
+    causal: Sequence[convolutions.Causal] = (),
 ) -> dict[str, Any]:
-    """Measure ``cells`` for about ``seconds`` each, beside the ``wanted`` peers as far as they are installed;
-    ``progress(done, count, what)`` is told before each.
+    """Measure ``cells``, then ``causal`` convolutions, for about ``seconds`` each, beside the ``wanted`` peers as far
+    as they are installed; ``progress(done, count, what)`` is told before each.
 
-    Returns {"rows": [...], "limits": {...}, "missing": {peer: why}, "machine": {...}, "versions": {...}, "date": …}.
+    Returns {"rows": [...], "convolutions": [rows of `convolutions.measure`], "limits": {...}, "missing": {peer: why},
+    "machine": {...}, "versions": {...}, "date": …}.
     In a row times are microseconds a call, medians, their quartiles beside them:
 
     - "ours_us": all frames in one call of the kernels from Python. Bidirectional: from the last frame to the complete
@@ -56,16 +58,18 @@ def run(
 
     Raises RuntimeError if a peer does not compute what we do.
     """
-    if progress:
-        progress(0, len(cells), "the processor's limits")
+    report = progress or (lambda done, count, what: None)
+    count = len(cells) + len(causal)
+    report(0, count, "the processor's limits")
     found = limits.measure()
-    rows = []
+    rows, convolved = [], []
     for done, cell in enumerate(cells):
-        if progress:
-            progress(done, len(cells), str(cell))
+        report(done, count, str(cell))
         rows.append(_measure(cell, seconds, wanted))
-    if progress:
-        progress(len(cells), len(cells), "done")
+    for done, one in enumerate(causal, len(cells)):
+        report(done, count, str(one))
+        convolved.append(convolutions.measure(one, seconds, wanted))
+    report(count, count, "done")
     found = {
         name: max(value, again) for (name, value), again in zip(found.items(), limits.measure().values(), strict=True)
     }
@@ -73,6 +77,7 @@ def run(
     versions = {name: described.pop(name) for name in (*machine.VERSIONS, "python") if name in described}
     return {
         "rows": rows,
+        "convolutions": convolved,
         "limits": found,
         "missing": {name: why for name, why in peers.missing().items() if name in wanted},
         "machine": described | {"instructions": limits.instructions(), "caches": limits.levels()},
@@ -117,13 +122,13 @@ def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, A
     row: dict[str, Any] = asdict(cell)
     for name in ("ours_us", "whole_us", "step_us", "float32_us"):
         if name in spent:
-            row |= {name: round(spent[name].median, 3), name.replace("_us", "_quartiles_us"): _quartiles(spent[name])}
+            row |= {name: round(spent[name].median, 3), name.replace("_us", "_quartiles_us"): spent[name].quartiles}
     if "product" in spent:
         row["product_gmacs"] = round(amount / spent["product"].median / 1e3, 1)
         row["product_share"] = round(row["product_gmacs"] / gmacs, 3)
     return row | {
         "peers": {name: round(spent[name].median, 3) for name in others},
-        "peers_quartiles_us": {name: _quartiles(spent[name]) for name in others},
+        "peers_quartiles_us": {name: spent[name].quartiles for name in others},
         "gmacs": round(work / work_us, 2),
         "share_of_limit": round(shortest_us / work_us, 3),
         "limit_gmacs": round(work / shortest_us, 2),
@@ -163,7 +168,3 @@ def _after_the_last_frame(network: Network, frames: npt.NDArray[np.float32]) -> 
             stream.push(frames[start : start + _CHUNK, 0])
 
     return Timed(stream.flush, before=push)
-
-
-def _quartiles(spread: Spread) -> list[float]:
-    return [round(spread.low, 3), round(spread.high, 3)]

@@ -106,6 +106,7 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "compare-conclusions": compare_conclusions,
     "compare-short": compare_short,
     "compare-source": compare_source,
+    "convolutions": tables.convolutions,
     "int8": tables.int8,
     "limits": tables.limits,
     "load": load,

@@ -13,11 +13,12 @@ _LARGE = 128  # hidden units from which on products should reach the processor's
 _SHORT = {
     "onnxruntime": "ONNX RT", "onnxruntime-bound": "bound", "openvino": "OpenVINO", "pytorch": "PyTorch",
     "onnxruntime-int8": "ONNX RT int8", "pytorch-int8": "PyTorch int8", "onnxruntime-2-threads": "2 threads",
+    "onnxruntime-bound-no-conv": "bound, no Conv",
 }  # fmt: skip
 
 
 def terminal(result: dict[str, Any]) -> Iterable[Table]:
-    """A result of `kernels.run`: steps and utterances in one table for each precision."""
+    """A result of `kernels.run`: steps and utterances in one table for each precision, and one of convolutions."""
     for precision in ("float32", "int8"):
         rows = [row for row in result["rows"] if row["precision"] == precision]
         steps = [row for row in rows if row["direction"] == "forward"]
@@ -26,6 +27,8 @@ def terminal(result: dict[str, Any]) -> Iterable[Table]:
         if len(rows) > len(steps):
             whole = [row for row in rows if row not in steps]
             yield _terminal(f"From the last of an utterance's {whole[0]['frames']} frames, {precision}, µs", whole)
+    if result.get("convolutions"):  # older results do not have them
+        yield _terminal("One frame through a causal convolution in float32, µs", result["convolutions"])
 
 
 def legend(result: dict[str, Any]) -> str:
@@ -44,7 +47,8 @@ def _terminal(title: str, rows: Sequence[Row]) -> Table:
     peers = list(dict.fromkeys(name for row in rows for name in row["peers"]))
     steps, small = (any(key in row for row in rows) for key in ("step_us", "float32_us"))
     headings = ["network", "B", "ours", "±", *["bare"] * steps, *["float32"] * small]
-    headings += [*(_SHORT[name] for name in peers), "limit"]
+    limit = any("share_of_limit" in row for row in rows)
+    headings += [*(_SHORT[name] for name in peers), *["limit"] * limit]
     made = Table(*headings, title=title, right=headings[1:])
     for row in rows:
         low, high = row["ours_quartiles_us"]
@@ -56,7 +60,7 @@ def _terminal(title: str, rows: Sequence[Row]) -> Table:
             *[us(row["step_us"]) if "step_us" in row else ""] * steps,
             *[times(row.get("float32_us"), row["ours_us"])] * small,
             *(times(row["peers"].get(name), row["ours_us"]) for name in peers),
-            f"{row['share_of_limit']:.0%}",
+            *[f"{row['share_of_limit']:.0%}" for _ in range(limit)],
         )
     return made
 
@@ -77,6 +81,25 @@ def batches(result: dict[str, Any]) -> str:
 def int8(result: dict[str, Any]) -> str:
     """int8 against our float32 and against ONNX Runtime's int8, by network and batch."""
     return _by_batch([row for row in result["rows"] if _is_step(row, "int8")], "onnxruntime-int8")
+
+
+def convolutions(result: dict[str, Any]) -> str:
+    """Causal convolutions, a frame of each stream a call: ours, without Python, and the peers."""
+    rows = result.get("convolutions", [])
+    if not rows:
+        return "Not measured."
+    peers = list(dict.fromkeys(name for row in rows for name in row["peers"]))
+    lines = [
+        [
+            network_of(row),
+            str(row["batch"]),
+            us(row["ours_us"]),
+            us(row["step_us"]) if "step_us" in row else "",
+            *(_beside(row["peers"].get(name), row["ours_us"]) for name in peers),
+        ]
+        for row in rows
+    ]
+    return markdown(["network", "B", "ours, µs", "without Python", *(_SHORT[name] for name in peers)], lines)
 
 
 def products(result: dict[str, Any]) -> str:
@@ -181,7 +204,10 @@ def _beside(theirs: float | None, ours: float) -> str:
 
 
 def network_of(row: Row) -> str:
-    """``GRU 80 → 256 × 2, bidirectional``; of a row with faint frames ``GRU 40 → 128, near silence``."""
+    """``GRU 80 → 256 × 2, bidirectional``; of a row with faint frames ``GRU 40 → 128, near silence``; of a
+    convolution its name."""
+    if "name" in row:
+        return str(row["name"])
     layers = f" × {row['layers']}" if row["layers"] > 1 else ""
     way = "" if row["direction"] == "forward" else f", {row['direction']}"
     silence = ", near silence" * row.get("near_silence", False)  # older results do not have it

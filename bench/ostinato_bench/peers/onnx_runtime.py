@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def caller(network: Network, frames: npt.NDArray[np.float32], threads: int = 1) 
 def bound_caller(network: Network, frames: npt.NDArray[np.float32], threads: int = 1) -> Callable[[], Any] | None:
     """`caller` whose inputs and outputs are bound once to memory: its cheapest call, as `bind` is ours."""
     model = build(network.specification, network.weights, frames.shape[0], frames.shape[1])
-    session = None if model is None else _session(model, threads)
+    session = None if model is None else new_session(model, threads)
     if session is None:
         return None
     binding, buffers = session.io_binding(), []
@@ -52,14 +52,15 @@ def bound_caller(network: Network, frames: npt.NDArray[np.float32], threads: int
 
 def session_of(model: bytes, frames: npt.NDArray[np.float32], threads: int) -> Callable[[], Any] | None:
     """`caller` of a model as `build` makes it."""
-    session = _session(model, threads)
+    session = new_session(model, threads)
     if session is None:
         return None
     feed = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()} | {"x": frames}
     return lambda: session.run(None, feed)[-1]
 
 
-def _session(model: bytes, threads: int) -> Any | None:
+def new_session(model: bytes, threads: int) -> Any | None:
+    """A session on the processor. None if onnxruntime is not installed."""
     try:
         import onnxruntime
     except ImportError:
@@ -122,6 +123,13 @@ def build(specification: Specification, weights: Weights, steps: int, batch: int
             nodes.append(helper.make_node("Reshape", [f"wide{index}", shape_name], [above]))
         below = above
     outputs.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, [steps, batch, size]))
+    return model_of(nodes, inputs, outputs, constants)
+
+
+def model_of(nodes: Sequence[Any], inputs: Sequence[Any], outputs: Sequence[Any], constants: Sequence[Any]) -> bytes:
+    """A graph of onnx's nodes, values and initializers, as `new_session` takes it."""
+    from onnx import helper
+
     model = helper.make_model(
         helper.make_graph(nodes, "layers", inputs, outputs, constants),
         opset_imports=[helper.make_opsetid("", _OPSET)],

@@ -400,18 +400,23 @@ def kernels(
 ) -> None:
     """Time recurrent networks beside other engines and this processor's limits, on one thread.
 
-    Without options a choice of networks is measured; with options all combinations of what they name.
+    Without options a choice of networks is measured, and causal convolutions; with options all combinations of what
+    they name.
     """
     from ostinato.cli.bench import kernels
+    from ostinato_bench import convolutions
     from ostinato_bench.cells import CELLS, QUICK, grid, one_of
     from ostinato_bench.peers import NAMES
 
     if cell or input or hidden or layers or direction or batch or precision:
         cells = _named(lambda: grid(cell, input, hidden, layers, direction, batch, precision))
+        causal: tuple[convolutions.Causal, ...] = ()
+    elif quick:
+        cells, causal = QUICK, convolutions.QUICK
     else:
-        cells = QUICK if quick else CELLS
+        cells, causal = CELLS, convolutions.CONVOLUTIONS
     wanted = _named(lambda: [one_of(NAMES, name) for name in peer or NAMES])
-    kernels(cells, 0.8 if quick else 1.2, wanted, json, plot)
+    kernels(cells, causal, 0.8 if quick else 1.2, wanted, json, plot)
 
 
 def _named(read: Callable[[], Named]) -> Named:

@@ -13,19 +13,25 @@ from ostinato.cli.outputs import check_picture, check_writable, write_json, writ
 
 if TYPE_CHECKING:
     from ostinato_bench.cells import Cell
+    from ostinato_bench.convolutions import Causal
 
 
 def kernels(
-    cells: Sequence[Cell], seconds: float, peers: Sequence[str], json: Path | None, plot: Path | None
+    cells: Sequence[Cell],
+    causal: Sequence[Causal],
+    seconds: float,
+    peers: Sequence[str],
+    json: Path | None,
+    plot: Path | None,
 ) -> None:
-    """Recurrent networks beside other engines, for ``seconds`` each."""
+    """Recurrent networks and causal convolutions beside other engines, for ``seconds`` each."""
     from ostinato_bench.kernels import run
     from ostinato_bench.kernels_picture import draw
     from ostinato_bench.tables import legend, terminal
 
     check_writable(json)
     check_picture(plot)
-    found = run(cells, seconds, wanted=peers, progress=_Steps())
+    found = run(cells, seconds, wanted=peers, progress=_Steps(), causal=causal)
     write_json(json, found)
     write_picture(plot, lambda path: draw(found, path))
     for table in terminal(found):
