@@ -9,7 +9,7 @@ import random_models
 import reference
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from kinds import Example
+from kinds import KINDS, Example
 from kinds.onnx_graph import RECURRENT as ONNX_FUNCTIONS
 from test_kernels_cells import random_weights
 from test_kinds import EXAMPLES, frames_for, network_around
@@ -18,15 +18,6 @@ from ostinato.model import Network
 from ostinato.model.front_ends import Tokens
 from ostinato.model.quantization import run
 from ostinato.model.specification import Specification
-
-NOT_IN_ONNX = {
-    "lstm": "ONNX Runtime's LSTM has no projection",
-    "min-gru": "ONNX has no such operator",
-    "min-lstm": "ONNX has no such operator",
-    "sru": "ONNX has no such operator",
-    "lru": "ONNX has no complex states",
-}
-"""Kinds that have examples ONNX Runtime cannot run, and why."""
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -37,7 +28,7 @@ def test_each_kind_is_what_onnx_says(example: Example) -> None:
     if peer is None:
         layer = example.layer
         functions = [value.name for value in vars(layer).values() if hasattr(value, "alpha")]
-        assert layer.kind in NOT_IN_ONNX or any(name not in ONNX_FUNCTIONS for name in functions), layer
+        assert KINDS[layer.kind].onnx_lacks or any(name not in ONNX_FUNCTIONS for name in functions), layer
         return
     np.testing.assert_allclose(run(Network(specification, weights), frames)[0], peer, atol=1e-5, rtol=0)
 

@@ -44,6 +44,8 @@ class Kind(abc.ABC):
     """Small layers: all settings that change what runs, one at a time. Directions and sizes are tried besides."""
     learns_not: ClassVar[str] = ""
     """Why it cannot be learnt, if so: then `ostinato.training.layers` has no room for it."""
+    onnx_lacks: ClassVar[str] = ""
+    """Why `onnx` gives None for some examples, if it does."""
 
     @abc.abstractmethod
     def reference(self, layer: Any, weights: Weights, inputs: Sequence[Doubles], wires: Wires) -> Doubles:

@@ -14,6 +14,7 @@ from ostinato.model import layers
 
 class Lru(RecurrentKind):
     layer = layers.Lru
+    onnx_lacks = "ONNX has no complex states"
     examples = (Example(layers.Lru(5, size=4)), Example(layers.Lru(5, size=2, initial=True)))
 
     def recur(self, layer: layers.Lru, weights: Weights, x: Doubles) -> Doubles:

@@ -19,6 +19,7 @@ HARD, SCALED, SOFT = Activation("hard-sigmoid", 0.3, 0.4), Activation("scaled-ta
 
 class Lstm(RecurrentKind):
     layer = layers.Lstm
+    onnx_lacks = "ONNX Runtime's LSTM has no projection"
     examples = (
         Example(layers.Lstm(5)),
         Example(layers.Lstm(5), (ONE_HOT,)),

@@ -14,6 +14,7 @@ from ostinato.model.activation import SIGMOID
 
 class MinGru(RecurrentKind):
     layer = layers.MinGru
+    onnx_lacks = "ONNX has no such operator"
     examples = (
         Example(layers.MinGru(5)),
         Example(layers.MinGru(5), (ONE_HOT,)),

@@ -14,6 +14,7 @@ from ostinato.model.activation import SIGMOID, Activation
 
 class MinLstm(RecurrentKind):
     layer = layers.MinLstm
+    onnx_lacks = "ONNX has no such operator"
     examples = (
         Example(layers.MinLstm(5)),
         Example(layers.MinLstm(5), (ONE_HOT,)),

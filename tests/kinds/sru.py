@@ -14,6 +14,7 @@ from ostinato.model.activation import SIGMOID
 
 class Sru(RecurrentKind):
     layer = layers.Sru
+    onnx_lacks = "ONNX has no such operator"
     examples = (
         Example(layers.Sru(VECTOR.size)),
         Example(layers.Sru(VECTOR.size, scale=1.7, initial=True)),
