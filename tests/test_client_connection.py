@@ -21,7 +21,7 @@ from client_fake_server import FakeServer
 
 from ostinato import protocol as wire
 from ostinato.errors import CapacityError, ConnectionLostError
-from ostinato.zeromq import free_descriptors
+from ostinato.zeromq import Monitor, free_descriptors
 from ostinato_client import AsyncClient, Client
 from ostinato_client.context import CLIENT_DESCRIPTORS
 from ostinato_client.core import Core
@@ -244,3 +244,14 @@ def test_a_client_that_has_no_descriptors_to_connect_again_says_so() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         with pytest.raises(ConnectionLostError, match="is it running"):
             client.ping()
+
+
+def test_a_monitor_never_meets_the_address_of_one_that_is_closed() -> None:
+    """ZeroMQ frees an address in its own time, while Python gives a closed socket's place to the next at once."""
+    with zmq.Context() as context:
+        for _ in range(500):
+            watched = context.socket(zmq.DEALER)
+            monitor = Monitor(watched, zmq.EVENT_CONNECTED)
+            monitor.close()
+            watched.close(0)
+            del watched, monitor

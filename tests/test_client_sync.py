@@ -138,10 +138,10 @@ def test_a_refused_input_is_raised_later_and_the_stream_goes_on():
     with FakeServer() as server, Client(server.endpoint, timeout=LONG) as client, client.open("echo") as stream:
         stream.push("a")
         refused = stream.push(np.zeros(5))
-        stream.push("b")
         with pytest.raises(DtypeError) as caught:
             stream.mark()
         assert caught.value.seq == refused
+        stream.push("b")
         results = stream.flush()
         assert [result.text for result in results if result.text] == ["a", "b"]
         assert stream.backlog == 0

@@ -46,12 +46,13 @@ class Transport:
         self._connect()
 
     def _connect(self) -> None:
-        self._socket = socket = self._context.socket(zmq.DEALER)
+        socket = self._context.socket(zmq.DEALER)
         try:
-            self._monitor = Monitor(socket, zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED)
+            monitor = Monitor(socket, zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED)
         except zmq.ZMQError:
             socket.close(0)
             raise
+        self._socket, self._monitor = socket, monitor
         try:
             mind_connections(socket)
             socket.maxmsgsize = wire.BACKSTOP_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ CONTEXT_DESCRIPTORS = 8
 MAX_SOCKETS = 16384
 _OPEN = next((folder for folder in map(Path, ("/proc/self/fd", "/dev/fd")) if folder.is_dir()), None)
 _EVENT = struct.Struct("=Hi")
+_MONITORS = itertools.count()
+"""Their addresses. One that was used is never used again: ZeroMQ may keep it for a while after its monitor is closed."""
 
 
 def descriptor_limit() -> int | None:
@@ -80,7 +83,7 @@ class Monitor:
 
     def __init__(self, socket: zmq.Socket[bytes], events: int) -> None:
         self._watched = socket
-        address = f"inproc://monitor-{id(socket)}"
+        address = f"inproc://monitor-{next(_MONITORS)}"
         socket.monitor(address, events)
         self.socket = socket.context.socket(zmq.PAIR)
         self.socket.linger = 0
