@@ -344,9 +344,12 @@ def test_descriptors_bound_clients(path: Path) -> None:
                 served += [raw] if isinstance(reply, wire.Pong) else []
                 told += isinstance(reply, wire.Error)
         assert len(served) > 50
-        cpu = cpu_s(server.process.pid)
-        time.sleep(1)
-        assert cpu_s(server.process.pid) - cpu < 0.5
+        quietest = 1.0  # the first seconds may still hold what everybody sent at once
+        for _ in range(5):
+            cpu = cpu_s(server.process.pid)
+            time.sleep(1)
+            quietest = min(quietest, cpu_s(server.process.pid) - cpu)
+        assert quietest < 0.3
         for raw in served[:20]:
             raw.open(server.name)
         for raw in raws:

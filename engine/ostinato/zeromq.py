@@ -18,7 +18,7 @@ MAX_SOCKETS = 16384
 _OPEN = next((folder for folder in map(Path, ("/proc/self/fd", "/dev/fd")) if folder.is_dir()), None)
 _EVENT = struct.Struct("=Hi")
 _MONITORS = itertools.count()
-"""Their addresses. One that was used is never used again: ZeroMQ may keep it for a while after its monitor is closed."""
+"""Their addresses, none of them twice: ZeroMQ may keep one for a while after its monitor is closed."""
 
 
 def descriptor_limit() -> int | None:

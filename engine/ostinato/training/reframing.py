@@ -34,7 +34,7 @@ class Windows:
             [x.reshape(-1, self.framing.times, size), np.zeros((1, self.framing.times, size), x.dtype)]
         )
         parts[-1] = self.framing.pad
-        made: Array = parts[self._rows, self._part[:, None]].reshape(len(self._rows), -1)
+        made: Array = parts[self._rows, self._part[:, None]].reshape(len(self._rows), self.framing.taps * size)
         return made
 
     def backward(self, dy: Array) -> Array:
@@ -42,5 +42,5 @@ class Windows:
         size = dy.shape[1] // self.framing.taps
         parts = np.zeros((self._count + 1, self.framing.times, size), dy.dtype)
         np.add.at(parts, (self._rows, self._part[:, None]), dy.reshape(len(self._rows), self.framing.taps, size))
-        dx: Array = parts[:-1].reshape(self._count, -1)
+        dx: Array = parts[:-1].reshape(self._count, self.framing.times * size)
         return dx
