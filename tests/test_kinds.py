@@ -26,6 +26,7 @@ from ostinato.model.front_ends import Frames, FrontEnd, Tokens
 from ostinato.model.layers import LAYERS, Dense, OneHot
 from ostinato.model.quantization import quantize, run
 from ostinato.model.specification import FRAMES, Head, Node, Specification
+from ostinato.training import pad
 from ostinato.training.layers import LEARNING
 from ostinato.training.network import TrainableNetwork
 
@@ -162,6 +163,21 @@ def test_it_learns(example: Example) -> None:
     for name, weight in sensible(net.specification, net.parameters).items():
         net.parameters[name][:] = weight
     check(net)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_from_nothing_nothing_is_learnt(example: Example) -> None:
+    """Recordings too short for a frame, alone in their batch."""
+    specification = network_around(example)
+    if KINDS[example.layer.kind].learns_not:
+        return
+    trained = TrainableNetwork(specification, weights=random_weights(specification, 3))
+    frames = frames_for(specification, 0)
+    inputs = frames[:, 0].astype(int) if isinstance(specification.front_end, Tokens) else frames
+    outputs = trained.forward(*pad([inputs]))
+    assert outputs.shape[:2] == (1, 0)
+    for gradient in trained.backward(np.zeros_like(outputs)).values():
+        assert not gradient.any()
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

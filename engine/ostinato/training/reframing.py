@@ -31,7 +31,7 @@ class Windows:
             return x[self._rows[:, 0]]
         size = x.shape[1] // self.framing.times
         parts = np.concatenate(
-            [x.reshape(-1, self.framing.times, size), np.zeros((1, self.framing.times, size), x.dtype)]
+            [x.reshape(len(x), self.framing.times, size), np.zeros((1, self.framing.times, size), x.dtype)]
         )
         parts[-1] = self.framing.pad
         made: Array = parts[self._rows, self._part[:, None]].reshape(len(self._rows), self.framing.taps * size)

@@ -22,10 +22,11 @@ class LearningConvolution:
         """As `LearningLayer.forward`; the input is rows of windows [N, taps * inputs]."""
         (x,), groups = inputs, self.layer.groups
         W, b = parameters[f"{self.name}.W"], parameters[f"{self.name}.b"]
-        taps = x.reshape(len(x), self.layer.taps, groups, -1)
-        self.x = np.ascontiguousarray(taps.transpose(2, 0, 1, 3)).reshape(groups, len(x), -1)
+        count, columns = len(x), x.shape[1] // groups
+        taps = x.reshape(count, self.layer.taps, groups, columns // self.layer.taps)
+        self.x = np.ascontiguousarray(taps.transpose(2, 0, 1, 3)).reshape(groups, count, columns)
         sums = self.x @ W.reshape(groups, len(W) // groups, -1).transpose(0, 2, 1)
-        self.a = np.ascontiguousarray(sums.transpose(1, 0, 2).reshape(len(x), -1) + b)
+        self.a = np.ascontiguousarray(sums.transpose(1, 0, 2).reshape(count, len(W)) + b)
         self.f = activations.settings(self.layer.activation, self.a.dtype)
         self.y = np.empty_like(self.a)
         activations.activate_all(*self.f, self.a, self.y)
@@ -38,11 +39,12 @@ class LearningConvolution:
         W, groups = parameters[f"{self.name}.W"], self.layer.groups
         da = np.empty_like(self.a)
         activations.slope_all(*self.f, self.a, self.y, np.ascontiguousarray(dy), da)
-        by_group = np.ascontiguousarray(da.reshape(len(da), groups, -1).transpose(1, 0, 2))
+        by_group = np.ascontiguousarray(da.reshape(len(da), groups, len(W) // groups).transpose(1, 0, 2))
         gradients[f"{self.name}.W"] = (by_group.transpose(0, 2, 1) @ self.x).reshape(W.shape)
         gradients[f"{self.name}.b"] = da.sum(axis=0)
         if not wanted:
             return [None]
         dx = by_group @ W.reshape(groups, len(W) // groups, -1)
-        taps = dx.reshape(groups, len(da), self.layer.taps, -1).transpose(1, 2, 0, 3)
-        return [np.ascontiguousarray(taps).reshape(len(da), -1)]
+        columns = dx.shape[2]
+        taps = dx.reshape(groups, len(da), self.layer.taps, columns // self.layer.taps).transpose(1, 2, 0, 3)
+        return [np.ascontiguousarray(taps).reshape(len(da), groups * columns)]

@@ -11,6 +11,11 @@ from ostinato.training.layers.layer import Parameters
 from ostinato.training.packing import Array, Packing
 
 
+def by_tap(windows: Array, taps: int) -> Array:
+    """Windows [N, taps * size] as [N, taps, size]."""
+    return windows.reshape(len(windows), taps, windows.shape[1] // taps)
+
+
 class LearningMaxPool:
     """Of each value the greatest; of several that are, the first one learns."""
 
@@ -19,7 +24,7 @@ class LearningMaxPool:
 
     def forward(self, parameters: Parameters, inputs: Sequence[Array], packing: Packing) -> Array:
         """As `LearningLayer.forward`; the input is rows of windows [N, taps * size]."""
-        windows = inputs[0].reshape(len(inputs[0]), self.taps, -1)
+        windows = by_tap(inputs[0], self.taps)
         self.which = windows.argmax(axis=1)
         greatest: Array = np.take_along_axis(windows, self.which[:, None], axis=1)[:, 0]
         return greatest
@@ -30,7 +35,7 @@ class LearningMaxPool:
         """As `LearningLayer.backward`."""
         dx = np.zeros((len(dy), self.taps, dy.shape[1]), dy.dtype)
         np.put_along_axis(dx, self.which[:, None], dy[:, None], axis=1)
-        return [dx.reshape(len(dy), -1)]
+        return [dx.reshape(len(dy), self.taps * dy.shape[1])]
 
 
 class LearningMeanPool:
@@ -41,7 +46,7 @@ class LearningMeanPool:
 
     def forward(self, parameters: Parameters, inputs: Sequence[Array], packing: Packing) -> Array:
         """As `LearningLayer.forward`; the input is rows of windows [N, taps * size]."""
-        mean: Array = inputs[0].reshape(len(inputs[0]), self.taps, -1).mean(axis=1)
+        mean: Array = by_tap(inputs[0], self.taps).mean(axis=1)
         return mean
 
     def backward(
