@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from ostinato import protocol as wire
 from ostinato.errors import CapacityError, OstinatoError
 from ostinato.model import write
 from ostinato.server import Server, Settings
+from ostinato.server.connections import Connection
 from ostinato.zeromq import free_descriptors
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux says what a connection has received")
@@ -358,6 +361,21 @@ def test_descriptors_bound_clients(path: Path) -> None:
             raw.open(server.name)
         said = server.end()
     assert "clients at most, not 1024" in said and "ulimit -n" in said
+
+
+def test_where_no_descriptor_is_left_a_connection_can_still_be_cut(server: Server) -> None:
+    """Else nobody could make room: ZeroMQ would try to accept whoever waits, without end."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, contextlib.ExitStack() as taken:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (theirs.fileno() + 8, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.callback(os.close, os.dup(ours.fileno()))
+        server._connections.cut(Connection(ours.fileno(), os.fstat(ours.fileno()).st_ino, 0))
+        theirs.settimeout(PATIENCE_S)
+        assert theirs.recv(1) == b""
 
 
 def cpu_s(process: int) -> float:

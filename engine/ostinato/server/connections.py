@@ -1,7 +1,7 @@
 """Who is connected: the descriptors of connections, as the socket monitor tells them, and how to cut one.
 
 ZeroMQ has no way to end one connection of a ROUTER: it is shut down below it, by its descriptor. As that may be
-closed and be another's by then, it is duplicated and looked at before.
+closed and be another's by then, it is duplicated and looked at before, into a descriptor that is kept for this.
 
 It does not say either who sends parts of a message that never ends: they are held, and seen by nobody, until the last
 one is here. So the system is asked how many bytes a connection has received (Linux, TCP), which is compared with what
@@ -61,6 +61,9 @@ class Connections:
         self.monitor = Monitor(router, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self._by_fd: dict[int, Connection] = {}
         self._leaving: list[tuple[float, Connection]] = []
+        # A descriptor of our own, in whose place one that is to be cut is put: where none is left there is no other.
+        self._nothing = os.open(os.devnull, os.O_RDONLY)
+        self._own = os.dup(self._nothing)
 
     def __len__(self) -> int:
         return len(self._by_fd)
@@ -107,20 +110,30 @@ class Connections:
 
     def _shut(self, connection: Connection) -> None:
         try:
-            own = os.dup(connection.fd)
-        except OSError:
+            os.dup2(connection.fd, self._own, inheritable=False)
+        except OSError:  # it has ended
             return
         try:
-            if os.fstat(own).st_ino != connection.inode:
-                return
-            with contextlib.suppress(OSError), socket.socket(fileno=own) as end:
-                own = -1
-                # When ZeroMQ closes it, so that who sends without end is told, whose data nobody takes any more.
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                end.shutdown(socket.SHUT_RDWR)
+            if os.fstat(self._own).st_ino == connection.inode:
+                with contextlib.suppress(OSError):
+                    self._reset()
         finally:
-            if own >= 0:
-                os.close(own)
+            os.dup2(self._nothing, self._own, inheritable=False)
+
+    def _reset(self) -> None:
+        end = socket.socket(fileno=self._own)
+        try:
+            # When ZeroMQ closes it, so that who sends without end is told, whose data nobody takes any more.
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            end.shutdown(socket.SHUT_RDWR)
+        finally:
+            end.detach()
+
+    def close(self) -> None:
+        """Look no more. Before the ROUTER is closed."""
+        self.monitor.close()
+        os.close(self._own)
+        os.close(self._nothing)
 
     def excess(self) -> list[Connection]:
         """Connections beyond the limit: those that have said nothing for longest, then the newest."""

@@ -40,7 +40,7 @@ TURN_PARTS = 2000
 """Parts of a message of several passed over in one turn."""
 MAX_PARTS = 16
 """Parts beyond which their sender is cut."""
-SERVER_DESCRIPTORS = 8
+SERVER_DESCRIPTORS = 10
 """What a server takes besides its context."""
 CARE_S = 0.5
 """How often idle clients and the end are looked after."""
@@ -90,7 +90,7 @@ class Server:
             self._shortage = Shortage(self._clients, self._connections, self._dialogue, self.settings.max_memory_mb)
             self._router.bind(bind)
         except (OstinatoError, zmq.ZMQError) as error:
-            self._connections.monitor.close()
+            self._connections.close()
             self._door.close()
             self._router.close(0)
             self._context.term()
@@ -162,7 +162,7 @@ class Server:
 
     def _close(self) -> None:
         if not self._router.closed:
-            self._connections.monitor.close()
+            self._connections.close()
             self._door.close()
             self._router.close(int(FINISH_S * 1000) if self._end == "drain" else 0)
             self._context.term()
