@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -244,6 +245,27 @@ def test_a_client_that_has_no_descriptors_to_connect_again_says_so() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         with pytest.raises(ConnectionLostError, match="is it running"):
             client.ping()
+
+
+def test_a_client_of_a_silent_server_that_has_no_descriptors_says_so_and_recovers() -> None:
+    """Its old socket is kept until there is room for another: a client without one would be of no use for ever."""
+    with FakeServer() as server, Client(server.endpoint, timeout=0.5) as client:
+        client.ping()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = free_descriptors()
+        assert free is not None
+        server.mute.set()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft - free + 1, hard))
+        try:
+            end = time.monotonic() + LONG
+            with pytest.raises(CapacityError, match="ulimit"):
+                while time.monotonic() < end:
+                    with contextlib.suppress(ConnectionLostError):  # silent, at first
+                        client.ping()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        server.mute.clear()
+        client.ping()
 
 
 def test_a_monitor_never_meets_the_address_of_one_that_is_closed() -> None:

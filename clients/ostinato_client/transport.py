@@ -75,6 +75,13 @@ class Transport:
         self._socket.close(0)
 
     def _connect_again(self) -> None:
+        """Take another socket. Where descriptors are too few the core is told, and the next message tries again."""
+        try:
+            need_descriptors(LINK_DESCRIPTORS, "a client that connects again")
+        except CapacityError as error:
+            self._over = True
+            self.core.fail(error)
+            return
         self._disconnect()
         self._connect()
 
@@ -103,12 +110,9 @@ class Transport:
     def service(self) -> bool:
         """Take what has come, send what can be sent, watch the heartbeat. True if there may be more to do at once."""
         if self._over and self.core.pending:
-            try:
-                need_descriptors(LINK_DESCRIPTORS, "a client that connects again")
-            except CapacityError as error:
-                self.core.fail(error)
-                return True
             self._connect_again()
+            if self._over:
+                return True
         taken = self._receive()
         if why := self._ended():
             while self._receive() == MAX_TURN:  # what it said last: GOODBYE explains more than a closed connection
