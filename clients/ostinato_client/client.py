@@ -19,7 +19,7 @@ from typing import TypeVar
 import zmq
 
 from ostinato import protocol as wire
-from ostinato.errors import ConnectionLostError, OstinatoError
+from ostinato.errors import CapacityError, ConnectionLostError, OstinatoError
 from ostinato.options import Options
 from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
@@ -45,7 +45,11 @@ class Client:
         self._home = Home("client")
         self._links = Links(endpoint, silence_s=timeout)
         self._changed = threading.Condition()
-        self._bell, self._ear = socket.socketpair()
+        try:
+            self._bell, self._ear = socket.socketpair()
+        except OSError as error:  # others may have taken descriptors since they were counted
+            self._links.close()
+            raise CapacityError(f"a client needs more file descriptors (ulimit -n): {error.strerror}") from error
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._closed = False
