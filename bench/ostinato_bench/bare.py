@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.kernels import interpreter
 from ostinato.kernels.product import pack, product, vectors_of
-from ostinato.kernels.program import Workspace, apart, zeros
+from ostinato.kernels.program import Workspace, row_pitch, zeros
 from ostinato.kernels.simd import address
 from ostinato.lanes import LANES, padded
 from ostinato_bench.cells import GATES, Cell
@@ -55,7 +55,7 @@ def products(cell: Cell) -> tuple[Callable[[], None], int]:
     outputs = GATES[cell.cell] * padded(cell.hidden)
     rng = np.random.default_rng(2)
     weights = pack(rng.uniform(-0.1, 0.1, (outputs, cell.hidden)).astype(np.float32))
-    rows, out = (zeros(cell.batch, LANES * apart(vectors_of(size))) for size in (cell.hidden, outputs))
+    rows, out = (zeros(cell.batch, LANES * row_pitch(vectors_of(size))) for size in (cell.hidden, outputs))
     rows[:] = rng.uniform(-1, 1, rows.shape)
     table = rows.ctypes.data + rows.strides[0] * np.arange(cell.batch, dtype=np.int64)
     amount = cell.batch * outputs * cell.hidden

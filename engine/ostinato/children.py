@@ -14,11 +14,11 @@ from typing import Any
 
 def start(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """A Python process with text in pipes to and from it, and our standard error."""
-    apart: dict[str, Any] = {"process_group": 0}
+    group: dict[str, Any] = {"process_group": 0}
     if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     command = [sys.executable, *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, **apart)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, **group)
 
 
 @contextmanager

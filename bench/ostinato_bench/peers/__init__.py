@@ -77,9 +77,9 @@ def check(calls: Mapping[str, Call], ours: Floats, precision: Precision) -> None
         theirs = np.asarray(call(), np.float32)
         if theirs.shape != ours.shape:
             raise RuntimeError(f"{name} gives outputs of shape {theirs.shape}, we {ours.shape}: it is set up wrongly")
-        apart = float(np.sqrt(np.square(theirs - ours).mean() / np.square(ours).mean()))
-        if not apart <= TOLERANCE[precision]:
+        difference = float(np.sqrt(np.square(theirs - ours).mean() / np.square(ours).mean()))
+        if not difference <= TOLERANCE[precision]:
             raise RuntimeError(
-                f"{name}'s outputs are {apart:.2g} away from ours, more than {TOLERANCE[precision]:g}: it is set up "
-                "wrongly, and not timed"
+                f"{name}'s outputs are {difference:.2g} away from ours, more than {TOLERANCE[precision]:g}: it is "
+                "set up wrongly, and not timed"
             )

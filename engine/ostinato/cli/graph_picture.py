@@ -110,15 +110,15 @@ class Layout:
             for row in self.grid[::step]:
                 row.sort(key=lambda slot: self._wish(slot, rank, slot[1] - step))
                 rank |= {slot: float(place) for place, slot in enumerate(row)}
-        apart = [np.cumsum([0.0, *map(self._apart, row, row[1:])]) for row in self.grid]
+        spans = [np.cumsum([0.0, *map(self._distance, row, row[1:])]) for row in self.grid]
         x = {
             slot: float(place - span.mean())
-            for row, span in zip(self.grid, apart, strict=True)
+            for row, span in zip(self.grid, spans, strict=True)
             for slot, place in zip(row, span, strict=True)
         }
         for turn in range(13):
             step = 1 if turn % 2 == 0 else -1
-            for row, span in list(zip(self.grid, apart, strict=True))[::step]:
+            for row, span in list(zip(self.grid, spans, strict=True))[::step]:
                 wishes = np.array([self._wish(slot, x, slot[1] - step) for slot in row])
                 weights = np.array([1.0 if slot[0] < self.places else _WEAK for slot in row])
                 found = isotonic_regression(wishes - span, weights=weights).x + span
@@ -131,7 +131,7 @@ class Layout:
         total = sum(weight for _, weight in near)
         return sum(place * weight for place, weight in near) / total if near else at[slot]
 
-    def _apart(self, one: _Slot, other: _Slot) -> float:
+    def _distance(self, one: _Slot, other: _Slot) -> float:
         boxes = (one[0] < self.places) + (other[0] < self.places)
         return (_PASSING, WIDTH / 2 + _PASSING, WIDTH + _BESIDE)[boxes]
 

@@ -151,9 +151,9 @@ def _differences(before: Network, after: Network, utterances: list[Float32]) -> 
     total, largest, same = (np.zeros(len(heads)) for _ in range(3))
     for utterance in filter(len, utterances):
         for i, (a, b) in enumerate(zip(run(before, utterance), run(after, utterance), strict=True)):
-            apart = np.abs(a.astype(np.float64) - b)
-            largest[i] = max(largest[i], apart.max())
-            total[i] += apart.mean(axis=1).sum()
+            distance = np.abs(a.astype(np.float64) - b)
+            largest[i] = max(largest[i], distance.max())
+            total[i] += distance.mean(axis=1).sum()
             same[i] += (a.argmax(axis=1) == b.argmax(axis=1)).sum()
     found: dict[str, dict[str, float | None]] = {}
     for i, head in enumerate(heads):

@@ -30,9 +30,9 @@ def zeros(*shape: int) -> Floats:
     return raw[start : start + 4 * count].view(np.float32).reshape(shape)
 
 
-def apart(vectors: int) -> int:
+def row_pitch(vectors: int) -> int:
     """How many vectors from one row of so many to the next, so that rows do not share cache sets."""
-    return int(i.apart.py_func(vectors))
+    return int(i.row_pitch.py_func(vectors))
 
 
 class Pass(NamedTuple):
@@ -101,7 +101,7 @@ class Program:
         set_(
             self,
             "gate_size",
-            max([0, *(LANES * i.apart.py_func(vectors) for vectors in operations[:, i.VECTORS].tolist())]),
+            max([0, *(LANES * row_pitch(vectors) for vectors in operations[:, i.VECTORS].tolist())]),
         )
         inputs = operations[:, [i.INPUT_SIZE, i.OUTPUT_SIZE]] * operations[:, [i.W_INT8, i.R_INT8]]
         set_(self, "byte_size", padded(int(inputs.max(initial=0))))

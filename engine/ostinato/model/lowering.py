@@ -20,7 +20,7 @@ from ostinato.kernels import integer
 from ostinato.kernels.operations import NUMBERS, Region
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.product import pack
-from ostinato.kernels.program import Program, apart, early_operations
+from ostinato.kernels.program import Program, early_operations, row_pitch
 from ostinato.kernels.stages import COUNTER, History, Link, Stages
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
@@ -264,7 +264,7 @@ class Lowering:
         stage = self._stages[number]
         early = early_operations(stage.operations)
         order = sorted(range(len(early)), key=lambda index: not early[index])
-        size = LANES * apart(stage.state_size // LANES)
+        size = LANES * row_pitch(stage.state_size // LANES)
         if size > MAX_STATE:
             raise BadModelFileError(f"a stream's state would have {size} values, over the limit of {MAX_STATE}")
         initial = np.zeros(size, np.float32)
@@ -273,7 +273,7 @@ class Lowering:
         return Program(
             operations=np.array([stage.operations[index] for index in order], np.int64).reshape(-1, i.FIELDS),
             weights=np.concatenate(stage.buffers) if stage.buffers else np.zeros(0, np.float32),
-            row_size=LANES * apart(stage.row_size // LANES),
+            row_size=LANES * row_pitch(stage.row_size // LANES),
             state_size=size,
             input=given,
             outputs=tuple(outputs),

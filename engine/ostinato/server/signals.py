@@ -17,8 +17,8 @@ class Stop(Protocol):
 
 
 def ending_signals() -> list[signal.Signals]:
-    """The signals to end: SIGTERM, SIGINT, and SIGHUP (a terminal that goes away) unless ``nohup`` has set that
-    aside."""
+    """The signals to end: SIGTERM, SIGINT, and SIGHUP (a terminal that goes away) unless ``nohup`` has made
+    the process ignore it."""
     ending = [signal.SIGTERM, signal.SIGINT]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         ending.append(signal.SIGHUP)

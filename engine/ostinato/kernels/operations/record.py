@@ -65,7 +65,7 @@ BLOCK_ROWS = 64
 
 
 @part
-def apart(vectors: int) -> int:
+def row_pitch(vectors: int) -> int:
     """How many vectors from one row to the next: rows that lie a multiple of 512 bytes apart would share cache sets,
     and drive each other out (some per cent of the speed at 256 and 512 hidden units)."""
     return vectors if vectors % 8 else vectors + 1

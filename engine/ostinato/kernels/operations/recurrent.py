@@ -38,8 +38,8 @@ from ostinato.kernels.operations.record import (
     UNITS,
     VECTORS,
     R,
-    apart,
     fill,
+    row_pitch,
 )  # fmt: skip
 from ostinato.kernels.product import product
 from ostinato.kernels.simd import BYTES, field, first_lanes, invoke_cell, load, load_int, splat, store, store_int
@@ -55,7 +55,7 @@ def blocks_of(op: int) -> Any:
 @part
 def gates_step(op: int) -> Any:
     """Bytes from one row of gate sums to the next."""
-    return apart(field(op, VECTORS)) * BYTES
+    return row_pitch(field(op, VECTORS)) * BYTES
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64)")
