@@ -152,7 +152,7 @@ class FakeServer:
                 text = request.data if isinstance(request.data, str) else str(request.units)
                 events = (Event("symbol", stream.events, 10.0, text, 1, 0.5),)
             final = isinstance(request, wire.Flush)
-            result = wire.Result(
+            result = wire.ResultEntry(
                 request.stream, stream.seq, stream.events, stream.units, stream.utterance, final, events=events
             )
             stream.events += len(events)

@@ -62,9 +62,9 @@ class Raw:
         self.ask(wire.Open(stream, name, Options(**options), snapshot), wire.Opened)
         return stream
 
-    def results(self, stream: bytes, until: int, *, final: bool = False) -> list[wire.Result]:
+    def results(self, stream: bytes, until: int, *, final: bool = False) -> list[wire.ResultEntry]:
         """The results of the stream, the only one, until that seq is done (and the utterance has ended)."""
-        found: list[wire.Result] = []
+        found: list[wire.ResultEntry] = []
         while not found or found[-1].seq < until or (final and not found[-1].final):
             reply = self.receive()
             assert isinstance(reply, wire.Results), type(reply)
@@ -90,7 +90,7 @@ class Bystander:
         self.name = name
         self.stream = self.raw.open(name)
         self.pushed: list[np.ndarray] = []
-        self.found: list[wire.Result] = []
+        self.found: list[wire.ResultEntry] = []
 
     def go_on(self) -> None:
         """Push a little and read the results."""

@@ -22,7 +22,7 @@ import typer
 from engine_models import models, sound
 
 from ostinato.cli.files import bundled_recording
-from ostinato.cli.outputs import check_writable
+from ostinato.cli.output_files import check_writable
 from ostinato.cli.usage import UNREAD
 from ostinato.errors import BadMessageError, InputError, OstinatoError, ShapeError, UnknownModelError
 from ostinato.server import Server, spawn_server

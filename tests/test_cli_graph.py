@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ostinato import model
 from ostinato.cli import graph, graph_picture
-from ostinato.cli.graph import Place, drawn, places
+from ostinato.cli.graph import Vertex, drawn, vertices
 from ostinato.errors import InputError
 from ostinato.model import Network, Sequential, Specification
 from ostinato.model.activation import Activation
@@ -44,18 +44,20 @@ from ostinato_bench.terminal import Console
 Run = Callable[..., CompletedProcess[str]]
 
 
-def made(reads: Mapping[str, str], heads: Sequence[str] = ()) -> list[Place]:
-    """Places that read those named; heads of those named."""
-    found = [Place(FRAMES, "frames", "frames, every 10 ms", (), 3)]
-    found += [Place(name, "dense", "dense 3", tuple(of.split()), 3, False, 9, 9, 900.0) for name, of in reads.items()]
-    return found + [Place(f"head {node}", "outputs", "", (node,)) for node in heads]
+def made(reads: Mapping[str, str], heads: Sequence[str] = ()) -> list[Vertex]:
+    """Vertices that read those named; heads of those named."""
+    found = [Vertex(FRAMES, "frames", "frames, every 10 ms", (), 3)]
+    found += [
+        Vertex(name, "dense", "dense 3", tuple(of.split()), 3, False, 9, 9, 900.0) for name, of in reads.items()
+    ]
+    return found + [Vertex(f"head {node}", "outputs", "", (node,)) for node in heads]
 
 
 RESIDUAL = made({"a": FRAMES, "b": "a", "c": "a b", "d": "c", "e": "c d"}, ["e"])
 ENSEMBLE = made({**{f"branch-{i}": FRAMES for i in range(8)}, "mean": " ".join(f"branch-{i}" for i in range(8))})
 
 
-def lines(found: Sequence[Place]) -> list[str]:
+def lines(found: Sequence[Vertex]) -> list[str]:
     return [line.rstrip() for line, _ in drawn(found)]
 
 
@@ -77,7 +79,7 @@ def test_branches_end_where_they_are_joined() -> None:
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> list[Place]:
+def graphs(draw: st.DrawFn) -> list[Vertex]:
     names = [FRAMES]
     reads: dict[str, str] = {}
     for number in range(draw(st.integers(0, 12))):
@@ -88,10 +90,10 @@ def graphs(draw: st.DrawFn) -> list[Place]:
 
 
 @given(graphs())
-def test_whoever_follows_the_lines_finds_the_graph(found: list[Place]) -> None:
+def test_whoever_follows_the_lines_finds_the_graph(found: list[Vertex]) -> None:
     """The drawing is read back: who is connected to whom, and whose wire goes down where."""
     down: dict[int, str] = {}
-    for place, (line, below) in zip(found, drawn(found), strict=True):
+    for vertex, (line, below) in zip(found, drawn(found), strict=True):
         (mine,) = (column for column, sign in enumerate(line) if sign in "●◆")
         connected = set()
         for step in (-1, 1):
@@ -107,16 +109,16 @@ def test_whoever_follows_the_lines_finds_the_graph(found: list[Place]) -> None:
                 column += step
             assert column == mine + step or 0 <= column < len(line) or step > 0
         above = down.get(mine)
-        if place.reads:
-            assert connected | ({above} - {None} if above in place.reads else set()) == set(place.reads)
-            assert connected or above in place.reads
+        if vertex.reads:
+            assert connected | ({above} - {None} if above in vertex.reads else set()) == set(vertex.reads)
+            assert connected or above in vertex.reads
         down.pop(mine, None)
         assert all(line[column] in "│├┤┼" for column in down)
         if below[mine : mine + 1] == "│":
-            down[mine] = place.name
+            down[mine] = vertex.name
         assert {column for column, sign in enumerate(below) if sign == "│"} == set(down)
-        later = {name for other in found[found.index(place) + 1 :] for name in other.reads}
-        assert set(down.values()) == later & {each.name for each in found[: found.index(place) + 1]}
+        later = {name for other in found[found.index(vertex) + 1 :] for name in other.reads}
+        assert set(down.values()) == later & {each.name for each in found[: found.index(vertex) + 1]}
 
 
 # --- what stands beside it ------------------------------------------------------------------------------------------
@@ -125,8 +127,8 @@ def test_whoever_follows_the_lines_finds_the_graph(found: list[Place]) -> None:
 def test_a_branch_is_not_torn_apart() -> None:
     nodes = [Node(f"{kind}-{i}", Dense(3), (FRAMES if kind == "a" else f"a-{i}",)) for kind in "ab" for i in (1, 2)]
     heads = tuple(Head(f"h{i}", f"b-{i}", Outputs()) for i in (1, 2))
-    found = places(Specification("x", Frames(3), tuple(nodes), heads))
-    assert [place.name for place in found] == [FRAMES, "a-1", "b-1", "head h1", "a-2", "b-2", "head h2"]
+    found = vertices(Specification("x", Frames(3), tuple(nodes), heads))
+    assert [vertex.name for vertex in found] == [FRAMES, "a-1", "b-1", "head h1", "a-2", "b-2", "head h2"]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_multiply_adds_are_counted(front: Any, layers: tuple[Layer, ...], wanted
     assert sum(node["weights"] for node in found) == network.size
 
 
-def shown(found: Sequence[Place], width: int) -> list[str]:
+def shown(found: Sequence[Vertex], width: int) -> list[str]:
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=True, color_system=None)
     console.print(graph.table(found), style=None)
@@ -191,7 +193,7 @@ SPEECH = Specification(
 @pytest.mark.parametrize("width", [160, 80, 60, 40])
 def test_nothing_is_lost_however_narrow_the_terminal_is(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    found = shown(places(SPEECH), width)
+    found = shown(vertices(SPEECH), width)
     assert max(map(len, found)) <= width
     text = " ".join(" ".join(found).replace("│", " ").split())
     for word in ("gru 128, bidirectional", "dense 40, sigmoid", "head loudness", "log-mel, 16 kHz", "all"):
@@ -204,8 +206,8 @@ def test_nothing_is_lost_however_narrow_the_terminal_is(width: int, monkeypatch:
 
 def test_delays_and_rates_are_told_where_there_are_any() -> None:
     chain = Sequential("x", Frames(3), (Gru(4), Dense(2)), Outputs())
-    assert "delay" not in shown(places(chain), 160)[0]
-    heading, _, *lines = shown(places(SPEECH), 160)
+    assert "delay" not in shown(vertices(chain), 160)[0]
+    heading, _, *lines = shown(vertices(SPEECH), 160)
     assert "delay" in heading.split()
     assert [word in line for line in lines for word in ("utterance",)][:7] == [False, *[True] * 3, *[False] * 3]
     nodes = {node["name"]: node for node in graph.described(SPEECH)["nodes"]}
@@ -227,7 +229,7 @@ def test_delays_and_rates_are_told_where_there_are_any() -> None:
     heading, below, _, line = shown([frames, node], 160)
     assert heading.split()[2:6] == ["size", "a", "frame", "delay"] and below.split()[0] == "every"
     assert line.split()[4:9] == ["3", "20", "ms", "30", "ms"]
-    frames, node = (dataclasses.replace(place, frame_ms=None, per_second=None) for place in (frames, node))
+    frames, node = (dataclasses.replace(vertex, frame_ms=None, per_second=None) for vertex in (frames, node))
     assert shown([frames, node], 160)[-1].split()[4:9] == ["3", "2", "tokens", "3", "tokens"]
 
 
@@ -235,7 +237,7 @@ def test_a_graph_too_wide_to_be_drawn_is_told_in_words() -> None:
     branches = [Node(f"d{i}", Dense(2), (FRAMES,)) for i in range(40)]
     joined = Node("mean", Mean(), tuple(node.name for node in branches))
     specification = Specification("x", Frames(3), (*branches, joined), (Head("main", "mean", Outputs()),))
-    found = shown(places(specification), 160)
+    found = shown(vertices(specification), 160)
     assert not any(sign in line for line in found for sign in "│├●")
     (line,) = (line for line in found if line.startswith("mean"))
     assert "d0, d1, d2, d3, d4, d5 and 34 more" in line
@@ -247,7 +249,7 @@ def test_a_graph_too_wide_to_be_drawn_is_told_in_words() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(graphs())
-def test_boxes_and_lines_of_the_picture_keep_their_distance(found: list[Place]) -> None:
+def test_boxes_and_lines_of_the_picture_keep_their_distance(found: list[Vertex]) -> None:
     layout = graph_picture.Layout(found)
     at = layout.coordinates()
     for one, (x, y) in at.items():
@@ -261,17 +263,17 @@ def test_boxes_and_lines_of_the_picture_keep_their_distance(found: list[Place]) 
 
 
 def test_chains_are_straight_and_branches_side_by_side() -> None:
-    def column(found: list[Place], name: str) -> float:
+    def column(found: list[Vertex], name: str) -> float:
         layout = graph_picture.Layout(found)
-        number = [place.name for place in found].index(name)
+        number = [vertex.name for vertex in found].index(name)
         return layout.coordinates()[number, layout.rows[number]][0]
 
     chain = made({f"n{i}": f"n{i - 1}" if i else FRAMES for i in range(20)}, ["n19"])
     assert len({round(x, 9) for x, _ in graph_picture.Layout(chain).coordinates().values()}) == 1
     assert all(abs(column(RESIDUAL, name) - column(RESIDUAL, "e")) < 0.1 for name in "abcd")
-    places = sorted(column(ENSEMBLE, f"branch-{i}") for i in range(8))
-    assert places[-1] - places[0] == pytest.approx(7 * (places[1] - places[0]))
-    assert column(ENSEMBLE, FRAMES) == pytest.approx(sum(places) / 8) == column(ENSEMBLE, "mean")
+    columns = sorted(column(ENSEMBLE, f"branch-{i}") for i in range(8))
+    assert columns[-1] - columns[0] == pytest.approx(7 * (columns[1] - columns[0]))
+    assert column(ENSEMBLE, FRAMES) == pytest.approx(sum(columns) / 8) == column(ENSEMBLE, "mean")
 
 
 def test_the_picture_is_written(tmp_path: Path) -> None:

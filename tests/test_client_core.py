@@ -122,7 +122,7 @@ def test_push_waits_for_credit_and_counts_refusals_back():
         next(pushing)
     assert caught.value.seq == 1 and stream.backlog == 0
     assert finished(stream.push(np.zeros(100, np.int16))) == 2
-    answer(core, wire.Results((wire.Result(SID, 1, 0, 40),)))
+    answer(core, wire.Results((wire.ResultEntry(SID, 1, 0, 40),)))
     assert stream.backlog == 60, "credit comes back within an input too"
     assert finished(stream.push(np.zeros(40, np.int16))) == 3
 
@@ -132,11 +132,11 @@ def test_repeated_events_are_dropped_and_missing_ones_end_the_stream():
     stream = opened(core)
     for _ in range(3):
         finished(stream.push("a"))
-    answer(core, wire.Results((wire.Result(SID, 1, 0, 1, events=symbols("one", "two")),)))
-    answer(core, wire.Results((wire.Result(SID, 2, 1, 2, events=symbols("two", "three")),)))
-    answer(core, wire.Results((wire.Result(SID, 2, 3, 2),)))  # a repeat acknowledged again
+    answer(core, wire.Results((wire.ResultEntry(SID, 1, 0, 1, events=symbols("one", "two")),)))
+    answer(core, wire.Results((wire.ResultEntry(SID, 2, 1, 2, events=symbols("two", "three")),)))
+    answer(core, wire.Results((wire.ResultEntry(SID, 2, 3, 2),)))  # a repeat acknowledged again
     assert [result.text for result in stream.take()] == ["one two", "three"]
-    answer(core, wire.Results((wire.Result(SID, 3, 5, 3),)))
+    answer(core, wire.Results((wire.ResultEntry(SID, 3, 5, 3),)))
     with pytest.raises(BadMessageError, match="events 3 to 4"):
         stream.raise_error()
     closing = core.close(stream)
@@ -150,11 +150,11 @@ def test_flush_ends_with_its_own_final_result():
     finished(stream.push("a"))
     flushing = stream.flush()
     next(flushing)
-    answer(core, wire.Results((wire.Result(SID, 1, 0, 1, 0, True),)))  # the end of speech, heard before
+    answer(core, wire.Results((wire.ResultEntry(SID, 1, 0, 1, 0, True),)))  # the end of speech, heard before
     next(flushing)
-    answer(core, wire.Results((wire.Result(SID, 2, 0, 1, 1, False, events=symbols("x")),)))  # a first piece
+    answer(core, wire.Results((wire.ResultEntry(SID, 2, 0, 1, 1, False, events=symbols("x")),)))  # a first piece
     next(flushing)
-    answer(core, wire.Results((wire.Result(SID, 2, 1, 1, 1, True),)))
+    answer(core, wire.Results((wire.ResultEntry(SID, 2, 1, 1, 1, True),)))
     assert [(result.utterance, result.final) for result in finished(flushing)] == [(0, True), (1, False), (1, True)]
 
 
@@ -172,7 +172,7 @@ def test_a_frame_by_itself_is_one_unit_and_stays_whole():
     assert [(push.data.shape, push.units) for push in outgoing(core)] == [((1, 80), 1)] * 16
     waiting = stream.push(np.zeros(80, np.float32))
     next(waiting)
-    answer(core, wire.Results((wire.Result(SID, 1, 0, 1),)))
+    answer(core, wire.Results((wire.ResultEntry(SID, 1, 0, 1),)))
     assert finished(waiting) == 17
 
 
@@ -182,7 +182,7 @@ def test_unread_results_are_bounded(monkeypatch):
     stream = opened(core)
     for seq in range(1, 4):
         finished(stream.push("a"))
-        answer(core, wire.Results((wire.Result(SID, seq, 0, seq),)))
+        answer(core, wire.Results((wire.ResultEntry(SID, seq, 0, seq),)))
     pushing = stream.push("b")
     next(pushing)
     assert stream.unread == 3
@@ -329,11 +329,13 @@ def test_one_streams_unreadable_result_fails_that_stream_alone():
         finished(stream.push("a"))
     outgoing(core)
     wrong = Event("symbol", 0, 0.0, "nan", 1, float("nan"))
-    answer(core, wire.Results((wire.Result(other, 1, 0, 1, events=(wrong,)), wire.Result(SID, 1, 0, 1))))
+    answer(core, wire.Results((wire.ResultEntry(other, 1, 0, 1, events=(wrong,)), wire.ResultEntry(SID, 1, 0, 1))))
     with pytest.raises(BadMessageError, match="result 0 event 0: time or probability is not a finite number"):
         two.raise_error()
     assert outgoing(core) == [wire.Close(other)], "the server need not go on with it"
-    answer(core, wire.Results((wire.Result(other, 2, 0, 1), wire.Result(SID, 1, 0, 1, events=symbols("b")))))
+    answer(
+        core, wire.Results((wire.ResultEntry(other, 2, 0, 1), wire.ResultEntry(SID, 1, 0, 1, events=symbols("b"))))
+    )
     assert "".join(result.text for result in one.take()) == "b" and not one.unanswered
     core.receive(bytes([wire.Marked.TYPE, 1]) + msgpack.packb({"stream": b"x" * 16, "seq": -1, "token": b""}))
     with pytest.raises(BadMessageError, match="'seq'"):
@@ -397,7 +399,7 @@ def test_whatever_happens_the_bounds_hold(turns, credit, inputs):
             elif turn == "answer" and server:
                 push = server.pop(0)
                 processed += push.units
-                answer(core, wire.Results((wire.Result(SID, push.seq, 0, processed),)))
+                answer(core, wire.Results((wire.ResultEntry(SID, push.seq, 0, processed),)))
             elif turn == "refuse" and server:
                 refusals += 1
                 answer(core, wire.Error("bad_shape", "no", SID, server.pop().seq))

@@ -256,7 +256,7 @@ def test_a_closed_client_says_so():
 def test_a_reply_that_cannot_be_read_fails_the_connection():
     with FakeServer() as server, Client(server.endpoint, timeout=LONG) as client:
         stream = client.open("echo")
-        server.say(wire.Results((wire.Result(stream.id, 0, 7, 0),)))
+        server.say(wire.Results((wire.ResultEntry(stream.id, 0, 7, 0),)))
         with pytest.raises(Exception, match="missing"):
             until(lambda: stream.results(0.1) is None)
 

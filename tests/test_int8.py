@@ -41,8 +41,9 @@ from ostinato.model.layers import (
     Rnn,
     Softmax,
 )
-from ostinato.model.quantization import quantize, run
+from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node
+from ostinato.model.whole_sequence import whole_sequence
 from ostinato.training.network import TrainableNetwork
 
 Floats = npt.NDArray[np.float32]
@@ -152,11 +153,11 @@ def quantized(layers: tuple[Any, ...], seed: int, front: Any = None) -> tuple[Ne
 def test_networks_do_what_the_arithmetic_says(kind: str, direction: str) -> None:
     for hidden, depth in ((1, 1), (7, 2), (25, 1), (64, 2), (100, 1)):
         before, after, frames = quantized(stack(kind, hidden, direction, depth), hidden)
-        found = run(after, frames)[0]
+        found = whole_sequence(after, frames)[0]
         assert found.tobytes() == reference_int8.run(after.specification, after.weights, frames).tobytes()
         exact = reference.run(before.specification, before.weights, frames)
         assert np.abs(found - exact).max() < 0.2 * np.abs(exact).max() + 0.02
-        assert found.tobytes() != run(before, frames)[0].tobytes()
+        assert found.tobytes() != whole_sequence(before, frames)[0].tobytes()
 
 
 @pytest.mark.parametrize(
@@ -172,9 +173,9 @@ def test_networks_do_what_the_arithmetic_says(kind: str, direction: str) -> None
 def test_dense_layers_and_tokens(layers: tuple[Any, ...]) -> None:
     front = Tokens(tuple("abcdefghi")) if isinstance(layers[0], OneHot | Embedding) else None
     before, after, frames = quantized(layers, 3, front)
-    found = run(after, frames)[0]
+    found = whole_sequence(after, frames)[0]
     assert found.tobytes() == reference_int8.run(after.specification, after.weights, frames).tobytes()
-    assert 0 < np.abs(found - run(before, frames)[0]).max() < 0.2
+    assert 0 < np.abs(found - whole_sequence(before, frames)[0]).max() < 0.2
 
 
 def test_what_joins_layers_stays_float32_between_them() -> None:
@@ -198,9 +199,9 @@ def test_what_joins_layers_stays_float32_between_them() -> None:
     assert {n.name for n in after.specification.nodes if getattr(n.layer, "precision", None) == "int8"} == {
         "a", "back", "gate", "b",
     }  # fmt: skip
-    found = run(after, frames)[0]
+    found = whole_sequence(after, frames)[0]
     assert found.tobytes() == reference_int8.run(after.specification, after.weights, frames).tobytes()
-    assert 0 < np.abs(found - run(before, frames)[0]).max() < 0.2
+    assert 0 < np.abs(found - whole_sequence(before, frames)[0]).max() < 0.2
 
 
 def test_which_layers_are_quantized() -> None:
@@ -283,7 +284,7 @@ def test_a_file_holds_an_int8_network_to_the_bit(path: Path) -> None:
     again = model.read(path)
     assert again.digest == after.digest and again.specification == after.specification
     assert {n: a.dtype for n, a in again.weights.items()} == {n: a.dtype for n, a in after.weights.items()}
-    assert run(again, frames)[0].tobytes() == run(after, frames)[0].tobytes()
+    assert whole_sequence(again, frames)[0].tobytes() == whole_sequence(after, frames)[0].tobytes()
     changed = {**after.weights, "gru.forward.W": -after.weights["gru.forward.W"]}
     assert Network(after.specification, changed).digest != after.digest
 

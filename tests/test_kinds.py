@@ -24,8 +24,9 @@ from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, FrontEnd, Tokens
 from ostinato.model.layers import LAYERS, Dense, OneHot
-from ostinato.model.quantization import quantize, run
+from ostinato.model.quantization import quantize
 from ostinato.model.specification import FRAMES, Head, Node, Specification
+from ostinato.model.whole_sequence import whole_sequence
 from ostinato.training import pad
 from ostinato.training.layers import LEARNING
 from ostinato.training.network import TrainableNetwork
@@ -140,7 +141,7 @@ def test_kernels_compute_what_the_formulas_say(example: Example) -> None:
         specification = network_around(example, above)
         weights, frames = random_weights(specification, 3), frames_for(specification, 20)
         network = Network(specification, weights)
-        program, found = network.program, run(network, frames)[0]
+        program, found = network.program, whole_sequence(network, frames)[0]
         exact = reference.run(specification, weights, frames)
         assert np.abs(exact).max() > 0.01, "the comparison must mean something"
         assert exact.shape[1] == specification.output_size
@@ -196,6 +197,6 @@ def test_it_answers_on_quantizing(example: Example) -> None:
     assert any(weight.int8 for weight in layer.weights(wires).values())
     after = quantize(network, [frames])
     assert next(node.layer for node in after.specification.nodes if node.name == "x") == layer
-    found, exact = run(after, frames)[0], reference.run(specification, network.weights, frames)
+    found, exact = whole_sequence(after, frames)[0], reference.run(specification, network.weights, frames)
     assert found.tobytes() == reference_int8.run(after.specification, after.weights, frames).tobytes()
     assert np.abs(found - exact).mean() < 0.1 * np.abs(exact).max() + 0.01, "(the mean: some activations jump)"

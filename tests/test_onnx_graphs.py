@@ -16,8 +16,8 @@ from test_kinds import EXAMPLES, frames_for, network_around
 
 from ostinato.model import Network
 from ostinato.model.front_ends import Tokens
-from ostinato.model.quantization import run
 from ostinato.model.specification import Specification
+from ostinato.model.whole_sequence import whole_sequence
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -30,7 +30,7 @@ def test_each_kind_is_what_onnx_says(example: Example) -> None:
         functions = [value.name for value in vars(layer).values() if hasattr(value, "alpha")]
         assert KINDS[layer.kind].onnx_lacks or any(name not in ONNX_FUNCTIONS for name in functions), layer
         return
-    np.testing.assert_allclose(run(Network(specification, weights), frames)[0], peer, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(whole_sequence(Network(specification, weights), frames)[0], peer, atol=1e-5, rtol=0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -48,6 +48,6 @@ def test_graphs_are_what_onnx_says(specification: Specification, length: int, se
     values = reference.run_all(specification, weights, frames)
     exact = values[specification.heads[0].node]
     largest = max([1.0, *(float(np.abs(value).max()) for value in values.values())])
-    found = run(Network(specification, weights), frames)[0]
+    found = whole_sequence(Network(specification, weights), frames)[0]
     for other in (exact, peer):
         np.testing.assert_allclose(found, other, rtol=0, atol=1e-5 * largest)

@@ -52,7 +52,7 @@ def events(draw):
 
 
 results = st.builds(
-    wire.Result, ids, counts, counts, counts, counts, st.booleans(), counts, times, times, times,
+    wire.ResultEntry, ids, counts, counts, counts, counts, st.booleans(), counts, times, times, times,
     st.lists(events(), max_size=4).map(tuple), times,
 ).map(lambda result: dataclasses.replace(result, events=tuple(
     dataclasses.replace(event, utterance=result.utterance, utterance_ms=result.utterance_ms)
@@ -273,7 +273,7 @@ columns = st.lists(st.tuples(ids, *[st.integers(0, 2**63 - 1)] * 5, finite, fini
 def test_many_plain_results_are_written_as_each_would_be(rows, computing_ms):
     stream, seq, first, processed, utterance, count, utterance_ms, waiting_ms = zip(*rows, strict=True)
     singly = [
-        wire.Result(*row[:5], frames=row[5], utterance_ms=row[6], waiting_ms=row[7], computing_ms=computing_ms)
+        wire.ResultEntry(*row[:5], frames=row[5], utterance_ms=row[6], waiting_ms=row[7], computing_ms=computing_ms)
         for row in rows
     ]
     packed = wire.plain_results(
@@ -298,7 +298,7 @@ def test_only_plain_results_are_read_as_such(many):
 
 
 def test_a_changed_byte_makes_results_plain_no_more_or_is_a_value():
-    frame = wire.encode_results([wire.Result(SID, 7, 8, 9) for _ in range(20)])[0]
+    frame = wire.encode_results([wire.ResultEntry(SID, 7, 8, 9) for _ in range(20)])[0]
     for at in range(len(frame)):
         changed = bytearray(frame)
         changed[at] ^= 1
@@ -318,8 +318,8 @@ def test_a_changed_byte_makes_results_plain_no_more_or_is_a_value():
 @given(st.integers(0, 400), st.integers(1, 2000), st.integers(0, 3))
 def test_long_results_are_cut_between_events(count, size, others):
     long = tuple(Event("output", i, float(i), values=np.full(size, i, np.float32)) for i in range(count))
-    small = [wire.Result(bytes([i]) * 16, 1, 0, 5) for i in range(others)]
-    given_result = wire.Result(SID, 7, 100, 50, 3, True, count, 1.0, 2.0, 3.0, long)
+    small = [wire.ResultEntry(bytes([i]) * 16, 1, 0, 5) for i in range(others)]
+    given_result = wire.ResultEntry(SID, 7, 100, 50, 3, True, count, 1.0, 2.0, 3.0, long)
     frames = wire.encode_results([given_result, *small])
     assert all(len(frame) <= wire.MAX_MESSAGE_BYTES for frame in frames)
     back = [result for frame in frames for result in wire.decode_reply(frame).results]
@@ -335,7 +335,7 @@ def test_long_results_are_cut_between_events(count, size, others):
 
 
 def test_many_small_results_need_several_messages():
-    frames = wire.encode_results([wire.Result(SID, i, i, i) for i in range(2000)])
+    frames = wire.encode_results([wire.ResultEntry(SID, i, i, i) for i in range(2000)])
     assert len(frames) > 1 and all(len(frame) <= wire.MAX_MESSAGE_BYTES for frame in frames)
     assert [r.seq for frame in frames for r in wire.decode_reply(frame).results] == list(range(2000))
 
@@ -343,7 +343,7 @@ def test_many_small_results_need_several_messages():
 def test_an_event_that_fits_no_message():
     with pytest.raises(TooLargeError, match="one event"):
         wire.encode_results(
-            [wire.Result(SID, 1, 0, 0, events=(Event("output", 0, 0.0, values=np.zeros(20000, "f4")),))]
+            [wire.ResultEntry(SID, 1, 0, 0, events=(Event("output", 0, 0.0, values=np.zeros(20000, "f4")),))]
         )
 
 
@@ -401,7 +401,7 @@ def test_the_documents_example_is_what_is_sent():
     messages = [
         wire.Open(stream, "digits-uni", Options(sample_rate=16000)),
         wire.Push(stream, 1, np.array([0, 1, -1, 32767], np.int16)),
-        wire.Results((wire.Result(stream, 1, 0, 4, 0, False, 1, 0.5, 0.25, 0.0, (symbol,)),)),
+        wire.Results((wire.ResultEntry(stream, 1, 0, 4, 0, False, 1, 0.5, 0.25, 0.0, (symbol,)),)),
         wire.Flush(stream, 2),
     ]
     assert len(blocks) == len(messages)

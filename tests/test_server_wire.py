@@ -355,7 +355,7 @@ def test_who_was_refused_and_leaves_leaves_nothing_behind() -> None:
 
 
 def test_events(server: Server) -> None:
-    """`Result.events` of the wire and those of the engine are the same things."""
+    """`ResultEntry.events` of the wire and those of the engine are the same things."""
     with Raw(server.endpoint, rcvhwm=10) as raw:
         stream = raw.open("frames", decoder="outputs")
         raw.send(wire.Push(stream, 1, frames(3)))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from random_models import bits
 
 from ostinato.errors import BadModelFileError, InputError, SnapshotError
-from ostinato.model import Head, Network, Node, Sequential, Specification, quantization
+from ostinato.model import Head, Network, Node, Sequential, Specification
 from ostinato.model.activation import TANH
 from ostinato.model.decoders import Ctc, Labels, Outputs
 from ostinato.model.framing import Framing
@@ -38,6 +38,7 @@ from ostinato.model.layers import (
     TransposedConvolution,
 )
 from ostinato.model.quantization import quantize
+from ostinato.model.whole_sequence import whole_sequence
 from ostinato.streaming import Model, accept, advance
 
 Floats = npt.NDArray[np.float32]
@@ -115,7 +116,7 @@ def pieces(frames: Floats, cuts: Sequence[int]) -> Iterator[Floats]:
 
 
 def run(network: Network, frames: Floats) -> Floats:
-    return quantization.run(network, frames)[0]
+    return whole_sequence(network, frames)[0]
 
 
 def head_stage(specification: Specification) -> int:

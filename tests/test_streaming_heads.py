@@ -26,7 +26,7 @@ from ostinato.model.layers import Rnn
 from ostinato.options import Options
 from ostinato.streaming import Model, advance
 from ostinato.streaming import snapshot as snapshots
-from ostinato.streaming.packed import Runner
+from ostinato.streaming.packed import ProgramRunner
 
 SMALL = settings(deadline=None, max_examples=25)
 
@@ -165,7 +165,7 @@ def test_a_snapshot_keeps_its_head(direction: Any) -> None:
 @pytest.mark.parametrize("streams", [1, 3])
 def test_what_a_runner_gives_is_nobody_elses(streams: int) -> None:
     """Its rows are scratch memory, which the next call, of another thread maybe, writes over."""
-    runner = Runner(model("bidirectional").network.program)
+    runner = ProgramRunner(model("bidirectional").network.program)
     regions, slots, data = list(runner.program.outputs), list(range(streams)), [frames(6)] * streams
     states = runner.program.new_states(streams)
     given = runner.run_blocks(states, slots, data, 6, regions)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from test_import_circles import ROOT, imports, modules
 
-from ostinato.cli.graph import drawn, places
+from ostinato.cli.graph import drawn, vertices
 from ostinato.kernels.operations import KINDS as OPERATIONS
 from ostinato.kernels.operations import Region, record
 from ostinato.model import Head, Network, Node, Specification
@@ -214,7 +214,7 @@ def told(region: Region) -> str:
 
 def test_the_architectures_example_of_a_graph_and_its_row_is_true() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
-    for place, (drawing, _) in zip(places(EXAMPLE), drawn(places(EXAMPLE)), strict=True):
+    for place, (drawing, _) in zip(vertices(EXAMPLE), drawn(vertices(EXAMPLE)), strict=True):
         assert f"    {drawing} {place.name}" in page
     program = Network.random(EXAMPLE).program
     rows = [line.split("|") for line in page.splitlines() if line.startswith("|") and line.count("|") == 6]

@@ -247,7 +247,7 @@ class StreamCore(Call):
             self.error = error
         self._waiting.clear()
 
-    def on_result(self, reply: wire.Result) -> None:
+    def on_result(self, reply: wire.ResultEntry) -> None:
         """A result: events seen before are dropped, a hole among them ends the stream."""
         received = time.monotonic()
         if reply.first > self._events:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import Progress, TaskID
 
 from ostinato.cli.console import err, note, out
-from ostinato.cli.outputs import check_picture, check_writable, write_json, write_picture
+from ostinato.cli.output_files import check_picture, check_writable, write_json, write_picture
 
 if TYPE_CHECKING:
     from ostinato_bench.cells import Cell

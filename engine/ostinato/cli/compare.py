@@ -13,7 +13,7 @@ from rich.markup import escape
 from ostinato.cli.compare_tables import show
 from ostinato.cli.console import err, note
 from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcript_beside
-from ostinato.cli.outputs import check_picture, check_writable, write_json, write_picture
+from ostinato.cli.output_files import check_picture, check_writable, write_json, write_picture
 from ostinato.cli.recordings import LeftOut, tell_unknown, transcribed
 from ostinato.cli.serving import serving
 from ostinato.errors import InputError

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ostinato.cli.console import duration, out
-from ostinato.cli.outputs import print_json
+from ostinato.cli.output_files import print_json
 from ostinato.events import Event
 
 NEW_LINE_MS = 2000.0

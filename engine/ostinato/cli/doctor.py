@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import out
-from ostinato.cli.outputs import print_json
+from ostinato.cli.output_files import print_json
 from ostinato.errors import AudioDeviceError, OstinatoError, did_you_mean
 
 Verdict = Literal["well", "poor", "broken"]

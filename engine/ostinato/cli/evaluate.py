@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from ostinato.cli.console import err, out, percent, plural
 from ostinato.cli.files import read_audio
-from ostinato.cli.outputs import check_writable, write_json
+from ostinato.cli.output_files import check_writable, write_json
 from ostinato.cli.recordings import LeftOut, tell_unknown, transcribed
 from ostinato.errors import InputError
 from ostinato.pipeline import confidence

@@ -22,8 +22,8 @@ WIDEST = 40
 
 
 @dataclass(frozen=True)
-class Place:
-    """A row of the drawing: the front end, a node or a head; ``reads`` names other places."""
+class Vertex:
+    """A row of the drawing: the front end, a node or a head; ``reads`` names other vertices."""
 
     name: str
     kind: str
@@ -47,18 +47,18 @@ class Place:
     """Of a node: "backward", else "recurrent", else "weights" if it has any, else nothing."""
 
 
-def places(specification: Specification) -> list[Place]:
+def vertices(specification: Specification) -> list[Vertex]:
     """The front end, all nodes and all heads, each as soon as all that it reads is there, and what can go on from
-    the place before goes first: so a branch is not torn apart."""
+    the vertex before goes first: so a branch is not torn apart."""
     front = specification.front_end
     frame_ms = None if isinstance(front, Tokens) else front.frame_ms
     timings = _timings(specification)
-    waiting: list[Place] = []
+    waiting: list[Vertex] = []
     for node in specification.nodes:
         inputs, wire = specification.inputs(node), specification.wires[node.name]
         work = node.layer.multiply_adds(inputs)
         weights = sum(math.prod(weight.shape) for weight in node.layer.weights(inputs).values())
-        made = Place(node.name, node.layer.kind, settings(node.layer), node.inputs, wire.size, wire.token)
+        made = Vertex(node.name, node.layer.kind, settings(node.layer), node.inputs, wire.size, wire.token)
         rate, ahead = timings[node.name]
         made = dataclasses.replace(
             made, weights=weights, multiply_adds=work, rate=rate, ahead=ahead, family=_family(node.layer, weights)
@@ -70,21 +70,21 @@ def places(specification: Specification) -> list[Place]:
     first = len(specification.heads) == 1
     for head in specification.heads:
         about = "" if first or head is not specification.heads[0] else "unless another is asked for"
-        waiting.append(Place(f"head {head.name}", head.decoder.kind, about, (head.node,)))
+        waiting.append(Vertex(f"head {head.name}", head.decoder.kind, about, (head.node,)))
     about = _about_front_end(specification)
-    placed = [Place(FRAMES, front.kind, about, (), front.wire.size, front.wire.token, frame_ms=frame_ms)]
+    placed = [Vertex(FRAMES, front.kind, about, (), front.wire.size, front.wire.token, frame_ms=frame_ms)]
     while waiting:
-        there = {place.name for place in placed}
-        ready = [place for place in waiting if there.issuperset(place.reads)]
-        following = [place for place in ready if placed[-1].name in place.reads]
-        nodes = [place for place in following if place.size is not None]
+        there = {vertex.name for vertex in placed}
+        ready = [vertex for vertex in waiting if there.issuperset(vertex.reads)]
+        following = [vertex for vertex in ready if placed[-1].name in vertex.reads]
+        nodes = [vertex for vertex in following if vertex.size is not None]
         placed.append((nodes or following or ready)[0])
         waiting.remove(placed[-1])
     return placed
 
 
 def _timings(specification: Specification) -> dict[str, tuple[Fraction, int | None]]:
-    """`Place.rate` and `Place.ahead` of all nodes."""
+    """`Vertex.rate` and `Vertex.ahead` of all nodes."""
     staging = specification.staging
     delays = [staging.delay(stage) for stage in range(len(staging.stages))]
     found: dict[str, tuple[Fraction, int | None]] = {}
@@ -144,73 +144,73 @@ def described(specification: Specification) -> dict[str, Any]:
     """Nodes for programs; ``delay_frames`` counts the front end's, null: to the utterance's end."""
     nodes = [
         {
-            "name": place.name,
-            "kind": place.kind,
-            "inputs": list(place.reads),
-            "size": place.size,
-            "frame_ms": place.frame_ms,
-            "delay_frames": place.ahead,
-            "weights": place.weights,
-            "multiply_adds": place.multiply_adds,
-            "multiply_adds_per_second": place.per_second,
+            "name": vertex.name,
+            "kind": vertex.kind,
+            "inputs": list(vertex.reads),
+            "size": vertex.size,
+            "frame_ms": vertex.frame_ms,
+            "delay_frames": vertex.ahead,
+            "weights": vertex.weights,
+            "multiply_adds": vertex.multiply_adds,
+            "multiply_adds_per_second": vertex.per_second,
         }
-        for place in places(specification)
-        if place.reads and place.size is not None
+        for vertex in vertices(specification)
+        if vertex.reads and vertex.size is not None
     ]
     return {"nodes": nodes}
 
 
-def table(found: Sequence[Place]) -> Table:
+def table(found: Sequence[Vertex]) -> Table:
     """The drawing, and beside each node what it is and costs; rates and delays where there are any."""
-    nodes = [place for place in found if place.reads and place.size is not None]
-    timed = any(place.per_second is not None for place in nodes)
-    waits, reframes = any(place.ahead != 0 for place in nodes), any(place.rate != 1 for place in nodes)
+    nodes = [vertex for vertex in found if vertex.reads and vertex.size is not None]
+    timed = any(vertex.per_second is not None for vertex in nodes)
+    waits, reframes = any(vertex.ahead != 0 for vertex in nodes), any(vertex.rate != 1 for vertex in nodes)
     lines = drawn(found)
     narrow = len(lines[0][0]) <= WIDEST
     numbers = ["size", *["a frame\nevery"] * reframes, *["delay"] * waits, "weights", "multiply-adds\na frame"]
     numbers += ["\na second"] * timed
     words = ["layer"] if narrow else ["layer", "reads"]
     listing = Table("node", *words, *numbers, right=numbers, prose=words)
-    for place, (rails, below) in zip(found, lines, strict=True):
-        name = escape(place.name) if place.size is None else f"[bold]{escape(place.name)}[/]"
-        costs = [place.weights, place.multiply_adds] + [place.per_second or 0] * timed
+    for vertex, (rails, below) in zip(found, lines, strict=True):
+        name = escape(vertex.name) if vertex.size is None else f"[bold]{escape(vertex.name)}[/]"
+        costs = [vertex.weights, vertex.multiply_adds] + [vertex.per_second or 0] * timed
         listing.add_row(
             f"[dim]{escape(rails)}[/] {name}" if narrow else name,
-            escape(place.about if place.size is not None else ", ".join(filter(None, (place.kind, place.about)))),
-            *([] if narrow else [escape(_few(place.reads))]),
-            "" if place.size is None else f"{place.size}" if not place.token else f"1 of {place.size}",
-            *[every(place)] * reframes,
-            *[delay(place, found[0])] * waits,
+            escape(vertex.about if vertex.size is not None else ", ".join(filter(None, (vertex.kind, vertex.about)))),
+            *([] if narrow else [escape(_few(vertex.reads))]),
+            "" if vertex.size is None else f"{vertex.size}" if not vertex.token else f"1 of {vertex.size}",
+            *[every(vertex)] * reframes,
+            *[delay(vertex, found[0])] * waits,
             *(count(cost) if cost else "" for cost in costs),
             beside=f"[dim]{escape(below)}[/]" if narrow else "",
         )
     if len(found) > 3:
-        sums: list[float] = [sum(place.weights for place in found), sum(place.multiply_adds for place in found)]
-        sums += [sum(place.per_second or 0 for place in found)] * timed
+        sums: list[float] = [sum(vertex.weights for vertex in found), sum(vertex.multiply_adds for vertex in found)]
+        sums += [sum(vertex.per_second or 0 for vertex in found)] * timed
         listing.add_row("all", *[""] * (len(words) + 1 + reframes + waits), *map(count, sums))
     return listing
 
 
-def every(place: Place) -> str:
-    """From one of a place's frames to the next."""
-    if place.size is None:
+def every(vertex: Vertex) -> str:
+    """From one of a vertex's frames to the next."""
+    if vertex.size is None:
         return ""
-    return f"{1 / place.rate} tokens" if place.frame_ms is None else f"{place.frame_ms:g} ms"
+    return f"{1 / vertex.rate} tokens" if vertex.frame_ms is None else f"{vertex.frame_ms:g} ms"
 
 
-def delay(place: Place, frames: Place) -> str:
+def delay(vertex: Vertex, frames: Vertex) -> str:
     """How far it looks ahead; ``frames``: the front end."""
-    if not place.ahead:
-        return "" if place.ahead == 0 else "utterance"
-    return f"{place.ahead} tokens" if frames.frame_ms is None else f"{place.ahead * frames.frame_ms:g} ms"
+    if not vertex.ahead:
+        return "" if vertex.ahead == 0 else "utterance"
+    return f"{vertex.ahead} tokens" if frames.frame_ms is None else f"{vertex.ahead * frames.frame_ms:g} ms"
 
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
-def drawn(found: Sequence[Place]) -> list[tuple[str, str]]:
-    """Beside each place, its line of the drawing, and what goes on under it, all equally wide.
+def drawn(found: Sequence[Vertex]) -> list[tuple[str, str]]:
+    """Beside each vertex, its line of the drawing, and what goes on under it, all equally wide.
 
     Each wire that is still wanted has a column of two signs, in which it goes down: from where it is made to where it
     is read for the last time.
@@ -219,11 +219,11 @@ def drawn(found: Sequence[Place]) -> list[tuple[str, str]]:
         ├─●    b reads a, which is wanted later on too
         ●─╯    c reads both
     """
-    left = {place.name: sum(place.name in other.reads for other in found) for place in found}
+    left = {vertex.name: sum(vertex.name in other.reads for other in found) for vertex in found}
     columns: list[str | None] = []  # whose wire goes down there
     lines: list[tuple[str, str]] = []
-    for place in found:
-        reads = set(place.reads)
+    for vertex in found:
+        reads = set(vertex.reads)
         for name in reads:
             left[name] -= 1
         taken = {column for column, name in enumerate(columns) if name in reads}
@@ -231,10 +231,10 @@ def drawn(found: Sequence[Place]) -> list[tuple[str, str]]:
         free = sorted(ending) or [column for column, name in enumerate(columns) if name is None]
         mine = free[0] if free else len(columns)
         columns += [None] * (mine + 1 - len(columns))
-        line = _line(columns, mine, taken, ending, "◆" if place.size is None else "●")
+        line = _line(columns, mine, taken, ending, "◆" if vertex.size is None else "●")
         for column in ending:
             columns[column] = None
-        columns[mine] = place.name if left[place.name] else None
+        columns[mine] = vertex.name if left[vertex.name] else None
         lines.append((line, "".join("  " if name is None else "│ " for name in columns).rstrip()))
     width = max(len(part) for line in lines for part in line)
     return [(line.ljust(width), below.ljust(width)) for line, below in lines]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ostinato.cli.console import count, plural
-from ostinato.cli.graph import Place, delay, every, places
+from ostinato.cli.graph import Vertex, delay, every, vertices
 from ostinato.errors import InputError
 from ostinato_bench.style import COLOURS, FAINT, INK, SOFT
 
@@ -34,7 +34,7 @@ _FAMILIES = {
     "": (SOFT, "has no weights"),
 }
 _Slot = tuple[int, int]
-"""A place's number, or that of an edge's reader; and a row."""
+"""A vertex's number, or that of an edge's reader; and a row."""
 
 
 def draw(specification: Specification, path: Path) -> None:
@@ -49,7 +49,7 @@ def draw(specification: Specification, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    found = places(specification)
+    found = vertices(specification)
     layout = Layout(found)
     at = layout.coordinates()
     left, right = min(x for x, _ in at.values()), max(x for x, _ in at.values())
@@ -63,8 +63,8 @@ def draw(specification: Specification, path: Path) -> None:
     axes.text(middle, 0.68, title, ha="center", va="center", size=11, weight="bold", color=INK, parse_math=False)
     for edge in layout.edges:
         _line(axes, [at[slot] for slot in edge])
-    for number, place in enumerate(found):
-        _box(axes, place, found[0], *at[number, layout.rows[number]])
+    for number, vertex in enumerate(found):
+        _box(axes, vertex, found[0], *at[number, layout.rows[number]])
     _legend(axes, found, middle - wide / 2 + 0.2, 1.15 - high)
     figure.savefig(path, facecolor="white")
     plt.close(figure)
@@ -75,19 +75,19 @@ class Layout:
     pass a row take a slot in it; slots are ordered by their neighbours', then moved as near to them as there is room.
     """
 
-    def __init__(self, found: Sequence[Place]) -> None:
-        numbers = {place.name: number for number, place in enumerate(found)}
+    def __init__(self, found: Sequence[Vertex]) -> None:
+        numbers = {vertex.name: number for number, vertex in enumerate(found)}
         self.rows: list[int] = []
         self.edges: list[list[_Slot]] = []
         passing = len(found)
-        for number, place in enumerate(found):
-            sources = list(dict.fromkeys(numbers[name] for name in place.reads))
+        for number, vertex in enumerate(found):
+            sources = list(dict.fromkeys(numbers[name] for name in vertex.reads))
             self.rows.append(1 + max((self.rows[source] for source in sources), default=-1))
             for source in sources:
                 between = [(passing, row) for row in range(self.rows[source] + 1, self.rows[number])]
                 passing += 1
                 self.edges.append([(source, self.rows[source]), *between, (number, self.rows[number])])
-        self.places = len(found)
+        self.vertices = len(found)
         self.neighbours: dict[_Slot, list[tuple[_Slot, float]]] = {
             (number, row): [] for number, row in enumerate(self.rows)
         }
@@ -104,23 +104,23 @@ class Layout:
         """The middle of each slot, in inches, downwards from 0."""
         from scipy.optimize import isotonic_regression
 
-        rank = {slot: float(place) for row in self.grid for place, slot in enumerate(row)}
+        rank = {slot: float(position) for row in self.grid for position, slot in enumerate(row)}
         for turn in range(12):
             step = 1 if turn % 2 == 0 else -1
             for row in self.grid[::step]:
                 row.sort(key=lambda slot: self._wish(slot, rank, slot[1] - step))
-                rank |= {slot: float(place) for place, slot in enumerate(row)}
+                rank |= {slot: float(position) for position, slot in enumerate(row)}
         spans = [np.cumsum([0.0, *map(self._distance, row, row[1:])]) for row in self.grid]
         x = {
-            slot: float(place - span.mean())
+            slot: float(position - span.mean())
             for row, span in zip(self.grid, spans, strict=True)
-            for slot, place in zip(row, span, strict=True)
+            for slot, position in zip(row, span, strict=True)
         }
         for turn in range(13):
             step = 1 if turn % 2 == 0 else -1
             for row, span in list(zip(self.grid, spans, strict=True))[::step]:
                 wishes = np.array([self._wish(slot, x, slot[1] - step) for slot in row])
-                weights = np.array([1.0 if slot[0] < self.places else _WEAK for slot in row])
+                weights = np.array([1.0 if slot[0] < self.vertices else _WEAK for slot in row])
                 found = isotonic_regression(wishes - span, weights=weights).x + span
                 x |= dict(zip(row, found.tolist(), strict=True))
         return {slot: (x[slot], -slot[1] * (HEIGHT + _BELOW)) for slot in x}
@@ -129,10 +129,10 @@ class Layout:
         """The mean of its neighbours' places in that row; where it is, if it has none there."""
         near = [(at[other], weight) for other, weight in self.neighbours[slot] if other[1] == row]
         total = sum(weight for _, weight in near)
-        return sum(place * weight for place, weight in near) / total if near else at[slot]
+        return sum(position * weight for position, weight in near) / total if near else at[slot]
 
     def _distance(self, one: _Slot, other: _Slot) -> float:
-        boxes = (one[0] < self.places) + (other[0] < self.places)
+        boxes = (one[0] < self.vertices) + (other[0] < self.vertices)
         return (_PASSING, WIDTH / 2 + _PASSING, WIDTH + _BESIDE)[boxes]
 
 
@@ -153,40 +153,40 @@ def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     axes.fill([x - 0.045, x + 0.045, x], [y + 0.08, y + 0.08, y], color=SOFT)
 
 
-def _box(axes: Axes, place: Place, frames: Place, x: float, y: float) -> None:
+def _box(axes: Axes, vertex: Vertex, frames: Vertex, x: float, y: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    end = place.size is None or not place.reads
-    colour = INK if end else _FAMILIES[place.family][0]
+    end = vertex.size is None or not vertex.reads
+    colour = INK if end else _FAMILIES[vertex.family][0]
     shape = "round,pad=0,rounding_size=0.08"
     corner = (x - WIDTH / 2, y - HEIGHT / 2)
     axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle=shape, facecolor="white", edgecolor="none"))
     face = FAINT if end else f"{colour}1c"
     axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle=shape, facecolor=face, edgecolor=colour))
-    about = ", ".join(filter(None, (place.kind if place.size is None else "", place.about)))
-    lines = [(textwrap.shorten(place.name, 26, placeholder="…"), 8.0, "bold", INK)]
+    about = ", ".join(filter(None, (vertex.kind if vertex.size is None else "", vertex.about)))
+    lines = [(textwrap.shorten(vertex.name, 26, placeholder="…"), 8.0, "bold", INK)]
     lines += [(textwrap.shorten(text, 38, placeholder=" …"), 7.0, "normal", INK) for text in [about] if text]
-    lines += [(text, 6.0, "normal", SOFT) for text in _costs(place, frames)]
+    lines += [(text, 6.0, "normal", SOFT) for text in _costs(vertex, frames)]
     for row, (text, size, weight, ink) in enumerate(lines):
         height = y + min(0.16, 0.52 / len(lines)) * ((len(lines) - 1) / 2 - row)
         axes.text(x, height, text, size=size, weight=weight, color=ink, ha="center", va="center", parse_math=False)
 
 
-def _costs(place: Place, frames: Place) -> Iterator[str]:
-    if place.size is not None:
-        parts = [f"1 of {place.size}" if place.token else plural(place.size, "value")]
-        parts += [f"{count(place.weights)} weights"] if place.weights else []
-        parts += [f"{count(place.per_second)} mul-add/s"] if place.per_second else []
+def _costs(vertex: Vertex, frames: Vertex) -> Iterator[str]:
+    if vertex.size is not None:
+        parts = [f"1 of {vertex.size}" if vertex.token else plural(vertex.size, "value")]
+        parts += [f"{count(vertex.weights)} weights"] if vertex.weights else []
+        parts += [f"{count(vertex.per_second)} mul-add/s"] if vertex.per_second else []
         yield " · ".join(parts)
-        times = [f"every {every(place)}"] if place.rate != 1 else []
-        times += [f"{delay(place, frames)} ahead"] if place.ahead else []
+        times = [f"every {every(vertex)}"] if vertex.rate != 1 else []
+        times += [f"{delay(vertex, frames)} ahead"] if vertex.ahead else []
         if times:
             yield " · ".join(times)
 
 
-def _legend(axes: Axes, found: Sequence[Place], x: float, y: float) -> None:
+def _legend(axes: Axes, found: Sequence[Vertex], x: float, y: float) -> None:
     """What the colours mean that there are."""
-    there = {place.family for place in found if place.size is not None and place.reads}
+    there = {vertex.family for vertex in found if vertex.size is not None and vertex.reads}
     shown = [each for family, each in _FAMILIES.items() if family in there]
     for number, (colour, meaning) in enumerate(shown if len(shown) > 1 else ()):
         height = y + 0.14 * (len(shown) - 1 - number)

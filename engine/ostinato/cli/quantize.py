@@ -13,14 +13,15 @@ from rich.markup import escape
 
 from ostinato.cli.console import err, note, out, percent, size
 from ostinato.cli.files import read_audio, read_text, transcript_beside
-from ostinato.cli.outputs import check_writable, write_json
+from ostinato.cli.output_files import check_writable, write_json
 from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of, tell_unknown
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
 from ostinato.model.file import SUFFIX
 from ostinato.model.front_ends import LogMel, Tokens
-from ostinato.model.quantization import observe, quantize_for, quantized, run
+from ostinato.model.quantization import observe, quantize_for, quantized
+from ostinato.model.whole_sequence import whole_sequence
 from ostinato.pipeline.confidence import chance
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import Model, load
@@ -150,7 +151,9 @@ def _differences(before: Network, after: Network, utterances: list[Float32]) -> 
     heads, frames = before.specification.heads, sum(map(len, utterances))
     total, largest, same = (np.zeros(len(heads)) for _ in range(3))
     for utterance in filter(len, utterances):
-        for i, (a, b) in enumerate(zip(run(before, utterance), run(after, utterance), strict=True)):
+        for i, (a, b) in enumerate(
+            zip(whole_sequence(before, utterance), whole_sequence(after, utterance), strict=True)
+        ):
             distance = np.abs(a.astype(np.float64) - b)
             largest[i] = max(largest[i], distance.max())
             total[i] += distance.mean(axis=1).sum()

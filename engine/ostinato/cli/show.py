@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from ostinato.cli import graph, graph_picture
 from ostinato.cli.console import delay, note, out, size
-from ostinato.cli.outputs import check_picture, print_json, write_picture
+from ostinato.cli.output_files import check_picture, print_json, write_picture
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
 from ostinato.model.front_ends import LogMel, Tokens
@@ -124,7 +124,7 @@ def show_model(name: str, folder: Path | None, as_json: bool, plot: Path | None)
     out.print(f"[bold]{escape(specification.name)}[/]  {escape(specification.description)}")
     out.print(_facts(path, model))
     out.print()
-    out.print(graph.table(graph.places(specification)))
+    out.print(graph.table(graph.vertices(specification)))
     for heading, text in specification.card.items():
         out.print(f"\n[bold]{escape(heading)}[/]\n{escape(text)}")
 

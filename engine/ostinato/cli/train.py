@@ -11,7 +11,7 @@ import typer
 from rich.status import Status
 
 from ostinato.cli.console import err, note
-from ostinato.cli.outputs import check_folder
+from ostinato.cli.output_files import check_folder
 from ostinato.cli.recordings import LeftOut
 from ostinato.model import file as model_file
 from ostinato.training.recipes.digits import Options, train

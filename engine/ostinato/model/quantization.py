@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError, InputError
-from ostinato.kernels.program import Workspace, advance
-from ostinato.kernels.stages import StagesRunner
 from ostinato.model.compile import matrix_inputs
 from ostinato.model.integers import input_scale, to_integers
 from ostinato.model.network import Network
 from ostinato.model.specification import Node, Specification
+from ostinato.model.whole_sequence import whole_sequence_rows
 
 Float32 = npt.NDArray[np.float32]
 
@@ -78,40 +77,18 @@ def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float3
 
     At most `KEPT` of each utterance, drawn at random. Raises InputError if there are no frames.
     """
-    places = matrix_inputs(network.specification, network.weights)
-    seen: dict[str, list[Float32]] = {name: [] for name in places}
+    inputs = matrix_inputs(network.specification, network.weights)
+    seen: dict[str, list[Float32]] = {name: [] for name in inputs}
     generator = np.random.default_rng(0)
     frames = 0
     for utterance in utterances:
         if not len(utterance):
             continue
         frames += len(utterance)
-        rows = _rows(network, utterance)
-        for name, (stage, place) in places.items():
-            values = rows[stage][:, place].ravel()
+        rows = whole_sequence_rows(network, utterance)
+        for name, (stage, region) in inputs.items():
+            values = rows[stage][:, region].ravel()
             seen[name].append(values if values.size <= KEPT else generator.choice(values, KEPT))
     if not frames:
         raise InputError("there are no frames to calibrate on: give recordings that are longer than one frame")
     return {name: np.concatenate(values) for name, values in seen.items()}
-
-
-def run(network: Network, frames: Float32) -> list[Float32]:
-    """Of each head, its outputs [T, size] of an utterance: ``frames`` [T, frame_size], or token ids [T, 1]."""
-    rows = _rows(network, frames)[-1]
-    return [rows[:, region.slice].copy() for region in network.program.outputs]
-
-
-def _rows(network: Network, frames: Float32) -> list[Float32]:
-    """An utterance, alone from its start: what is in the rows of each stage then, the last being the program."""
-    rows: list[Float32] = []
-    if network.stages:
-        runner = StagesRunner(network.stages)
-        state = network.stages.new_state()[None].copy()
-        frames, _ = runner.advance(state, frames, np.array([len(frames)], np.int64), ended=True)
-        rows = runner.rows()
-    program = network.program
-    top, states = program.new_rows(len(frames)), program.new_states(1)
-    top[:, program.input.offset : program.input.offset + frames.shape[1]] = frames
-    if len(frames):
-        advance(program, states, np.zeros(1, np.int64), np.ones(len(frames), np.int64), top, Workspace())
-    return [*rows, top]

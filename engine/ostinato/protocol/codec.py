@@ -232,7 +232,7 @@ def decode_reply(frame: bytes) -> m.Reply:
     return _decode(frame, _REPLIES)
 
 
-def salvage(frame: bytes, error: ProtocolError) -> tuple[list[m.Result], dict[bytes, ProtocolError]]:
+def salvage(frame: bytes, error: ProtocolError) -> tuple[list[m.ResultEntry], dict[bytes, ProtocolError]]:
     """Of a server's message that `decode_reply` refused with ``error``: the results that can be read nevertheless,
     and why those of other streams, by id, cannot, so that a client may go on with its other streams.
 
@@ -240,7 +240,7 @@ def salvage(frame: bytes, error: ProtocolError) -> tuple[list[m.Result], dict[by
     name, raw = _opened_up(frame, _REPLIES)
     if frame[0] != m.Results.TYPE:
         return [], {stream_id(Fields(raw, name)): error}
-    readable: list[m.Result] = []
+    readable: list[m.ResultEntry] = []
     broken: dict[bytes, ProtocolError] = {}
     for i, each in enumerate(Fields(raw, name).array("results", m.MAX_MESSAGE_BYTES)):
         try:

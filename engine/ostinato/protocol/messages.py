@@ -69,7 +69,7 @@ class Open:
     TYPE: ClassVar[int] = 0x02
 
 
-@dataclass(slots=True)  # not frozen, like Result: that costs a microsecond, and these come by the ten thousand
+@dataclass(slots=True)  # not frozen, like ResultEntry: that costs a microsecond, and these come by the ten thousand
 class Push:
     """Input ``seq`` of a stream: an array (read-only when decoded; dtype and shape are the sender's) or a text."""
 
@@ -258,8 +258,8 @@ class Moved:
 
 
 @dataclass(slots=True)
-class Result:
-    """What has become of a stream's input.
+class ResultEntry:
+    """An entry of `Results`: what has become of a stream's input.
 
     ``seq``: last input fully processed. ``first``: number of the first of ``events`` among all of the stream's since
     `Open`. ``processed``: units processed since `Open`. ``utterance``: number of the utterance, from 0, which
@@ -287,7 +287,7 @@ class Result:
 class Results:
     """Results of any of the client's streams, each stream's in order."""
 
-    results: tuple[Result, ...]
+    results: tuple[ResultEntry, ...]
 
     TYPE: ClassVar[int] = 0x83
 

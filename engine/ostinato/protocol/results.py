@@ -51,7 +51,7 @@ def _decode_event(raw: object, where: str, utterance: int, utterance_ms: float) 
     return Event(KINDS[kind], frame, float(time_ms), text, index, float(probability), values, utterance, utterance_ms)
 
 
-def pack_result(result: m.Result) -> bytes:
+def pack_result(result: m.ResultEntry) -> bytes:
     """A result as its part of a RESULTS."""
     events = b"\x90"
     if result.events:
@@ -68,11 +68,11 @@ def pack_result(result: m.Result) -> bytes:
     )  # fmt: skip
 
 
-def decode_result(raw: object, where: str) -> m.Result:
+def decode_result(raw: object, where: str) -> m.ResultEntry:
     """The result of these fields, each looked at. Raises BadMessageError."""
     f = Fields(raw, where)
     utterance, utterance_ms = f.integer("utterance"), f.number("utterance_ms")
-    result = m.Result(
+    result = m.ResultEntry(
         stream=stream_id(f),
         seq=f.integer("seq"),
         first=f.integer("first"),
@@ -93,7 +93,7 @@ def decode_result(raw: object, where: str) -> m.Result:
     return result
 
 
-def encode_results(results: Iterable[m.Result]) -> list[bytes]:
+def encode_results(results: Iterable[m.ResultEntry]) -> list[bytes]:
     """Results of one client as few messages as fit; one too long is cut between events into several.
 
     Of a cut result, only the last piece is ``final`` and has ``frames`` and ``computing_ms``, which are sums.
@@ -124,7 +124,7 @@ def _head(count: int) -> bytes:
     return bytes((m.Results.TYPE, m.VERSION)) + head
 
 
-def _cut(result: m.Result) -> list[bytes]:
+def _cut(result: m.ResultEntry) -> list[bytes]:
     packed = pack_result(result)
     if len(packed) <= _ROOM:
         return [packed]
@@ -138,7 +138,7 @@ def _cut(result: m.Result) -> list[bytes]:
 
 # --- many results without events ------------------------------------------------------------------------------------
 
-_PLAIN = pack_result(m.Result(bytes(m.STREAM_ID_BYTES), 0, 0, 0))
+_PLAIN = pack_result(m.ResultEntry(bytes(m.STREAM_ID_BYTES), 0, 0, 0))
 
 
 def _place(name: str) -> int:
@@ -162,7 +162,7 @@ _RECORD = np.dtype(
 
 def plain_results(streams: Sequence[bytes], **columns: Any) -> npt.NDArray[np.uint8]:
     """Results that are neither final nor have events, one for each of ``streams``, as rows of bytes: to be chosen by
-    indexing, and sent by `encode_plain`. ``columns``: `Result`'s fields, a value for each or for all."""
+    indexing, and sent by `encode_plain`. ``columns``: `ResultEntry`'s fields, a value for each or for all."""
     packed = bytearray(_PLAIN * len(streams))
     rows = np.frombuffer(packed, _RECORD)
     rows["stream"] = np.frombuffer(b"".join(streams), _FORMATS["stream"])

@@ -181,7 +181,7 @@ class Dialogue:
 
     def answer(self, results: Iterable[Answer | Answers]) -> None:
         """Send results: as few messages as fit for each peer, in each stream's order."""
-        batches: dict[Peer, list[wire.Result]] = {}
+        batches: dict[Peer, list[wire.ResultEntry]] = {}
         for result in _few_singly(results):
             if isinstance(result, Answers):
                 for peer, frames in _plain(result):
@@ -216,7 +216,7 @@ class Dialogue:
             self._refuse(peer, result.payload, stream)
             self._send(peer, wire.Closed(stream, "error"))
 
-    def _send_results(self, peer: Peer, results: list[wire.Result]) -> None:
+    def _send_results(self, peer: Peer, results: list[wire.ResultEntry]) -> None:
         try:
             frames = wire.encode_results(results)
         except Exception as error:
@@ -230,7 +230,7 @@ class Dialogue:
             for frame in frames:
                 peer.send(frame)
 
-    def _send_singly(self, peer: Peer, results: list[wire.Result], error: Exception) -> None:
+    def _send_singly(self, peer: Peer, results: list[wire.ResultEntry], error: Exception) -> None:
         """One of the results fits no message: its stream is closed, as it cannot be answered."""
         for result in results:
             if len(results) > 1:
@@ -281,16 +281,16 @@ def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
         waiting_ms=answers.waiting_ms,
         computing_ms=answers.computing_ms,
     )
-    places: dict[Peer, list[int]] = {}
+    rows_of: dict[Peer, list[int]] = {}
     for i, (peer, _) in enumerate(keys):
-        places.setdefault(peer, []).append(i)
-    for peer, chosen in places.items():
-        yield peer, wire.encode_plain(rows[chosen] if len(places) > 1 else rows)
+        rows_of.setdefault(peer, []).append(i)
+    for peer, chosen in rows_of.items():
+        yield peer, wire.encode_plain(rows[chosen] if len(rows_of) > 1 else rows)
 
 
-def on_the_wire(stream: bytes, result: Answer) -> wire.Result:
+def on_the_wire(stream: bytes, result: Answer) -> wire.ResultEntry:
     """An engine's result with events as the wire has it."""
-    return wire.Result(
+    return wire.ResultEntry(
         stream, result.sequence, result.first, result.processed, result.utterance, result.final, result.frames,
         result.waiting_ms, result.computing_ms, result.buffered_ms, tuple(result.events), result.utterance_ms,
     )  # fmt: skip

@@ -70,7 +70,7 @@ def push(
         for record, units, part in zip(records, lengths, parts, strict=True):
             record.receive(units, part)
             record.queue.take(len(part))
-        return _decode(_alike(records, counts, heads, outputs), parts)
+        return _decode(_by_head(records, counts, heads, outputs), parts)
     decoded = _events(records, frames, outputs[0], counts)
     for record, units, count, events in zip(records, lengths, counts, decoded, strict=True):
         record.units_in += units
@@ -108,7 +108,7 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
 
 
 Todo = list[tuple[int, Record, int]]
-"""Streams by their place among ``events``, and how many frames of each are to be computed."""
+"""Streams by their position among ``events``, and how many frames of each are to be computed."""
 
 
 def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
@@ -136,7 +136,7 @@ def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
             heads = _heads(records)
             regions = [head.region for head in heads]
             outputs = model.runner.run(model.states.rows, slots, frames, counts, regions)
-            decoded = _decode(_alike(records, counts, heads, outputs), parts)
+            decoded = _decode(_by_head(records, counts, heads, outputs), parts)
             for (i, _), each in zip(batch, decoded, strict=True):
                 events[i] += each
         else:
@@ -162,7 +162,7 @@ def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
                 slots, regions = [record.slot for record in records], [head.region for head in heads]
                 outputs = model.runner.run_blocks(model.states.rows, slots, frames, wait.block, regions)
                 frames = [record.queue.take(wait.block) for record in records]
-                decoded = _decode(_alike(records, [wait.block] * len(records), heads, outputs), frames)
+                decoded = _decode(_by_head(records, [wait.block] * len(records), heads, outputs), frames)
                 for (i, _), each in zip(members[first : first + size], decoded, strict=True):
                     events[i] += each
         todo = [
@@ -170,11 +170,11 @@ def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
         ]
 
 
-class Alike(NamedTuple):
-    """The streams of one head in a batch: their ``places`` in it, how many frames each has, and the ``outputs`` of
+class HeadBatch(NamedTuple):
+    """The streams of one head in a batch: their ``positions`` in it, how many frames each has, and the ``outputs`` of
     the first, then of the second, …"""
 
-    places: Sequence[int]
+    positions: Sequence[int]
     records: Sequence[Record]
     counts: Sequence[int]
     outputs: Float32
@@ -185,33 +185,33 @@ def _heads(records: Sequence[Record]) -> list[Head]:
     return list(dict.fromkeys([record.head for record in records]))
 
 
-def _alike(
+def _by_head(
     records: Sequence[Record], counts: Sequence[int], heads: Sequence[Head], outputs: Sequence[Float32]
-) -> list[Alike]:
+) -> list[HeadBatch]:
     """The streams of each of these heads. ``outputs`` are those of all streams, counts[i] rows of stream i, from each
     head's region."""
     if len(heads) == 1:
-        return [Alike(range(len(records)), records, counts, outputs[0])]
-    found: list[Alike] = []
+        return [HeadBatch(range(len(records)), records, counts, outputs[0])]
+    found: list[HeadBatch] = []
     for head, rows in zip(heads, outputs, strict=True):
-        places = [place for place, record in enumerate(records) if record.head is head]
+        positions = [position for position, record in enumerate(records) if record.head is head]
         parts = split(rows, counts)
-        own = joined([parts[place] for place in places], head.region.size)
-        found.append(Alike(places, [records[i] for i in places], [counts[i] for i in places], own))
+        own = joined([parts[position] for position in positions], head.region.size)
+        found.append(HeadBatch(positions, [records[i] for i in positions], [counts[i] for i in positions], own))
     return found
 
 
-def _decode(alike: Sequence[Alike], frames: Sequence[Float32]) -> list[list[Event]]:
+def _decode(batches: Sequence[HeadBatch], frames: Sequence[Float32]) -> list[list[Event]]:
     """The events of all streams of a batch, of which stream i has ``frames[i]``."""
     decoded: list[list[Event]] = [[] for _ in frames]
-    for each in alike:
-        mine = [frames[place] for place in each.places]
-        for place, events in zip(each.places, _decode_alike(each.records, mine, each.outputs), strict=True):
-            decoded[place] = events
+    for each in batches:
+        mine = [frames[position] for position in each.positions]
+        for position, events in zip(each.positions, _decode_head(each.records, mine, each.outputs), strict=True):
+            decoded[position] = events
     return decoded
 
 
-def _decode_alike(records: Sequence[Record], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
+def _decode_head(records: Sequence[Record], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
     """`_decode` for streams of one head."""
     if not all_finite(outputs):
         return _decode_finite(records, frames, outputs)
@@ -243,9 +243,9 @@ def _events(
 
 
 def _decode_finite(records: Sequence[Record], frames: Sequence[Float32], outputs: Float32) -> list[list[Event]]:
-    """`_decode_alike` up to the first outputs of each stream that are not finite, where its utterance is lost."""
+    """`_decode_head` up to the first outputs of each stream that are not finite, where its utterance is lost."""
     finite, kept = finite_parts(outputs, [len(each) for each in frames])
-    decoded = _decode_alike(records, [each[:count] for each, count in zip(frames, finite, strict=True)], kept)
+    decoded = _decode_head(records, [each[:count] for each, count in zip(frames, finite, strict=True)], kept)
     for record, each, count in zip(records, frames, finite, strict=True):
         if count < len(each):
             record.lose(DivergedError.at(record.decoder_state.frames), each[count:])

@@ -18,7 +18,7 @@ MAX_ROWS = 1024
 """Frames in one call of the kernel: bounds the memory for rows, and keeps them near the processor."""
 
 
-class Runner:
+class ProgramRunner:
     """A program and its scratch memory. One call at a time: a lock makes others wait."""
 
     def __init__(self, program: Program) -> None:

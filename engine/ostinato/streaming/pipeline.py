@@ -10,7 +10,7 @@ from ostinato.model.network import Network
 from ostinato.pipeline import front_end as make_front_end
 from ostinato.pipeline.speech import SpeechEnergy
 from ostinato.streaming.heads import Heads
-from ostinato.streaming.packed import Runner
+from ostinato.streaming.packed import ProgramRunner
 from ostinato.streaming.pool import StatePool
 from ostinato.streaming.reframing import Reframing
 
@@ -33,7 +33,7 @@ class Pipeline:
         self.lookahead = staging.delay(len(staging.stages) - 1)
         """Frames of the front end that layers look ahead, besides what backward ones wait for."""
         self.heads = Heads(network, self.front_end.frame_ms, self.front_end.latency_ms)
-        self.runner = Runner(network.program)
+        self.runner = ProgramRunner(network.program)
         """What computes."""
         self.states = StatePool(network.program, max_streams)
         """The recurrent states of the open streams."""

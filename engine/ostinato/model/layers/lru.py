@@ -92,7 +92,7 @@ class Lru(Recurrent):
 
         return Cell("lru", self.bias(to, f"{name}.b"), {"diagonal": to.values(interleaved(parts))}, scaled)
 
-    def places(self, to: Lowering, name: str) -> Mapping[str, int]:
+    def state_offsets(self, to: Lowering, name: str) -> Mapping[str, int]:
         """As gates lie: blocks of 16 real parts, then the imaginary ones of these."""
         initial = to.weights[f"{name}.initial_c"] if self.initial else np.zeros(2 * self.hidden, np.float32)
         row = interleaved(split_gates(initial, 2))

@@ -141,7 +141,7 @@ class Recurrent(Layer):
         """
         gates, W = self.gates, f"{name}.W"
         cell = self.cell(to, name, source)
-        fields: dict[str, Any] = {f"state_{state}": place for state, place in self.places(to, name).items()}
+        fields: dict[str, Any] = {f"state_{state}": offset for state, offset in self.state_offsets(to, name).items()}
         fields |= cell.fields
 
         def arranged(stacked: Array) -> Array:
@@ -173,7 +173,7 @@ class Recurrent(Layer):
             bias=start, W_int8=whole and projection >= 0, **fields,
         )  # fmt: skip
 
-    def places(self, to: Lowering, name: str) -> Mapping[str, int]:
+    def state_offsets(self, to: Lowering, name: str) -> Mapping[str, int]:
         """Where a direction's states are, by their names."""
         return {
             state: to.state(size, to.weights[f"{name}.initial_{state}"] if self.initial else 0.0)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from ostinato.cli import outputs
+from ostinato.cli import output_files
 from ostinato.cli.files import RECORDINGS
 from ostinato.cli.usage import FAILED, UNREAD
 
@@ -99,23 +99,23 @@ def test_an_error_of_writing_names_the_file_and_keeps_the_old_one(
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match=file.name):
         if option == "--json":
-            outputs.write_json(file, {})
+            output_files.write_json(file, {})
         else:
-            outputs.write_picture(file, lambda path: full())
+            output_files.write_picture(file, lambda path: full())
     assert file.read_text() == "old" and list(tmp_path.iterdir()) == [file]
 
 
 def test_a_file_is_replaced_as_a_whole_and_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
     file, link = tmp_path / "figures.json", tmp_path / "link.json"
-    outputs.write_json(file, [1])
+    output_files.write_json(file, [1])
     assert file.stat().st_mode & 0o777 == 0o666 & ~_mask()
     file.chmod(0o640)
     link.symlink_to(file)
-    outputs.write_json(link, ["caf\udce9"])  # a name of a file that is no UTF-8
+    output_files.write_json(link, ["caf\udce9"])  # a name of a file that is no UTF-8
     assert link.is_symlink() and json.loads(file.read_text()) == ["caf\udce9"]
     assert file.stat().st_mode & 0o777 == 0o640
-    outputs.check_writable(Path(os.devnull))
-    outputs.write_json(Path(os.devnull), [1])
+    output_files.check_writable(Path(os.devnull))
+    output_files.write_json(Path(os.devnull), [1])
     assert Path(os.devnull).is_char_device()
 
 
@@ -135,10 +135,10 @@ def test_a_picture_is_checked_before_anything_is_measured(
 ) -> None:
     (tmp_path / "a.png").touch()
     with pytest.raises(typer.BadParameter, match=complaint):
-        outputs.check_picture(tmp_path / name)
+        output_files.check_picture(tmp_path / name)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(typer.BadParameter, match="pip install matplotlib"):
-        outputs.check_picture(tmp_path / "a.png")
+        output_files.check_picture(tmp_path / "a.png")
 
 
 def test_a_command_refuses_its_outputs_before_it_measures(ostinato: Run, recordings: Path, tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""A network over a whole sequence at once, without streams: what quantizing observes and compares, and what streaming
+is held against."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.kernels.program import Workspace, advance
+from ostinato.kernels.stages import StagesRunner
+from ostinato.model.network import Network
+
+Float32 = npt.NDArray[np.float32]
+
+
+def whole_sequence(network: Network, frames: Float32) -> list[Float32]:
+    """Of each head, its outputs [T, size] for ``frames`` [T, frame_size], or token ids [T, 1]."""
+    rows = whole_sequence_rows(network, frames)[-1]
+    return [rows[:, region.slice].copy() for region in network.program.outputs]
+
+
+def whole_sequence_rows(network: Network, frames: Float32) -> list[Float32]:
+    """What is in the rows of each stage then, [its frames, row_size], the last being the program's."""
+    rows: list[Float32] = []
+    if network.stages:
+        runner = StagesRunner(network.stages)
+        state = network.stages.new_state()[None].copy()
+        frames, _ = runner.advance(state, frames, np.array([len(frames)], np.int64), ended=True)
+        rows = runner.rows()
+    program = network.program
+    top, states = program.new_rows(len(frames)), program.new_states(1)
+    top[:, program.input.offset : program.input.offset + frames.shape[1]] = frames
+    if len(frames):
+        advance(program, states, np.zeros(1, np.int64), np.ones(len(frames), np.int64), top, Workspace())
+    return [*rows, top]
