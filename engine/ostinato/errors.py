@@ -6,7 +6,8 @@ branch on it. The message names what is wrong and the cure.
     OstinatoError
     ├── ModelError               a model cannot be used
     │   ├── UnknownModelError        unknown_model
-    │   └── BadModelFileError        bad_model_file
+    │   ├── BadModelFileError        bad_model_file
+    │   └── ForeignModelError        foreign_model (a file from elsewhere cannot be imported; never on the wire)
     ├── InputError               what was sent to a stream is wrong; the stream goes on as if it had not come
     │   ├── DtypeError               bad_dtype
     │   ├── ShapeError               bad_shape
@@ -68,6 +69,13 @@ class BadModelFileError(ModelError):
     """A model file is truncated, inconsistent, or not a model file."""
 
     code = "bad_model_file"
+
+
+class ForeignModelError(ModelError):
+    """A model from elsewhere cannot be imported: its file is damaged, holds what is not read here, or what it means
+    cannot be streamed."""
+
+    code = "foreign_model"
 
 
 class InputError(OstinatoError):

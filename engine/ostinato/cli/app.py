@@ -73,6 +73,66 @@ def inspect(model: ModelArgument, folder: ModelsFolder = None, json: AsJson = Fa
     show_model(model, folder, json, plot)
 
 
+_Settings = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A TOML file: what the model's own file does not say (name, front end, labels, …; docs/import.md).",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+_Fixed = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=NUMBER", help="An input of the graph that always has this value: sr=16000."),
+]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A trained model: what it is is found by its content.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="MODEL", help="Where to write it.", show_default="NAME.safetensors"),
+    ] = None,
+    settings: _Settings = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the model.")] = None,
+    set_: _Fixed = None,
+    expect: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Compare with these recorded numbers: an .npz with inputs and outputs.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Make a model of a file from elsewhere, and compare its outputs with those that it had there."""
+    from ostinato.cli.importing import import_file
+
+    import_file(file, output, settings, name, set_ or [], expect, json)
+
+
+@app.command()
+def verify(
+    model: ModelArgument,
+    against: Annotated[
+        Path, typer.Option(metavar="FILE", help="The file that it was imported from.", exists=True, dir_okay=False)
+    ],
+    folder: ModelsFolder = None,
+    settings: _Settings = None,
+    set_: _Fixed = None,
+) -> None:
+    """Compare an imported model with the file that it came from, once more."""
+    from ostinato.cli.importing import verify
+
+    verify(model, against, folder, settings, set_ or [])
+
+
 @app.command()
 def serve(
     folder: ModelsFolder = None,

@@ -1,0 +1,90 @@
+"""``ostinato import`` and ``ostinato verify``: models from elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.markup import escape
+
+from ostinato.cli.console import count, err, note, out
+from ostinato.cli.outputs import check_writable, write_json
+from ostinato.importing import Imported, Settings, import_model
+from ostinato.importing import verify as verify_model
+from ostinato.model import read, resolve, write
+from ostinato.model.file import SUFFIX
+from ostinato_bench.terminal import Table
+
+
+def import_file(
+    path: Path,
+    output: Path | None,
+    settings: Path | None,
+    name: str | None,
+    fixed: Sequence[str],
+    expect: Path | None,
+    json: Path | None,
+) -> None:
+    """Write the model of a foreign file, and show what was decided and how equal it is."""
+    if output is not None:
+        check_writable(output, (SUFFIX,))
+    check_writable(json)
+    wanted = _settings(settings, name, fixed)
+    with err.status("[dim]reading, and comparing with the source[/]"):
+        imported = import_model(path, wanted, expect=expect)
+    target = output or Path(f"{imported.network.specification.name}{SUFFIX}")
+    if output is None:
+        check_writable(target, (SUFFIX,))
+    write(target, imported.network)
+    figures = _figures(imported, target)
+    write_json(json, figures)
+    out.print(_report(imported))
+    note(f"written: {target}. Try: ostinato inspect {target}")
+
+
+def verify(model: str, against: Path, folder: Path | None, settings: Path | None, fixed: Sequence[str]) -> None:
+    """Compare a model with the file that it was imported from."""
+    network = read(resolve(model, [] if folder is None else [folder]))
+    with err.status("[dim]comparing with the source[/]"):
+        parity = verify_model(network, against, _settings(settings, None, fixed))
+    out.print(f"{network.specification.name}: {parity}")
+
+
+def _settings(path: Path | None, name: str | None, fixed: Sequence[str]) -> Settings:
+    """Those of the file, and what the command line says on top of it."""
+    made = Settings() if path is None else Settings.of(path)
+    values = dict(made.fixed)
+    for each in fixed:
+        key, sign, value = each.partition("=")
+        try:
+            values[key] = float(value) if "." in value or "e" in value.lower() else int(value)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise typer.BadParameter(f"{each!r} is no NAME=NUMBER, such as sr=16000", param_hint="--set")
+    return dataclasses.replace(made, name=name or made.name, fixed=values)
+
+
+def _figures(imported: Imported, target: Path) -> dict[str, Any]:
+    return {
+        "model": imported.network.specification.name,
+        "file": str(target),
+        "format": imported.format,
+        "decisions": [decision._asdict() for decision in imported.decisions],
+        "parity": dataclasses.asdict(imported.parity),
+    }
+
+
+def _report(imported: Imported) -> Table:
+    """What a person should check."""
+    network = imported.network
+    title = f"{network.specification.name}, imported from {imported.format}"
+    table = Table("fact", "value", title=title, prose=("value",), headings=False)
+    for decision in imported.decisions:
+        table.add_row(escape(decision.subject), escape(decision.text))
+    table.add_row("weights", count(network.size))
+    table.add_row("parity", escape(str(imported.parity)))
+    return table

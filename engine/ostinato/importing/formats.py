@@ -1,0 +1,60 @@
+"""The formats that are read, by what a file begins with, and the table of them all. Each is a module of this package
+with a function ``draft(path, settings) -> Draft``, loaded when a file is of its kind."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ostinato.errors import ForeignModelError
+from ostinato.model.file import MAX_FILE_BYTES
+
+_START = 64
+
+
+class Format(NamedTuple):
+    """``matches(path, start)``: whether a file that begins with the bytes ``start`` is one."""
+
+    name: str
+    module: str
+    matches: Callable[[Path, bytes], bool]
+
+
+def _in_zip(path: Path, start: bytes, *endings: str) -> bool:
+    """Whether it is a zip archive that has a member whose name ends so."""
+    if not start.startswith(b"PK"):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(endings) for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
+FORMATS: tuple[Format, ...] = ()
+"""In the order of asking."""
+
+
+def format_of(path: Path) -> Format:
+    """What the file is. Raises ForeignModelError if it is nothing that is read here."""
+    try:
+        if path.is_dir():
+            raise ForeignModelError(f"{path}: is a folder: name a file in it")
+        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+            raise ForeignModelError(
+                f"{path}: {size} bytes are over the limit of {MAX_FILE_BYTES}: use a smaller model"
+            )
+        with path.open("rb") as file:
+            start = file.read(_START)
+    except OSError as error:
+        raise ForeignModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    for each in FORMATS:
+        if each.matches(path, start):
+            return each
+    names = ", ".join(each.name for each in FORMATS)
+    raise ForeignModelError(f"{path}: is of no format that is read here ({names})")
+
+
+__all__ = ["FORMATS", "Format", "format_of"]

@@ -1,0 +1,107 @@
+"""Is what streams equal to what the source computes? Utterances in random pieces through our kernels, whole through
+the source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import ForeignModelError
+from ostinato.importing.source import Source
+from ostinato.model import Network
+from ostinato.model.front_ends import Frames, Tokens
+from ostinato.model.specification import FRONT_END
+from ostinato.streaming import Model
+
+Array = npt.NDArray[Any]
+TOLERANCE = 1e-3
+"""Of the largest value: beyond it something was understood wrong, and no model is written."""
+LENGTHS = (1, 29, 83)
+"""Frames of the utterances."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """``largest``: absolute difference of any output. ``scale``: the largest magnitude of the source's."""
+
+    source: str
+    largest: float
+    scale: float
+    frames: int
+    cuttings: int
+
+    def __str__(self) -> str:
+        """For people and cards."""
+        return (
+            f"largest difference from {self.source}: {self.largest:.1e}, of values up to {self.scale:.3g}; "
+            f"{self.frames} frames at {self.cuttings} random cuttings"
+        )
+
+
+def compare(
+    network: Network, source: Source, *, seed: int = 0, lengths: Iterable[int] = LENGTHS, cuttings: int = 3
+) -> Parity:
+    """Compare all heads. Raises ForeignModelError if frames are missing, or differ by more than `TOLERANCE`."""
+    generator = np.random.default_rng(seed)
+    model = Model(_without_front_end(network))
+    largest = scale = 0.0
+    frames = cut = 0
+    for length in lengths:
+        inputs = source.inputs(generator, length)
+        for head, theirs in source.outputs(inputs).items():
+            scale = max(scale, float(np.abs(theirs).max(initial=0.0)))
+            for _ in range(cuttings):
+                ours = _streamed(model, head, inputs, generator)
+                if ours.shape != theirs.shape:
+                    raise ForeignModelError(
+                        f"head {head!r} gives {list(ours.shape)} (frames, values) for {len(inputs)} frames, and "
+                        f"{source.name} {list(theirs.shape)}: what the file means was understood wrong"
+                    )
+                largest = max(largest, float(np.abs(ours - theirs).max(initial=0.0)))
+                frames, cut = frames + len(ours), cut + 1
+    parity = Parity(source.name, largest, scale, frames, cut)
+    if not largest <= TOLERANCE * max(1.0, scale):
+        raise ForeignModelError(f"the outputs are not those of the source, so no model is made: {parity}")
+    return parity
+
+
+def _streamed(model: Model, head: str, inputs: Array, generator: np.random.Generator) -> Array:
+    """A head's raw outputs [frames, size] of an utterance that comes in random pieces."""
+    stream = model.stream(head=head, decoder="outputs")
+    events = []
+    cuts = np.sort(generator.integers(0, len(inputs) + 1, 4))
+    for piece in np.split(inputs, cuts):
+        events += stream.push(_pushed(model.network, piece))
+    events += stream.flush()
+    stream.close()
+    size = model.network.specification.wires[_node(model.network, head)].size
+    rows = [event.values for event in events]
+    return np.array(rows, np.float32).reshape(len(rows), size)
+
+
+def _pushed(network: Network, piece: Array) -> Any:
+    """An input as the front end takes it."""
+    front = network.specification.front_end
+    if not isinstance(front, Tokens):
+        return piece
+    return "".join(front.vocabulary[token] for token in piece)
+
+
+def _node(network: Network, head: str) -> str:
+    return next(each.node for each in network.specification.heads if each.name == head)
+
+
+def _without_front_end(network: Network) -> Network:
+    """The network with ready frames, or with a sign for each token, in the place of its front end."""
+    old = network.specification.front_end
+    if old.wire.token:
+        front: Any = Tokens(tuple(chr(0x4E00 + number) for number in range(old.wire.size)))
+    else:
+        front = Frames(old.wire.size, old.frame_ms)
+    weights = {name: array for name, array in network.weights.items() if not name.startswith(f"{FRONT_END}.")}
+    return Network(dataclasses.replace(network.specification, front_end=front), weights)

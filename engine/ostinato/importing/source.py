@@ -1,0 +1,102 @@
+"""The numbers that a model had where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import ForeignModelError
+from ostinato.model import Network
+from ostinato.model.specification import Head, Specification
+from ostinato.model.wire import Wire
+
+Array = npt.NDArray[Any]
+
+
+class Source(Protocol):
+    """What computes a model as its origin does, an utterance at a time."""
+
+    @property
+    def name(self) -> str:
+        """What computes, with its version: "ONNX Runtime 1.22.0"."""
+
+    def inputs(self, generator: np.random.Generator, count: int) -> Array:
+        """An utterance of ``count`` frames to compare with: float32 [count, size], or token ids int64 [count]."""
+
+    def outputs(self, inputs: Array) -> Mapping[str, Array]:
+        """What it makes of an utterance, whose state begins as a new stream's: [frames, size] by the name of a
+        head."""
+
+
+def random_inputs(wire: Wire, generator: np.random.Generator, count: int) -> Array:
+    """Normally distributed frames [count, size], or uniformly distributed token ids [count], as ``wire`` takes
+    them."""
+    if wire.token:
+        return generator.integers(0, wire.size, count)
+    return generator.normal(size=(count, wire.size)).astype(np.float32)
+
+
+class Float64:
+    """The network's own formulas in float64, by NumPy: of a model whose origin is only arrays. It shares no code with
+    the kernels."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    @property
+    def name(self) -> str:
+        """As `Source.name`."""
+        return f"float64 by NumPy {np.__version__}"
+
+    def inputs(self, generator: np.random.Generator, count: int) -> Array:
+        """As `Source.inputs`."""
+        return random_inputs(self._network.specification.front_end.wire, generator, count)
+
+    def outputs(self, inputs: Array) -> Mapping[str, Array]:
+        """As `Source.outputs`."""
+        from ostinato.training.network import TrainableNetwork  # compiles; only parity needs it
+
+        specification = self._network.specification
+        found = {}
+        for head in specification.heads:
+            alone = _of_one_head(specification, head)
+            weights = {name: self._network.weights[name] for name in alone.weights()}
+            network = TrainableNetwork(alone, np.float64, weights=weights)
+            made = network.forward(inputs[None], [len(inputs)])
+            found[head.name] = np.asarray(network.activate(made)[0, : network.output_lengths([len(inputs)])[0]])
+        return found
+
+
+class Recorded:
+    """Outputs that somebody recorded at home: of one utterance, in ``inputs`` and ``outputs`` of an .npz."""
+
+    def __init__(self, inputs: Array, outputs: Mapping[str, Array]) -> None:
+        self._inputs, self._outputs = inputs, outputs
+
+    @property
+    def name(self) -> str:
+        """As `Source.name`."""
+        return "recorded outputs"
+
+    def inputs(self, generator: np.random.Generator, count: int) -> Array:
+        """What was recorded, however long."""
+        return self._inputs
+
+    def outputs(self, inputs: Array) -> Mapping[str, Array]:
+        """As `Source.outputs`."""
+        if inputs is not self._inputs:
+            raise ForeignModelError("recorded outputs are there for the recorded inputs only")
+        return self._outputs
+
+
+def _of_one_head(specification: Specification, head: Head) -> Specification:
+    """The specification with that head alone, and the nodes that it needs."""
+    needed, nodes = {head.node}, []
+    for node in reversed(specification.nodes):
+        if node.name in needed:
+            needed.update(node.inputs)
+            nodes.append(node)
+    return Specification(specification.name, specification.front_end, tuple(reversed(nodes)), (head,))
