@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import count, err, note, out
-from ostinato.cli.outputs import check_writable, write_json
+from ostinato.cli.output_files import check_writable, write_json
 from ostinato.importing import Imported, Settings, import_model
 from ostinato.importing import verify as verify_model
 from ostinato.model import read, resolve, write
