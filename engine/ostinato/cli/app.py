@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
+from ostinato.cli.bench_app import bench
 from ostinato.cli.options import (
     LONGEST_MS,
     LONGEST_S,
@@ -24,6 +24,7 @@ from ostinato.cli.options import (
     ModelsFolder,
     Plot,
 )
+from ostinato.cli.train_app import train
 from ostinato.cli.usage import EXIT_CODES, App, complete_model
 
 app = App(
@@ -31,13 +32,8 @@ app = App(
     help="Serve recurrent neural networks in real time: speech or text streams in, results stream out.",
     epilog=EXIT_CODES,
 )
-bench = App(help="Measure this machine: networks beside other engines, or a server under load.")
-train = App(help="Train the bundled models anew.")
 app.add_typer(bench, name="bench")
 app.add_typer(train, name="train")
-
-
-Named = TypeVar("Named")
 
 
 def _version(wanted: bool) -> None:
@@ -435,147 +431,3 @@ def doctor(
     from ostinato.cli.doctor import examine
 
     raise typer.Exit(examine(only, json))
-
-
-@bench.command()
-def kernels(
-    cell: Annotated[list[str] | None, typer.Option(metavar="KIND", help="Kind of layer: rnn, gru or lstm.")] = None,
-    input: Annotated[list[int] | None, typer.Option(metavar="N", min=1, max=4096, help="Size of a frame.")] = None,
-    hidden: Annotated[list[int] | None, typer.Option(metavar="N", min=1, max=4096, help="Units of a layer.")] = None,
-    layers: Annotated[list[int] | None, typer.Option(metavar="N", min=1, max=16, help="Number of layers.")] = None,
-    direction: Annotated[
-        list[str] | None, typer.Option(metavar="WAY", help="forward, or bidirectional (500 frames).")
-    ] = None,
-    batch: Annotated[
-        list[int] | None, typer.Option(metavar="N", min=1, max=4096, help="Streams computed together.")
-    ] = None,
-    precision: Annotated[list[str] | None, typer.Option(metavar="TYPE", help="Of weights: float32 or int8.")] = None,
-    peer: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Another engine, such as onnxruntime.", show_default="all installed"),
-    ] = None,
-    json: Json = None,
-    plot: Plot = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer networks: under a minute instead of five.")] = False,
-) -> None:
-    """Time recurrent networks beside other engines and this processor's limits, on one thread.
-
-    Without options a choice of networks is measured, and causal convolutions; with options all combinations of what
-    they name.
-    """
-    from ostinato.cli.bench import kernels
-    from ostinato_bench import convolutions
-    from ostinato_bench.cells import CELLS, QUICK, grid, one_of
-    from ostinato_bench.peers import NAMES
-
-    if cell or input or hidden or layers or direction or batch or precision:
-        cells = _named(lambda: grid(cell, input, hidden, layers, direction, batch, precision))
-        causal: tuple[convolutions.Causal, ...] = ()
-    elif quick:
-        cells, causal = QUICK, convolutions.QUICK
-    else:
-        cells, causal = CELLS, convolutions.CONVOLUTIONS
-    wanted = _named(lambda: [one_of(NAMES, name) for name in peer or NAMES])
-    kernels(cells, causal, 0.8 if quick else 1.2, wanted, json, plot)
-
-
-def _named(read: Callable[[], Named]) -> Named:
-    """What ``read`` returns; a name that it does not know is wrong usage."""
-    from ostinato.errors import InputError
-
-    try:
-        return read()
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-@bench.command()
-def load(
-    streams: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Streams at once.")] = 200,
-    seconds: Annotated[float, typer.Option(metavar="S", min=1, max=86_400, help="For how long.")] = 20.0,
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="MODEL",
-            help="A name, a path, or random weights such as gru-2x160: 2 GRU layers of 160 units.",
-            autocompletion=complete_model,
-        ),
-    ] = "digits-uni",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            max=64,
-            help="Processes of the server.",
-            show_default="1; as many as cores from 300 streams on",
-        ),
-    ] = None,
-    endings: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            max=10_000,
-            help="So many utterances of 30 s end at once midway (digits-bi).",
-        ),
-    ] = 0,
-    find: Annotated[
-        bool, typer.Option("--find", help="Search for the most streams of which 99 % of results come within 50 ms.")
-    ] = False,
-    json: Json = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="With --find: draw latency against streams, as .png, .svg or .pdf.", dir_okay=False
-        ),
-    ] = None,
-) -> None:
-    """Time a server under many streams of speech, paced in real time."""
-    from ostinato.cli.bench import load
-
-    if plot is not None and not find:
-        raise typer.BadParameter("--plot needs --find: it draws what the search has tried")
-    load(streams, seconds, model, workers, endings, find, json, plot)
-
-
-@train.command()
-def digits(
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the models go.", file_okay=False)] = Path(
-        "models"
-    ),
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the training set is kept.", file_okay=False)
-    ] = Path("data/digits"),
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A trial of a minute: few voices, little data, few steps.")
-    ] = False,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, max=10_000_000, help="Batches to learn from.", show_default="9000, quick: 150"
-        ),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    real: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="DIR",
-            help="Unpacked packages of recordings to test on.",
-            exists=True,
-            file_okay=False,
-        ),
-    ] = None,
-    fsdd: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A clone of the Free Spoken Digit Dataset.", exists=True, file_okay=False),
-    ] = None,
-) -> None:
-    """Train digits-uni and digits-bi on synthetic voices, and test them on real ones. Takes hours, --quick a minute.
-
-    Ctrl-C while a model learns ends that: what it has learnt so far is tested and written. What was spoken and made
-    before stays in the data folder, and the next run goes on with it; --resume goes on from the last checkpoint too.
-    """
-    from ostinato.cli.train import digits
-
-    digits(output, data, quick, steps, resume, real or [], fsdd)
