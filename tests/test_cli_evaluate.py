@@ -14,8 +14,9 @@ import pytest
 import soundfile
 import typer
 
-from ostinato.cli.files import RECORDINGS, read_text, transcript_beside
+from ostinato.cli.files import RECORDINGS, transcript_beside
 from ostinato.cli.recordings import LeftOut, audio_files, transcribed
+from ostinato.data import read_text
 from ostinato.errors import InputError
 from ostinato.pipeline.transcript import NUMERALS, Vocabulary
 from ostinato.streaming import load

@@ -405,7 +405,7 @@ def quantize(
         typer.Option(
             metavar="DATA",
             exists=True,
-            help="Typical input: a recording, a folder of them, or frames as a .npy. Text for models that read text.",
+            help="Typical input: a recording, frames (.npy, .npz, .csv), or a folder of them; text for models of it.",
         ),
     ],
     output: Annotated[

@@ -12,9 +12,10 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import err, note, out, percent, size
-from ostinato.cli.files import read_audio, read_text, transcript_beside
+from ostinato.cli.files import read_audio, transcript_beside
 from ostinato.cli.output_files import check_writable, write_json
 from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of, tell_unknown
+from ostinato.data import OF_FRAMES, read, read_text
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
@@ -48,11 +49,11 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
         for done, path in enumerate(paths, 1):
             status.update(f"[dim]{done} of {len(paths)} files read[/]")
             if data.is_file():
-                utterances.append(_frames(model, path))
+                utterances += _utterances(model, path)
                 used.append(path)
                 continue
             with left_out.trying(path):
-                utterances.append(_frames(model, path))
+                utterances += _utterances(model, path)
                 used.append(path)
         if not used:
             left_out.finish(len(paths))
@@ -85,7 +86,7 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
 def _paths(model: Model, data: Path) -> list[Path]:
     """The files to calibrate on: ``data`` itself, or those below it that the model can read."""
     front = model.network.specification.front_end
-    suffixes = {".npy"} | (
+    suffixes = {*OF_FRAMES} | (
         AUDIO | UNREADABLE if isinstance(front, LogMel) else {".txt"} if isinstance(front, Tokens) else set()
     )
     if data.is_file():
@@ -102,25 +103,23 @@ def _paths(model: Model, data: Path) -> list[Path]:
     return found
 
 
-def _frames(model: Model, path: Path) -> Float32:
-    """What the model's front end makes of a file, at least one frame; a .npy holds frames as they are.
+def _utterances(model: Model, path: Path) -> list[Float32]:
+    """What the model's front end makes of a file, at least one frame; those of `ostinato.data` hold frames as they
+    are.
 
     Raises InputError, OSError.
     """
     width = model.front_end.frame_size
-    if path.suffix.lower() == ".npy":
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: no array can be read from it ({error}): save it with numpy.save") from error
-        if array.ndim != 2 or array.shape[1] != width or array.dtype.kind not in "fiu":
-            raise InputError(
-                f"{path}: holds {array.dtype} {list(array.shape)}, {model.name} takes numbers [frames, {width}]"
-            )
-        frames: Float32 = array.astype(np.float32)
-        if not np.isfinite(frames).all():
-            raise InputError(f"{path}: has NaN or infinite values: leave those frames out")
-        return frames
+    if path.suffix.lower() in OF_FRAMES:
+        found = []
+        for one in read(path):
+            assert isinstance(one.input, np.ndarray)
+            if one.input.shape[1] != width:
+                raise InputError(
+                    f"{one.name} holds {list(one.input.shape)}, {model.name} takes numbers [frames, {width}]"
+                )
+            found.append(one.input)
+        return found
     content: Any
     rate = None
     if path.suffix.lower() == ".txt":
@@ -129,10 +128,10 @@ def _frames(model: Model, path: Path) -> Float32:
         content, rate = read_audio(path)
     state = model.front_end.start(rate)
     parts = [model.front_end.step(state, model.front_end.check(content)), model.front_end.flush(state)]
-    made = np.concatenate(parts)
+    made: Float32 = np.concatenate(parts)
     if not len(made):
         raise InputError(f"{str(path)!r} is too short: it does not make a single frame for {model.name}")
-    return made
+    return [made]
 
 
 def _inputs(made: Network, observed: dict[str, Float32]) -> dict[str, dict[str, float]]:
