@@ -21,7 +21,7 @@ from ostinato.errors import BadModelFileError
 from ostinato.events import Event
 from ostinato.model import Network, quantization
 from ostinato.model.decoders import Ctc, Decoder, EndOfSpeech, Labels, Outputs, SequenceClass
-from ostinato.model.front_ends import Frames, FrontEnd, LogMel, Tokens
+from ostinato.model.front_ends import Audio, Frames, FrontEnd, LogMel, Tokens
 from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, OneHot, Softmax
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.wire import Wire
@@ -77,7 +77,7 @@ def quantized(network: Network, seed: int = 0) -> Network:
     except BadModelFileError:  # a graph that has nothing (an elementwise recurrence above token ids, say)
         return network
     front = front_end(network.specification.front_end, network.weights)
-    length = 4000 if isinstance(network.specification.front_end, LogMel) else 20
+    length = 4000 if isinstance(network.specification.front_end, Audio) else 20
     frames = front.step(front.start(), front.check(signal(network.specification, length, seed)))
     return quantization.quantize(network, [frames])
 
@@ -214,7 +214,7 @@ def cases(
     seed = draw(st.integers(0, 1000))
     front = specification.front_end
     rate = None
-    if isinstance(front, LogMel):
+    if isinstance(front, Audio):
         rate = draw(st.sampled_from((None, 8000, 11025, 44100)))
         seconds = draw(st.floats(0.0, 0.6))
         length = int(seconds * (rate or 8000))
@@ -236,7 +236,7 @@ def signal(specification: Specification, length: int, seed: int) -> Any:
     """A random input of ``length`` samples, tokens or frames."""
     generator = np.random.default_rng(seed)
     front = specification.front_end
-    if isinstance(front, LogMel):
+    if isinstance(front, Audio):
         loudness = np.repeat(generator.uniform(0, 0.3, length // 500 + 1), 500)[:length]
         return (generator.normal(size=length) * loudness).astype(np.float32)
     if isinstance(front, Tokens):

@@ -16,7 +16,7 @@ from ostinato import protocol as wire
 from ostinato.engine import Engine, Limits
 from ostinato.errors import CapacityError, DivergedError, SnapshotError, UtteranceTooLongError
 from ostinato.model.decoders import Ctc, Outputs, SequenceClass
-from ostinato.model.front_ends import Frames, LogMel, Tokens
+from ostinato.model.front_ends import Audio, Frames, LogMel, Tokens
 from ostinato.model.layers import Dense, Embedding, Gru, Lstm, Softmax
 from ostinato.model.specification import Sequential
 from ostinato.server.dialogue import on_the_wire
@@ -40,7 +40,7 @@ MODELS = [Model(network(each)) for each in (AUDIO, BOTH, TEXT, FRAMES)]
 def busy(model: Model) -> Stream:
     """A stream with something in every part of its state."""
     specification = model.network.specification
-    audio = isinstance(specification.front_end, LogMel)
+    audio = isinstance(specification.front_end, Audio)
     stream = model.stream(sample_rate=44100, end_of_speech_ms=400.0) if audio else model.stream()
     data = "a a ? a a what" if specification is TEXT else signal(specification, 9000 if audio else 900, 1)
     stream.push(data)
@@ -56,7 +56,7 @@ def busy(model: Model) -> Stream:
 def rest(stream: Stream) -> list[Any]:
     """All bits that are still to come."""
     specification = stream.model.network.specification
-    length = 7000 if isinstance(specification.front_end, LogMel) else 70
+    length = 7000 if isinstance(specification.front_end, Audio) else 70
     data = " a a" if specification is TEXT else signal(specification, length, 3)
     return bits(stream.push(data) + stream.flush() + stream.push(data) + stream.flush())
 
@@ -204,7 +204,7 @@ def test_a_forged_stream_costs_its_neighbours_nothing(model: Model) -> None:
     whole = snapshots.decode(busy(model).snapshot())
     places = [path for path in leaves(whole) if path]
     specification = model.network.specification
-    size = 4000 if isinstance(specification.front_end, LogMel) else 100
+    size = 4000 if isinstance(specification.front_end, Audio) else 100
     data = "a a ? a what " if specification is TEXT else signal(specification, size, 3)
     with model.stream() as alone:
         wanted = bits(alone.push(data) + alone.push(data) + alone.flush())

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ostinato.errors import InputError, OstinatoError
 from ostinato.model.decoders import Ctc
-from ostinato.model.front_ends import LogMel
+from ostinato.model.front_ends import Audio
 from ostinato.options import UTTERANCE_S
 from ostinato.pipeline.score import Errors, Pair, align, count
 from ostinato.pipeline.transcript import Vocabulary
@@ -95,7 +95,7 @@ def transcribes(model: Model, head: str | None = None) -> bool:
     """Whether a model's head turns audio into symbols, which can be compared with a transcript. Raises
     UnknownHeadError."""
     settings = model.heads.find(head, None).settings
-    return isinstance(model.network.specification.front_end, LogMel) and isinstance(settings, Ctc)
+    return isinstance(model.network.specification.front_end, Audio) and isinstance(settings, Ctc)
 
 
 def vocabulary(model: Model, head: str | None = None) -> Vocabulary:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.markup import escape
 
 from ostinato.cli.console import count
-from ostinato.model.front_ends import LogMel, Tokens
+from ostinato.model.front_ends import Audio, Tokens
 from ostinato.model.layers import Layer, Recurrent
 from ostinato.model.specification import FRAMES, Specification
 from ostinato_bench.terminal import Table
@@ -133,8 +133,8 @@ def _setting(name: str, value: Any) -> str:
 
 def _about_front_end(specification: Specification) -> str:
     front = specification.front_end
-    if isinstance(front, LogMel):
-        return f"log-mel, {front.sample_rate / 1000:g} kHz, every {front.frame_ms:g} ms"
+    if isinstance(front, Audio):
+        return f"{front.kind}, {front.sample_rate / 1000:g} kHz, every {front.frame_ms:g} ms"
     if isinstance(front, Tokens):
         return f"tokens, {len(front.vocabulary)} {front.unit}s"
     return f"frames, every {front.frame_ms:g} ms"

@@ -20,7 +20,7 @@ from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
 from ostinato.model.file import SUFFIX
-from ostinato.model.front_ends import LogMel, Tokens
+from ostinato.model.front_ends import Audio, Tokens
 from ostinato.model.quantization import observe, quantize_for, quantized
 from ostinato.model.whole_sequence import whole_sequence
 from ostinato.pipeline.confidence import chance
@@ -87,7 +87,7 @@ def _paths(model: Model, data: Path) -> list[Path]:
     """The files to calibrate on: ``data`` itself, or those below it that the model can read."""
     front = model.network.specification.front_end
     suffixes = {*OF_FRAMES} | (
-        AUDIO | UNREADABLE if isinstance(front, LogMel) else {".txt"} if isinstance(front, Tokens) else set()
+        AUDIO | UNREADABLE if isinstance(front, Audio) else {".txt"} if isinstance(front, Tokens) else set()
     )
     if data.is_file():
         if data.suffix.lower() in suffixes:

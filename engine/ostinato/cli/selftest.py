@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ostinato.model.front_ends import LogMel, Tokens
+from ostinato.model.front_ends import Audio, Tokens
 from ostinato.streaming import advance
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def promises_kept(model: Model, seed: int = 0) -> str | None:
 def _input(model: Model, generator: np.random.Generator) -> Any:
     """About a second of random input."""
     settings = model.network.specification.front_end
-    if isinstance(settings, LogMel):
+    if isinstance(settings, Audio):
         return generator.normal(0, 0.1, settings.sample_rate).astype(np.float32)
     if isinstance(settings, Tokens):
         separator = " " if settings.unit == "word" else ""

@@ -13,7 +13,7 @@ from ostinato.cli.console import delay, note, out, size
 from ostinato.cli.output_files import check_picture, print_json, write_picture
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
-from ostinato.model.front_ends import LogMel, Tokens
+from ostinato.model.front_ends import Audio, Tokens
 from ostinato.model.specification import Head, Specification
 from ostinato.streaming import load
 from ostinato_bench.terminal import Table
@@ -89,7 +89,7 @@ def _described(path: Path, model: Model) -> dict[str, Any]:
         "direction": model.direction,
         "delay_ms": model.delay.ms,
         "front_end": front.kind,
-        "sample_rate": front.sample_rate if isinstance(front, LogMel) else None,
+        "sample_rate": front.sample_rate if isinstance(front, Audio) else None,
         "frame": {"size": front.frame_size, "ms": front.frame_ms},
         "weights": model.network.size,
         "weight_bytes": model.network.nbytes,
@@ -152,7 +152,7 @@ def _facts(path: Path, model: Model) -> Table:
 
 def _input(specification: Specification) -> str:
     front = specification.front_end
-    if isinstance(front, LogMel):
+    if isinstance(front, Audio):
         return f"audio, {front.sample_rate / 1000:g} kHz"
     if isinstance(front, Tokens):
         return f"text, {len(front.vocabulary)} {front.unit}s"

@@ -18,7 +18,7 @@ from ostinato.errors import (
     TooLargeError,
     UnknownStreamError,
 )
-from ostinato.model.front_ends import LogMel
+from ostinato.model.front_ends import Audio
 from ostinato.server.peer import Peer
 from ostinato.server.resuming import Resuming
 from ostinato.server.settings import Settings
@@ -307,7 +307,7 @@ def describe(name: str, model: Model) -> wire.ModelInfo:
         frame_ms=model.front_end.frame_ms,
         state_bytes=model.state_bytes,
         heads=tuple(dataclasses.replace(head, symbols=()) for head in heads),
-        sample_rate=front_end.sample_rate if isinstance(front_end, LogMel) else None,
+        sample_rate=front_end.sample_rate if isinstance(front_end, Audio) else None,
         frame_size=model.front_end.frame_size if unit(model) == "frame" else None,
         description=model.network.specification.description[:1024],
         digest=model.network.digest,

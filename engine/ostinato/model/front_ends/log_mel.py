@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ostinato.errors import BadModelFileError
-from ostinato.model.front_ends.front_end import FrontEnd
+from ostinato.model.front_ends.audio import Audio
 from ostinato.model.limits import MOST
 from ostinato.model.wire import Weight, Wire, ones, zeros
 
 
 @dataclass(frozen=True)
-class LogMel(FrontEnd):
+class LogMel(Audio):
     """Log-mel filter banks of mono audio.
 
     ``convention`` "kaldi": compute-fbank-feats with snip-edges, dither 0, Povey window, pre-emphasis, DC removal, HTK
@@ -26,8 +26,8 @@ class LogMel(FrontEnd):
     before stacking.
     """
 
-    convention: Literal["kaldi", "slaney"] = "kaldi"
     sample_rate: int = 16000
+    convention: Literal["kaldi", "slaney"] = "kaldi"
     mels: int = 40
     window_ms: float = 25.0
     hop_ms: float = 10.0
@@ -48,11 +48,6 @@ class LogMel(FrontEnd):
     def frame_ms(self) -> float:
         """Time from one model frame to the next, in ms."""
         return self.hop_ms * self.stride
-
-    @property
-    def units_per_ms(self) -> float:
-        """Samples at the model's own rate."""
-        return self.sample_rate / 1000
 
     def weights(self) -> Mapping[str, Weight]:
         """What normalises; it starts as nothing."""

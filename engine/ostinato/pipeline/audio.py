@@ -1,0 +1,213 @@
+"""What all front ends of audio share: samples at any rate are checked, resampled and cut into windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import DtypeError, NotFiniteError, ShapeError
+from ostinato.kernels import warm_up
+from ostinato.kernels.audio import cut
+from ostinato.lanes import LANES
+from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.frames import kind_of
+from ostinato.pipeline.pieces import each_part
+from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, Resampler, ResamplerState, check_rate, resampler
+
+F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
+Samples: TypeAlias = F32 | npt.NDArray[np.int16]
+
+MAX_SAMPLE = 8.0
+"""Float samples beyond this are refused: they are surely in another scale."""
+
+
+@dataclass(slots=True)
+class AudioState:
+    """``tail``: its first ``kept`` values are samples at the model's rate, in [-1, 1], from where the next window
+    begins (less than a window), the others zero. ``skip``: how many samples to drop before it (a hop longer than its
+    window). The kernel knows the tail by its ``address``, so it is never replaced. ``resampling`` is what moves
+    ``resampler`` on."""
+
+    sample_rate: int
+    tail: snapshots.F32Vector
+    kept: int = 0
+    skip: int = 0
+    resampler: ResamplerState | None = None
+    address: int = field(init=False, repr=False)
+    resampling: Resampler | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.address = self.tail.ctypes.data
+
+
+A = TypeVar("A", bound=AudioState)
+
+
+class AudioFrontEnd(Generic[A]):
+    """Mono audio, one-dimensional int16 or float32 in [-1, 1], to windows of ``window`` samples, ``hop`` apart.
+
+    Window i begins at sample i * hop - ``before`` of the audio at the model's rate. What lies before the audio is
+    silence. If ``before`` is 0, windows lie wholly inside the audio (snip-edges): there are 1 + (n - window) // hop.
+    Else there is one for each sample i * hop, ceil(n / hop) of them, and what lies after the audio is silence too.
+
+    A kind of front end says what becomes of windows (`from_windows`) and what its state is (`fresh`, `expect`).
+    """
+
+    frame_size: int
+    frame_ms: float
+    latency_ms: float
+    state: type[A]
+    """The kind's state."""
+
+    def __init__(self, sample_rate: int, window: int, hop: int, before: int = 0) -> None:
+        warm_up()
+        self.sample_rate, self.window, self.hop, self.before = sample_rate, window, hop, before
+        self._tail = -(-window // LANES) * LANES
+
+    def fresh(self, sample_rate: int, tail: F32) -> A:
+        """A fresh state of the kind."""
+        return self.state(sample_rate, tail)
+
+    def from_windows(
+        self, states: Sequence[A], samples: F32, starts: I64, counts: list[int]
+    ) -> tuple[F32, list[int]]:
+        """The frames that windows complete, those of the first stream first, and how many each stream has: stream i
+        has the next counts[i] of the windows that begin at ``starts`` in ``samples``."""
+        raise NotImplementedError
+
+    def expect(self, state: A) -> None:
+        """Raise SnapshotError unless `from_windows` can have left behind what it keeps in ``state``."""
+
+    def in_ms(self, samples: int) -> float:
+        """How long samples at the model's rate last, in ms."""
+        return samples / self.sample_rate * 1000
+
+    def resampling_ms(self, sample_rate: int) -> float:
+        """How much later than by `latency_ms` a frame comes because the resampler looks ahead, in ms."""
+        own = self.sample_rate
+        return 0.0 if sample_rate == own else resampler(sample_rate, own).delay / sample_rate * 1000
+
+    def start(self, sample_rate: int | None = None) -> A:
+        """A fresh state for audio at ``sample_rate`` Hz (None: the model's own). Raises InputError if it is out of
+        range."""
+        own = self.sample_rate
+        rate = own if sample_rate is None or sample_rate == own else check_rate(sample_rate)
+        state = self.fresh(rate, np.zeros(self._tail, np.float32))
+        state.kept = self.before
+        if rate != own:
+            state.resampling = resampler(rate, own)
+            state.resampler = state.resampling.start()
+        return state
+
+    def check(self, data: object) -> Samples:
+        """``data`` as contiguous samples, int16 or float32 in [-1, 1].
+
+        Raises DtypeError for anything but int16 and float32 arrays, ShapeError if it is not mono, NotFiniteError for
+        NaN or infinities, DtypeError for float samples far beyond [-1, 1].
+        """
+        if not isinstance(data, np.ndarray) or data.dtype not in (np.int16, np.float32):
+            raise DtypeError(
+                f"audio must be an int16 array, or float32 in [-1, 1], not {kind_of(data)}: "
+                "convert it (samples.astype(np.float32))"
+            )
+        if data.ndim != 1:
+            raise ShapeError(
+                f"audio must be mono, of shape [n], not {list(data.shape)}: send one channel, or their mean"
+            )
+        if data.dtype == np.int16:
+            return np.ascontiguousarray(data)
+        peak = max(data.max(), -data.min()) if len(data) else 0.0
+        if not peak <= MAX_SAMPLE:
+            if not np.isfinite(data).all():
+                raise NotFiniteError("the audio holds NaN or infinite samples: repair or drop this chunk")
+            raise DtypeError(
+                f"a float sample is {peak:.6g}, far beyond [-1, 1]: int16 values in a float array? "
+                "Send them as int16, or divide by 32768"
+            )
+        return np.ascontiguousarray(data)
+
+    def units(self, data: Samples) -> int:
+        """How many samples checked data holds."""
+        return len(data)
+
+    def step(self, state: A, data: Samples) -> F32:
+        """The frames that checked samples complete, float32 [n, frame_size]."""
+        return self.step_many([state], [data])[0]
+
+    def step_many(
+        self, states: Sequence[A], data: Sequence[Samples], lengths: Sequence[int] | None = None
+    ) -> tuple[F32, list[int]]:
+        """`step` for many streams: their windows are transformed as one batch."""
+        if not states:
+            return np.empty((0, self.frame_size), np.float32), []
+        if any(state.resampler for state in states) or len({samples.itemsize for samples in data}) > 1:
+            parts = each_part(data, lengths)
+            data = [_resampled(state, samples) for state, samples in zip(states, parts, strict=True)]
+            lengths = None
+        return self._advance(states, data, lengths)
+
+    def flush(self, state: A) -> F32:
+        """The frames that the resampler's last samples complete, and the silence after them where windows begin
+        before the audio."""
+        made = []
+        if state.resampling is not None:
+            made.append(self.step(state, np.zeros(state.resampling.delay, np.float32)))
+        if self.before and (left := -(-(state.kept - self.before) // self.hop)) > 0:
+            silence = np.zeros((left - 1) * self.hop + self.window - state.kept, np.float32)
+            made.append(self._advance([state], [silence], None)[0])
+        return np.concatenate(made) if made else np.empty((0, self.frame_size), np.float32)
+
+    def restore(self, packed: object) -> A:
+        """The state that `state.pack` packed. Raises SnapshotError."""
+        state, own, expect = snapshots.unpack(self.state, packed), self.sample_rate, snapshots.expect
+        expect(
+            state.sample_rate == own or MIN_RATE <= state.sample_rate <= MAX_RATE, "state.sample_rate is out of range"
+        )
+        expect(
+            (state.resampler is None) == (state.sample_rate == own), "state.resampler does not fit the sample rate"
+        )
+        if state.resampler is not None:
+            state.resampling = resampler(state.sample_rate, own)
+            state.resampling.expect(state.resampler)
+        expect(
+            len(state.tail) == self._tail and 0 <= state.kept < self.window, "state.tail or state.kept is not right"
+        )
+        expect(0 <= state.skip <= max(0, self.hop - self.window), "state.skip is out of range")
+        self.expect(state)
+        return state
+
+    def _advance(
+        self, states: Sequence[A], data: Sequence[Samples], lengths: Sequence[int] | None
+    ) -> tuple[F32, list[int]]:
+        """The frames that samples at the model's rate complete, all of one dtype. The states move on."""
+        if lengths is None:
+            lengths = [len(samples) for samples in data]
+        kept = [state.kept for state in states]
+        samples = np.empty(sum(lengths) + LANES, np.float32)
+        np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES])
+        addresses, skips = [state.address for state in states], [state.skip for state in states]
+        streams = np.array([addresses, kept, skips, lengths], np.int64)
+        size = len(samples) + sum(kept)
+        windows, starts = np.empty(size, np.float32), np.empty(size // self.hop + len(states), np.int64)
+        total = cut(samples, _unit(data[0]), streams, self.window, self.hop, windows, starts)
+        _, kept, skips, counts = streams.tolist()
+        for state, here, beyond in zip(states, kept, skips, strict=True):
+            state.kept, state.skip = here, beyond
+        return self.from_windows(states, windows, starts[:total], counts)
+
+
+def _resampled(state: AudioState, samples: Samples) -> F32:
+    floats: F32 = np.multiply(samples, np.float32(_unit(samples)), dtype=np.float32)
+    if state.resampler is None or state.resampling is None:
+        return floats
+    return state.resampling.step(state.resampler, floats)
+
+
+def _unit(samples: Samples) -> float:
+    """By what these samples are multiplied to be in [-1, 1]."""
+    return 2**-15 if samples.itemsize == 2 else 1.0
