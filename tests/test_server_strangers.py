@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import resource
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -16,18 +13,16 @@ from pathlib import Path
 
 import pytest
 import zmq
-from engine_models import SPECIFICATIONS, frames, model, models
+from engine_models import frames, model, models
 from fuzz_connections import STRANGERS, fuzz
-from random_models import bits, network
+from random_models import bits
 from raw_zmtp import PING, Dialled, frame, stream_id
+from server_process import Process, small_model
 from server_raw import PATIENCE_S, Bystander, Raw, eventually
 
 from ostinato import protocol as wire
-from ostinato.errors import CapacityError, OstinatoError
-from ostinato.model import write
-from ostinato.server import Server, Settings
-from ostinato.server.connections import Connection
-from ostinato.zeromq import free_descriptors
+from ostinato.errors import OstinatoError
+from ostinato.server import Server
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux says what a connection has received")
 
@@ -48,43 +43,9 @@ def bystander(server: Server) -> Iterator[Bystander]:
     eventually(lambda: (server.clients, server.streams) == (0, 0))
 
 
-class Process:
-    """A server in a process of its own, which ZeroMQ may end."""
-
-    def __init__(self, path: Path, *arguments: str, limit: int | None = None) -> None:
-        command = [sys.executable, "-m", "ostinato.server", "--model", str(path), "--bind", "tcp://127.0.0.1:*"]
-        if limit is not None:
-            command = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *command]
-        self.process = subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        words = self.process.stdout.readline().split()
-        assert words[:1] == ["ready"]
-        self.endpoint, self.name = words[1], words[2]
-
-    def end(self) -> str:
-        """End it; what it has logged. It must have been there."""
-        assert self.process.poll() is None, "the server is gone"
-        self.process.terminate()
-        said = self.process.communicate(timeout=PATIENCE_S)[1]
-        assert self.process.returncode == 0
-        return said
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-
-
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("models") / "frames.safetensors"
-    write(made, network(SPECIFICATIONS["frames"]))
-    return made
+    return small_model(tmp_path_factory.mktemp("models"))
 
 
 @pytest.mark.parametrize("says", list(STRANGERS.values()), ids=list(STRANGERS))
@@ -318,114 +279,6 @@ def test_a_fault_outside_of_the_dialogue_costs_only_its_peer(
         bystander.finish()
 
 
-def test_silent_connections_keep_nobody_out() -> None:
-    with Server(models("frames"), settings=Settings(max_clients=4)) as server:
-        bystander = Bystander(server.endpoint)
-        crowd = [Dialled(server.endpoint) for _ in range(150)]
-        eventually(lambda: len(server._connections) <= server._connections.limit)
-        assert crowd[0].is_cut(), "the first to come"
-        bystander.go_on()
-        with Raw(server.endpoint) as raw:
-            raw.open("frames")
-        bystander.finish()
-        for each in crowd:
-            each.close()
-        eventually(lambda: len(server._connections) == 0)
-
-
-def test_descriptors_bound_clients(path: Path) -> None:
-    """Everybody is served or told so; and nothing spins."""
-    with Process(path, limit=128) as server:
-        raws = [Raw(server.endpoint) for _ in range(140)]
-        for raw in raws:
-            raw.send(wire.Ping(b""))
-        time.sleep(0.5)
-        served, told = [], 0
-        for raw in raws:
-            while raw.socket.poll(0):
-                reply = raw.receive()
-                served += [raw] if isinstance(reply, wire.Pong) else []
-                told += isinstance(reply, wire.Error)
-        assert len(served) > 50
-        quietest = 1.0  # the first seconds may still hold what everybody sent at once
-        for _ in range(5):
-            cpu = cpu_s(server.process.pid)
-            time.sleep(1)
-            quietest = min(quietest, cpu_s(server.process.pid) - cpu)
-        assert quietest < 0.3
-        for raw in served[:20]:
-            raw.open(server.name)
-        for raw in raws:
-            raw.close()
-        with Raw(server.endpoint) as raw:
-            raw.open(server.name)
-        said = server.end()
-    assert "clients at most, not 1024" in said and "ulimit -n" in said
-
-
-def test_where_no_descriptor_is_left_a_connection_can_still_be_cut(server: Server) -> None:
-    """Else nobody could make room: ZeroMQ would try to accept whoever waits, without end."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs, contextlib.ExitStack() as taken:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (theirs.fileno() + 8, hard))
-        with contextlib.suppress(OSError):
-            while True:
-                taken.callback(os.close, os.dup(ours.fileno()))
-        server._connections.cut(Connection(ours.fileno(), os.fstat(ours.fileno()).st_ino, 0))
-        theirs.settimeout(PATIENCE_S)
-        assert theirs.recv(1) == b""
-
-
-def cpu_s(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def test_at_the_limit_of_descriptors_a_server_says_so(path: Path) -> None:
-    code = (
-        "import resource, sys; from ostinato.errors import CapacityError; from ostinato.server import Server; "
-        "import ostinato.server.server, ostinato.engine\n"
-        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
-        "for limit in range(3, 120):\n"
-        "    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))\n"
-        "    try:\n"
-        "        with Server({}): print('well with', limit); break\n"
-        "    except CapacityError as error: assert 'ulimit' in str(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr.replace("WARNING", "")) == (0, "") or "clients at most" in done.stderr
-    assert done.stdout.startswith("well with")
-
-
-def test_memory_above_its_limit_opens_no_stream(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    used = [50 << 20]
-    monkeypatch.setattr("ostinato.server.shortage.resident_bytes", lambda: used[0])
-    with Server(models("frames"), settings=Settings(max_memory_mb=100)) as server, Raw(server.endpoint) as raw:
-        bystander = Bystander(server.endpoint)
-        used[0] = 101 << 20
-        eventually(lambda: bool(server._dialogue.full))
-        time.sleep(1.2)
-        error = raw.refused(wire.Open(stream_id(), "frames"))
-        assert (error.code, error.retry_ms) == ("at_capacity", 1000)
-        bystander.go_on()
-        assert caplog.text.count("101 MiB in use, the limit is 100") == 1
-        used[0] = 90 << 20
-        eventually(lambda: not server._dialogue.full)
-        raw.open("frames")
-        assert "opened again" in caplog.text
-        bystander.finish()
-
-
-def test_a_memory_limit_that_is_reached_before_the_first_stream_is_refused() -> None:
-    with pytest.raises(CapacityError, match="set a higher one"):
-        Server(models("frames"), settings=Settings(max_memory_mb=1))
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_server_stays_in_its_process_and_streams_are_copied() -> None:
@@ -450,18 +303,3 @@ def test_a_server_stays_in_its_process_and_streams_are_copied() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         bystander.go_on()
         bystander.finish()
-
-
-def test_no_descriptor_is_left_behind() -> None:
-    def rounds(count: int) -> None:
-        for _ in range(count):
-            with Server(models("frames")) as server, Raw(server.endpoint) as raw:
-                raw.open("frames")
-                with Dialled(server.endpoint, identity=b"x") as end:
-                    end.send(frame(b"x"))
-
-    rounds(2)
-    time.sleep(0.2)
-    before = free_descriptors()
-    rounds(5)
-    eventually(lambda: free_descriptors() == before)

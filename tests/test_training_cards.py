@@ -1,0 +1,64 @@
+"""The digits recipe: a model's card says what was done, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+import ostinato
+from ostinato.pipeline.score import Errors
+from ostinato.training.recipes import cards, compose, evaluation, learn, voices
+
+NOBODY = evaluation.Report("model", [])
+SOME = (learn.specification("uni"), [compose.Example(np.zeros((100, 40), np.float16), (1,))])
+
+
+def making(**changes: Any) -> cards.Making:
+    made = cards.Making(SOME[1], voices.SYNTHESISERS[4:5], voices.SYNTHESISERS[:2], 9, 9, Errors(20, 3))
+    return dataclasses.replace(made, **changes)
+
+
+def test_a_card_says_only_what_was_done() -> None:
+    """Each sentence is there if, and only if, what it tells of is."""
+    spoke = {
+        name: evaluation.VoiceResult(name, "string", 1, 5.0, Errors(20, 1))
+        for name in ("dhd", "fsdd-jackson", "fsdd-lucas")
+    }
+    other = evaluation.VoiceResult("librivox", "other", 1, 30.0, Errors(0, 0, 2))
+
+    def card(*results: evaluation.VoiceResult, **changes: Any) -> dict[str, str]:
+        report = evaluation.Report("model", list(results))
+        return cards.with_card(ostinato.load("digits-uni").network, report, making(**changes)).specification.card
+
+    nobody = card()
+    assert "0.0%" not in nobody["accuracy"] and "other speech" not in nobody["accuracy"]
+    assert "Synthetic voices, utterances held out: 15.0% of 20 digits." in nobody["accuracy"]
+    assert "Synthetic voices" not in card(held_out=Errors())["accuracy"]
+    assert "held out chose the checkpoint" in nobody["how it was tested"]
+    assert "loss in learning chose" in card(held_out=Errors())["how it was tested"]
+    assert "No checkpoint was chosen" in card(chosen=False)["how it was tested"]
+    assert "kokoro, piper" in nobody["training data"] and "missing" not in card(missing=[])["training data"]
+    assert "stopped by hand (of 9)" in card(steps=4)["training data"]
+    assert "--quick" in card(quick=True)["what it does"] and "--quick" not in nobody["what it does"]
+
+    chooser = card(spoke["fsdd-jackson"])
+    assert (
+        "fsdd-jackson string: 5.0%" in chooser["accuracy"] and "Fair test voices: not tested" in chooser["accuracy"]
+    )
+    assert "fsdd-jackson chose the checkpoint" in chooser["how it was tested"]
+    assert "fsdd-theo" not in chooser["how it was tested"] and "fsdd (" not in chooser["how it was tested"]
+    assert "dhd:" not in chooser["how it was tested"] and "others did not" not in chooser["how it was tested"]
+
+    fair = card(*spoke.values(), other)
+    assert "Fair test voices together: 5.0%" in fair["accuracy"] and "tested on few people" in fair["limits"]
+    assert "In 30 s of other speech 4 digits per minute" in fair["accuracy"]
+    assert "dhd: one string" in fair["how it was tested"] and "The others did not" in fair["how it was tested"]
+    assert "allison (" in fair["how it was tested"] and "librivox (" not in fair["how it was tested"]
+
+
+def test_no_results_are_no_rate() -> None:
+    """An empty mean is none, and not the best there can be."""
+    assert NOBODY.error_rate() is None and NOBODY.false_per_minute() is None and NOBODY.interval() is None
+    assert evaluation.VoiceResult("someone", "other").error_rate is None
