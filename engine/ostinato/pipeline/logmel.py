@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.spectrum import log_mel, work_size
-from ostinato.lanes import LANES
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.audio import AudioFrontEnd, AudioState
-from ostinato.pipeline.mel import filter_bank
+from ostinato.pipeline.mel import filter_bank, samples_in
 from ostinato.pipeline.pieces import joined, split
 
 F32 = npt.NDArray[np.float32]
@@ -48,48 +46,34 @@ class LogMelFrontEnd(AudioFrontEnd[LogMelState]):
         """``weights``: ``front_end.mean`` and ``front_end.scale`` [mels], if the settings ask for normalisation."""
         self.settings = settings
         self.bank = bank = filter_bank(settings)
-        super().__init__(settings.sample_rate, len(bank.window), bank.hop)
+        super().__init__(settings.sample_rate, len(bank.window), samples_in(settings, settings.hop_ms))
         self.frame_size = settings.frame_size
         self.frame_ms = self.in_ms(self.hop * settings.stride)
         self.latency_ms = self.in_ms(self.window + (settings.stack - 1 - settings.stride) * self.hop)
-        padded = -(-bank.bands // LANES) * LANES
-        self._mean, self._scale = np.zeros(padded, np.float32), np.ones(padded, np.float32)
+        self._scaling = bank.scaling()
         if settings.normalise:
-            self._mean[: bank.bands] = weights["front_end.mean"]
-            self._scale[: bank.bands] = weights["front_end.scale"]
+            self._scaling = bank.scaling(weights["front_end.mean"], weights["front_end.scale"])
 
     def fresh(self, sample_rate: int, tail: F32) -> LogMelState:
         """A fresh state: no frame waits for its stack."""
-        return LogMelState(sample_rate, tail, rows=np.empty((0, self.bank.bands), np.float32))
+        return LogMelState(sample_rate, tail, rows=np.empty((0, self.bank.columns), np.float32))
 
     def expect(self, state: LogMelState) -> None:
         """What is left of a stack is less than one."""
         stack, stride, expect = self.settings.stack, self.settings.stride, snapshots.expect
         expect(len(state.rows) < stack, "state.rows is too long")
-        expect(state.rows.shape[1] == self.bank.bands, "state.rows has another number of mel bands")
+        expect(state.rows.shape[1] == self.bank.columns, "state.rows has another number of mel bands")
         expect(0 <= state.skip_rows <= max(0, stride - stack), "state.skip_rows is out of range")
 
     def from_windows(
         self, states: Sequence[LogMelState], samples: F32, starts: I64, counts: list[int]
     ) -> tuple[F32, list[int]]:
         """Stacks of the windows' normalised log-mel values."""
-        frames = self._features(samples, starts)
+        frames = self.bank.logarithms(samples, starts, self._scaling)
         if self.settings.stack == self.settings.stride == 1:
             return frames, counts
         stacks = [self._stack(*each) for each in zip(states, split(frames, counts), strict=True)]
         return joined(stacks, self.frame_size), [len(each) for each in stacks]
-
-    def _features(self, samples: F32, starts: I64) -> F32:
-        """Normalised log-mel values of the windows at ``starts``, [n, mels]."""
-        bank = self.bank
-        out = np.empty((len(starts), len(self._mean)), np.float32)
-        work = np.empty(work_size(self.window, bank.fft_size, len(self._mean)), np.float32)
-        log_mel(
-            samples, starts, bank.gain, bank.remove_mean, bank.preemphasis, bank.window, bank.plan.permutation,
-            bank.plan.passes, bank.plan.roots, bank.first, bank.offset, bank.weights, bank.floor, self._mean,
-            self._scale, work, out,
-        )  # fmt: skip
-        return out[:, : bank.bands]
 
     def _stack(self, state: LogMelState, rows: F32) -> F32:
         stack, stride = self.settings.stack, self.settings.stride

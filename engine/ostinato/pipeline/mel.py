@@ -2,71 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.kernels.spectrum import Plan
 from ostinato.model import front_ends as specified
+from ostinato.pipeline.filter_bank import FilterBank, sparse
 
-F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
-I64 = npt.NDArray[np.int64]
 
 PREEMPHASIS = 0.97
 
 
-@dataclass(frozen=True)
-class FilterBank:
-    """Settings of the feature kernels, in samples, and their constants.
-
-    Samples in [-1, 1] times ``gain``, less the window's mean if ``remove_mean``, pre-emphasised, times ``window``,
-    padded with zeros to ``fft_size``; the power spectrum's sum in each mel band, at least ``floor``; its natural
-    logarithm. Band m weighs the bins from ``first[m]`` on by ``weights[offset[m] : offset[m + 1]]``; all others do
-    not belong to it. ``plan`` is how windows are transformed.
-    """
-
-    hop: int
-    fft_size: int
-    gain: float
-    remove_mean: bool
-    preemphasis: float
-    floor: float
-    window: F32
-    first: I64
-    offset: I64
-    weights: F32
-    plan: Plan
-
-    @property
-    def bands(self) -> int:
-        """Number of mel bands."""
-        return len(self.first)
-
-    def white_noise(self, rms: float) -> F64:
-        """What the bands hold of white noise, on average before the logarithm: natural logarithms [bands]."""
-        turns = np.exp(-2j * np.pi * np.arange(self.fft_size // 2 + 1) / self.fft_size)
-        power = (self.gain * rms) ** 2 * np.sum(self.window**2) * np.abs(1 - self.preemphasis * turns) ** 2
-        runs = zip(self.first, self.offset[:-1], self.offset[1:], strict=True)
-        sums = [self.weights[start:end] @ power[first : first + end - start] for first, start, end in runs]
-        return np.log(np.maximum(sums, self.floor))
-
-
 def filter_bank(settings: specified.LogMel) -> FilterBank:
     """The filter bank of a log-mel front end."""
-    window = int(settings.sample_rate * 0.001 * settings.window_ms)
-    hop = int(settings.sample_rate * 0.001 * settings.hop_ms)
+    window = samples_in(settings, settings.window_ms)
     if settings.convention == "kaldi":
         fft_size = 1 << (window - 1).bit_length()
-        shape, matrix = povey_window(window), kaldi_bands(settings, fft_size)
-        style = (32768.0, True, PREEMPHASIS, float(np.finfo(np.float32).eps))
-    else:
-        fft_size = window
-        shape, matrix = hann_window(window), slaney_bands(settings, fft_size)
-        style = (1.0, False, 0.0, 1e-10)
-    first, offset, weights = _sparse(matrix)
-    return FilterBank(hop, fft_size, *style, shape.astype(np.float32), first, offset, weights, Plan(fft_size))
+        bands = sparse(kaldi_bands(settings, fft_size))
+        return FilterBank(
+            povey_window(window).astype(np.float32), Plan(fft_size), *bands,
+            float(np.finfo(np.float32).eps), gain=32768.0, remove_mean=True, preemphasis=PREEMPHASIS,
+        )  # fmt: skip
+    bands = sparse(slaney_bands(settings, window))
+    return FilterBank(hann_window(window).astype(np.float32), Plan(window), *bands, 1e-10)
+
+
+def samples_in(settings: specified.LogMel, ms: float) -> int:
+    """How many whole samples last so long."""
+    return int(settings.sample_rate * 0.001 * ms)
 
 
 def povey_window(size: int) -> F64:
@@ -116,16 +80,3 @@ def _triangles(edges: F64, bins: F64) -> F64:
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
     return np.asarray(np.maximum(0, np.minimum(rising, falling)))
-
-
-def _sparse(matrix: F64) -> tuple[I64, I64, F32]:
-    """The first column of each row that is not zero, where its weights begin in the third array, and the weights of
-    all rows one after the other."""
-    first, offset, weights = [], [0], []
-    for row in matrix:
-        columns = np.flatnonzero(row)
-        start, size = (columns[0], columns[-1] + 1 - columns[0]) if len(columns) else (0, 0)
-        first.append(start)
-        offset.append(offset[-1] + size)
-        weights.append(row[start : start + size])
-    return np.array(first, np.int64), np.array(offset, np.int64), np.concatenate(weights).astype(np.float32)

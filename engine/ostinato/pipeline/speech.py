@@ -61,7 +61,7 @@ class SpeechEnergy:
         """Raises InputError if the front end does not take audio."""
         if not isinstance(front_end, LogMelFrontEnd):
             raise InputError("end_of_speech_ms needs a model that takes audio: open the stream without it")
-        settings, bands = front_end.settings, front_end.bank.bands
+        settings, bands = front_end.settings, front_end.bank.columns
         scale = weights["front_end.scale"].astype(np.float64) if settings.normalise else np.ones(bands)
         mean = weights["front_end.mean"].astype(np.float64) if settings.normalise else np.zeros(bands)
         back = np.divide(1, scale, out=np.zeros(bands), where=scale != 0)  # undoes the normalisation
