@@ -29,6 +29,7 @@ EXCEPTIONS = {
     ("ostinato.kernels.cache", "_rebuild"): "Numba's CompileResult, kept by our own cache: it has no public way",
     ("ostinato.kernels.cache", "_reduce"): "as `_rebuild`",
     ("ostinato.kernels.cache", "_cache"): "Numba's CFunc takes a cache there, and has no public way",
+    ("ostinato.importing.inert", "_Unpickler"): "Python's reader of pickles that reserves nothing it is told to",
     ("ostinato_client.client", "_core"): "made by `driving` for the two classes that users see, and not for users",
     ("ostinato_client.aio", "_core"): "as in `client`",
 }

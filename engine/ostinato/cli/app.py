@@ -87,7 +87,10 @@ _Fixed = Annotated[
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A trained model: what it is is found by its content.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="A trained model: what it is is found by its content. Or a well-known one's name."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -117,7 +120,7 @@ def import_(
 def verify(
     model: ModelArgument,
     against: Annotated[
-        Path, typer.Option(metavar="FILE", help="The file that it was imported from.", exists=True, dir_okay=False)
+        str, typer.Option(metavar="FILE", help="The file, or well-known model, that it was imported from.")
     ],
     folder: ModelsFolder = None,
     settings: _Settings = None,

@@ -20,7 +20,7 @@ from ostinato_bench.terminal import Table
 
 
 def import_file(
-    path: Path,
+    what: str,
     output: Path | None,
     settings: Path | None,
     name: str | None,
@@ -34,7 +34,7 @@ def import_file(
     check_writable(json)
     wanted = _settings(settings, name, fixed)
     with err.status("[dim]reading, and comparing with the source[/]"):
-        imported = import_model(path, wanted, expect=expect)
+        imported = import_model(what, wanted, expect=expect)
     target = output or Path(f"{imported.network.specification.name}{SUFFIX}")
     if output is None:
         check_writable(target, (SUFFIX,))
@@ -45,7 +45,7 @@ def import_file(
     note(f"written: {target}. Try: ostinato inspect {target}")
 
 
-def verify(model: str, against: Path, folder: Path | None, settings: Path | None, fixed: Sequence[str]) -> None:
+def verify(model: str, against: str, folder: Path | None, settings: Path | None, fixed: Sequence[str]) -> None:
     """Compare a model with the file that it was imported from."""
     network = read(resolve(model, [] if folder is None else [folder]))
     with err.status("[dim]comparing with the source[/]"):
@@ -72,7 +72,7 @@ def _figures(imported: Imported, target: Path) -> dict[str, Any]:
     return {
         "model": imported.network.specification.name,
         "file": str(target),
-        "format": imported.format,
+        "origin": imported.origin,
         "decisions": [decision._asdict() for decision in imported.decisions],
         "parity": dataclasses.asdict(imported.parity),
     }
@@ -81,7 +81,7 @@ def _figures(imported: Imported, target: Path) -> dict[str, Any]:
 def _report(imported: Imported) -> Table:
     """What a person should check."""
     network = imported.network
-    title = f"{network.specification.name}, imported from {imported.format}"
+    title = f"{network.specification.name}, imported from {imported.origin}"
     table = Table("fact", "value", title=title, prose=("value",), headings=False)
     for decision in imported.decisions:
         table.add_row(escape(decision.subject), escape(decision.text))

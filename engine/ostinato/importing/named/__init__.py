@@ -1,0 +1,24 @@
+"""Well-known models, by name: where they are published, and how they become networks. A model is a file here with a
+`Named`, and one line in the table."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from ostinato.errors import ForeignModelError, did_you_mean
+from ostinato.importing.named.named import Named
+
+_ROOMS: dict[str, str] = {}
+"""The module of each, by its name; loaded when it is asked for."""
+NAMES = tuple(_ROOMS)
+
+
+def named(name: str) -> Named:
+    """The model of that name. Raises ForeignModelError."""
+    if name not in _ROOMS:
+        raise ForeignModelError(
+            f"there is no file {name!r}, and no model of that name is known{did_you_mean(name, NAMES)}; known are "
+            f"{', '.join(NAMES)}"
+        )
+    return cast("dict[str, Named]", import_module(_ROOMS[name]).MODELS)[name]
