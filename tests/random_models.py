@@ -87,7 +87,7 @@ def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
     """One of the kinds ``fronts``."""
     front = draw(st.sampled_from(fronts))
     if front == "frames":
-        return Frames(draw(st.sampled_from((1, 3, 16, 19))))
+        return Frames(draw(st.sampled_from((1, 3, 16, 19))), normalise=draw(st.booleans()))
     if front == "tokens":
         return Tokens(VOCABULARY)
     stack = draw(st.sampled_from((1, 3)))
