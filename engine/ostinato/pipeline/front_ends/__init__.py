@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ostinato.pipeline.front_ends.audio import AudioFrontEnd
+from ostinato.pipeline.front_ends.filtered_spectrogram import FilteredSpectrogramFrontEnd
 from ostinato.pipeline.front_ends.frames import FramesFrontEnd
 from ostinato.pipeline.front_ends.front_end import F32, FrontEnd
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
@@ -13,6 +14,7 @@ from ostinato.pipeline.front_ends.tokens import TokensFrontEnd
 
 FRONT_ENDS: dict[str, Callable[[Any, Mapping[str, F32]], FrontEnd[Any]]] = {
     "log-mel": LogMelFrontEnd,
+    "filtered-spectrogram": FilteredSpectrogramFrontEnd,
     "tokens": TokensFrontEnd,
     "frames": FramesFrontEnd,
 }
