@@ -288,6 +288,17 @@ def test_end_of_speech_is_refused_with_the_reason() -> None:
         model.stream(end_of_speech_ms=500.0)
 
 
+def test_frames_that_nobody_may_write_to_are_taken_too() -> None:
+    """As they come over the wire, or from a file."""
+    model = Model(Network.random(Sequential("stacked", Frames(3), [Stack(2, stride=2), Dense(2)], Outputs())))
+    frames = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    with model.stream() as one, model.stream() as other:
+        wanted = one.push(frames)
+        frames.flags.writeable = False
+        given = other.push(frames)
+    assert len(wanted) == 3 and all(np.array_equal(a.values, b.values) for a, b in zip(wanted, given, strict=True))
+
+
 def test_long_input_at_once_is_the_same_bits() -> None:
     """More frames than are computed in one call."""
     specification = Sequential("long", Frames(SIZE), [Convolution(4, 3, 2, left=1, right=1), Gru(3)], Outputs())

@@ -369,10 +369,10 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            metavar="DIR",
-            help="Recordings, each with a .txt of the same name beside it that says what is spoken.",
+            metavar="DATA",
+            help="A folder of recordings, each with a .txt of the same name that says what is spoken. For models of "
+            "frames or text: a .csv, .npz or .txt with labels or targets, or a folder of them.",
             exists=True,
-            file_okay=False,
         ),
     ],
     folder: ModelsFolder = None,
@@ -381,15 +381,15 @@ def evaluate(
     block_ms: BlockMs = None,
     lookahead_ms: LookaheadMs = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show all recordings with errors, not only the worst twenty.")
+        bool, typer.Option("--all", help="Show all recordings with errors, not only the worst twenty; all labels.")
     ] = False,
 ) -> None:
-    """Show what models hear wrongly in transcribed recordings, and count it, by folder (one per voice, say) and in
-    all.
+    """Show what models answer wrongly, and count it: words in transcribed recordings, by folder (one per voice, say)
+    and in all; labels or numbers in your own data.
 
     With --block-ms, bidirectional models are shown with bounded wait, then whole.
 
-    A recording that cannot be used is named and left out, and the command ends with 1.
+    A file that cannot be used is named and left out, and the command ends with 1.
     """
     from ostinato.cli.evaluate import evaluate
     from ostinato_bench.comparison import Wait

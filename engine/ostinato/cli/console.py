@@ -50,9 +50,11 @@ def duration(ms: float | None) -> str:
     return f"{ms / 1e3:.1f} s" if abs(ms) >= 1000 else f"{ms:.0f} ms" if abs(ms) >= 10 else f"{ms:.1f} ms"
 
 
-def delay(ms: float | None) -> str:
-    """A model's delay for people; None is the whole utterance."""
-    return "the utterance" if ms is None else f"{ms:.0f} ms"
+def delay(ms: float | None, unit: str = "frame") -> str:
+    """A model's delay for people; None is the whole utterance. For tokens, which count as 1 ms each, their number."""
+    if ms is None:
+        return "the utterance"
+    return plural(round(ms), "token") if unit == "token" else f"{ms:.0f} ms"
 
 
 def plural(count: int, word: str) -> str:

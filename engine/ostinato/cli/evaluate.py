@@ -1,4 +1,4 @@
-"""``ostinato evaluate``: models' errors on transcribed recordings."""
+"""``ostinato evaluate``: models' errors on transcribed recordings (on other data: `evaluate_data`)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import err, out, percent, plural
+from ostinato.cli.evaluate_data import evaluate_data
 from ostinato.cli.files import read_audio
 from ostinato.cli.output_files import check_writable, write_json
+from ostinato.cli.own_data import all_take_data
 from ostinato.cli.recordings import LeftOut, tell_unknown, transcribed
-from ostinato.errors import InputError
 from ostinato.pipeline import confidence
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import load
@@ -24,7 +25,6 @@ from ostinato_bench.recognition import (
     Spoken,
     Way,
     recognise,
-    transcribes,
     vocabulary,
 )
 from ostinato_bench.side_by_side import side_by_side
@@ -47,13 +47,17 @@ def evaluate(
     head: str | None,
     everything: bool,
 ) -> None:
-    """Show what each model's ``head`` heard wrongly, and count it by the recordings' folders and in all.
+    """Show what each model's ``head`` answers wrongly: of speech what it heard wrongly, counted by the recordings'
+    folders and in all; of frames and tokens as `evaluate_data` has it.
 
     ``wait``: bidirectional models are evaluated with that bounded wait, too. ``everything``: all recordings with
     errors are shown, not only the worst. Ends with 1 if recordings were left out.
     """
     check_writable(json)
     ways = _ways(names, [] if folder is None else [folder], wait, head)
+    if all_take_data(ways):
+        evaluate_data(ways, data, json, everything)
+        return
     left_out = LeftOut(data)
     transcripts = transcribed(data, left_out)
     spoken = [Spoken(path, text, read_audio) for path, text in transcripts.items()]
@@ -66,7 +70,7 @@ def evaluate(
         json,
         {
             **(_figures(ways, found, folders, left_out) if used else {"models": []}),
-            "interval_95_method": confidence.METHOD,
+            "interval_95_method": confidence.METHOD.format(unit="word"),
             "unknown_words": unknown,
             "left_out": left_out.as_dict(),
         },
@@ -84,9 +88,6 @@ def _ways(names: Sequence[str], folders: Sequence[Path], wait: Wait | None, head
     ways = []
     for name in dict.fromkeys(names):
         model = load(name, folders=folders)
-        if not transcribes(model, head):
-            whose = model.name if head is None else f"head {head!r} of {model.name}"
-            raise InputError(f"{whose} does not transcribe audio: evaluate compares what was said with what is heard")
         if wait is not None and model.delay_of(head).ms is None:
             ways.append(Way(model.name, model, wait, head))
         ways.append(Way(model.name, model, None, head))
@@ -149,7 +150,7 @@ def _show_rates(ways: Sequence[Way], found: Sequence[Sequence[Recognised]], fold
                 percent(confidence.interval(errors)),
             )
     out.print(listing)
-    out.print(f"[dim]95 %: {confidence.METHOD}; none of a single recording[/]")
+    out.print(f"[dim]95 %: {confidence.METHOD.format(unit='word')}; none of a single recording[/]")
 
 
 def _closing(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> str:

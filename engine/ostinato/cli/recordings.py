@@ -38,7 +38,9 @@ class LeftOut:
         """Leave a file out, and say so at once."""
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         name = self.name(path)
-        self.reasons[name] = reason.removeprefix(f"{str(path)!r} ").removeprefix(f"{path}: ")
+        for begin in (f"{str(path)!r} ", f"{path}: ", f"{path.name}: ", f"{path.name}, ", f"{path.name} "):
+            reason = reason.removeprefix(begin)
+        self.reasons[name] = reason
         if len(self.reasons) <= TOLD:
             note(f"left out: {name}: {self.reasons[name]}")
 

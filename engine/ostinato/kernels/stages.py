@@ -318,7 +318,7 @@ class StagesRunner:
         out = np.empty((int(totals[-1]), stages.frame_size), np.float32)
         code = advance_stages(
             calls, rows, self._steps, self._offsets, self._links, self._histories, self._pads, states, made, order,
-            place, self._sizes, self._starts, np.ascontiguousarray(frames, np.float32), out,
+            place, self._sizes, self._starts, np.require(frames, np.float32, ["C", "W"]), out,
         )  # fmt: skip
         assert code == 0, code  # whatever could be wrong was made here
         self._totals = totals

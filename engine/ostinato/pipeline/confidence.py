@@ -1,4 +1,4 @@
-"""What a number of recordings can tell: an interval of the error rate, and whether two models differ."""
+"""What a number of recordings can tell: an interval of an error rate or a mean, and whether two models differ."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 
 from ostinato.pipeline.score import Errors
 
-METHOD = "Wilson's score interval over the effective number of words"
-"""How `interval` works, in a line for people."""
+METHOD = "Wilson's score interval over the effective number of {unit}s"
+"""How `interval` works, in a line for people; ``unit`` is what is right or wrong."""
+MEAN_METHOD = "Student's t over the utterances, by the ratio estimator"
+"""How `mean_interval` works."""
 LEVEL = 0.95
 EXACT = 12
 """Up to so many recordings that differ, `chance` goes through all 2^n cases."""
@@ -53,15 +55,44 @@ def interval(recordings: Sequence[Errors]) -> tuple[float, float] | None:
     return max(0.0, (b - root) / (2 * a)), (b + root) / (2 * a)
 
 
+def mean_interval(sums: Sequence[float], counts: Sequence[int]) -> tuple[float, float] | None:
+    """The 95 % interval of a mean, at least 0, over values that come by recordings: ``sums`` of ``counts`` values
+    each; None of fewer than two recordings. Values of one recording are alike, so the recordings are what varies:
+    Student's t over the ratio estimator m = sum / n (Cochran 1977, "Sampling Techniques", 6.3), with k - 1 degrees of
+    freedom and
+
+        var(m) = k / (k - 1) * sum (sum_i - m n_i)^2 / n^2
+    """
+    k, n = len(sums), sum(counts)
+    if k < 2 or not n:
+        return None
+    mean = math.fsum(sums) / n
+    squares = math.fsum((total - mean * count) ** 2 for total, count in zip(sums, counts, strict=True))
+    reach = _student_t(k - 1) * math.sqrt(k / (k - 1) * squares) / n
+    return max(0.0, mean - reach), mean + reach
+
+
+def _student_t(freedom: int) -> float:
+    from scipy.special import stdtrit  # SciPy takes its time to load, and servers need none of this
+
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+
+
 def chance(one: Sequence[Errors], other: Sequence[Errors]) -> float:
     """How likely two models that are equally good would differ at least so much in their errors on the same
-    recordings: the p-value of the paired permutation test (Fisher 1935), two-sided.
+    recordings: `chance_of` what they differ by."""
+    return chance_of([a.total - b.total for a, b in zip(one, other, strict=True)])
+
+
+def chance_of(by_recording: Sequence[float]) -> float:
+    """How likely so much in all would come of such differences between two equally good models, one a recording: the
+    p-value of the paired permutation test (Fisher 1935), two-sided.
 
     In each recording it might as well have been the other model that made the errors, so the signs of the
     differences are turned in all ways; in 9,999 ways drawn with a fixed seed where they are more than 2^12.
     """
-    differences = np.array([a.total - b.total for a, b in zip(one, other, strict=True) if a.total != b.total])
-    found = abs(differences.sum())
+    differences = np.array([each for each in by_recording if each], np.float64)
+    found = abs(differences.sum()) * (1 - 1e-9)  # the sum in another order is the same sum
     if not found:
         return 1.0
     if len(differences) <= EXACT:

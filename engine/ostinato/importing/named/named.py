@@ -13,15 +13,14 @@ from ostinato.importing.settings import Settings
 
 @dataclass(frozen=True)
 class Named:
-    """``files``: paths in the package of what is read, whose SHA-256, one behind the other, is ``sha256``. ``draft``:
-    what becomes of them, by the same paths, and of the user's settings."""
+    """``files``: the SHA-256 of each file that is read, by its path in the package. ``draft``: what becomes of them,
+    by the same paths, and of the user's settings."""
 
     about: str
     package: Package
-    files: tuple[str, ...]
-    sha256: str
+    files: Mapping[str, str]
     draft: Callable[[Mapping[str, Path], Settings], Draft]
 
     def fetch(self) -> dict[str, Path]:
         """Its files. Raises ForeignModelError."""
-        return self.package.files(self.files, self.sha256)
+        return {path: self.package.file(path, sha256) for path, sha256 in self.files.items()}
