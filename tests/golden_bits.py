@@ -41,7 +41,7 @@ from ostinato.model.layers import (
 )
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node, Sequential, Specification
-from ostinato.pipeline.logmel import LogMelFrontEnd
+from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
 from ostinato.pipeline.resample import resampler
 
 Floats = npt.NDArray[np.float32]

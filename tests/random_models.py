@@ -21,7 +21,7 @@ from ostinato.errors import BadModelFileError
 from ostinato.events import Event
 from ostinato.model import Network, quantization
 from ostinato.model.decoders import Ctc, Decoder, EndOfSpeech, Labels, Outputs, SequenceClass
-from ostinato.model.front_ends import Audio, Frames, FrontEnd, LogMel, Tokens
+from ostinato.model.front_ends import Audio, FilteredSpectrogram, Frames, FrontEnd, LogMel, Tokens
 from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, OneHot, Softmax
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.wire import Wire
@@ -87,9 +87,19 @@ def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
     """One of the kinds ``fronts``."""
     front = draw(st.sampled_from(fronts))
     if front == "frames":
-        return Frames(draw(st.sampled_from((1, 3, 16, 19))))
+        return Frames(draw(st.sampled_from((1, 3, 16, 19))), normalise=draw(st.booleans()))
     if front == "tokens":
         return Tokens(VOCABULARY)
+    if draw(st.booleans()):
+        return FilteredSpectrogram(
+            sample_rate=8000,
+            windows=(256, 400),
+            bands_per_octave=(3, 6),
+            low_hz=100.0,
+            high_hz=3900.0,
+            diff_ratio=draw(st.sampled_from((None, 0.3))),
+            origin=draw(st.sampled_from(("online", "centre"))),
+        )
     stack = draw(st.sampled_from((1, 3)))
     return LogMel(
         sample_rate=8000,

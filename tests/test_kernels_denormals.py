@@ -28,7 +28,7 @@ from llvmlite import ir
 from ostinato.kernels import arrays, compiler, float_mode, warm_up
 from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
 from ostinato.model.front_ends import LogMel
-from ostinato.pipeline.logmel import LogMelFrontEnd
+from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
 from ostinato_bench import bare
 
 Floats = npt.NDArray[np.float32]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError, SnapshotError
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import pack
-from ostinato.pipeline.logmel import LogMelFrontEnd, LogMelState
+from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd, LogMelState
 from ostinato.pipeline.pieces import split
 
 F32 = npt.NDArray[np.float32]

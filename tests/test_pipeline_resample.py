@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ostinato.errors import InputError, SnapshotError
 from ostinato.model import front_ends as specified
-from ostinato.pipeline import logmel, resample
+from ostinato.pipeline import resample
+from ostinato.pipeline.front_ends import log_mel
 from ostinato.pipeline.resample import CROSSINGS, MAX_TABLE, STOP_DB, TRANSITION, check_rate, resampler
 from ostinato.pipeline.state import pack, unpack
 
@@ -137,7 +138,7 @@ def test_a_table_is_made_once_for_all_who_use_it_and_kept_no_longer(monkeypatch:
         return plan
 
     monkeypatch.setattr(resample, "_make", make)
-    front_end = logmel.LogMelFrontEnd(specified.LogMel(mels=13), {})
+    front_end = log_mel.LogMelFrontEnd(specified.LogMel(mels=13), {})
     rates = range(21_000, 21_100)
     states = [front_end.start(rate) for rate in rates for _ in range(2)]
     for _ in range(2):

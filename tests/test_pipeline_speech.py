@@ -19,7 +19,7 @@ from ostinato.events import Event
 from ostinato.model import decoders as specified_decoders
 from ostinato.model import front_ends as specified_front_ends
 from ostinato.pipeline import decoder, front_end, pack
-from ostinato.pipeline.logmel import LogMelFrontEnd
+from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
 from ostinato.pipeline.speech import SECTIONS, SpeechEnergy
 
 F32 = npt.NDArray[np.float32]

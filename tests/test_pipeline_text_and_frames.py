@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.errors import (
+    DivergedError,
     DtypeError,
     InputError,
     NotFiniteError,
@@ -17,20 +18,24 @@ from ostinato.errors import (
     SnapshotError,
     UnknownTokenError,
 )
+from ostinato.model import Network, Sequential
 from ostinato.model import front_ends as specified
+from ostinato.model.decoders import Outputs
+from ostinato.model.layers import Dense
 from ostinato.pipeline import pack
-from ostinato.pipeline.frames import FramesFrontEnd
-from ostinato.pipeline.tokens import MAX_WORD, TokensFrontEnd, TokensState
+from ostinato.pipeline.front_ends.frames import FramesFrontEnd
+from ostinato.pipeline.front_ends.tokens import MAX_WORD, TokensFrontEnd, TokensState
+from ostinato.streaming import Model
 
 WORDS = ("<unk>", "good", "bad", "déjà", "film", "ὀδυσσεύς")
 
 
 def characters(**changes: object) -> TokensFrontEnd:
-    return TokensFrontEnd(specified.Tokens(("a", "b", "é", "σ", " "), **changes))  # type: ignore[arg-type]
+    return TokensFrontEnd(specified.Tokens(("a", "b", "é", "σ", " "), **changes), {})  # type: ignore[arg-type]
 
 
 def words(**changes: object) -> TokensFrontEnd:
-    return TokensFrontEnd(specified.Tokens(WORDS, unit="word", unknown=0, **changes))  # type: ignore[arg-type]
+    return TokensFrontEnd(specified.Tokens(WORDS, unit="word", unknown=0, **changes), {})  # type: ignore[arg-type]
 
 
 def ids(front: TokensFrontEnd, *pushes: str) -> list[int]:
@@ -132,7 +137,7 @@ def test_a_forged_state_is_refused(pending: str) -> None:
 
 
 def test_frames_pass() -> None:
-    front = FramesFrontEnd(specified.Frames(3))
+    front = FramesFrontEnd(specified.Frames(3), {})
     frames = np.arange(6, dtype=np.float32).reshape(2, 3)
     state = front.restore(pack(front.start()))
     assert front.step(state, front.check(frames)).tolist() == frames.tolist()
@@ -155,9 +160,28 @@ def test_frames_pass() -> None:
 )
 def test_bad_frames_are_refused(data: object, error: type[InputError]) -> None:
     with pytest.raises(error):
-        FramesFrontEnd(specified.Frames(3)).check(data)
+        FramesFrontEnd(specified.Frames(3), {}).check(data)
 
 
 def test_frames_have_no_sample_rate() -> None:
     with pytest.raises(InputError, match="sample rate"):
-        FramesFrontEnd(specified.Frames(3)).start(16000)
+        FramesFrontEnd(specified.Frames(3), {}).start(16000)
+
+
+def test_frames_are_normalised() -> None:
+    rng = np.random.default_rng(0)
+    frames, mean, scale = (rng.standard_normal(size).astype(np.float32) for size in ((7, 3), 3, 3))
+    front = FramesFrontEnd(specified.Frames(3, normalise=True), {"front_end.mean": mean, "front_end.scale": scale})
+    got = front.step(front.start(), frames)
+    assert np.allclose(got, (frames.astype(float) - mean) * scale, atol=1e-6)
+    together, counts = front.step_many([front.start()] * 2, [frames], [3, 4])
+    assert together.tobytes() == got.tobytes() and counts == [3, 4]
+
+
+def test_frames_that_overflow_as_they_are_normalised_lose_their_utterance() -> None:
+    """And no warning is raised."""
+    specification = Sequential("loud", specified.Frames(1, normalise=True), (Dense(1),), Outputs())
+    weights = {name: np.full_like(array, 9) for name, array in Network.random(specification).weights.items()}
+    stream = Model(Network(specification, weights)).stream()
+    with pytest.raises(DivergedError):
+        stream.push(np.full((1, 1), 3e38, np.float32))

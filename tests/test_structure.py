@@ -16,6 +16,8 @@ from ostinato.model.decoders import DECODERS, Outputs
 from ostinato.model.front_ends import FRONT_ENDS, Frames
 from ostinato.model.layers import LAYERS, Add, Dense, Gru, Rnn, Softmax
 from ostinato.model.specification import FRAMES
+from ostinato.pipeline.decoders import DECODERS as DECODING
+from ostinato.pipeline.front_ends import FRONT_ENDS as FRAMING
 from ostinato.training.layers import LEARNING
 
 SOURCES = modules()
@@ -97,6 +99,8 @@ TABLES = {
     "ostinato.model.layers": LAYERS,
     "ostinato.model.front_ends": FRONT_ENDS,
     "ostinato.model.decoders": DECODERS,
+    "ostinato.pipeline.front_ends": FRAMING,
+    "ostinato.pipeline.decoders": DECODING,
     "ostinato.training.layers": LEARNING,
 }
 

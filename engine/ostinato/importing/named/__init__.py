@@ -9,7 +9,9 @@ from typing import cast
 from ostinato.errors import ForeignModelError, did_you_mean
 from ostinato.importing.named.named import Named
 
-_ROOMS: dict[str, str] = {}
+_ROOMS = {
+    f"madmom:{name}": "ostinato.importing.named.madmom" for name in ("onsets", "onsets-bi", "beats", "beats-bi")
+}
 """The module of each, by its name; loaded when it is asked for."""
 NAMES = tuple(_ROOMS)
 

@@ -13,14 +13,15 @@ from ostinato.importing.settings import Settings
 
 @dataclass(frozen=True)
 class Named:
-    """``files``: the SHA-256 of each file that is read, by its path in the package. ``draft``: what becomes of them,
-    by the same paths, and of the user's settings."""
+    """``files``: paths in the package of what is read, whose SHA-256, one behind the other, is ``sha256``. ``draft``:
+    what becomes of them, by the same paths, and of the user's settings."""
 
     about: str
     package: Package
-    files: Mapping[str, str]
+    files: tuple[str, ...]
+    sha256: str
     draft: Callable[[Mapping[str, Path], Settings], Draft]
 
     def fetch(self) -> dict[str, Path]:
         """Its files. Raises ForeignModelError."""
-        return {path: self.package.file(path, sha256) for path, sha256 in self.files.items()}
+        return self.package.files(self.files, self.sha256)

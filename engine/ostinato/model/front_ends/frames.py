@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ostinato.errors import BadModelFileError
 from ostinato.model.front_ends.front_end import FrontEnd
 from ostinato.model.limits import MOST
-from ostinato.model.wire import Wire
+from ostinato.model.wire import Weight, Wire, ones, zeros
 
 
 @dataclass(frozen=True)
 class Frames(FrontEnd):
-    """Ready frames: float32 vectors of ``size`` values, ``frame_ms`` apart."""
+    """Ready frames: float32 vectors of ``size`` values, ``frame_ms`` apart. If ``normalise``, weights
+    ``front_end.mean`` and ``front_end.scale`` [size] turn a value v into (v - mean) * scale."""
 
     size: int
     frame_ms: float = 10.0
+    normalise: bool = False
 
     kind: ClassVar[str] = "frames"
 
@@ -24,6 +27,11 @@ class Frames(FrontEnd):
     def wire(self) -> Wire:
         """The vectors."""
         return Wire(self.size)
+
+    def weights(self) -> Mapping[str, Weight]:
+        """What normalises; it starts as nothing."""
+        shape = (self.size,)
+        return {"mean": Weight(shape, zeros), "scale": Weight(shape, ones)} if self.normalise else {}
 
     def check(self) -> None:
         """Sizes within bounds."""

@@ -1,19 +1,17 @@
-"""The front end for ready frames: it checks them and passes them on."""
+"""The front end for ready frames: it checks them and passes them on, normalised if the settings say so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.front_ends.front_end import F32, kind_of
 from ostinato.pipeline.pieces import joined
-
-F32 = npt.NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -22,13 +20,17 @@ class FramesState:
 
 
 class FramesFrontEnd:
-    """Float32 frames [n, size] in, the same frames out."""
+    """Float32 frames [n, size] in; out the same frames, or (frame - mean) * scale of each value."""
 
     latency_ms = 0.0
 
-    def __init__(self, settings: specified.Frames) -> None:
+    def __init__(self, settings: specified.Frames, weights: Mapping[str, F32]) -> None:
+        """``weights``: ``front_end.mean`` and ``front_end.scale`` [size], if the settings ask for normalisation."""
         self.frame_size = settings.size
         self.frame_ms = settings.frame_ms
+        self._normalise = settings.normalise
+        if settings.normalise:
+            self._mean, self._scale = weights["front_end.mean"], weights["front_end.scale"]
 
     def start(self, sample_rate: int | None = None) -> FramesState:
         """A fresh state. Raises InputError if a sample rate is given."""
@@ -55,14 +57,15 @@ class FramesFrontEnd:
         return len(data)
 
     def step(self, state: FramesState, data: F32) -> F32:
-        """The frames themselves, float32 [n, size]."""
-        return data
+        """The frames, float32 [n, size]."""
+        return self._normalised(data)
 
     def step_many(
         self, states: Sequence[FramesState], data: Sequence[F32], lengths: Sequence[int] | None = None
     ) -> tuple[F32, list[int]]:
         """`step` for many streams."""
-        return joined(data, self.frame_size), list(map(len, data) if lengths is None else lengths)
+        frames = self._normalised(joined(data, self.frame_size))
+        return frames, list(map(len, data) if lengths is None else lengths)
 
     def flush(self, state: FramesState) -> F32:
         """No frames: none are ever held back."""
@@ -72,7 +75,8 @@ class FramesFrontEnd:
         """The state that `state.pack` packed. Raises SnapshotError."""
         return snapshots.unpack(FramesState, packed)
 
-
-def kind_of(data: object) -> str:
-    """What ``data`` is, for an error message."""
-    return f"{data.dtype}" if isinstance(data, np.ndarray) else f"a {type(data).__name__}"
+    def _normalised(self, frames: F32) -> F32:
+        if not self._normalise:
+            return frames
+        with np.errstate(over="ignore"):  # outputs that are not finite are told as of any frames
+            return (frames - self._mean) * self._scale

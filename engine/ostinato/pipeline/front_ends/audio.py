@@ -14,7 +14,7 @@ from ostinato.kernels import warm_up
 from ostinato.kernels.audio import cut
 from ostinato.lanes import LANES
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import kind_of
+from ostinato.pipeline.front_ends.front_end import kind_of
 from ostinato.pipeline.pieces import each_part
 from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, Resampler, ResamplerState, check_rate, resampler
 
@@ -83,6 +83,12 @@ class AudioFrontEnd(Generic[A]):
     def expect(self, state: A) -> None:
         """Raise SnapshotError unless `from_windows` can have left behind what it keeps in ``state``."""
 
+    def after(self, state: A) -> F32:
+        """What is taken to follow the audio, at the model's rate: where windows begin before it, the silence that
+        completes all those with i * hop within it; else nothing."""
+        left = -(-(state.kept - self.before) // self.hop) if self.before else 0
+        return np.zeros((left - 1) * self.hop + self.window - state.kept if left > 0 else 0, np.float32)
+
     def in_ms(self, samples: int) -> float:
         """How long samples at the model's rate last, in ms."""
         return samples / self.sample_rate * 1000
@@ -149,7 +155,7 @@ class AudioFrontEnd(Generic[A]):
             parts = each_part(data, lengths)
             data = [_resampled(state, samples) for state, samples in zip(states, parts, strict=True)]
             lengths = None
-        return self._advance(states, data, lengths)
+        return self.advance(states, data, lengths)
 
     def flush(self, state: A) -> F32:
         """The frames that the resampler's last samples complete, and the silence after them where windows begin
@@ -157,9 +163,8 @@ class AudioFrontEnd(Generic[A]):
         made = []
         if state.resampling is not None:
             made.append(self.step(state, np.zeros(state.resampling.delay, np.float32)))
-        if self.before and (left := -(-(state.kept - self.before) // self.hop)) > 0:
-            silence = np.zeros((left - 1) * self.hop + self.window - state.kept, np.float32)
-            made.append(self._advance([state], [silence], None)[0])
+        if len(after := self.after(state)):
+            made.append(self.advance([state], [after], None)[0])
         return np.concatenate(made) if made else np.empty((0, self.frame_size), np.float32)
 
     def restore(self, packed: object) -> A:
@@ -181,7 +186,7 @@ class AudioFrontEnd(Generic[A]):
         self.expect(state)
         return state
 
-    def _advance(
+    def advance(
         self, states: Sequence[A], data: Sequence[Samples], lengths: Sequence[int] | None
     ) -> tuple[F32, list[int]]:
         """The frames that samples at the model's rate complete, all of one dtype. The states move on."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.audio import AudioFrontEnd, AudioState
+from ostinato.pipeline.front_ends.audio import AudioFrontEnd, AudioState
 from ostinato.pipeline.mel import filter_bank, samples_in
 from ostinato.pipeline.pieces import joined, split
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ostinato.errors import DtypeError, InputError, UnknownTokenError, check_text
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.frames import kind_of
+from ostinato.pipeline.front_ends.front_end import F32, kind_of
 from ostinato.pipeline.pieces import each_part, joined
 
-F32 = npt.NDArray[np.float32]
 MAX_WORD = 1024
 """Longest word that is looked up, in characters; a longer one is unknown. Bounds the state of a stream that never
 sends a space."""
@@ -40,7 +38,8 @@ class TokensFrontEnd:
     frame_ms = 1.0
     latency_ms = 0.0
 
-    def __init__(self, settings: specified.Tokens) -> None:
+    def __init__(self, settings: specified.Tokens, weights: Mapping[str, F32]) -> None:
+        """``weights``: there are none."""
         self.settings = settings
         self._ids = {token: index for index, token in enumerate(settings.vocabulary)}
 

@@ -1,0 +1,33 @@
+"""Decoders: a model's outputs, frame by frame, to events. A file each, and the table of them all.
+
+Each is immutable settings with a small state, `step` and `flush`. However the outputs are cut into steps, the events
+are the same. ``event.frame`` counts the model's frames from 0, and ``event.time_ms`` is where that frame ends in the
+audio:
+
+    time_ms(frame) = (frame + 1) * frame_ms + latency_ms
+
+where frame_ms is the time between model frames and latency_ms what a frame covers beyond that (see
+`FrontEnd.latency_ms`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato.pipeline.decoders.ctc import CtcDecoder
+from ostinato.pipeline.decoders.decoder import Decoder
+from ostinato.pipeline.decoders.end_of_speech import EndOfSpeechDecoder, EndOfSpeechState
+from ostinato.pipeline.decoders.labels import LabelsDecoder
+from ostinato.pipeline.decoders.outputs import OutputsDecoder
+from ostinato.pipeline.decoders.sequence_class import SequenceClassDecoder
+
+DECODERS: dict[str, type[Decoder[Any, Any]]] = {
+    "outputs": OutputsDecoder,
+    "labels": LabelsDecoder,
+    "ctc": CtcDecoder,
+    "sequence-class": SequenceClassDecoder,
+    "end-of-speech": EndOfSpeechDecoder,
+}
+"""All kinds, by their name in model files and on the wire."""
+
+__all__ = ["DECODERS", "Decoder", "EndOfSpeechDecoder", "EndOfSpeechState"]

@@ -1,0 +1,63 @@
+"""Connectionist temporal classification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ostinato.events import Event
+from ostinato.model.decoders import Ctc
+from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.decoders.decoder import F32, Decoder, counted
+
+
+@dataclass(slots=True)
+class CtcState:
+    """``previous``: the index on the best path at the frame before; -1 before the first."""
+
+    frames: int = 0
+    previous: int = -1
+
+
+class CtcDecoder(Decoder[Ctc, CtcState]):
+    """Greedy CTC (best path; Graves et al. 2006): at each frame the most probable symbol; repeats collapse, blanks
+    go.
+
+    A symbol is emitted at the first frame of its run on the best path, which is when the path decides it;
+    ``probability`` is its probability there.
+    """
+
+    def start(self) -> CtcState:
+        """A fresh state."""
+        return CtcState()
+
+    def step(self, state: CtcState, outputs: F32) -> list[Event]:
+        """The symbols that the rows of ``outputs`` [n, symbols] decide."""
+        (events,) = self.step_many([state], outputs, [len(outputs)])
+        return events
+
+    def step_many(self, states: Sequence[CtcState], outputs: F32, counts: Sequence[int]) -> Iterator[list[Event]]:
+        """`step` for many streams: the best paths of all together; most frames decide nothing."""
+        blank, symbols = self.settings.blank, self.settings.symbols
+        path = outputs.argmax(axis=1).tolist() if len(outputs) else []
+        start = 0
+        for state, count in zip(states, counts, strict=True):
+            events: list[Event] = []
+            previous, first, end = state.previous, state.frames - start, start + count
+            if path[start:end].count(previous) < count:  # nearly always the path stays where it was
+                for row in range(start, end):
+                    k = path[row]
+                    if k != previous and k != blank:
+                        at = first + row
+                        events.append(Event("symbol", at, self.time_ms(at), symbols[k], k, float(outputs[row, k])))
+                    previous = k
+                state.previous = previous
+            state.frames += count
+            start = end
+            yield events
+
+    def restore(self, packed: object) -> CtcState:
+        """The state that `state.pack` packed. Raises SnapshotError."""
+        state = counted(snapshots.unpack(CtcState, packed))
+        snapshots.expect(-1 <= state.previous < len(self.settings.symbols), "state.previous is no symbol")
+        return state

@@ -1,0 +1,82 @@
+"""What all decoders share: settings, the time axis, and how many streams are decoded one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.events import Event
+from ostinato.pipeline import state as snapshots
+
+F32 = npt.NDArray[np.float32]
+
+
+class Counted(Protocol):
+    """A state: every one counts the frames so far."""
+
+    frames: int
+
+
+@dataclass(slots=True)
+class FrameCount:
+    """The state of those that hold nothing back: the number of frames so far."""
+
+    frames: int = 0
+
+
+D = TypeVar("D")
+S = TypeVar("S", bound=Counted)
+C = TypeVar("C", bound=Counted)
+
+
+class Decoder(Generic[D, S]):
+    """What turns a model's outputs into events. Immutable: whatever a stream needs is in its state.
+
+    ``settings`` are of its kind; frames are ``frame_ms`` apart, and cover ``latency_ms`` beyond that."""
+
+    def __init__(self, settings: D, frame_ms: float, latency_ms: float) -> None:
+        self.settings = settings
+        self.frame_ms = frame_ms
+        self.latency_ms = latency_ms
+
+    def time_ms(self, frame: int) -> float:
+        """Where frame number ``frame`` ends in the audio, in ms (for tokens: how many were consumed)."""
+        return (frame + 1) * self.frame_ms + self.latency_ms
+
+    def start(self) -> S:
+        """A fresh state."""
+        raise NotImplementedError
+
+    def step(self, state: S, outputs: F32) -> list[Event]:
+        """The events that the frames of ``outputs`` [n, output_size] decide."""
+        raise NotImplementedError
+
+    def step_many(self, states: Sequence[S], outputs: F32, counts: Sequence[int]) -> Iterator[list[Event]]:
+        """`step` for many streams, one after the other: stream i has the next ``counts[i]`` rows of ``outputs``. The
+        same events. If a stream's raises, those before it are done, and those after it are as before."""
+        for state, count, end in zip(states, counts, accumulate(counts), strict=True):
+            yield self.step(state, outputs[end - count : end])
+
+    def flush(self, state: S) -> list[Event]:
+        """The events that the end of the utterance decides: none where nothing is ever held back."""
+        return []
+
+    def restore(self, packed: object) -> S:
+        """The state that `pack` packed. Raises SnapshotError for anything that `step` could not have left behind."""
+        raise NotImplementedError
+
+
+def counted(state: C) -> C:
+    """The state, if its counter can be. Raises SnapshotError."""
+    snapshots.expect(state.frames >= 0, "state.frames is negative")
+    return state
+
+
+def whole_frames(ms: float, frame_ms: float) -> int:
+    """The least number of frames, at least one, that last ``ms``."""
+    return max(1, int(np.ceil(ms / frame_ms - 1e-9)))

