@@ -20,6 +20,7 @@ from ostinato.importing.named.madmom import draft
 from ostinato.importing.packages import Package, digest
 from ostinato.importing.parity import compare
 from ostinato.importing.settings import Settings
+from ostinato.model.front_ends import Frames
 from ostinato.streaming import Model
 
 Array = npt.NDArray[Any]
@@ -204,7 +205,7 @@ def test_an_ensemble_of_madmom_is_what_its_formulas_say(
     for number, layers in enumerate(networks):
         files[str(number)] = tmp_path / f"{number}.pkl"
         files[str(number)].write_bytes(pickle.dumps(madmom.NeuralNetwork(layers=layers), protocol))
-    made = draft(files, Settings(), "made", 7)
+    made = draft(files, Settings(), "made", Frames(7))
     compare(made.network, made.source)
     x = np.random.default_rng(9).normal(size=(40, 7)).astype(np.float32)
     wanted = []
@@ -229,8 +230,8 @@ def test_what_is_no_network_of_madmom_is_refused(madmom: types.SimpleNamespace, 
     ):
         path.write_bytes(pickle.dumps(content))
         with pytest.raises(ForeignModelError, match=told):
-            draft({"x": path}, Settings(), "made", 7)
+            draft({"x": path}, Settings(), "made", Frames(7))
     layers[0].hid_init = np.ones(5, np.float32)
     path.write_bytes(pickle.dumps(madmom.NeuralNetwork(layers=layers)))
     with pytest.raises(ForeignModelError, match="begins from hid_init other than zeros"):
-        draft({"x": path}, Settings(), "made", 7)
+        draft({"x": path}, Settings(), "made", Frames(7))

@@ -81,10 +81,11 @@ class Builder:
         card: Mapping[str, str] | None = None,
     ) -> Network:
         """The network of ``heads`` (name, node, decoder), without nodes that none of them needs. ``name``,
-        ``licence`` and ``card`` are the file's; what the settings say goes first.
+        ``licence`` and ``card`` are the file's; what the settings say goes first, but for their decoder, which comes
+        when the outputs have been compared.
 
         Raises ForeignModelError if it cannot be one."""
-        made = tuple(Head(self._shaped(head), node, settings.decoder or decoder) for head, node, decoder in heads)
+        made = tuple(Head(self._shaped(head), node, decoder) for head, node, decoder in heads)
         needed, nodes = {head.node for head in made}, []
         for node in reversed(self._nodes):
             if node.name in needed:

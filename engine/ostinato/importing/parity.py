@@ -54,6 +54,8 @@ def compare(
     for length in lengths:
         inputs = source.inputs(generator, length)
         for head, theirs in source.outputs(inputs).items():
+            if not np.isfinite(theirs).all():
+                raise ForeignModelError(f"head {head!r}: {source.name} itself gives NaN or infinite values")
             scale = max(scale, float(np.abs(theirs).max(initial=0.0)))
             for _ in range(cuttings):
                 ours = _streamed(model, head, inputs, generator)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing.draft import Decision, Draft
+from ostinato.importing.finishing import finished, fitting
 from ostinato.importing.formats import format_of
 from ostinato.importing.named import named
 from ostinato.importing.parity import Parity, compare
@@ -44,7 +45,8 @@ def import_model(
 
     Raises ForeignModelError, naming what cannot be read and the cure, and if the numbers are not the source's.
     """
-    origin, draft, decisions = _draft(what, settings)
+    origin, read, decisions = _draft(what, settings)
+    draft = finished(read, settings)
     source = draft.source if expect is None else _recorded(Path(expect), draft.network)
     parity = compare(draft.network, source)
     specification = draft.network.specification
@@ -56,7 +58,8 @@ def import_model(
 def verify(network: Network, what: str | os.PathLike[str], settings: Settings = _NONE) -> Parity:
     """Compare a network that was imported with the file, or well-known model, that it came from, anew. Raises
     ForeignModelError if it is not equal to it."""
-    return compare(network, _draft(what, settings)[1].source)
+    draft = _draft(what, settings)[1]
+    return compare(network, fitting(draft.source, draft.network.specification, network.specification))
 
 
 def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft, list[Decision]]:

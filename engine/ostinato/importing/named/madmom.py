@@ -29,7 +29,7 @@ from ostinato.importing.settings import Settings
 from ostinato.importing.source import Float64
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs
-from ostinato.model.front_ends import Frames
+from ostinato.model.front_ends import FilteredSpectrogram, FrontEnd
 from ostinato.model.layers import Dense, Direction, Gru, Layer, Lstm, Mean, Rnn
 from ostinato.model.specification import FRAMES
 
@@ -45,10 +45,9 @@ _KNOWN = {f"{_LAYERS}{name}" for name in (
 }  # fmt: skip
 
 
-def draft(files: Mapping[str, Path], settings: Settings, name: str, features: int) -> Draft:
-    """The ensemble of these pickles, above frames of so many ``features``."""
-    front = settings.front_end or Frames(features)
-    builder = Builder(front)
+def draft(files: Mapping[str, Path], settings: Settings, name: str, front_end: FrontEnd) -> Draft:
+    """The ensemble of these pickles, above a front end."""
+    builder = Builder(settings.front_end or front_end)
     members = []
     for number, path in enumerate(files.values(), 1):
         node = FRAMES
@@ -149,10 +148,10 @@ def _activation(own: inert.Inert) -> Activation:
     return Activation({"linear": "identity"}.get(name, name))
 
 
-def _named(name: str, files: str, sha256: str, features: int, about: str) -> Named:
+def _named(name: str, files: str, sha256: str, front_end: FrontEnd, about: str) -> Named:
     """An ensemble of eight, whose files differ in a number."""
     paths = tuple(f"madmom/models/{files}_{number}.pkl" for number in range(1, 9))
-    return Named(about, PACKAGE, paths, sha256, partial(draft, name=name, features=features))
+    return Named(about, PACKAGE, paths, sha256, partial(draft, name=name, front_end=front_end))
 
 
 MODELS = {
@@ -160,28 +159,28 @@ MODELS = {
         "madmom-onsets",
         "onsets/2013/onsets_rnn",
         "d0d1b04cfd36d156086db4ec2efede5d6b44f4894918293da49c0bd0f5397f00",
-        236,
+        FilteredSpectrogram(windows=(512, 1024, 2048), mul=5.0, diff_ratio=0.25),
         "onsets of notes as they happen",
     ),
     "madmom:onsets-bi": _named(
         "madmom-onsets-bi",
         "onsets/2013/onsets_brnn",
         "2285f6489298d9ad50c4f478f274f0e4593e6207d684d71e1a24dd8a1aa83463",
-        266,
+        FilteredSpectrogram(mul=5.0, diff_ratio=0.25, origin="centre"),
         "onsets of notes, from both sides",
     ),
     "madmom:beats": _named(
         "madmom-beats",
         "beats/2016/beats_lstm",
         "e7e75235302b14b7b9ae456134814f4b7972f8e8919736dc2164aaf4e7bf6706",
-        162,
+        FilteredSpectrogram(windows=(2048,), bands_per_octave=(12,)),
         "beats as they happen",
     ),
     "madmom:beats-bi": _named(
         "madmom-beats-bi",
         "beats/2015/beats_blstm",
         "138ff24f6ca34b071c4716b1a569e27a7094c959ed3fc64e6bd9cdf35dfd547d",
-        266,
+        FilteredSpectrogram(origin="centre"),
         "beats, from both sides",
     ),
 }
