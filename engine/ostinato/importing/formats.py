@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ostinato.errors import ForeignModelError
+from ostinato.importing.audio_json.document import names_of
 from ostinato.model.file import MAX_FILE_BYTES
 
 _START = 64
@@ -33,7 +34,15 @@ def _in_zip(path: Path, start: bytes, *endings: str) -> bool:
         return False
 
 
-FORMATS: tuple[Format, ...] = ()
+def _json(*fields: str) -> Callable[[Path, bytes], bool]:
+    return lambda path, start: names_of(path, start, *fields)
+
+
+FORMATS: tuple[Format, ...] = (
+    Format("Neural Amp Modeler", "ostinato.importing.audio_json.nam", _json("architecture", "config", "weights")),
+    Format("RTNeural JSON", "ostinato.importing.audio_json.rtneural", _json("in_shape", "layers")),
+    Format("a state dictionary as JSON", "ostinato.importing.audio_json.state_dict", _json()),
+)
 """In the order of asking."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ostinato.errors import ForeignModelError
+from ostinato.errors import BadModelFileError, ForeignModelError
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.finishing import finished, fitting
 from ostinato.importing.formats import format_of
@@ -79,7 +79,7 @@ def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft
     found = format_of(path)
     try:
         made: Draft = importlib.import_module(found.module).draft(path, settings)
-    except ForeignModelError as error:
+    except (ForeignModelError, BadModelFileError) as error:  # the latter: a layer with settings that cannot be
         raise ForeignModelError(f"{path}: {error}".removeprefix(f"{path}: " * 2)) from error.__cause__
     return f"{path.name} ({found.name})", made, []
 
