@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 from engine_models import events, frames, model, models, run, sound
-from random_models import bits
+from random_models import bits, network
 
 from ostinato.engine import Engine, Limits, ticks
 from ostinato.errors import CapacityError, CreditError, InputError, OstinatoError, UtteranceTooLongError
+from ostinato.model import Sequential
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Convolution, Dense
 from ostinato.options import Options
 from ostinato.pipeline.resample import TABLE_BYTES
-from ostinato.streaming import FinishedUtterance
+from ostinato.streaming import FinishedUtterance, Model
 from ostinato.streaming.frames import RowStore
 
 
@@ -308,6 +312,20 @@ def test_bounded_wait_reserves_a_block_and_not_an_utterance() -> None:
     engine.open("blocks", "frames-bi", Options(block_ms=100.0, lookahead_ms=100.0))
     whole, blocks = (engine._sessions[key].reserved for key in ("whole", "blocks"))
     assert whole - blocks == 4 * 3 * (6000 - 20)
+
+
+def test_what_layers_look_ahead_is_reserved_too() -> None:
+    """Those frames come all at once, at the utterance's end, and a stream's state holds what they are made of."""
+    layers = [Convolution(4, 2, dilation=200, left=0, right=200), Dense(2)]
+    ahead = Model(network(Sequential("ahead", Frames(3), layers, Outputs())))
+    assert ahead.delay.frames == ahead.most_at_end == 200
+    engine = Engine({"ahead": ahead, "plain": Model(network(Sequential("plain", Frames(3), layers[1:], Outputs())))})
+    for name in ("ahead", "plain"):
+        engine.open(name, name)
+    more = engine._sessions["ahead"].reserved - engine._sessions["plain"].reserved
+    assert more >= 4 * (200 * ahead.front_end.frame_size + 200 * 3)
+    with pytest.raises(CapacityError, match="which is not left"):
+        Engine({"ahead": ahead}, Limits(max_buffer_bytes=more)).open("s", "ahead")
 
 
 def test_what_waits_before_speech_is_reserved_too() -> None:

@@ -39,7 +39,7 @@ from ostinato.model.layers import (
 )
 from ostinato.model.quantization import quantize
 from ostinato.model.whole_sequence import whole_sequence
-from ostinato.streaming import Model, accept, advance
+from ostinato.streaming import Delay, Model, accept, advance
 
 Floats = npt.NDArray[np.float32]
 SIZE = 4
@@ -244,6 +244,20 @@ def test_the_delay_is_derived_and_its_cause_is_named() -> None:
     assert delay(Gru(3, "bidirectional"), Dense(2)) == (None, None, "")
 
 
+def test_each_heads_delay_is_when_its_outputs_come() -> None:
+    """All heads are read from the last stage, so one below a look-ahead has that delay too, and says so."""
+    ahead = Node("ahead", Convolution(4, 6, left=0, right=5), ("below",))
+    nodes = (Node("below", Gru(4), ("frames",)), ahead, Node("top", Dense(2), ("ahead",)))
+    heads = (Head("top", "top", Outputs()), Head("low", "below", Outputs()))
+    model = Model(network(Specification("two", Frames(SIZE, 10.0), nodes, heads)))
+    for name in ("top", "low"):
+        assert model.delay_of(name) == Delay(5, 50.0)
+        with model.stream(head=name) as stream:
+            assert stream.delay == Delay(5, 50.0)
+            came = [len(stream.push(frame[None])) for frame in signal(12)]
+            assert came == [0] * 5 + [1] * 7 and len(stream.flush()) == 5
+
+
 def test_a_causal_window_needs_no_stage_of_its_own() -> None:
     layers = [Convolution(4, 3), MaxPool(2), Stack(3), Convolution(4, 2, dilation=7), Gru(3)]
     specification = Sequential("causal", Frames(SIZE), layers, Outputs())
@@ -332,12 +346,11 @@ def refused(*nodes: Node, heads: Sequence[str] = ()) -> str:
 
 def test_a_join_of_different_rates_is_refused_with_both() -> None:
     half = Node("half", Convolution(4, 2, 2), ("frames",))
-    assert (
-        "node 'sum' (add) joins nodes of different rates, 1/2 frames per input frame and 1 frames per input frame"
-        in refused(half, Node("sum", Add(), ("half", "frames")))
-    )
+    rates = "of different rates, in frames per input frame: 'half' has 1/2, {!r} has 1: re-frame one of them first"
+    told = refused(half, Node("sum", Add(), ("half", "frames")))
+    assert told == "node 'sum' (add) joins nodes " + rates.format("frames")
     other = Node("other", Dense(4), ("frames",))
-    assert "different rates" in refused(half, other, heads=["half", "other"])
+    assert refused(half, other, heads=["half", "other"]) == "the heads' nodes are nodes " + rates.format("other")
 
 
 def test_what_re_frames_a_backward_layer_is_refused_with_both_nodes() -> None:
@@ -357,6 +370,36 @@ def test_reach_and_state_have_bounds() -> None:
     wide = Sequential("wide", Frames(512), [Convolution(4, 4000)], Outputs())
     with pytest.raises(BadModelFileError, match=r"state would have \d{7} values"):
         _ = network(wide).program
+    with pytest.raises(BadModelFileError, match=r"'transposed-convolution-2' .* makes, .* 10000 frames of an input"):
+        Sequential("fast", Frames(1), [TransposedConvolution(1, 100, 100)] * 3, Outputs())
+
+
+@pytest.mark.parametrize(
+    ("layers", "named"),
+    [
+        ([MaxPool(300)], "a frame would have 309296 values, windows included, over the limit of 262144"),
+        ([MaxPool(200, left=0, right=199)], r"an utterance's end, or a frame, would make \d{8} values at once"),
+    ],
+)
+def test_windows_have_bounds_that_a_small_file_cannot_pass(layers: list[Layer], named: str) -> None:
+    """What has no weights, or few, makes large rows all the same."""
+    with pytest.raises(BadModelFileError, match=named):
+        _ = network(Sequential("small", Frames(1024), layers, Outputs())).program
+
+
+@pytest.mark.parametrize("values", [1, 200, 1000])
+def test_wide_rows_are_computed_a_few_at_a_time(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few rows may be computed at once, also fewer than there are streams: the same bits."""
+    layers = [Convolution(4, 3, 2, left=1, right=4), Gru(3), Dense(2)]
+    made = network(Sequential("wide", Frames(SIZE), layers, Outputs()))
+    monkeypatch.setattr("ostinato.streaming.packed.MAX_VALUES", values)
+    model = Model(made)
+    assert model.runner.max_rows == max(1, values // made.program.row_size) < 10
+    streams, data = [model.stream() for _ in range(12)], [signal(7 + n, n) for n in range(12)]
+    accept([stream.record for stream in streams], data)
+    events = advance([stream.record for stream in streams])
+    for stream, frames, found in zip(streams, data, events, strict=True):
+        assert outputs([*found, *stream.flush()]).tobytes() == run(made, frames).tobytes()
 
 
 def test_a_forged_state_is_refused() -> None:

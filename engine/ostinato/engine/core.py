@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -146,8 +147,9 @@ class Engine:
         credit = max(MIN_CREDIT, int(self.limits.credit_ms * units_per_ms))
         frame_bytes = 4 * front_end.frame_size
         unit_bytes = frame_bytes if unit(served.model) == "frame" else 4
-        reserved = credit * unit_bytes + self.limits.inputs * MESSAGE_BYTES
-        kept = 0  # frames that are not computed yet, besides those that its credit makes
+        as_input, as_frames = credit * unit_bytes, math.ceil(credit / units_per_frame) * frame_bytes
+        reserved = max(as_input, as_frames) + self.limits.inputs * MESSAGE_BYTES + served.model.state_bytes
+        kept = served.model.most_at_end  # frames that are not computed yet, besides those that its credit makes
         if record.wait:
             if (block_ms := record.wait.frames * front_end.frame_ms) > self.limits.max_block_ms:
                 raise InputError(
@@ -155,9 +157,9 @@ class Engine:
                     f"{self.limits.max_block_ms:g}"
                 )
             early = 0 if options.end_of_speech_ms is None else frames_before_speech(front_end.frame_ms)
-            kept = record.wait.frames + early
+            kept += record.wait.frames + early
         elif not served.causal:
-            kept = int(options.utterance_s * 1000 / front_end.frame_ms)
+            kept += int(options.utterance_s * 1000 / front_end.frame_ms)
         reserved += kept * frame_bytes
         if record.held > (most := kept + most_frames(credit, units_per_frame)):
             raise SnapshotError(

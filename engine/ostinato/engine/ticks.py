@@ -28,7 +28,6 @@ from ostinato.engine.session import Group, Message, ServedModel, Session, answer
 from ostinato.errors import DivergedError, OstinatoError
 from ostinato.events import Event
 from ostinato.streaming import accept, advance, push
-from ostinato.streaming.packed import MAX_ROWS
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +81,14 @@ class Ticks:
 
     def _advance(self, served: ServedModel, ms: float, results: list[Answer | Answers]) -> None:
         """Let the first streams in the model's line, as many as fit ``ms``, have their share."""
-        room = min(served.pace.rows(ms), MAX_ROWS)
+        most = served.model.runner.max_rows
+        room = min(served.pace.rows(ms), most)
         turn = Turn()
         for _ in range(len(served.line)):
             first = served.line.popleft()
             if isinstance(first, Group):
                 rows, due = first.rows, first.due
-                if turn.rows and (not due or turn.rows + rows > MAX_ROWS):
+                if turn.rows and (not due or turn.rows + rows > most):
                     served.line.appendleft(first)
                     break
                 if rows > room or not due:

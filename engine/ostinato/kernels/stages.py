@@ -78,7 +78,8 @@ class History(NamedTuple):
 class Stages:
     """Programs in the order of computing, and what stands between them and what comes after: stage ``len(programs)``,
     whose rows are ``frame_size`` values and nothing else. ``pads``: each link's value of padding. ``offsets``: where
-    a state row has each stage's state."""
+    a state row has each stage's state. ``values``: in the rows that one input frame makes, at most; ``ending``: the
+    frames that come out at an utterance's end, at most."""
 
     programs: tuple[Program, ...]
     links: tuple[Link, ...]
@@ -87,6 +88,8 @@ class Stages:
     offsets: tuple[int, ...]
     state_size: int
     frame_size: int
+    values: int
+    ending: int
 
     def new_state(self) -> Floats:
         """The state row of a stream that has not begun, [state_size]."""

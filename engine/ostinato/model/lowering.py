@@ -25,6 +25,7 @@ from ostinato.kernels.stages import COUNTER, History, Link, Stages
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
 from ostinato.model.framing import Framing
+from ostinato.model.limits import MAX_ROW
 from ostinato.model.staging import SAME, Staging
 from ostinato.model.wire import Wire
 
@@ -33,6 +34,8 @@ Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Array]
 MAX_STATE = 1 << 20
 """Values that a stream's state may have: 4 MiB."""
+MAX_ENDING = 1 << 24
+"""Values in the rows that one frame of the front end, or an utterance's end, makes of all stages: 64 MiB."""
 
 
 class Value(NamedTuple):
@@ -267,6 +270,11 @@ class Lowering:
         size = LANES * row_pitch(stage.state_size // LANES)
         if size > MAX_STATE:
             raise BadModelFileError(f"a stream's state would have {size} values, over the limit of {MAX_STATE}")
+        if stage.row_size > MAX_ROW:
+            raise BadModelFileError(
+                f"a frame would have {stage.row_size} values, windows included, over the limit of {MAX_ROW}: use "
+                "smaller windows"
+            )
         initial = np.zeros(size, np.float32)
         for offset, values in stage.initial:
             initial[offset : offset + values.size] = values
@@ -312,5 +320,18 @@ class Lowering:
             )  # fmt: skip
             links.append(link)
             pads.append(f.pad)
-        kept_rings, given = tuple(histories.values()), self._stages[last].given
-        return Stages(tuple(programs), tuple(links), kept_rings, tuple(pads), tuple(offsets), size, given)
+        given = self._stages[last].given
+        widths = [*(program.row_size for program in programs), given]
+        values, values_at_end = (
+            sum(count * width for count, width in zip(counts, widths, strict=True))
+            for counts in self._staging.most_made()
+        )
+        if max(values, values_at_end) > MAX_ENDING:
+            raise BadModelFileError(
+                f"an utterance's end, or a frame, would make {max(values, values_at_end)} values at once, over the "
+                f"limit of {MAX_ENDING}: use a shorter look-ahead, smaller windows, or less upsampling"
+            )
+        return Stages(
+            tuple(programs), tuple(links), tuple(histories.values()), tuple(pads), tuple(offsets), size, given,
+            values, self._staging.most_made()[1][-1],
+        )  # fmt: skip

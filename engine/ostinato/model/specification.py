@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from ostinato.bounded import check_json
-from ostinato.errors import BadModelFileError
+from ostinato.errors import BadModelFileError, did_you_mean
 from ostinato.lanes import LANES, padded
 from ostinato.model.decoders import DECODERS, Decoder
 from ostinato.model.front_ends import FRONT_ENDS, FrontEnd
@@ -127,7 +127,7 @@ class Specification(Strict):
         waiting: dict[str, str] = {}  # nodes that wait for the utterance's end, and the backward one that is why
         for node in self.nodes:
             try:
-                stage = staging.joined([staging.of[name] for name in node.inputs], node.name)
+                stage = staging.joined([staging.of[name] for name in node.inputs], node.name, node.inputs)
                 for framing in node.layer.framings:
                     stage = staging.after(stage, framing, node.name)
             except BadModelFileError as error:
@@ -141,10 +141,11 @@ class Specification(Strict):
                 )
             if node.layer.backward or late:
                 waiting[node.name] = late or node.name
-        last = {staging.of[head.node] for head in self.heads if head.node in staging.of}
-        if len(last) > 1:
+        read = list(dict.fromkeys(head.node for head in self.heads if head.node in staging.of))
+        last = [staging.of[name] for name in read]
+        if len(set(last)) > 1:
             try:
-                staging.joined(sorted(last), self.heads[-1].node)
+                staging.joined(last, read[-1], read)
             except BadModelFileError as error:
                 raise BadModelFileError(f"the heads' nodes {error}".replace("joins", "are", 1)) from None
             if waiting:
@@ -237,7 +238,10 @@ class Specification(Strict):
         for head in self.heads:
             wire = self.wires.get(head.node)
             if wire is None:
-                raise BadModelFileError(f"head {head.name!r} reads node {head.node!r}, which is not there")
+                raise BadModelFileError(
+                    f"head {head.name!r} reads node {head.node!r}, which is not there: name one of the nodes"
+                    f"{did_you_mean(head.node, self.wires)}"
+                )
             if wire.token:
                 raise BadModelFileError(
                     f"head {head.name!r} reads token ids: a tokens front end needs an embedding, recurrent or dense "
@@ -266,7 +270,8 @@ class Specification(Strict):
         """Why a node cannot read what it names."""
         by_name = {each.name: each for each in self.nodes}
         if name not in by_name:
-            return f"node {node.name!r} reads {name!r}, which is not there: name a node, or {FRAMES!r}"
+            near = did_you_mean(name, [*by_name, FRAMES])
+            return f"node {node.name!r} reads {name!r}, which is not there: name a node, or {FRAMES!r}{near}"
         if circle := _circle(by_name, name, node.name):
             return f"nodes {' -> '.join(circle)} read each other in a circle: only a layer's own state may go round"
         return f"node {node.name!r} reads {name!r}, which comes after it: put each node behind those that it reads"

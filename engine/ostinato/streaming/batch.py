@@ -14,7 +14,6 @@ from ostinato.streaming.finite import all_finite, finite_parts
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.heads import Head
 from ostinato.streaming.options import BoundedWait
-from ostinato.streaming.packed import MAX_ROWS
 from ostinato.streaming.record import Record
 from ostinato.streaming.utterance import placed
 
@@ -58,7 +57,7 @@ def push(
         return advance(records, max_frames)
     model = records[0].model
     frames, counts = model.front_end.step_many([record.front for record in records], data, lengths)
-    if not 0 < min(counts) <= max(counts) <= max_frames or len(frames) > MAX_ROWS:
+    if not 0 < min(counts) <= max(counts) <= max_frames or len(frames) > model.runner.max_rows:
         for record, units, part in zip(records, lengths, split(frames, counts), strict=True):
             record.receive(units, part)
         return advance(records, max_frames)
@@ -117,7 +116,8 @@ def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
         batch: list[tuple[int, Record]] = []
         parts: list[Float32] = []
         later: Todo = []
-        room = MAX_ROWS
+        model = todo[0][1].model
+        room = model.runner.max_rows
         for i, record, most in todo:
             if count := min(record.queue.count, most, room):
                 batch.append((i, record))
@@ -129,7 +129,6 @@ def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
                 else:
                     record.queue.own()
         records, counts = [record for _, record in batch], [len(each) for each in parts]
-        model = records[0].model
         slots = [record.slot for record in records]
         frames = joined(parts, model.front_end.frame_size)
         if records[0].causal:
@@ -154,7 +153,7 @@ def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
             if record.wait:
                 equal[record.wait].append((i, record))
         for wait, members in equal.items():
-            size = max(1, MAX_ROWS // wait.frames)
+            size = max(1, members[0][1].model.runner.max_rows // wait.frames)
             for first in range(0, len(members), size):
                 records = [record for _, record in members[first : first + size]]
                 frames = [record.queue.peek(wait.frames) for record in records]

@@ -15,7 +15,14 @@ from ostinato.kernels.program import Pass, Program, Workspace, advance_slice
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 MAX_ROWS = 1024
-"""Frames in one call of the kernel: bounds the memory for rows, and keeps them near the processor."""
+"""Frames in one call of the kernel: keeps their rows near the processor."""
+MAX_VALUES = 1 << 24
+"""Values in these rows, 64 MiB: of wide ones there are fewer."""
+
+
+def most_rows(values: int) -> int:
+    """How many frames are computed in one call, of so many values each."""
+    return max(1, min(MAX_ROWS, MAX_VALUES // max(1, values)))
 
 
 class ProgramRunner:
@@ -23,6 +30,8 @@ class ProgramRunner:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.max_rows = most_rows(program.row_size)
+        """Frames that are computed in one call."""
         self._rows = program.new_rows(16)
         self._workspace = Workspace()
         self._lock = threading.Lock()
@@ -38,7 +47,7 @@ class ProgramRunner:
         """Advance the causal streams in ``slots`` of ``states``: by the first counts[0] of ``frames``, then …
 
         ``frames`` [sum of counts, size], counts from 1 up. Returns what is in each of the ``regions`` of their rows
-        then, [sum of counts, its size]. The frames should be at most MAX_ROWS.
+        then, [sum of counts, its size]. The frames should be at most ``max_rows``.
         """
         return self._packed(states, slots, frames, counts, regions)
 

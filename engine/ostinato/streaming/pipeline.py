@@ -45,6 +45,11 @@ class Pipeline:
         return 4 * (self.network.program.state_size + (stages.state_size if stages else 0))
 
     @property
+    def most_at_end(self) -> int:
+        """Frames that layers have held back, at most, until an utterance's end."""
+        return self.network.stages.ending if self.network.stages else 0
+
+    @property
     def units_per_ms(self) -> float:
         """Input units (samples at the model's own rate, frames, tokens) in 1 ms. A token counts as 1 ms."""
         return self.network.specification.front_end.units_per_ms

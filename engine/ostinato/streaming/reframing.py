@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ostinato.kernels.stages import Stages, StagesRunner
 from ostinato.pipeline.pieces import joined
 from ostinato.pipeline.state import F32Vector, expect, unpack
-from ostinato.streaming.packed import MAX_ROWS
+from ostinato.streaming.packed import most_rows
 
 F32 = npt.NDArray[np.float32]
 
@@ -36,6 +36,8 @@ class Reframing:
         self.latency_ms: float = below.latency_ms
         self._stages = stages
         self._runner = StagesRunner(stages)
+        self._most = most_rows(stages.values)
+        """Frames of the front end that are taken in one call."""
         self._lock = threading.Lock()
         self._state: Any = dataclasses.make_dataclass(
             "ReframingState", [("below", type(below.start())), ("row", F32Vector)], slots=True
@@ -86,7 +88,9 @@ class Reframing:
     ) -> tuple[F32, list[int]]:
         """Frames through the stages, so many at a time that rows stay near the processor."""
         left = np.array([len(frames)] if counts is None else counts, np.int64)
-        most = max(1, MAX_ROWS // len(states))
+        if len(states) > self._most:
+            return self._in_groups(states, frames, left, ended)
+        most = self._most // len(states)
         with self._lock:
             rows = states[0].row[None] if len(states) == 1 else np.stack([state.row for state in states])
             if int(left.max(initial=0)) <= most:
@@ -98,6 +102,19 @@ class Reframing:
                 for state, row in zip(states, rows, strict=True):
                     state.row[:] = row
         return made, found
+
+    def _in_groups(
+        self, states: Sequence[Any], frames: F32, counts: npt.NDArray[np.int64], ended: bool
+    ) -> tuple[F32, list[int]]:
+        ends = np.cumsum(counts)
+        found, new = [], list[int]()
+        for first in range(0, len(states), self._most):
+            group = slice(first, first + self._most)
+            start = ends[first] - counts[first]
+            some, more = self._advance(states[group], frames[start : ends[group][-1]], counts[group].tolist(), ended)
+            found.append(some)
+            new += more
+        return joined(found, self.frame_size), new
 
     def _in_pieces(
         self, rows: F32, frames: F32, left: npt.NDArray[np.int64], most: int, ended: bool

@@ -16,7 +16,6 @@ from ostinato.streaming.finite import finite_rows
 from ostinato.streaming.frames import Float32, RowStore
 from ostinato.streaming.heads import Head
 from ostinato.streaming.options import BoundedWait
-from ostinato.streaming.packed import MAX_ROWS
 from ostinato.streaming.pipeline import Pipeline
 from ostinato.streaming.snapshot import EndRecord, UtteranceRecord
 
@@ -155,7 +154,7 @@ class FinishedUtterance:
     def _catch_up(self) -> Iterator[bool]:
         """Run the early operations over the frames that they have not seen."""
         while len(self._frames):
-            frames = self._frames[: min(self._max_rows, MAX_ROWS)]
+            frames = self._frames[: min(self._max_rows, self._model.runner.max_rows)]
             self._frames = self._frames[len(frames) :]
             self._rows.append(self._model.runner.run_early(self._state, [0], frames, [len(frames)]))
             yield False
