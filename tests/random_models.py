@@ -82,6 +82,12 @@ def quantized(network: Network, seed: int = 0) -> Network:
     return quantization.quantize(network, [frames])
 
 
+def made_frames(network: Network, signal: Any) -> Any:
+    """What the front end makes of frames that are given: the networks' input."""
+    front = front_end(network.specification.front_end, network.weights)
+    return front.step(front.start(), front.check(signal))
+
+
 @st.composite
 def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
     """One of the kinds ``fronts``."""

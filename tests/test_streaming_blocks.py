@@ -11,7 +11,7 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import Case, bits, cases, heads, network, signal, specifications
+from random_models import Case, bits, cases, heads, made_frames, network, signal, specifications
 from test_promises import CUTS, RAW, whole, without_place
 
 from ostinato.errors import InputError, SnapshotError
@@ -74,7 +74,8 @@ def test_blocks_of_all_kinds_of_models_are_what_the_formulas_say(
     case = Case(network(specification, length), signal(specification, length, block))
     model = Model(case.network)
     found = values(whole(model, case, decoder="outputs", **wait(model, block, lookahead)))
-    wanted = reference.run_blocks(specification, case.network.weights, case.signal, block, lookahead)
+    frames = made_frames(case.network, case.signal)
+    wanted = reference.run_blocks(specification, case.network.weights, frames, block, lookahead)
     np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=2e-4, atol=2e-4)
 
 

@@ -13,7 +13,7 @@ from engine_models import events as all_events
 from engine_models import heads, mixed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import bits, network, signal, specifications
+from random_models import bits, made_frames, network, signal, specifications
 
 from ostinato.engine import Engine
 from ostinato.errors import DivergedError, InputError, SnapshotError, UnknownHeadError
@@ -52,7 +52,7 @@ def test_each_head_has_the_outputs_of_its_node(specification: Specification, len
     for head in specification.heads:
         found = np.array([event.values for event in whole(which, data, head=head.name, decoder="outputs")])
         others = tuple(one for one in specification.heads if one is not head)
-        wanted = reference.run(replace(specification, heads=(head, *others)), made.weights, data)
+        wanted = reference.run(replace(specification, heads=(head, *others)), made.weights, made_frames(made, data))
         np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4)
 
 
