@@ -21,7 +21,7 @@ from ostinato.errors import BadModelFileError
 from ostinato.events import Event
 from ostinato.model import Network, quantization
 from ostinato.model.decoders import Ctc, Decoder, EndOfSpeech, Labels, Outputs, SequenceClass
-from ostinato.model.front_ends import Audio, FilteredSpectrogram, Frames, FrontEnd, LogMel, Tokens
+from ostinato.model.front_ends import Audio, FilteredSpectrogram, Frames, FrontEnd, LogMel, Mfcc, Tokens
 from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, OneHot, Softmax
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.wire import Wire
@@ -107,14 +107,21 @@ def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
             origin=draw(st.sampled_from(("online", "centre"))),
         )
     stack = draw(st.sampled_from((1, 3)))
+    shared: dict[str, Any] = {
+        "sample_rate": 8000,
+        "mels": 13,
+        "high_hz": 3900.0,
+        "stack": stack,
+        "stride": draw(st.integers(1, stack)),
+        "normalise": draw(st.booleans()),
+        "convention": draw(st.sampled_from(("kaldi", "slaney", "htk"))),
+        "origin": draw(st.sampled_from(("start", "centre"))),
+    }
+    if draw(st.booleans()):
+        energy = shared["convention"] == "kaldi" and draw(st.booleans())
+        return Mfcc(**shared, coefficients=draw(st.integers(1, 13)), energy=energy)
     return LogMel(
-        sample_rate=8000,
-        mels=13,
-        high_hz=3900.0,
-        stack=stack,
-        stride=draw(st.integers(1, stack)),
-        normalise=draw(st.booleans()),
-        convention=draw(st.sampled_from(("kaldi", "slaney"))),
+        **shared, log=draw(st.sampled_from(("natural", "log10", "db"))), power=draw(st.sampled_from((1, 2)))
     )
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError, SnapshotError
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import pack
-from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd, LogMelState
+from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
+from ostinato.pipeline.front_ends.mel_bands import MelBandsState
 from ostinato.pipeline.pieces import split
 
 F32 = npt.NDArray[np.float32]
@@ -333,7 +334,7 @@ def test_bad_sample_rate(rate: int) -> None:
         make().start(rate)
 
 
-def forge(state: LogMelState, **changes: object) -> LogMelState:
+def forge(state: MelBandsState, **changes: object) -> MelBandsState:
     for name, value in changes.items():
         setattr(state, name, value)
     return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,14 @@ from ostinato.errors import InputError, SnapshotError
 from ostinato.events import Event
 from ostinato.model import decoders as specified_decoders
 from ostinato.model import front_ends as specified_front_ends
+from ostinato.model.front_ends import LogMel, Mfcc
 from ostinato.pipeline import decoder, front_end, pack
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
 from ostinato.pipeline.speech import SECTIONS, SpeechEnergy
 
 F32 = npt.NDArray[np.float32]
 RATE = 16000
-PLAIN = LogMelFrontEnd(specified_front_ends.LogMel(), {})
+PLAIN = LogMelFrontEnd(LogMel(), {})
 
 
 def noise(kind: str, count: int, seed: int = 0) -> npt.NDArray[np.float64]:
@@ -60,12 +61,11 @@ def one_burst(noise_level: float) -> npt.NDArray[np.float64]:
 
 
 def ends(
-    front: LogMelFrontEnd,
+    front: Any,
     samples: npt.NDArray[np.float64],
     rate: int | None = None,
-    weights: dict[str, F32] | None = None,
 ) -> list[Event]:
-    energy = SpeechEnergy(front, weights or {})
+    energy = SpeechEnergy(front)
     listener = decoder(specified_decoders.EndOfSpeech(silence_ms=500), front.frame_ms, front.latency_ms)
     audio, state, heard = front.start(rate), energy.start(), listener.start()
     frames = np.concatenate((front.step(audio, front.check(samples.astype(np.float32))), front.flush(audio)))
@@ -105,10 +105,20 @@ def test_speech_from_the_first_sample() -> None:
 
 
 @pytest.mark.parametrize(
-    "chosen", [{"convention": "slaney"}, {"stack": 4, "stride": 4}, {"mels": 80, "stack": 3, "stride": 2}]
+    "chosen",
+    [
+        LogMel(convention="slaney"),
+        LogMel(convention="htk", log="db", origin="centre"),
+        LogMel(power=1, log="log10"),
+        LogMel(stack=4, stride=4),
+        LogMel(mels=80, stack=3, stride=2),
+        Mfcc(),
+        Mfcc(energy=True),
+        Mfcc(convention="slaney", mels=40, log="db", stack=2),
+    ],
 )
-def test_other_features_hear_the_same(chosen: dict[str, object]) -> None:
-    front = LogMelFrontEnd(replace(specified_front_ends.LogMel(), **chosen), {})  # type: ignore[arg-type]
+def test_other_features_hear_the_same(chosen: LogMel) -> None:
+    front = front_end(chosen, {})
     signal = np.concatenate((np.zeros(RATE), syllables(1.6), np.zeros(RATE)))
     signal += noise("pink", len(signal)) * 0.005
     (event,) = ends(front, signal)
@@ -123,7 +133,7 @@ def test_normalisation_makes_no_difference() -> None:
     }
     signal = one_burst(noise_level=0.003)
     plain = ends(PLAIN, signal)
-    other = ends(LogMelFrontEnd(specified_front_ends.LogMel(normalise=True), weights), signal, None, weights)
+    other = ends(LogMelFrontEnd(LogMel(normalise=True), weights), signal)
     assert len(plain) == 1 and [event.time_ms for event in plain] == [event.time_ms for event in other]
 
 
@@ -146,7 +156,7 @@ def test_a_synthetic_voice(loudness: float, snr: float) -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 300), max_size=6))
 def test_chunking_does_not_matter(cuts: list[int]) -> None:
-    energy = SpeechEnergy(PLAIN, {})
+    energy = SpeechEnergy(PLAIN)
     frames = PLAIN.step(PLAIN.start(), one_burst(noise_level=0.003).astype(np.float32))
     state, got, at = energy.start(), [], 0
     for cut in [*cuts, len(frames)]:
@@ -157,7 +167,7 @@ def test_chunking_does_not_matter(cuts: list[int]) -> None:
 
 
 def test_the_state_stays_small() -> None:
-    energy = SpeechEnergy(PLAIN, {})
+    energy = SpeechEnergy(PLAIN)
     state = energy.start()
     energy.step(state, PLAIN.step(PLAIN.start(), (noise("white", 10 * RATE) * 0.1).astype(np.float32)))
     assert len(state.minima) == SECTIONS and not len(state.levels) and energy.known(state)
@@ -165,8 +175,11 @@ def test_the_state_stays_small() -> None:
 
 def test_what_is_refused() -> None:
     with pytest.raises(InputError, match="audio"):
-        SpeechEnergy(front_end(specified_front_ends.Frames(3), {}), {})  # type: ignore[arg-type]
-    energy = SpeechEnergy(PLAIN, {})
+        SpeechEnergy(front_end(specified_front_ends.Frames(3), {}))
+    for chosen in (specified_front_ends.FilteredSpectrogram(), LogMel(add=1.0)):
+        with pytest.raises(InputError, match="log-mel"):
+            SpeechEnergy(front_end(chosen, {}))
+    energy = SpeechEnergy(PLAIN)
     for changes in (
         {"frames": 25},
         {"frames": -1},

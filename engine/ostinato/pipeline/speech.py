@@ -5,7 +5,6 @@ its model does not tell.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from ostinato.errors import InputError
 from ostinato.kernels.arrays import multiply, pack_matrix
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.front_ends import AudioFrontEnd, FrontEnd, LogMelFrontEnd
+from ostinato.pipeline.front_ends import AudioFrontEnd, FrontEnd
 
 F32 = npt.NDArray[np.float32]
 
@@ -25,9 +24,6 @@ SECTION_MS, SECTIONS = 250.0, 12
 statistics): shorter than the pauses of speech are apart, it would take speech for background."""
 BACKGROUND_MS = SECTION_MS * SECTIONS
 """How much audio it takes until the background is known."""
-QUIET = 10 ** (-85 / 20)
-"""Root mean square of white noise below which a background is taken to be that loud: less is digital silence."""
-DB = 10 / math.log(10)
 CONTRAST_DB, SLOPE_DB = 4.5, 1.0
 """Above the background by how much a level scores 0.5, and how fast the score changes there."""
 
@@ -54,18 +50,14 @@ class SpeechEnergy:
     is for. Scores do not depend on how frames are cut.
     """
 
-    def __init__(self, front_end: FrontEnd[Any], weights: Mapping[str, F32]) -> None:
-        """Raises InputError if the front end does not make log-mel frames of audio."""
-        if not isinstance(front_end, LogMelFrontEnd):
+    def __init__(self, front_end: FrontEnd[Any]) -> None:
+        """Raises InputError if the front end does not make frames that tell how loud its audio is."""
+        loudness = front_end.loudness() if isinstance(front_end, AudioFrontEnd) else None
+        if loudness is None:
             what = "log-mel frames of its audio" if isinstance(front_end, AudioFrontEnd) else "audio"
             raise InputError(f"end_of_speech_ms needs a model that takes {what}: open the stream without it")
-        settings, bands = front_end.settings, front_end.bank.columns
-        scale = weights["front_end.scale"].astype(np.float64) if settings.normalise else np.ones(bands)
-        mean = weights["front_end.mean"].astype(np.float64) if settings.normalise else np.zeros(bands)
-        back = np.divide(1, scale, out=np.zeros(bands), where=scale != 0)  # undoes the normalisation
-        share = np.tile(back / bands, settings.stack) / settings.stack
-        self._level = pack_matrix(DB * share[:, None], [DB * mean.mean()])
-        self._quiet = DB * float(front_end.bank.white_noise(QUIET).mean())
+        self._level = pack_matrix(loudness.weights[:, None], [loudness.offset])
+        self._quiet = loudness.quiet
         self._smoothing = 1 - math.exp(-front_end.frame_ms / SMOOTHING_MS)
         self._section = max(1, round(SECTION_MS / front_end.frame_ms))
 

@@ -63,4 +63,4 @@ class Pipeline:
                 f"{self.name!r} re-frames what its front end gives (strides or look-ahead), and the end of speech is "
                 "found among the front end's frames: leave end_of_speech_ms out, and flush where an utterance ends"
             )
-        return SpeechEnergy(self.front_end, self.network.weights)
+        return SpeechEnergy(self.front_end)

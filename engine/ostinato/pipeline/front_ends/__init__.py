@@ -10,10 +10,12 @@ from ostinato.pipeline.front_ends.filtered_spectrogram import FilteredSpectrogra
 from ostinato.pipeline.front_ends.frames import FramesFrontEnd
 from ostinato.pipeline.front_ends.front_end import F32, FrontEnd
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
+from ostinato.pipeline.front_ends.mfcc import MfccFrontEnd
 from ostinato.pipeline.front_ends.tokens import TokensFrontEnd
 
 FRONT_ENDS: dict[str, Callable[[Any, Mapping[str, F32]], FrontEnd[Any]]] = {
     "log-mel": LogMelFrontEnd,
+    "mfcc": MfccFrontEnd,
     "filtered-spectrogram": FilteredSpectrogramFrontEnd,
     "tokens": TokensFrontEnd,
     "frames": FramesFrontEnd,

@@ -26,6 +26,20 @@ MAX_SAMPLE = 8.0
 """Float samples beyond this are refused: they are surely in another scale."""
 
 
+QUIET = 10 ** (-85 / 20)
+"""Root mean square of white noise below which a background is taken to be that loud: less is digital silence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loudness:
+    """How loud a frame is, in dB: ``weights`` [frame_size] @ frame + ``offset``. ``quiet``: how loud frames of white
+    noise as quiet as `QUIET` are."""
+
+    weights: npt.NDArray[np.float64]
+    offset: float
+    quiet: float
+
+
 @dataclass(slots=True)
 class AudioState:
     """``tail``: its first ``kept`` values are samples at the model's rate, in [-1, 1], from where the next window
@@ -82,6 +96,10 @@ class AudioFrontEnd(Generic[A]):
 
     def expect(self, state: A) -> None:
         """Raise SnapshotError unless `from_windows` can have left behind what it keeps in ``state``."""
+
+    def loudness(self) -> Loudness | None:
+        """How loud frames are; None if that is no linear function of their values."""
+        return None
 
     def after(self, state: A) -> F32:
         """What is taken to follow the audio, at the model's rate: where windows begin before it, the silence that
