@@ -21,7 +21,17 @@ from ostinato.errors import BadModelFileError
 from ostinato.events import Event
 from ostinato.model import Network, quantization
 from ostinato.model.decoders import Ctc, Decoder, EndOfSpeech, Labels, Outputs, SequenceClass
-from ostinato.model.front_ends import Audio, FilteredSpectrogram, Frames, FrontEnd, LogMel, Mfcc, Tokens
+from ostinato.model.front_ends import (
+    Audio,
+    FilteredSpectrogram,
+    Frames,
+    FrontEnd,
+    LogMel,
+    Mfcc,
+    Samples,
+    Spectrum,
+    Tokens,
+)
 from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, OneHot, Softmax
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.wire import Wire
@@ -90,22 +100,60 @@ def made_frames(network: Network, signal: Any) -> Any:
 
 @st.composite
 def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
-    """One of the kinds ``fronts``."""
+    """One of the kinds ``fronts``; "audio" is any that takes it."""
     front = draw(st.sampled_from(fronts))
     if front == "frames":
         return Frames(draw(st.sampled_from((1, 3, 16, 19))), normalise=draw(st.booleans()))
     if front == "tokens":
         return Tokens(VOCABULARY)
-    if draw(st.booleans()):
-        return FilteredSpectrogram(
-            sample_rate=8000,
-            windows=(256, 400),
-            bands_per_octave=(3, 6),
-            low_hz=100.0,
-            high_hz=3900.0,
-            diff_ratio=draw(st.sampled_from((None, 0.3))),
-            origin=draw(st.sampled_from(("online", "centre"))),
-        )
+    return draw(draw(st.sampled_from((mel_bands(), filtered_spectrograms(), samples(), spectra()))))
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> Samples:
+    """Of any overlap."""
+    hop = draw(st.integers(40, 90))
+    return Samples(8000, hop + draw(st.sampled_from((0, 1, 30))), hop, pad=draw(st.booleans()))
+
+
+@st.composite
+def spectra(draw: st.DrawFn) -> Spectrum:
+    """Of any window and parts."""
+    hop, padding = draw(st.integers(40, 80)), draw(st.sampled_from(("causal", "none", "reflect", "constant")))
+    size = hop + draw(st.sampled_from((0, 20, 80)))
+    outputs = draw(
+        st.lists(st.sampled_from(("real", "imaginary", "magnitude", "log-power")), min_size=1, unique=True)
+    )
+    return Spectrum(
+        8000,
+        size,
+        hop,
+        fft_size=draw(st.sampled_from((None, 160))),
+        window=draw(st.sampled_from(("rect", "hann", "vorbis"))),
+        place=draw(st.sampled_from(("start", "middle"))),
+        padding=padding,
+        pad=padding == "causal" and draw(st.booleans()),
+        outputs=tuple(outputs),
+    )
+
+
+@st.composite
+def filtered_spectrograms(draw: st.DrawFn) -> FilteredSpectrogram:
+    """Of two windows."""
+    return FilteredSpectrogram(
+        sample_rate=8000,
+        windows=(256, 400),
+        bands_per_octave=(3, 6),
+        low_hz=100.0,
+        high_hz=3900.0,
+        diff_ratio=draw(st.sampled_from((None, 0.3))),
+        origin=draw(st.sampled_from(("online", "centre"))),
+    )
+
+
+@st.composite
+def mel_bands(draw: st.DrawFn) -> FrontEnd:
+    """Log-mel or cepstra, of any convention."""
     stack = draw(st.sampled_from((1, 3)))
     shared: dict[str, Any] = {
         "sample_rate": 8000,

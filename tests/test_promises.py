@@ -28,7 +28,7 @@ from ostinato.kernels import program as kernels
 from ostinato.model import Network, Node, Sequential, Specification
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs
-from ostinato.model.front_ends import Frames
+from ostinato.model.front_ends import Audio, Frames
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
 from ostinato.streaming import Model, advance
 
@@ -75,7 +75,7 @@ def test_2_company_does_not_matter(
     """Many streams of any heads, each cut its own way, advanced together: each has the results that it has alone."""
     made = network(specification, len(lengths))
     model = Model(quantized(made) if data.draw(st.booleans()) else made)
-    scale = 1 if not hasattr(specification.front_end, "hop_ms") else 40
+    scale = 40 if isinstance(specification.front_end, Audio) else 1
     signals = [signal(specification, n * scale, seed) for seed, n in enumerate(lengths)]
     ways = data.draw(st.lists(st.tuples(heads(specification), RAW), min_size=len(lengths), max_size=len(lengths)))
     streams = [model.stream(head=head, decoder=raw) for head, raw in ways]

@@ -20,6 +20,15 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
 
     Later calls return at once. ``report`` and what is raised as of `compiler.load_registered`.
     """
-    from ostinato.kernels import arrays, audio, interpreter, operations, rises, spectrum, stages  # noqa: F401  they register
+    from ostinato.kernels import (  # noqa: F401  they register theirs
+        arrays,
+        audio,
+        interpreter,
+        operations,
+        rises,
+        spectrum,
+        stages,
+        stft,
+    )
 
     load_registered(report)

@@ -1,5 +1,5 @@
-"""Resampling and cutting into windows. Every sum has a fixed order, so the bits depend neither on how audio is cut
-nor on the width of the host's vectors."""
+"""Resampling, cutting into windows, and adding windows up. Every sum has a fixed order, so the bits depend neither on
+how audio is cut nor on the width of the host's vectors."""
 
 from __future__ import annotations
 
@@ -83,3 +83,30 @@ def cut(samples, unit, streams, window, hop, out, starts):  # type: ignore[no-un
         source += 4 * given
         target += 4 * length
     return total
+
+
+@kernel("void(float32[:, ::1], int64[:, ::1], int64, int64, float32[:, ::1], float32[::1])")
+def overlap_add(frames, streams, size, hop, weights, out):  # type: ignore[no-untyped-def]
+    """The sums of frames of ``size`` values, each ``hop`` after the one before: as much as is complete, ``hop``
+    values of ``out`` for each frame, stream after stream.
+
+    Stream i has the next streams[1, i] rows of ``frames``, of which the first is its frame number streams[2, i]; its
+    tail, at the address streams[0, i], holds the sums that later frames go on with, zeros behind them, ``size`` and
+    ``hop`` values each rounded up to whole vectors. What frame n completes is multiplied by row min(n, last) of
+    ``weights``. Frames and weights are whole vectors; ``out`` needs LANES more values.
+    """
+    target, source, row = address(out), address(frames), 4 * frames.shape[1]
+    pitch, last = 4 * weights.shape[1], weights.shape[0] - 1
+    for i in range(streams.shape[1]):
+        tail, first = streams[0, i], streams[2, i]
+        for j in range(streams[1, i]):
+            for k in range(0, size, LANES):
+                more = first_lanes(size - k, load(source + 4 * k), splat(0.0))
+                store(tail + 4 * k, load(tail + 4 * k) + more)
+            scale = address(weights) + pitch * min(first + j, last)
+            for k in range(0, hop, LANES):
+                store(target + 4 * k, load(tail + 4 * k) * load(scale + 4 * k))
+            for k in range(0, size, LANES):
+                store(tail + 4 * k, load(tail + 4 * (hop + k)))
+            target += 4 * hop
+            source += row

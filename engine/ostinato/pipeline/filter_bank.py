@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.spectrum import Plan, log_bands, work_size
+from ostinato.kernels.fourier import Plan, work_size
+from ostinato.kernels.spectrum import log_bands
 from ostinato.lanes import padded
 
 F32 = npt.NDArray[np.float32]

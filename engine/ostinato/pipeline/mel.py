@@ -7,9 +7,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.spectrum import Plan
+from ostinato.kernels.fourier import Plan
 from ostinato.model import front_ends as specified
 from ostinato.pipeline.filter_bank import FilterBank, sparse
+from ostinato.pipeline.windows import window as window_of
 
 F64 = npt.NDArray[np.float64]
 
@@ -25,12 +26,12 @@ def filter_bank(settings: specified.MelBands, energy: bool = False) -> FilterBan
         bands = sparse(kaldi_bands(settings, fft_size))
         floor = float(np.finfo(np.float32).eps) if settings.floor is None else settings.floor
         return FilterBank(
-            povey_window(window).astype(np.float32), Plan(fft_size), *bands, floor, gain=32768.0, remove_mean=True,
-            preemphasis=PREEMPHASIS, magnitude=magnitude, addend=add, energy=energy,
+            window_of("povey", window).astype(np.float32), Plan(fft_size), *bands, floor, gain=32768.0,
+            remove_mean=True, preemphasis=PREEMPHASIS, magnitude=magnitude, addend=add, energy=energy,
         )  # fmt: skip
     bands = sparse(slaney_bands(settings, window) if settings.convention == "slaney" else htk_bands(settings, window))
     floor = 1e-10 if settings.floor is None else settings.floor
-    shape = hann_window(window).astype(np.float32)
+    shape = window_of("hann", window).astype(np.float32)
     return FilterBank(shape, Plan(window), *bands, floor, magnitude=magnitude, addend=add, energy=energy)
 
 
@@ -44,16 +45,6 @@ def logarithm_unit(settings: specified.MelBands) -> float:
 def samples_in(settings: specified.MelBands, ms: float) -> int:
     """How many whole samples last so long."""
     return int(settings.sample_rate * 0.001 * ms)
-
-
-def povey_window(size: int) -> F64:
-    """Kaldi's default window: the symmetric Hann window to the power of 0.85."""
-    return np.asarray((0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / (size - 1))) ** 0.85)
-
-
-def hann_window(size: int) -> F64:
-    """The periodic Hann window, as scipy.signal.get_window("hann") and torch.hann_window give it."""
-    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size))
 
 
 def kaldi_bands(settings: specified.MelBands, fft_size: int) -> F64:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ostinato.errors import BadModelFileError
 from ostinato.model.front_ends.front_end import FrontEnd
+
+MAX_RATE = 192_000
 
 
 @dataclass(frozen=True)
@@ -17,3 +20,8 @@ class Audio(FrontEnd):
     def units_per_ms(self) -> float:
         """Samples at the model's own rate."""
         return self.sample_rate / 1000
+
+    def check_rate(self) -> None:
+        """Raise BadModelFileError for a rate that no audio has."""
+        if not 0 < self.sample_rate <= MAX_RATE:
+            raise BadModelFileError(f"front_end: sample_rate must be from 1 to {MAX_RATE} Hz")

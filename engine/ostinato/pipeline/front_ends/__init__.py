@@ -11,12 +11,16 @@ from ostinato.pipeline.front_ends.frames import FramesFrontEnd
 from ostinato.pipeline.front_ends.front_end import F32, FrontEnd
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
 from ostinato.pipeline.front_ends.mfcc import MfccFrontEnd
+from ostinato.pipeline.front_ends.samples import SamplesFrontEnd
+from ostinato.pipeline.front_ends.spectrum import SpectrumFrontEnd
 from ostinato.pipeline.front_ends.tokens import TokensFrontEnd
 
 FRONT_ENDS: dict[str, Callable[[Any, Mapping[str, F32]], FrontEnd[Any]]] = {
     "log-mel": LogMelFrontEnd,
     "mfcc": MfccFrontEnd,
     "filtered-spectrogram": FilteredSpectrogramFrontEnd,
+    "samples": SamplesFrontEnd,
+    "spectrum": SpectrumFrontEnd,
     "tokens": TokensFrontEnd,
     "frames": FramesFrontEnd,
 }

@@ -224,8 +224,14 @@ class AudioFrontEnd(Generic[A]):
         return self.from_windows(states, windows, starts[:total], counts)
 
 
-def _resampled(state: AudioState, samples: Samples) -> F32:
+def in_unit(samples: Samples) -> F32:
+    """The samples as float32 in [-1, 1]."""
     floats: F32 = np.multiply(samples, np.float32(_unit(samples)), dtype=np.float32)
+    return floats
+
+
+def _resampled(state: AudioState, samples: Samples) -> F32:
+    floats = in_unit(samples)
     if state.resampler is None or state.resampling is None:
         return floats
     return state.resampling.step(state.resampler, floats)

@@ -9,8 +9,8 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels.fourier import Plan
 from ostinato.kernels.rises import rises
-from ostinato.kernels.spectrum import Plan
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.filter_bank import FilterBank, sparse
