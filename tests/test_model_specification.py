@@ -15,7 +15,7 @@ from kinds import KINDS
 from ostinato.errors import BadModelFileError
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import DECODERS, Ctc, EndOfSpeech, Labels, Outputs, SequenceClass
-from ostinato.model.front_ends import FRONT_ENDS, FilteredSpectrogram, Frames, LogMel, Mfcc, Tokens
+from ostinato.model.front_ends import FRONT_ENDS, FilteredSpectrogram, Frames, LogMel, Mfcc, Samples, Spectrum, Tokens
 from ostinato.model.layers import (
     LAYERS,
     Dense,
@@ -187,7 +187,7 @@ def test_a_large_graph_is_refused_before_anything_of_its_size_is_made(size: int,
 # --- refused when it is made ----------------------------------------------------------------------------------------
 
 PARTS: list[Any] = [
-    Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Tokens(("a",)), Frames(3),
+    Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Samples(), Spectrum(), Tokens(("a",)), Frames(3),
     *(kind.examples[0].layer for kind in KINDS.values()),
     Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
     EndOfSpeech(), *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
