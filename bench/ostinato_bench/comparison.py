@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ostinato.options import Options
 from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors
+from ostinato_bench.scores import WordScore
 from ostinato_bench.word_times import Word
 
 Samples = npt.NDArray[np.float32]
@@ -210,6 +211,11 @@ class DelayRow:
     wait: Wait | None
     delay_ms: float | None
     by_recording: tuple[Errors, ...]
+
+    @property
+    def score(self) -> WordScore:
+        """How right the words are."""
+        return WordScore(self.by_recording)
 
     @property
     def errors(self) -> Errors:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from ostinato_bench.comparison import Comparison, DelayRow, ModelRun
-from ostinato_bench.style import COLOURS, FAINT, SOFT, plain_log
+from ostinato_bench.comparison import Comparison, ModelRun
+from ostinato_bench.style import COLOURS, FAINT, SOFT, plain_log, short
+from ostinato_bench.waiting_panel import waiting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,74 +100,21 @@ def by_length(axes: Axes, comparison: Comparison) -> None:
 
 
 def errors(axes: Axes, comparison: Comparison) -> None:
-    """Words wrong against the delay: each bidirectional model's curve over its look-aheads, which ends where it waits
-    for the whole utterance."""
+    """Words wrong against the delay."""
     rows = comparison.error_by_delay
-    longest = max([row.delay_ms for row in rows if row.delay_ms is not None], default=0.0) or 100.0
-    whole = 1.12 * longest
-    shown = {(run.name, run.wait): COLOURS[index % len(COLOURS)] for index, run in enumerate(comparison.models)}
-    labels: list[tuple[float, float, DelayRow, str]] = []
-    for name, group in groupby(rows, key=lambda row: row.name):
-        points = [(whole if row.delay_ms is None else row.delay_ms, 100 * row.errors.rate, row) for row in group]
-        curve = [(x, y) for x, y, row in points if row.wait is not None]
-        if curve:
-            axes.plot(*zip(*curve, strict=True), "-", color=SOFT, linewidth=1.2, zorder=2)
-            (end, last, _) = points[-1]
-            axes.plot([curve[-1][0], end], [curve[-1][1], last], ":", color=SOFT, linewidth=1.2, zorder=2)
-        for x, y, row in points:
-            colour = shown.get((name, row.wait))
-            axes.plot(x, y, "o", color=colour or SOFT, markersize=7 if colour else 3.5, zorder=3, clip_on=False)
-            if colour:
-                labels.append((x, y, row, colour))
-    axes.set(
-        xlim=(-0.02 * longest, 1.2 * longest), ylim=(0, 1.15 * max(20.0, *(100 * row.errors.rate for row in rows)))
-    )
-    _label(axes, labels)
-    axes.axvline((longest + whole) / 2, color=FAINT, linewidth=0.8, linestyle=(0, (3, 3)))
-    ticks = [tick for tick in axes.get_xticks() if 0 <= tick <= longest]
-    axes.set_xticks([*ticks, whole], [*(f"{tick:g}" for tick in ticks), "whole\nutterance"])
-    axes.grid(axis="y", color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
+    runs = {(run.name, run.wait): COLOURS[i % len(COLOURS)] for i, run in enumerate(comparison.models)}
+    waiting(axes, rows, runs, least=20.0)
     words, recordings = rows[0].errors.symbols, len(rows[0].by_recording)
     axes.set_title("What waiting buys: words wrong against delay", loc="left", size=10, weight="bold")
     axes.set_title(
         f"{words} words in {recordings} recording{'s' if recordings > 1 else ''}; each small dot another look-ahead",
         loc="right", size=8.5, color=SOFT,
     )  # fmt: skip
-    axes.set_xlabel("delay, ms", size=8.5, labelpad=-6)
-    axes.set_ylabel("words wrong, %", size=8.5, labelpad=2)
-
-
-def _label(axes: Axes, labels: Sequence[tuple[float, float, DelayRow, str]]) -> None:
-    """Name the points of the models that were played; a label that would lie over another goes above it."""
-    left, right = axes.get_xlim()
-    height = 0.25 * axes.get_ylim()[1]
-    boxes: list[tuple[float, float, float]] = []
-    for x, y, row, colour in sorted(labels, key=lambda label: label[:2]):
-        name = short(f"{row.name} in blocks" if row.wait else row.name, 30)
-        width, ends = 0.0095 * (right - left) * len(name), row.delay_ms is None
-        start = x - width if ends else x
-        at = y
-        for low, until, bottom in sorted(boxes, key=lambda box: box[2]):
-            if low < start + width and start < until and bottom - height < at < bottom + height:
-                at = bottom + height
-        boxes.append((start, start + width, at))
-        axes.annotate(
-            f"{name}\n{y:.1f} %", (x, at), xytext=(-6 if ends else 7, 7), textcoords="offset points", color=colour,
-            size=8.5, weight="bold", ha="right" if ends else "left", va="bottom",
-        )  # fmt: skip
 
 
 def called(run: ModelRun) -> str:
     """A model's name, and whether it answered in blocks."""
     return f"{run.name} in blocks" if run.wait else run.name
-
-
-def short(name: str, longest: int = 16) -> str:
-    """A name with its middle left out if it is long; how it answered stays."""
-    tail = " in blocks" if name.endswith(" in blocks") else ""
-    name = name.removesuffix(tail)
-    return name + tail if len(name) <= longest else f"{name[: longest // 2]}…{name[-(longest // 2 - 1) :]}{tail}"
 
 
 def in_words(ms: float) -> str:

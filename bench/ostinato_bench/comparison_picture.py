@@ -14,8 +14,8 @@ import numpy as np
 
 from ostinato_bench import comparison_panels as panels
 from ostinato_bench.comparison import Comparison, ModelRun, Shown
-from ostinato_bench.comparison_panels import called, in_words, short
-from ostinato_bench.style import COLOURS, INK, SOFT
+from ostinato_bench.comparison_panels import called, in_words
+from ostinato_bench.style import COLOURS, INK, SOFT, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

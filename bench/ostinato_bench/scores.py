@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
@@ -63,9 +63,37 @@ class Score:
         raise NotImplementedError
 
     @property
+    def brief(self) -> str:
+        """The same as a number alone, beside another that is told."""
+        raise NotImplementedError
+
+    @property
+    def collection(self) -> str:
+        """What one of the utterances is called."""
+        return "utterance"
+
+    @property
+    def axis(self) -> str:
+        """What `error_shown` is, for an axis."""
+        return f"{self.unit}s wrong, %"
+
+    def error_shown(self, error: float) -> float:
+        """An error as it is drawn: of a share, per cent."""
+        return 100 * error
+
+    def error_told(self, error: float) -> str:
+        """An error by itself, for people."""
+        return f"{100 * error:.1f} %"
+
+    @property
     def bounds_told(self) -> str:
         """Its interval, for people; a dash where there is none."""
         return "–" if self.interval is None else "{:.1f} to {:.1f} %".format(*(100 * each for each in self.interval))
+
+    @property
+    def expected(self) -> str:
+        """What other data may show, by the interval."""
+        return f"errors in {self.bounds_told}"
 
     def chance(self, other: Self) -> float:
         """How likely equally good models would differ so much (`confidence.chance_of`)."""
@@ -94,8 +122,8 @@ class Score:
 class ErrorScore(Score):
     """Symbols that are right or wrong, by utterance."""
 
-    unit: str
     errors: tuple[Errors, ...]
+    unit: str
 
     @property
     def utterances(self) -> int:
@@ -127,9 +155,26 @@ class ErrorScore(Score):
         """So many of so many wrong."""
         return f"{self.wrong} of {self.count:,} {self.unit}s wrong"
 
+    @property
+    def brief(self) -> str:
+        """How many are wrong."""
+        return f"{self.wrong}"
+
     def chance(self, other: ErrorScore) -> float:
         """`confidence.chance`."""
         return confidence.chance(self.errors, other.errors)
+
+
+@dataclass(frozen=True)
+class WordScore(ErrorScore):
+    """Words of recordings."""
+
+    unit: str = field(default="word", init=False)
+
+    @property
+    def collection(self) -> str:
+        """A recording."""
+        return "recording"
 
 
 @dataclass(frozen=True)
@@ -147,7 +192,7 @@ class LabelScore(ErrorScore):
             Errors(sum(pairs.values()), sum(times for (right, said), times in pairs.items() if right != said))
             for pairs in counts
         )
-        return LabelScore(unit, tuple(errors), labels, tuple(counts))
+        return LabelScore(tuple(errors), unit, labels, tuple(counts))
 
     @cached_property
     def pairs(self) -> Counter[tuple[int, int]]:
@@ -277,9 +322,32 @@ class NumberScore(Score):
         return f"a mean squared error of {self.error:.3g}"
 
     @property
+    def brief(self) -> str:
+        """It alone."""
+        return f"{self.error:.3g}"
+
+    @property
+    def axis(self) -> str:
+        """As it is."""
+        return "mean squared error"
+
+    def error_shown(self, error: float) -> float:
+        """As it is."""
+        return error
+
+    def error_told(self, error: float) -> str:
+        """As it is."""
+        return f"{error:.3g}"
+
+    @property
     def bounds_told(self) -> str:
         """Its interval, for people."""
         return "–" if self.interval is None else "{:.3g} to {:.3g}".format(*self.interval)
+
+    @property
+    def expected(self) -> str:
+        """What other data may show, by the interval."""
+        return f"one of {self.bounds_told}"
 
     def chance(self, other: NumberScore) -> float:
         """By the utterances' squared errors."""

@@ -15,3 +15,10 @@ def plain_log(axis: Any) -> None:
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def short(name: str, longest: int = 16) -> str:
+    """A name with its middle left out if it is long; how it answered stays."""
+    tail = " in blocks" if name.endswith(" in blocks") else ""
+    name = name.removesuffix(tail)
+    return name + tail if len(name) <= longest else f"{name[: longest // 2]}…{name[-(longest // 2 - 1) :]}{tail}"

@@ -292,34 +292,41 @@ def compare(
     folder: ModelsFolder = None,
     head: HeadName = None,
     block_ms: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="MS",
             min=1.0,
             max=LONGEST_MS,
-            help="For bidirectional models: answer so much at a time while speech goes on, not only at its end.",
+            help="For bidirectional models: answer so much at a time while input goes on, not only at its end.",
+            show_default="120; of your own data 4 frames",
         ),
-    ] = 120.0,
+    ] = None,
     lookahead_ms: Annotated[
-        float,
-        typer.Option(metavar="MS", min=0.0, max=LONGEST_MS, help="And wait for so much more before each answer."),
-    ] = 300.0,
+        float | None,
+        typer.Option(
+            metavar="MS",
+            min=0.0,
+            max=LONGEST_MS,
+            help="And wait for so much more before each answer.",
+            show_default="300",
+        ),
+    ] = None,
     sweep_ms: Annotated[
         str | None,
         typer.Option(
             metavar="MS,MS,...",
             help="Values of --lookahead-ms to count errors at.",
-            show_default="0 to 900 in nine steps",
+            show_default="0 to 900 in nine steps; of your own data 0 to 64 frames",
         ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR",
-            help="Recordings to count errors in, each with a .txt of the same name that says what is spoken.",
+            metavar="DATA",
+            help="Recordings to count errors in, each with a .txt of the same name that says what is spoken. For "
+            "models of frames or text: a .csv, .npz or .txt with labels or targets, or a folder of them.",
             show_default="those bundled, or FILE",
             exists=True,
-            file_okay=False,
         ),
     ] = None,
     show: Annotated[
@@ -333,9 +340,10 @@ def compare(
     before it ends.
 
     Bidirectional models are shown with bounded wait, then whole; what waiting buys is their errors against delay.
+
+    Models of frames or text are compared on your own data: how right, how late, and what computing takes.
     """
     from ostinato.cli.compare import Wanted, compare
-    from ostinato_bench.comparison import Wait
 
     if connect and folder:
         raise typer.BadParameter("--models is the private server's: one that runs already has its own")
@@ -343,9 +351,7 @@ def compare(
         raise typer.BadParameter("errors against delay are computed here, not by a server: leave --connect out")
     if show is not None and (data is None or file is not None):
         raise typer.BadParameter("--show names one of the recordings in --data, and --file another: give one of them")
-    wanted = Wanted(
-        models or (), file, transcript, Wait(block_ms, lookahead_ms), data, _numbers(sweep_ms), show, head
-    )
+    wanted = Wanted(models or (), file, transcript, block_ms, lookahead_ms, data, _numbers(sweep_ms), show, head)
     compare(wanted, json, plot, connect, folder)
 
 

@@ -10,39 +10,58 @@ from pathlib import Path
 import typer
 from rich.markup import escape
 
+from ostinato.cli.compare_data import compare_data
 from ostinato.cli.compare_tables import show
 from ostinato.cli.console import err, note
 from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcript_beside
 from ostinato.cli.output_files import check_picture, check_writable, write_json, write_picture
+from ostinato.cli.own_data import all_take_data
 from ostinato.cli.recordings import LeftOut, tell_unknown, transcribed
 from ostinato.cli.serving import serving
 from ostinato.errors import InputError
 from ostinato.streaming import Model, load
 from ostinato_bench.comparison import DelayRow, Recording, Wait
-from ostinato_bench.recognition import Spoken, transcribes, vocabulary
+from ostinato_bench.recognition import Spoken, Way, transcribes, vocabulary
 from ostinato_bench.word_times import read_word_times
 
 DEFAULT_MODELS = ("digits-uni", "digits-bi")
+BLOCK_MS, LOOKAHEAD_MS = 120.0, 300.0
+"""Of speech, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What to compare: ``transcript`` None is what the .txt beside the recording says.
 
-    ``wait`` is the bounded wait that bidirectional models are shown with; ``data`` a folder of transcribed recordings
-    for errors against delay, by look-aheads of ``sweep_ms``. The recording that is played is ``file``, or else that
-    of ``data`` which ``show`` names, or its first one, or else the bundled one. ``head`` is that of each model which
-    is compared.
+    ``block_ms`` and ``lookahead_ms`` are the bounded wait that bidirectional models are shown with; ``data`` a folder
+    of transcribed recordings for errors against delay, by look-aheads of ``sweep_ms``, or data of frames or tokens.
+    The recording that is played is ``file``, or else that of ``data`` which ``show`` names, or its first one, or else
+    the bundled one. ``head`` is that of each model which is compared.
     """
 
     models: Sequence[str]
     file: Path | None
     transcript: str | None
-    wait: Wait
+    block_ms: float | None
+    lookahead_ms: float | None
     data: Path | None
     sweep_ms: Sequence[float] | None
     show: str | None = None
     head: str | None = None
+
+    @property
+    def wait(self) -> Wait:
+        """With which speech is heard in blocks."""
+        return Wait(
+            BLOCK_MS if self.block_ms is None else self.block_ms,
+            LOOKAHEAD_MS if self.lookahead_ms is None else self.lookahead_ms,
+        )
+
+    @property
+    def lookaheads_ms(self) -> list[float] | None:
+        """Those that are asked for, to be tried; None: none are."""
+        asked = [*(self.sweep_ms or ()), *([] if self.lookahead_ms is None else [self.lookahead_ms])]
+        return asked or None
 
 
 def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str | None, folder: Path | None) -> None:
@@ -53,13 +72,16 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
 
     check_writable(json)
     check_picture(plot)
+    models = wanted.models or DEFAULT_MODELS
+    loaded = [] if connect else [load(name, folders=[] if folder is None else [folder]) for name in models]
+    if loaded and all_take_data([Way(each.name, each, None, wanted.head) for each in loaded]):
+        compare_data(loaded, _data(wanted), wanted.head, wanted.block_ms, wanted.lookaheads_ms, json, plot)
+        return
     left_out = LeftOut(wanted.data or RECORDINGS)
     spoken = transcribed(wanted.data or RECORDINGS, left_out)
     file, played = _played(wanted, spoken, left_out)
     if wanted.data is None and (wanted.file, wanted.transcript) != (None, None):
         spoken = {file: played.transcript} if played.transcript else {}
-    models = wanted.models or DEFAULT_MODELS
-    loaded = [] if connect else [load(name, folders=[] if folder is None else [folder]) for name in models]
     heard = [each for each in loaded if transcribes(each, wanted.head)]
     vocabularies = {each.name: vocabulary(each, wanted.head) for each in heard}
     unknown = tell_unknown(vocabularies, spoken, left_out)
@@ -88,6 +110,18 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
     write_picture(plot, lambda path: draw(found, path))
     show(found)
     left_out.finish(len({*map(left_out.name, spoken), *left_out.reasons}))
+
+
+def _data(wanted: Wanted) -> Path:
+    """What models of frames or tokens are compared on. Refuses, as wrong usage, what is for speech."""
+    if wanted.file is not None or wanted.transcript is not None or wanted.show is not None:
+        raise typer.BadParameter("--file, --transcript and --show are for models of speech: give --data")
+    if wanted.data is None:
+        raise typer.BadParameter(
+            "these models take frames or text: name a file or folder of them, with labels or targets",
+            param_hint="--data",
+        )
+    return wanted.data
 
 
 def _played(wanted: Wanted, spoken: Mapping[Path, str], left_out: LeftOut) -> tuple[Path, Recording]:

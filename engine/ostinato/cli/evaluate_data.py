@@ -10,13 +10,14 @@ from typing import Any
 from rich.markup import escape
 
 from ostinato.cli.console import delay as delay_of
-from ostinato.cli.console import err, out, plural
+from ostinato.cli.console import err, out
 from ostinato.cli.output_files import write_json
 from ostinato.cli.own_data import LeavingOut, data_files
 from ostinato.pipeline import confidence
 from ostinato_bench.answers import Answered, judged
+from ostinato_bench.conclusions import side_by_side
 from ostinato_bench.recognition import Way
-from ostinato_bench.scores import SIGNIFICANT, LabelScore, NumberScore, Score
+from ostinato_bench.scores import LabelScore, NumberScore, Score
 from ostinato_bench.terminal import Table
 
 CONFUSIONS = 10
@@ -40,27 +41,7 @@ def evaluate_data(ways: Sequence[Way], data: Path, json: Path | None, everything
 
 def closing(found: Sequence[Answered]) -> str:
     """What it comes to, in plain words."""
-    best = min(found, key=lambda each: each.score.error)
-    score = best.score
-    sentences = [f"{best.way} has {score.told} in {plural(score.utterances, 'utterance')}."]
-    for each in found:
-        if each is not best:
-            sentences.append(f"{each.way} has {_difference(best, each)}.")
-    if score.utterances == 1:
-        sentences.append("One utterance cannot tell what to expect of others.")
-    elif score.interval is not None:
-        little = "So little data says little: of" if score.proves_little else "Of"
-        what = "a mean squared error of" if isinstance(score, NumberScore) else "errors in"
-        sentences.append(f"{little} other utterances like these, expect {what} {score.bounds_told} (95 %).")
-    return " ".join(sentences)
-
-
-def _difference(best: Answered, other: Answered) -> str:
-    if other.score.error == best.score.error:
-        return "as many" if isinstance(best.score, LabelScore) else "the same"
-    p = other.score.chance(best.score)
-    told = "more than chance explains" if p < SIGNIFICANT else "which may be chance"
-    return f"{other.score.told}, {told} (p = {p:.2g}, permutation test)"
+    return side_by_side([(str(each.way), each.score) for each in found])
 
 
 def _figures(found: Sequence[Answered]) -> dict[str, Any]:
