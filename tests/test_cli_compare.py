@@ -20,11 +20,15 @@ from ostinato.cli.compare import named, recording
 from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcript_beside
 from ostinato.cli.recordings import LeftOut, transcribed
 from ostinato.errors import ConnectionLostError, InputError, UnknownModelError
+from ostinato.model import Network, Sequential
+from ostinato.model.decoders import Labels
+from ostinato.model.front_ends import LogMel
+from ostinato.model.layers import Convolution, Dense, Gru, Softmax
 from ostinato.pipeline.score import edit_distance
-from ostinato.server import spawn_server
-from ostinato.streaming import Model, load
+from ostinato.server import Server, spawn_server
+from ostinato.streaming import Delay, Model, load
 from ostinato_bench.compare import measure, utterance_s
-from ostinato_bench.comparison import Recording
+from ostinato_bench.comparison import Recording, Wait
 from ostinato_bench.recognition import Spoken
 from ostinato_bench.tradeoff import errors_by_delay
 from ostinato_bench.word_times import Word
@@ -215,3 +219,20 @@ def test_recordings_may_be_longer_than_a_stream_takes_by_itself(monkeypatch: pyt
     with spawn_server(["digits-bi"], max_utterance_s=utterance_s(long.seconds)) as server:
         found = measure(server.endpoint, ["digits-bi"], long, lengths_s=(0.5,))
     assert len(found.models[0].shown) > 50 and len(found.words) == len(found.models[0].shown)
+
+
+def test_blocks_that_are_no_whole_frames_are_rounded_up_and_told() -> None:
+    """Frames of 20 ms, above a stride: in a stream, over the wire and in the figures."""
+    layers = [Convolution(4, 3, 2), Gru(3, "bidirectional"), Dense(2), Softmax()]
+    model = Model(Network.random(Sequential("half", LogMel(mels=9), layers, Labels(("", "a"))), 1))
+    with model.stream(block_ms=90, lookahead_ms=50) as stream:
+        told = stream.delay
+    assert told == model.stream(block_ms=100, lookahead_ms=60).delay == Delay(5 + 3 - 1, 140.0)
+    with Server({"half": model}) as server, Client(server.endpoint) as client:
+        with client.open("half", block_ms=90, lookahead_ms=50) as opened:
+            assert (opened.head.delay_frames, opened.delay_ms) == (told.frames, told.ms)
+        samples = np.zeros(8000, np.float32)
+        blocks, whole = measure(
+            server.endpoint, ["half"], Recording("quiet", samples, 16000), lengths_s=(), wait=Wait(90, 50)
+        ).models
+    assert (blocks.wait, blocks.delay_ms, whole.delay_ms) == (Wait(100, 60), 140, None)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import bits
 
+from ostinato.cli.graph import vertices
 from ostinato.errors import BadModelFileError, InputError, SnapshotError
 from ostinato.model import Head, Network, Node, Sequential, Specification
 from ostinato.model.activation import TANH
@@ -385,6 +386,16 @@ def test_windows_have_bounds_that_a_small_file_cannot_pass(layers: list[Layer], 
     """What has no weights, or few, makes large rows all the same."""
     with pytest.raises(BadModelFileError, match=named):
         _ = network(Sequential("small", Frames(1024), layers, Outputs())).program
+
+
+@pytest.mark.parametrize("layers", [[Softmax()] * 1000, [Convolution(2, 2, left=0, right=1)] * 200])
+def test_many_nodes_are_served_and_shown(layers: list[Layer]) -> None:
+    """Stages are walked once, not once for each of them: what was squared took minutes."""
+    specification = Sequential("deep", Frames(SIZE), layers, Outputs())
+    model = Model(network(specification))
+    assert model.delay.frames == vertices(specification)[-2].ahead == (200 if model.network.stages else 0)
+    with model.stream() as stream:
+        assert len([*stream.push(signal(210)), *stream.flush()]) == 210
 
 
 @pytest.mark.parametrize("values", [1, 200, 1000])

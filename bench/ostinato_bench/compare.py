@@ -73,11 +73,11 @@ def measure(
     runs: list[tuple[ModelRun, Vocabulary]] = []
     by_length = []
     with Client(endpoint, timeout=TIMEOUT_S) as client:
-        waiting = {info.name for info in client.models() if _delay_ms(info, head) is None}
+        waiting = {info.name: info.frame_ms for info in client.models() if _delay_ms(info, head) is None}
         ways: list[tuple[str, Wait | None]] = []
         for name in models:
             if wait and name in waiting:
-                ways.append((name, wait))
+                ways.append((name, wait.in_frames(waiting[name])))
             ways.append((name, None))
         for name, each in ways:  # what is refused is refused before any of it has been spoken
             _open(client, name, each, head, recording.sample_rate, recording.seconds).close()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.options import Options
+from ostinato.options import Options, whole_frames
 from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors
 from ostinato_bench.scores import WordScore
@@ -32,6 +32,11 @@ class Wait:
 
     def __str__(self) -> str:
         return f"{self.block_ms:g} + {self.lookahead_ms:g} ms"
+
+    def in_frames(self, frame_ms: float) -> Wait:
+        """What a model with such frames makes of it: both are rounded up to whole ones."""
+        block, ahead = (whole_frames(ms, frame_ms) for ms in (self.block_ms, self.lookahead_ms))
+        return Wait(max(1, block) * frame_ms, ahead * frame_ms)
 
 
 def asked(wait: Wait | None, head: str | None, **more: Any) -> Options:

@@ -29,7 +29,9 @@ def errors_by_delay(
         if not transcribes(model, head):
             continue
         if model.delay_of(head).ms is None:
-            ways += [Way(name, model, Wait(block_ms, ahead), head) for ahead in sorted(set(lookaheads_ms))]
+            frame_ms = model.front_end.frame_ms
+            waits = (Wait(block_ms, ahead).in_frames(frame_ms) for ahead in sorted(lookaheads_ms))
+            ways += [Way(name, model, wait, head) for wait in dict.fromkeys(waits)]
         ways.append(Way(name, model, None, head))
     found = recognise(ways, recordings, left_out, lambda doing: report(f"errors against delay: {doing}"))
     return tuple(

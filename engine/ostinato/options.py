@@ -4,6 +4,7 @@ and into its snapshots."""
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,3 +72,8 @@ class Options:
 
 DEFAULT = Options()
 """Nothing is asked for."""
+
+
+def whole_frames(ms: float, frame_ms: float) -> int:
+    """So long a time in frames, rounded up; a millionth of one is the rounding of floats."""
+    return math.ceil(round(ms / frame_ms, 6))

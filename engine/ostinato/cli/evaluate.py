@@ -89,7 +89,7 @@ def _ways(names: Sequence[str], folders: Sequence[Path], wait: Wait | None, head
     for name in dict.fromkeys(names):
         model = load(name, folders=folders)
         if wait is not None and model.delay_of(head).ms is None:
-            ways.append(Way(model.name, model, wait, head))
+            ways.append(Way(model.name, model, wait.in_frames(model.front_end.frame_ms), head))
         ways.append(Way(model.name, model, None, head))
     if wait is not None and all(way.wait is None for way in ways):
         raise typer.BadParameter(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from ostinato.errors import DtypeError, InputError
 from ostinato.model.front_ends import Frames
-from ostinato.options import Options
+from ostinato.options import Options, whole_frames
 from ostinato.streaming.heads import Head
 from ostinato.streaming.pipeline import Pipeline
 
@@ -88,20 +87,16 @@ class BoundedWait:
                 f"{whose}{model.name!r} is causal and answers each frame at once: block_ms and lookahead_ms are for "
                 "bidirectional models; leave them out"
             )
-        return BoundedWait(
-            max(1, _whole_frames(options.block_ms, model)), _whole_frames(options.lookahead_ms or 0.0, model)
+        block, ahead = (
+            whole_frames(ms, model.front_end.frame_ms) for ms in (options.block_ms, options.lookahead_ms or 0.0)
         )
-
-
-def _whole_frames(ms: float, model: Pipeline) -> int:
-    frame_ms: float = model.front_end.frame_ms
-    return math.ceil(round(ms / frame_ms, 6))
+        return BoundedWait(max(1, block), ahead)
 
 
 def delay(model: Pipeline, head: Head, wait: BoundedWait | None) -> Delay:
     """The delay of a stream that has this head of a model."""
     ahead_ms = model.lookahead * model.network.specification.front_end.frame_ms
-    ahead = math.ceil(round(ahead_ms / model.front_end.frame_ms, 6))
+    ahead = whole_frames(ahead_ms, model.front_end.frame_ms)
     if head.direction == "unidirectional":
         return Delay(ahead, ahead_ms)
     if wait is None:
