@@ -304,9 +304,10 @@ def test_the_command_tells_it_all_three_ways(ostinato: Run, tmp_path: Path) -> N
     assert found["nodes"][0]["inputs"] == [FRAMES] and found["nodes"][0]["size"] == 256
     main, loudness = found["heads"]
     assert (main["name"], main["node"], main["decoder"], main["size"]) == ("main", "softmax", "ctc", 40)
-    assert len(main["symbols"]) == 40 and main["delay_ms"] is None
+    assert len(main["symbols"]) == 40 and main["delay_ms"] is None and main["delay_cause"] == "gru"
     assert loudness == {
-        "name": "loudness", "node": "loudness", "decoder": "outputs", "size": 1, "delay_ms": 0, "symbols": [],
+        "name": "loudness", "node": "loudness", "decoder": "outputs", "size": 1, "delay_ms": 0, "delay_cause": None,
+        "symbols": [],
     }  # fmt: skip
     refused = ostinato("inspect", path, "--plot", tmp_path / "speech.txt")
     assert refused.returncode == 2 and "should end in .png" in refused.stderr and not refused.stdout

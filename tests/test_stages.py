@@ -231,7 +231,7 @@ def test_blocks_count_in_the_frames_of_the_layer_that_waits() -> None:
 def delay(*layers: Layer) -> tuple[Any, ...]:
     specification = Sequential("d", Frames(SIZE), layers, Outputs())
     model = Model(network(specification))
-    return (*[model.delay.frames, model.delay.ms], specification.staging.cause(len(specification.staging.stages) - 1))
+    return model.delay.frames, model.delay.ms, specification.delay_cause(specification.heads[0])
 
 
 def test_the_delay_is_derived_and_its_cause_is_named() -> None:
@@ -242,7 +242,7 @@ def test_the_delay_is_derived_and_its_cause_is_named() -> None:
     assert delay(Convolution(4, 2, 2), Convolution(4, 3, left=1, right=1)) == (1, 10.0, "convolution-2"), (
         "its first frame of the pair will do"
     )
-    assert delay(Gru(3, "bidirectional"), Dense(2)) == (None, None, "")
+    assert delay(Gru(3, "bidirectional"), Dense(2)) == (None, None, "gru")
 
 
 def test_each_heads_delay_is_when_its_outputs_come() -> None:

@@ -102,6 +102,7 @@ def _described(path: Path, model: Model) -> dict[str, Any]:
                 "decoder": head.decoder.kind,
                 "size": specification.wires[head.node].size,
                 "delay_ms": model.delay_of(head.name).ms,
+                "delay_cause": specification.delay_cause(head) or None,
                 "symbols": _names(head),
             }
             for head in specification.heads
@@ -160,11 +161,15 @@ def _input(specification: Specification) -> str:
 
 
 def _delay(model: Model) -> str:
-    """The delay; that of each head, if they differ."""
-    delays = {name: delay(model.delay_of(name).ms) for name in model.heads.all}
-    if len(set(delays.values())) == 1:
-        return delay(model.delay.ms)
-    return ", ".join(f"{name} {each}" for name, each in delays.items())
+    """The delay and the node that causes it; that of each head, if they differ."""
+    specification = model.network.specification
+    told = {}
+    for head in specification.heads:
+        cause = specification.delay_cause(head)
+        told[head.name] = delay(model.delay_of(head.name).ms) + (f", because of {cause}" if cause else "")
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"{name} {each}" for name, each in told.items())
 
 
 def _heads(specification: Specification) -> list[tuple[str, str]]:

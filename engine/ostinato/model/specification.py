@@ -81,11 +81,21 @@ class Specification(Strict):
     def direction_of(self, head: Head) -> Literal["unidirectional", "bidirectional"]:
         """Whether that head's outputs do: a backward layer is at its node, or at one that it reads, at however many
         removes."""
-        waiting = set[str]()
-        for node in self.nodes:
-            if node.layer.backward or waiting.intersection(node.inputs):
-                waiting.add(node.name)
-        return "bidirectional" if head.node in waiting else "unidirectional"
+        return "bidirectional" if any(node.layer.backward for node in self.below(head)) else "unidirectional"
+
+    def delay_cause(self, head: Head) -> str:
+        """The node because of which that head's outputs wait: the first that runs backward, or the one that looks
+        ahead most; empty if none does."""
+        backward = [node.name for node in self.below(head) if node.layer.backward]
+        return backward[0] if backward else self.staging.cause(len(self.staging.stages) - 1)
+
+    def below(self, head: Head) -> list[Node]:
+        """The nodes that a head reads, at however many removes, in their order."""
+        read = {head.node}
+        for node in reversed(self.nodes):
+            if node.name in read:
+                read.update(node.inputs)
+        return [node for node in self.nodes if node.name in read]
 
     @property
     def precision(self) -> Precision:
