@@ -35,8 +35,9 @@ def all_take_data(ways: Sequence[Way]) -> bool:
     InputError for those that do neither, or that have different kinds of answers."""
     for way in ways:
         if not transcribes(way.model, way.head) and not takes_data(way.model, way.head):
+            whose = way.name if way.head is None else f"head {way.head!r} of {way.name}"
             raise InputError(
-                f"{way.name} is for {_kind(way.model, way.head)}, which nothing can be compared with yet: only audio "
+                f"{whose} is for {_kind(way.model, way.head)}, which nothing can be compared with yet: only audio "
                 f"with ctc, or frames and tokens with {', '.join(kind.kind for kind in JUDGES)}"
             )
     kinds = {_kind(way.model, way.head): way.name for way in reversed(ways)}
