@@ -22,6 +22,7 @@ from ostinato.model.layers import (
     Activate,
     Add,
     Concatenate,
+    Convolution,
     Dense,
     Gru,
     Layer,
@@ -38,6 +39,9 @@ from ostinato.model.layers import (
     Slice,
     Softmax,
     Sru,
+    Transpose,
+    TransposedConvolution,
+    Within,
 )
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node, Sequential, Specification
@@ -165,6 +169,14 @@ LATER: dict[str, tuple[Layer, ...]] = {
     "sru": (Sru(13, scale=1.5), Sru(33, "bidirectional", highway="projected", initial=True)),
     "lru": (Lru(20, size=7), Lru(33, "bidirectional", size=5, initial=True)),
     "each value": (Gru(33), Scale(), LayerNorm(), PRelu(), Activate(Activation("gelu")), LayerNorm(0.1)),
+    "within": (
+        Dense(33 * 4, Activation("tanh")),
+        Within(33, Convolution(6, 3, stride=2, left=1, right=1)),
+        Within(17, Gru(5, "bidirectional")),
+        Transpose(17),
+        Within(10, LayerNorm()),
+        Within(10, TransposedConvolution(3, 4, 2, start=1, end=0)),
+    ),
 }
 """What came after the digests above, which so stay as they are: layers by a name."""
 

@@ -37,6 +37,7 @@ from ostinato.model.layers import (
     Rnn,
     Softmax,
     TransposedConvolution,
+    Within,
 )
 from ostinato.model.specification import FRAMES, Head, Node
 from ostinato_bench.terminal import Console
@@ -141,6 +142,7 @@ def test_a_branch_is_not_torn_apart() -> None:
         (Dense(11), "dense 11"),
         (Dense(11, Activation("relu")), "dense 11, relu"),
         (Softmax(), "softmax"),
+        (Within(33, Gru(8, "bidirectional")), "within 33: gru 8, bidirectional"),
     ],
 )
 def test_settings_are_told_where_they_are_not_the_usual(layer: Layer, text: str) -> None:
@@ -301,6 +303,7 @@ def test_the_command_tells_it_all_three_ways(ostinato: Run, tmp_path: Path) -> N
     assert (tmp_path / "speech.png").read_bytes().startswith(b"\x89PNG")
     found = json.loads(ostinato("inspect", path, "--json").stdout)
     assert [node["name"] for node in found["nodes"]] == ["gru", "phones", "softmax", "loudness"]
+    assert found["nodes"][0]["about"] == "gru 128, bidirectional"
     assert found["nodes"][0]["inputs"] == [FRAMES] and found["nodes"][0]["size"] == 256
     main, loudness = found["heads"]
     assert (main["name"], main["node"], main["decoder"], main["size"]) == ("main", "softmax", "ctc", 40)

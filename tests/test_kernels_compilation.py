@@ -25,7 +25,7 @@ from ostinato.kernels.program import bind
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
-from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
+from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax, Transpose, Within
 from ostinato.model.specification import Sequential
 
 TESTS = Path(__file__).parent
@@ -63,6 +63,7 @@ GOLDEN_LATER = {
     "sru": "da8bcaccfd0081542f93a2f011142fac5530164ac7c466cf759bfc81876ec371",
     "lru": "142be322469cb7ae0ec8cf4d78b2a76e5c81549f1578979741edba198efaf522",
     "each value": "2b9960005e7bbe8b5abe583ba04c8e06af51d40b0b0d4309b01d7dcdef7069e5",
+    "within": "29c5e4992e86e212b8a9f9e59ab1bf7b575b9270fe565980154ed8d990de027b",
 }
 """By their names in golden_bits."""
 GOLDEN_JOINS = "a57c150bebeb288f95ec80531afdce0966af17488fbec1ab4a48747300a4e68c"
@@ -195,6 +196,8 @@ def everything() -> Any:
         Gru(20, reset="before"),
         Lstm(20, peepholes=True),
         Rnn(8),
+        Within(4, Gru(3, "bidirectional")),
+        Transpose(8),
         Dense(5),
         Softmax(),
     )

@@ -230,8 +230,9 @@ def test_whatever_is_taken_stays_within(kind: str) -> None:
             changed[at, place] = value
             try:
                 other = Program(
-                    changed, made.weights, made.row_size, made.state_size, made.input, made.outputs, made.initial
-                )
+                    changed, made.weights, made.row_size, made.state_size, made.input, made.outputs, made.initial,
+                    made.positions,
+                )  # fmt: skip
             except ValueError:
                 refused += 1
                 continue

@@ -18,13 +18,17 @@ from ostinato.model.decoders import DECODERS, Ctc, EndOfSpeech, Labels, Outputs,
 from ostinato.model.front_ends import FRONT_ENDS, FilteredSpectrogram, Frames, LogMel, Mfcc, Samples, Spectrum, Tokens
 from ostinato.model.layers import (
     LAYERS,
+    Convolution,
     Dense,
     Embedding,
     Gru,
+    Layer,
     Lstm,
     OneHot,
     Rnn,
     Softmax,
+    Transpose,
+    Within,
 )
 from ostinato.model.specification import Head, Node, Sequential, Specification
 
@@ -230,11 +234,40 @@ def test_a_value_of_no_use_is_refused_when_it_is_given(part: Any, field: str) ->
         (lambda: Frames(0), "size"),
         (lambda: Tokens(("a", "a")), "twice"),
         (lambda: Tokens(("good",), unit="word"), "<unk>"),
+        (lambda: Within(4, Within(2, Dense(3))), "within: positions within positions"),
+        (lambda: Within(4, Gru(3, precision="int8")), "within: what runs within frames is float32"),
     ],
 )
 def test_a_part_that_cannot_be_served_is_refused_when_it_is_made(make: Any, named: str) -> None:
     with pytest.raises(BadModelFileError, match=re.escape(named)):
         make()
+
+
+@pytest.mark.parametrize(
+    ("size", "layer", "named"),
+    [
+        (65, Within(33, Gru(8)), "has 33 positions, and what is below it gives 65 values, which they do not divide"),
+        (6, Within(2, Convolution(3, 3, left=0)), "has windows that do not fit into 2 positions"),
+        (12, Within(4, Embedding(3)), "has 4 positions of 3 values: its layer (embedding) takes token ids"),
+        (65536, Within(65536, Gru(65536)), "values within a frame, over the limit of 4194304"),
+        (65536, Within(16, Convolution(16, 4096)), "values within a frame, over the limit of 4194304"),
+        (12, Within(4, Dense(65536)), "gives 262144 values: at most 65536"),
+        (12, Transpose(5), "takes 5 rows, and what is below it gives 12 values"),
+    ],
+)
+def test_positions_and_rows_must_fit_a_frame(size: int, layer: Layer, named: str) -> None:
+    with pytest.raises(BadModelFileError, match=re.escape(named)):
+        Sequential("x", Frames(size), (layer,), Outputs())
+
+
+@pytest.mark.parametrize("depth", [1, 100, 400, 900, 5000])
+def test_layers_within_layers_are_refused_at_any_depth(depth: int) -> None:
+    inner = '{"kind": "within", "positions": 1, "layer": ' * depth + '{"kind": "softmax"}' + "}" * depth
+    text = changed("nodes.0.layer", "INNER").replace(
+        '"INNER"', f'{{"kind": "within", "positions": 1, "layer": {inner}}}'
+    )
+    with pytest.raises(BadModelFileError, match=r"positions within positions|nested too deeply|not JSON"):
+        Specification.from_json(text)
 
 
 @pytest.mark.parametrize(

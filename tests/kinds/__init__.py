@@ -31,7 +31,9 @@ from kinds.scale import Scale
 from kinds.slice import Slice
 from kinds.softmax import Softmax
 from kinds.sru import Sru
+from kinds.transpose import Transpose
 from kinds.transposed_convolution import TransposedConvolution
+from kinds.within import Within
 from ostinato.model.specification import Specification
 
 KINDS: dict[str, Kind] = {
@@ -46,6 +48,8 @@ KINDS: dict[str, Kind] = {
         Activate(), Add(), Multiply(), Mean(), Concatenate(),
         Convolution(), TransposedConvolution(), MaxPool(), MeanPool(), Stack(),
         Slice(), Scale(), BatchNorm(), LayerNorm(), PRelu(),
+        Transpose(),
+        Within(),
     )
 }  # fmt: skip
 """By their name in model files."""

@@ -34,23 +34,37 @@ WITH_ALPHA = {"leaky-relu": "LeakyRelu", "thresholded-relu": "ThresholdedRelu", 
 
 
 class OnnxGraph:
-    """Collects nodes and constants. Values are float32 [T, size], or token ids, int64 [T]."""
+    """Collects nodes and constants. Values are float32 [T, size], or token ids, int64 [T]. ``prefix``: what names
+    begin with, those of a graph within another being others."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
     def constant(self, array: npt.ArrayLike) -> str:
         """Its name."""
-        name = f"c{len(self.constants)}"
+        name = f"{self.prefix}c{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(array), name))
         return name
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; the name of what it gives."""
-        name = f"v{len(self.nodes)}"
+        name = f"{self.prefix}v{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
+
+    def scan(self, body: OnnxGraph, inputs: Sequence[str], y: str) -> str:
+        """Frame by frame: ``body`` makes its value ``y`` of its values x0, x1, …, a frame of each of the inputs."""
+        named = [f"{body.prefix}x{number}" for number in range(len(inputs))]
+        graph = helper.make_graph(
+            body.nodes,
+            f"{body.prefix}body",
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None]) for name in named],
+            [helper.make_tensor_value_info(y, TensorProto.FLOAT, [None])],
+            body.constants,
+        )
+        return self.add("Scan", *inputs, body=graph, num_scan_inputs=len(inputs))
 
     def activated(self, activation: Activation, x: str) -> str:
         """f(x), in as few nodes as ONNX has for it."""

@@ -104,16 +104,18 @@ def _family(layer: Layer, weights: int) -> str:
 
 
 def settings(layer: Layer) -> str:
-    """The kind and what is set besides the defaults: "gru 104, bidirectional"; "dense 11, relu"."""
-    sizes, others = [layer.kind], list[str]()
+    """The kind and what is set besides the defaults: "gru 104, bidirectional"; "within 33: dense 11, relu"."""
+    sizes, others, inner = [layer.kind], list[str](), ""
     for field in dataclasses.fields(layer):
         value = getattr(layer, field.name)
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and isinstance(value, int) and len(sizes) == 1 and not isinstance(value, bool):
+        if isinstance(value, Layer):
+            inner = f": {settings(value)}"
+        elif required and isinstance(value, int) and len(sizes) == 1 and not isinstance(value, bool):
             sizes.append(str(value))
         elif required or value != field.default:
             others.append(_setting(field.name, value))
-    return ", ".join([" ".join(sizes), *others])
+    return ", ".join([" ".join(sizes), *others]) + inner
 
 
 def _setting(name: str, value: Any) -> str:
@@ -146,6 +148,7 @@ def described(specification: Specification) -> dict[str, Any]:
         {
             "name": vertex.name,
             "kind": vertex.kind,
+            "about": vertex.about,
             "inputs": list(vertex.reads),
             "size": vertex.size,
             "frame_ms": vertex.frame_ms,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ostinato.kernels import compiler, integer, interpreter
 from ostinato.kernels.operations import KINDS, Region
 from ostinato.kernels.operations import record as i
+from ostinato.kernels.regions import covered, inside, overlap
 from ostinato.lanes import LANES, padded
 
 Floats = npt.NDArray[np.float32]
@@ -46,6 +47,34 @@ class Pass(NamedTuple):
     context: bool
 
 
+class Inner(Protocol):
+    """What an operation runs within each frame: `kernels.positions.Positions`."""
+
+    @property
+    def frame_size(self) -> int:
+        """Values of a frame before."""
+
+    @property
+    def output_size(self) -> int:
+        """And after."""
+
+    @property
+    def plan(self) -> Ints:
+        """As `operations.within` has it."""
+
+    @property
+    def room(self) -> int:
+        """Values that a workspace must hold for it, besides what it says as `Program` does:"""
+
+    @property
+    def gate_size(self) -> int:
+        """As `Program.gate_size`."""
+
+    @property
+    def byte_size(self) -> int:
+        """As `Program.byte_size`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """Operations over one packed weight buffer; immutable, shared by any number of streams and threads.
@@ -67,6 +96,8 @@ class Program:
     outputs: tuple[Region, ...]
     initial: Floats | None = None
     """A state row of a stream that has not begun; None: zeros."""
+    positions: tuple[Inner, ...] = ()
+    """What operations run within each frame, by their number there."""
     backward: tuple[bool, ...] = field(init=False)
     early: int = field(init=False)
     passes: tuple[Pass, ...] = field(init=False)
@@ -74,6 +105,8 @@ class Program:
     """Values from one row of gate sums to the next, of the largest operation: what a workspace must hold."""
     byte_size: int = field(init=False)
     """Bytes of the longest row that is multiplied in int8; 0 if none is."""
+    room: int = field(init=False)
+    """Values that a workspace must hold for what runs within frames."""
 
     def __post_init__(self) -> None:
         compiler.load_registered()
@@ -84,6 +117,7 @@ class Program:
                 raise ValueError(f"operation {number} is of kind {op[i.KIND]}: there are {len(_KINDS)}")
             kind = _KINDS[op[i.KIND]]
             op[i.RUN], op[i.CELL] = compiler.address(kind.run), compiler.address(kind.cell) if kind.cell else 0
+            op[i.PLAN] = self._inner(number, op).plan.ctypes.data if kind.inner else 0
         weights, initial = zeros(len(self.weights)), zeros(self.state_size)
         weights[:] = self.weights
         if self.initial is not None:
@@ -98,13 +132,24 @@ class Program:
         early = [*early_operations(operations), False]
         set_(self, "early", early.index(False))
         set_(self, "passes", _passes(operations, self.early))
-        set_(
-            self,
-            "gate_size",
-            max([0, *(LANES * row_pitch(vectors) for vectors in operations[:, i.VECTORS].tolist())]),
-        )
+        gates = [LANES * row_pitch(vectors) for vectors in operations[:, i.VECTORS].tolist()]
+        set_(self, "gate_size", max([0, *gates, *(inner.gate_size for inner in self.positions)]))
         inputs = operations[:, [i.INPUT_SIZE, i.OUTPUT_SIZE]] * operations[:, [i.W_INT8, i.R_INT8]]
-        set_(self, "byte_size", padded(int(inputs.max(initial=0))))
+        own = padded(int(inputs.max(initial=0)))
+        set_(self, "byte_size", max([own, *(inner.byte_size for inner in self.positions)]))
+        set_(self, "room", max((inner.room for inner in self.positions), default=0))
+
+    def _inner(self, number: int, op: Any) -> Inner:
+        """What an operation runs within each frame."""
+        if not 0 <= op[i.POSITIONS] < len(self.positions):
+            raise ValueError(f"operation {number} runs {op[i.POSITIONS]} of {len(self.positions)} within frames")
+        inner: Inner = self.positions[op[i.POSITIONS]]
+        if (inner.frame_size, inner.output_size) != (op[i.INPUT_SIZE], op[i.OUTPUT_SIZE]):
+            raise ValueError(
+                f"operation {number} makes {op[i.OUTPUT_SIZE]} values of {op[i.INPUT_SIZE]}, what runs within it "
+                f"{inner.output_size} of {inner.frame_size}"
+            )
+        return inner
 
     @property
     def output(self) -> Region:
@@ -121,25 +166,25 @@ class Program:
         for number, op in enumerate(self.operations):
             reach = _KINDS[op[i.KIND]].reach(op)
             for region in reach.reads:
-                _within(
+                inside(
                     Region(region.offset, padded(region.size)), self.row_size, f"operation {number} reads", "its row"
                 )
-                if not _covered(region, held):
+                if not covered(region, held):
                     raise ValueError(f"operation {number} reads {region}, which nothing has written before it")
             for region in reach.loads:
-                _within(region, self.row_size, f"operation {number} reads", "its row")
+                inside(region, self.row_size, f"operation {number} reads", "its row")
             target = Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE]))
             for region in reach.writes:
-                _within(region, self.row_size, f"operation {number} writes", "its row")
+                inside(region, self.row_size, f"operation {number} writes", "its row")
                 behind = Region(
                     target.offset + target.size, region.offset + region.size - target.offset - target.size
                 )
-                if any(_overlap(behind, other) for other in held):
+                if any(overlap(behind, other) for other in held):
                     raise ValueError(f"operation {number} writes {behind} behind its output, where something is held")
             held.append(target)
             for region in reach.states:
-                _within(region, self.state_size, f"operation {number} keeps", "its state row")
-                if any(_overlap(region, other) for other in states):
+                inside(region, self.state_size, f"operation {number} keeps", "its state row")
+                if any(overlap(region, other) for other in states):
                     raise ValueError(f"operation {number} keeps {region}, where something else is kept")
                 states.append(region)
             if reach.scratch > op[i.VECTORS]:
@@ -147,10 +192,10 @@ class Program:
                     f"operation {number} has {op[i.VECTORS]} vectors of gate sums, and its cell needs {reach.scratch}"
                 )
             for region in reach.weights:
-                _within(region, len(self.weights), f"operation {number} reads", "the weights")
+                inside(region, len(self.weights), f"operation {number} reads", "the weights")
         for region in self.outputs:
-            _within(region, self.row_size, "an output lies", "its row")
-            if not _covered(region, held):
+            inside(region, self.row_size, "an output lies", "its row")
+            if not covered(region, held):
                 raise ValueError(f"output {region} is written by nothing")
 
     def new_states(self, count: int) -> Floats:
@@ -174,7 +219,7 @@ def early_operations(operations: Ints | list[list[int]]) -> list[bool]:
     late: list[Region] = []
     flags = []
     for op in operations:
-        flag = not op[i.BACKWARD] and not any(_overlap(source, region) for source in _sources(op) for region in late)
+        flag = not op[i.BACKWARD] and not any(overlap(source, region) for source in _sources(op) for region in late)
         if not flag:
             late.append(Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE])))
         flags.append(flag)
@@ -186,7 +231,7 @@ def _passes(operations: Ints, early: int) -> tuple[Pass, ...]:
     context = []
     for op in operations[::-1]:
         target = Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE]))
-        flag = bool(op[i.BACKWARD]) or any(_overlap(target, region) for region in read)
+        flag = bool(op[i.BACKWARD]) or any(overlap(target, region) for region in read)
         if flag:
             read += _sources(op)
         context.append(flag)
@@ -207,24 +252,6 @@ def _sources(op: Any) -> list[Region]:
     return reads
 
 
-def _within(region: Region, limit: int, who: str, where: str) -> None:
-    if region.offset < 0 or region.size < 0 or region.offset + region.size > limit:
-        raise ValueError(f"{who} {region.size} values from {region.offset} on, outside {where} of {limit}")
-
-
-def _covered(region: Region, held: list[Region]) -> bool:
-    """Whether each value of a region is in one of those that are held."""
-    at = region.offset
-    for other in sorted(held):
-        if other.offset <= at < other.offset + other.size:
-            at = other.offset + other.size
-    return at >= region.offset + region.size
-
-
-def _overlap(one: Region, other: Region) -> bool:
-    return one.size > 0 and one.offset < other.offset + other.size and other.offset < one.offset + one.size
-
-
 class Workspace:
     """Scratch memory for one call of `advance` at a time, of any program; grows when a larger batch comes."""
 
@@ -232,7 +259,7 @@ class Workspace:
         self._call = np.zeros(i.CALL_FIELDS, np.int64)
         self._address = int(self._call.ctypes.data)
         self._program: Program | None = None
-        self._gates = self._scratch = self._bytes = zeros(0)
+        self._gates = self._scratch = self._bytes = self._room = zeros(0)
         self._tables = np.zeros(0, np.int64)
         self._streams = 0
 
@@ -265,10 +292,12 @@ class Workspace:
             self._bytes = zeros(integer.BLOCK * program.byte_size // 4)
         if self._tables.size < 3 * rows:
             self._tables = np.zeros(3 * rows, np.int64)
+        if self._room.size < program.room:
+            self._room = zeros(program.room)
         call, tables = self._call, self._tables.ctypes.data
         call[i.TABLE], call[i.TABLE_H], call[i.TABLE_SLOTS] = tables, tables + 8 * rows, tables + 16 * rows
         call[i.GATES], call[i.SCRATCH] = self._gates.ctypes.data, self._scratch.ctypes.data
-        call[i.INTEGERS] = self._bytes.ctypes.data
+        call[i.INTEGERS], call[i.ROOM] = self._bytes.ctypes.data, self._room.ctypes.data
         call[i.CAPACITY] = rows
 
     @property
@@ -279,7 +308,7 @@ class Workspace:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        held = (self._gates, self._scratch, self._bytes, self._tables, self._call)
+        held = (self._gates, self._scratch, self._bytes, self._room, self._tables, self._call)
         return sum(array.nbytes for array in held)
 
 

@@ -6,5 +6,7 @@ MAX_NODES = 1024
 MAX_HEADS = 64
 MAX_ROW = 1 << 18
 """Values that all nodes of a frame may have together: 1 MiB."""
+MAX_WITHIN = 1 << 22
+"""Values that a layer may compute with within one frame: 16 MiB."""
 MAX_VALUES, MAX_CONTAINERS = 1 << 20, 1 << 16
 """In a specification's JSON: room for large vocabularies, whose words may hold commas and brackets."""

@@ -7,6 +7,7 @@ they become `Stages`, whose frames are that program's.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from ostinato.errors import BadModelFileError
 from ostinato.kernels import integer
 from ostinato.kernels.operations import NUMBERS, Region
 from ostinato.kernels.operations import record as i
+from ostinato.kernels.positions import Link as WithinLink
+from ostinato.kernels.positions import Positions
 from ostinato.kernels.product import pack
 from ostinato.kernels.program import Program, early_operations, row_pitch
 from ostinato.kernels.stages import COUNTER, History, Link, Stages
@@ -32,6 +35,8 @@ from ostinato.model.wire import Wire
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Array]
+Inner = Callable[["Lowering", Sequence["Value"]], "Value"]
+"""What lowers a layer, given the values that it reads."""
 MAX_STATE = 1 << 20
 """Values that a stream's state may have: 4 MiB."""
 MAX_ENDING = 1 << 24
@@ -66,6 +71,11 @@ class _Draft:
     framing: Framing
     offset: int
 
+    @property
+    def size(self) -> int:
+        """Values that it gives a frame."""
+        return self.source.region.size // self.framing.times * self.framing.taps
+
 
 @dataclass
 class _Stage:
@@ -79,6 +89,7 @@ class _Stage:
     given: int = 0
     """Values that links have brought so far."""
     initial: list[tuple[int, Floats]] = field(default_factory=list)
+    positions: list[Positions] = field(default_factory=list)
 
 
 class Lowering:
@@ -211,6 +222,19 @@ class Lowering:
         record[i.PARAMETERS] = self.values(np.array([each[1:] for each in made], np.float32))
         self._stage.operations.append(record)
 
+    def within(
+        self, source: Value, target: Value, channels: Sequence[int], framings: Sequence[Framing], lower: Inner
+    ) -> None:
+        """Append what ``lower`` makes of the positions of each frame, as an utterance of its own. A frame of
+        ``source`` is inputs [positions, channels], one behind the other; ``framings`` are the inner layer's."""
+        positions, given = source.region.size // sum(channels), None
+        for _ in range(2):  # again, now that it is known how much each stage is given
+            inner = _Within(self.weights, channels, positions, framings, given)
+            out = lower(inner, inner.inputs)
+            given = inner.given
+        self.add("within", source, target, positions=len(self._stage.positions))
+        self._stage.positions.append(inner.positions(out))
+
     @property
     def _stage(self) -> _Stage:
         while len(self._stages) <= self._now:
@@ -286,6 +310,7 @@ class Lowering:
             input=given,
             outputs=tuple(outputs),
             initial=initial,
+            positions=tuple(stage.positions),
         )
 
     def _below(self, programs: Sequence[Program], last: int) -> Stages:
@@ -334,4 +359,84 @@ class Lowering:
         return Stages(
             tuple(programs), tuple(links), tuple(histories.values()), tuple(pads), tuple(offsets), size, given,
             values, self._staging.most_made()[1][-1],
+        )  # fmt: skip
+
+
+class _Within(Lowering):
+    """Lowers a layer over the positions of a frame. Stage 0 is the frame; all that re-frames is a link, causal or
+    not, as all positions are there at once."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        channels: Sequence[int],
+        positions: int,
+        framings: Sequence[Framing],
+        given: Sequence[int] | None,
+    ) -> None:
+        """As `Lowering.within`; ``given`` as for any."""
+        super().__init__(weights, Staging(), given)
+        starts = [positions * sum(channels[:number]) for number in range(len(channels))]
+        self._frame = [
+            Value(Wire(size), Region(start, size), 0) for start, size in zip(starts, channels, strict=True)
+        ]
+        self._counts = [positions]
+        """Positions of each stage."""
+        self.inputs = self._frame
+        """The first position of each; for a layer that does not begin with a window, in a stage that it can read."""
+        if not framings or framings[0] == SAME:
+            self._now = 1
+            self.inputs = [self._link(value, SAME) for value in self._frame]
+            self._counts.append(positions)
+        for framing in framings:
+            if framing != SAME:
+                self._counts.append(int(framing.length(np.int64(self._counts[-1]))))
+
+    def window(self, source: Value, framing: Framing) -> Value:
+        """As `Lowering.window`, always by a link."""
+        if framing == SAME:
+            return source
+        self._now = source.stage + 1
+        return self._link(source, framing)
+
+    def multiplies(self, name: str, value: Value) -> None:
+        """Nothing is quantized within frames."""
+
+    def early(self, source: Value) -> int:
+        """None: all positions are there at once."""
+        return 0
+
+    def positions(self, out: Value) -> Positions:
+        """What was built, with the value that goes out. A last stage that only passes on what a link brings is left
+        out: the link goes right into the frame."""
+        last, result = out.stage, _Draft(out, 0, SAME, 0)
+        for draft in self._drafts:
+            whole = draft.target == last and Region(draft.offset, draft.size) == out.region
+            if whole and not self._stages[last].operations:
+                last, result = last - 1, dataclasses.replace(draft, target=0, offset=0)
+        drafts = sorted(self._drafts, key=lambda draft: (draft.target, draft.offset))
+        drafts = [*(draft for draft in drafts if draft.target <= last), result]
+        programs = []
+        for stage in range(1, last + 1):
+            read = [draft.source.region for draft in drafts if draft.source.stage == stage]
+            programs.append(self._program(stage, Region(0, self._stages[stage].given), read))
+        count, size = self._counts[out.stage], out.region.size
+        return Positions(
+            programs=tuple(programs),
+            counts=tuple(self._counts[1 : last + 1]),
+            links=tuple(self._placed(draft, size) for draft in drafts),
+            positions=self._counts[0],
+            output_positions=count,
+            frame_size=self._counts[0] * sum(value.region.size for value in self._frame),
+            output_size=count * size,
+        )
+
+    def _placed(self, draft: _Draft, output: int) -> WithinLink:
+        """A link to or from frames too, whose positions lie next to each other; ``output``: values of one that goes
+        out."""
+        f, source = draft.framing, draft.source
+        inputs = [value.region for value in self._frame if value.region.offset <= source.region.offset]
+        return WithinLink(
+            source.stage, draft.target, source.region.offset, source.region.size // f.times, inputs[-1].size,
+            draft.offset, output, f.taps, f.stride, f.dilation, f.left, f.times, f.skip, f.pad,
         )  # fmt: skip

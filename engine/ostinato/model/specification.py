@@ -216,7 +216,10 @@ class Specification(Strict):
                 "use the Ostinato that wrote the file, or write it again"
             )
         families: dict[type, Mapping[str, type]] = {FrontEnd: FRONT_ENDS, Layer: LAYERS, Decoder: DECODERS}
-        made: Specification = decode(Specification, raw, "specification", families)
+        try:
+            made: Specification = decode(Specification, raw, "specification", families)
+        except RecursionError as error:
+            raise BadModelFileError("the specification is nested too deeply") from error
         return made
 
     def check(self) -> None:

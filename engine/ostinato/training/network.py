@@ -17,7 +17,7 @@ from ostinato.model.layers import Dense, Softmax
 from ostinato.model.network import Network
 from ostinato.model.specification import FRAMES, FRONT_END, Node, Specification
 from ostinato.model.staging import SAME
-from ostinato.training.layers import LEARNING, LearningLayer
+from ostinato.training.layers import LearningLayer, learning
 from ostinato.training.layers.dropout import Dropout
 from ostinato.training.layers.softmax import softmax
 from ostinato.training.packing import Array, Packing
@@ -81,7 +81,7 @@ class TrainableNetwork:
             if isinstance(layer, Dense) and layer.activation.name == "sigmoid":
                 self.left_to_loss = "sigmoid"
                 layer = replace(layer, activation=IDENTITY)
-        return LEARNING[layer.kind](name, layer)
+        return learning(name, layer)
 
     def _dropouts(self, node: Node, rate: float) -> list[Dropout | None]:
         """One for each input of a layer with weights that is another layer's vector."""

@@ -22,7 +22,9 @@ from ostinato.kernels.operations.rnn import RNN
 from ostinato.kernels.operations.scale import SCALE
 from ostinato.kernels.operations.softmax import SOFTMAX
 from ostinato.kernels.operations.sru import SRU
+from ostinato.kernels.operations.transpose import TRANSPOSE
 from ostinato.kernels.operations.window import WINDOW
+from ostinato.kernels.operations.within import WITHIN
 
 KINDS: dict[str, Kind] = {
     "rnn": RNN,
@@ -50,6 +52,8 @@ KINDS: dict[str, Kind] = {
     "scale": SCALE,
     "layer-norm": LAYER_NORM,
     "prelu": PRELU,
+    "transpose": TRANSPOSE,
+    "within": WITHIN,
 }
 """All kinds, as whoever makes a program names them."""
 

@@ -44,11 +44,13 @@ Record = Sequence[int]
 @dataclass(frozen=True)
 class Kind:
     """``run`` and ``cell`` are routines: void(operation, call), and for recurrent operations void(operation, call,
-    rows, gates, out). ``reach`` says what an operation touches."""
+    rows, gates, out). ``reach`` says what an operation touches. ``inner``: it runs programs of its own, which the
+    program that it is an operation of has as `Program.positions`."""
 
     run: Any
     reach: Callable[[Record], Reach]
     cell: Any = None
+    inner: bool = False
 
 
 def source(op: Record) -> Region:

@@ -29,18 +29,22 @@ from ostinato.kernels.simd import field, load_float, load_int, store_int
 #   EPSILON            where that is, a single value
 #   TAPS, DILATION     a window over frames; LEFT: how many frames before a frame it begins; HISTORY: those of earlier
 #                      calls, KEPT many, in the state row; COUNT: how many frames there have been, likewise
+#   COLUMNS            of the matrix that an input is, row by row
+#   POSITIONS          which of the program's `positions` runs within each frame; PLAN: the address of its plan
 (
     RUN, CELL, KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, SECOND, VECTORS, STATE_H, STATE_C, W,
     BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
-    KEPT, COUNT, SECOND_SIZE, ACTIVATION_G, ACTIVATION_H, CLIP, UNITS, VARIANT, EPSILON,
-) = range(36)  # fmt: skip
-FIELDS = 36
+    KEPT, COUNT, SECOND_SIZE, ACTIVATION_G, ACTIVATION_H, CLIP, UNITS, VARIANT, EPSILON, COLUMNS,
+    POSITIONS, PLAN,
+) = range(39)  # fmt: skip
+FIELDS = 39
 
 FIELD_NAMES = {
     "backward": BACKWARD, "second": SECOND, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W,
     "bias": BIAS, "R": R, "recurrent_bias": RECURRENT_BIAS, "R2": R2, "diagonal": DIAGONAL, "W_int8": W_INT8,
     "R_int8": R_INT8, "taps": TAPS, "dilation": DILATION, "left": LEFT, "history": HISTORY, "kept": KEPT,
     "count": COUNT, "second_size": SECOND_SIZE, "clip": CLIP, "units": UNITS, "variant": VARIANT, "epsilon": EPSILON,
+    "columns": COLUMNS, "positions": POSITIONS,
 }  # fmt: skip
 """Fields of an operation, as whoever makes a program names them."""
 
@@ -55,10 +59,11 @@ ACTIVATIONS = (ACTIVATION, ACTIVATION_G, ACTIVATION_H)
 #   TABLE              room for an address per row; TABLE_H: where a cell reads h<t-1> of each row; TABLE_SLOTS: where
 #                      the state row of each stream is
 #   GATES, SCRATCH     gate sums, and as much again for a cell's use, of CAPACITY rows; INTEGERS: rows made int8
+#   ROOM               for the rows and states of what runs within frames, as its plan lays them out
 OPERATIONS, FIRST, LAST, WEIGHTS, ROW_STEP, STATE_STEP = range(6)
 STATE, STATE_ROWS, SLOTS, STREAMS, BATCH_SIZES, STEPS, ROWS, ROW_COUNT = range(6, 14)
-TABLE, TABLE_H, TABLE_SLOTS, GATES, SCRATCH, CAPACITY, INTEGERS = range(14, 21)
-CALL_FIELDS = 21
+TABLE, TABLE_H, TABLE_SLOTS, GATES, SCRATCH, CAPACITY, INTEGERS, ROOM = range(14, 22)
+CALL_FIELDS = 22
 
 BLOCK_ROWS = 64
 """Rows that are projected at once: enough to use each weight often, few enough for the sums to stay in L2."""

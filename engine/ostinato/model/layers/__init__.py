@@ -25,7 +25,9 @@ from ostinato.model.layers.scale import Scale
 from ostinato.model.layers.slice import Slice
 from ostinato.model.layers.softmax import Softmax
 from ostinato.model.layers.sru import Sru
+from ostinato.model.layers.transpose import Transpose
 from ostinato.model.layers.transposed_convolution import TransposedConvolution
+from ostinato.model.layers.within import Within
 
 LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
@@ -39,6 +41,8 @@ LAYERS: dict[str, type[Layer]] = {
         Activate, Add, Multiply, Mean, Concatenate,
         Convolution, TransposedConvolution, MaxPool, MeanPool, Stack,
         Slice, Scale, BatchNorm, LayerNorm, PRelu,
+        Transpose,
+        Within,
     )
 }  # fmt: skip
 """All kinds, by their name in model files."""
@@ -53,4 +57,6 @@ __all__ = [
     "Activate", "Add", "Multiply", "Mean", "Concatenate",
     "Convolution", "TransposedConvolution", "MaxPool", "MeanPool", "Stack",
     "Slice", "Scale", "BatchNorm", "LayerNorm", "PRelu",
+    "Transpose",
+    "Within",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """How each kind of layer learns, a file each, and the table of them all."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from ostinato.model.layers import Layer, Within
 from ostinato.training.layers.activate import LearningActivate
 from ostinato.training.layers.add import LearningAdd
 from ostinato.training.layers.batch_norm import LearningBatchNorm
@@ -27,9 +27,11 @@ from ostinato.training.layers.scale import LearningScale
 from ostinato.training.layers.slice import LearningSlice
 from ostinato.training.layers.softmax import LearningSoftmax
 from ostinato.training.layers.sru import LearningSru
+from ostinato.training.layers.transpose import LearningTranspose
 from ostinato.training.layers.transposed_convolution import LearningTransposedConvolution
+from ostinato.training.layers.within import LearningWithin
 
-LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
+LEARNING: Mapping[str, Callable[..., LearningLayer]] = {
     "rnn": LearningRnn,
     "gru": LearningGru,
     "lstm": LearningLstm,
@@ -56,7 +58,17 @@ LEARNING: Mapping[str, Callable[[str, Any], LearningLayer]] = {
     "batch-norm": LearningBatchNorm,
     "layer-norm": LearningLayerNorm,
     "prelu": LearningPRelu,
+    "transpose": LearningTranspose,
+    "within": LearningWithin,
 }
-"""By the kind's name in model files: made of a node's name and its layer."""
+"""By the kind's name in model files: made of a node's name and its layer, and of what learns within it."""
 
-__all__ = ["LEARNING", "LearningLayer"]
+
+def learning(name: str, layer: Layer) -> LearningLayer:
+    """What learns in the place of a node of that name."""
+    if isinstance(layer, Within):
+        return LEARNING[layer.kind](name, layer, learning(name, layer.layer))
+    return LEARNING[layer.kind](name, layer)
+
+
+__all__ = ["LEARNING", "LearningLayer", "learning"]
