@@ -20,7 +20,7 @@ from kinds.recurrent import RecurrentKind
 from ostinato.errors import BadModelFileError
 from ostinato.events import Event
 from ostinato.model import Network, quantization
-from ostinato.model.decoders import Ctc, Decoder, EndOfSpeech, Labels, Outputs, SequenceClass
+from ostinato.model.decoders import Ctc, Decoder, EndOfSpeech, Labels, Outputs, Peaks, SequenceClass
 from ostinato.model.front_ends import (
     Audio,
     FilteredSpectrogram,
@@ -263,6 +263,11 @@ class Graph:
         if self.wires[node].probabilities:
             index = self.draw(st.integers(0, size - 1))
             fit += [Labels(names), Ctc(names), SequenceClass(names), SequenceClass(names, pool="mean")]
+            fit += [
+                Peaks(
+                    names, 0.1, post_avg_ms=10.0, pre_max_ms=20.0, post_max_ms=self.draw(st.sampled_from((0.0, 20.0)))
+                )
+            ]
             fit += [EndOfSpeech(index, min_speech_ms=20.0, silence_ms=30.0)]
         return Head(name, node, self.draw(st.sampled_from(fit)))
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["output", "label", "symbol", "class", "end-of-speech"]
+Kind = Literal["output", "label", "symbol", "class", "end-of-speech", "peak"]
 
 
 @dataclass(slots=True)
@@ -22,6 +22,8 @@ class Event:
     - ``label``: the most probable label of one frame: ``index``, ``text``, ``probability``.
     - ``symbol``: a recognised symbol (CTC): ``index``, ``text``, ``probability``.
     - ``class``: the class of a whole sequence: ``index``, ``text``, ``probability``, all probabilities in ``values``.
+    - ``peak``: an activation peaks (an onset, a beat, a note, a word to wake): ``text`` is its label, ``index`` the
+      output, ``probability`` its height; ``time_ms`` is where the peak is.
     - ``end-of-speech``: the speaker has stopped; ``time_ms`` is where speech ended.
 
     ``frame`` is the 0-based number, within the utterance, of the model frame that decided it, and ``time_ms`` where

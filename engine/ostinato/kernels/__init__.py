@@ -25,6 +25,7 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
         audio,
         interpreter,
         operations,
+        peaks,
         rises,
         spectrum,
         stages,

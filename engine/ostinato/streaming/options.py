@@ -50,8 +50,9 @@ def check_dtype(options: Options, model: Pipeline) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How much of the future an output needs at most, beyond the front end's own latency: what layers look ahead (0
-    for causal models), a number for bounded wait, None for the whole utterance. ``frames`` are the model's."""
+    """How much of the future an output needs at most, beyond the front end's own latency: what layers look ahead and
+    the decoder waits for (0 for causal models whose decoder answers at once), a number for bounded wait, None for the
+    whole utterance. ``frames`` are the model's."""
 
     frames: int | None
     ms: float | None
@@ -97,8 +98,10 @@ def delay(model: Pipeline, head: Head, wait: BoundedWait | None) -> Delay:
     """The delay of a stream that has this head of a model."""
     ahead_ms = model.lookahead * model.network.specification.front_end.frame_ms
     ahead = whole_frames(ahead_ms, model.front_end.frame_ms)
-    if head.direction == "unidirectional":
-        return Delay(ahead, ahead_ms)
-    if wait is None:
+    own = head.decoder.delay
+    if own is None or (head.direction == "bidirectional" and wait is None):
         return Delay(None, None)
+    ahead, ahead_ms = ahead + own, ahead_ms + own * model.front_end.frame_ms
+    if wait is None:
+        return Delay(ahead, ahead_ms)
     return Delay(wait.frames - 1 + ahead, (wait.frames - 1) * model.front_end.frame_ms + ahead_ms)

@@ -19,6 +19,7 @@ from ostinato.pipeline.decoders.decoder import Decoder
 from ostinato.pipeline.decoders.end_of_speech import EndOfSpeechDecoder, EndOfSpeechState
 from ostinato.pipeline.decoders.labels import LabelsDecoder
 from ostinato.pipeline.decoders.outputs import OutputsDecoder
+from ostinato.pipeline.decoders.peaks import PeaksDecoder
 from ostinato.pipeline.decoders.sequence_class import SequenceClassDecoder
 
 DECODERS: dict[str, type[Decoder[Any, Any]]] = {
@@ -27,6 +28,7 @@ DECODERS: dict[str, type[Decoder[Any, Any]]] = {
     "ctc": CtcDecoder,
     "sequence-class": SequenceClassDecoder,
     "end-of-speech": EndOfSpeechDecoder,
+    "peaks": PeaksDecoder,
 }
 """All kinds, by their name in model files and on the wire."""
 

@@ -39,6 +39,9 @@ class Decoder(Generic[D, S]):
 
     ``settings`` are of its kind; frames are ``frame_ms`` apart, and cover ``latency_ms`` beyond that."""
 
+    delay: int | None = 0
+    """How many frames after the one that it is about an event comes; None: with the utterance's end."""
+
     def __init__(self, settings: D, frame_ms: float, latency_ms: float) -> None:
         self.settings = settings
         self.frame_ms = frame_ms
