@@ -108,11 +108,17 @@ def import_(
             dir_okay=False,
         ),
     ] = None,
+    draft: Annotated[
+        bool,
+        typer.Option("--draft", help="Import nothing; print settings to begin with, made of the arrays' names."),
+    ] = False,
     json: Json = None,
 ) -> None:
     """Make a model of a file from elsewhere, and compare its outputs with those that it had there."""
-    from ostinato.cli.importing import import_file
+    from ostinato.cli.importing import import_file, print_draft
 
+    if draft:
+        return print_draft(file)
     import_file(file, output, settings, name, set_ or [], expect, json)
 
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from ostinato.cli.console import count, err, note, out
 from ostinato.cli.output_files import check_writable, write_json
-from ostinato.importing import Imported, Settings, import_model
+from ostinato.importing import Imported, Settings, draft_settings, import_model
 from ostinato.importing import verify as verify_model
 from ostinato.model import read, resolve, write
 from ostinato.model.file import SUFFIX
@@ -43,6 +43,11 @@ def import_file(
     write_json(json, figures)
     out.print(_report(imported))
     note(f"written: {target}. Try: ostinato inspect {target}")
+
+
+def print_draft(path: str) -> None:
+    """Print settings to begin with, for a file of arrays."""
+    print(draft_settings(path), end="", flush=True)
 
 
 def verify(model: str, against: str, folder: Path | None, settings: Path | None, fixed: Sequence[str]) -> None:

@@ -13,8 +13,18 @@ network), `settings` (what a user adds to the file), `source` (the numbers that 
 
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.parity import Parity
-from ostinato.importing.reading import Imported, import_model, verify
+from ostinato.importing.reading import Imported, draft_settings, import_model, verify
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Source
 
-__all__ = ["import_model", "verify", "Imported", "Settings", "Decision", "Draft", "Parity", "Source"]
+__all__ = [
+    "import_model",
+    "draft_settings",
+    "verify",
+    "Imported",
+    "Settings",
+    "Decision",
+    "Draft",
+    "Parity",
+    "Source",
+]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ostinato.importing.source import Source
 from ostinato.model import Network
+from ostinato.model.decoders import Decoder
 
 
 class Decision(NamedTuple):
@@ -25,3 +27,7 @@ class Draft:
     network: Network
     source: Source
     decisions: tuple[Decision, ...] = ()
+    decoders: Mapping[str, Decoder] = field(default_factory=dict)
+    """Of heads that have one of their own, by name: it comes once the outputs are seen to be equal."""
+    unseen: str = ""
+    """What a comparison with ``source`` cannot see, if that is not the origin itself."""

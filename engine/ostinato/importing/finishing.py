@@ -20,27 +20,28 @@ Array = npt.NDArray[Any]
 
 
 def finished(draft: Draft, settings: Settings) -> Draft:
-    """The draft with the settings' decoder at each head. If that needs probabilities, and a head gives logits, a
-    softmax comes between. Raises ForeignModelError for a decoder that does not fit."""
-    if settings.decoder is None:
+    """The draft with a decoder at each head: its own, or the settings'. If that needs probabilities, and a head gives
+    logits, a softmax comes between. Raises ForeignModelError for a decoder that does not fit."""
+    if settings.decoder is None and not draft.decoders:
         return draft
     specification = draft.network.specification
     nodes, heads, decisions = list(specification.nodes), [], list(draft.decisions)
     for head in specification.heads:
-        node = head.node
+        node, decoder = head.node, draft.decoders.get(head.name, settings.decoder) or head.decoder
         try:
-            settings.decoder.check_outputs(specification.wires[node])
+            decoder.check_outputs(specification.wires[node])
         except BadModelFileError:
             node = f"{head.name}-softmax"
             nodes.append(Node(node, Softmax(), (head.node,)))
             decisions.append(Decision("softmax", f"above head {head.name!r}, whose outputs are logits"))
-        heads.append(dataclasses.replace(head, node=node, decoder=settings.decoder))
+        heads.append(dataclasses.replace(head, node=node, decoder=decoder))
     try:
         made = dataclasses.replace(specification, nodes=tuple(nodes), heads=tuple(heads))
         network = Network(made, draft.network.weights)
     except BadModelFileError as error:
         raise ForeignModelError(f"the decoder does not fit what was read: {error}") from error
-    return Draft(network, fitting(draft.source, specification, made), tuple(decisions))
+    source = fitting(draft.source, specification, made)
+    return dataclasses.replace(draft, network=network, source=source, decisions=tuple(decisions))
 
 
 def fitting(source: Source, theirs: Specification, ours: Specification) -> Source:

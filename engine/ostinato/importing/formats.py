@@ -1,14 +1,16 @@
-"""The formats that are read, by what a file begins with, and the table of them all. Each is a module of this package
-with a function ``draft(path, settings) -> Draft``, loaded when a file is of its kind."""
+"""The formats that are read, by what a file begins with, and the table of them all.
+
+Each is a module of this package with a function ``draft(path, settings) -> Draft``, loaded when a file is of its
+kind; where a file does not say what is computed, also ``settings_for(path) -> str``, which begins a settings file."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from ostinato.errors import ForeignModelError
+from ostinato.importing import archives
 from ostinato.importing.audio_json.document import names_of
 from ostinato.model.file import MAX_FILE_BYTES
 
@@ -27,18 +29,32 @@ def _in_zip(path: Path, start: bytes, *endings: str) -> bool:
     """Whether it is a zip archive that has a member whose name ends so."""
     if not start.startswith(b"PK"):
         return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(endings) for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
-        return False
+    with archives.opened(path) as archive:
+        return any(name.endswith(endings) for name in archive.namelist())
 
 
 def _json(*fields: str) -> Callable[[Path, bytes], bool]:
     return lambda path, start: names_of(path, start, *fields)
 
 
+def _npz(path: Path, start: bytes) -> bool:
+    return _in_zip(path, start, ".npy")
+
+
+def _pytorch(path: Path, start: bytes) -> bool:
+    """Also every pickle by itself: it is refused there."""
+    return _in_zip(path, start, "/data.pkl") or start.startswith(b"\x80")
+
+
+def _safetensors(path: Path, start: bytes) -> bool:
+    """The length of a header, and the header, which is JSON."""
+    return start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") <= path.stat().st_size
+
+
 FORMATS: tuple[Format, ...] = (
+    Format("NumPy arrays", "ostinato.importing.arrays.npz", _npz),
+    Format("PyTorch state dictionary", "ostinato.importing.pytorch.file", _pytorch),
+    Format("safetensors", "ostinato.importing.arrays.tensors", _safetensors),
     Format("Neural Amp Modeler", "ostinato.importing.audio_json.nam", _json("architecture", "config", "weights")),
     Format("RTNeural JSON", "ostinato.importing.audio_json.rtneural", _json("in_shape", "layers")),
     Format("a state dictionary as JSON", "ostinato.importing.audio_json.state_dict", _json()),
@@ -59,9 +75,12 @@ def format_of(path: Path) -> Format:
             start = file.read(_START)
     except OSError as error:
         raise ForeignModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    for each in FORMATS:
-        if each.matches(path, start):
-            return each
+    try:
+        for each in FORMATS:
+            if each.matches(path, start):
+                return each
+    except ForeignModelError as error:
+        raise ForeignModelError(f"{path}: {error}") from error
     names = ", ".join(each.name for each in FORMATS)
     raise ForeignModelError(f"{path}: is of no format that is read here ({names})")
 

@@ -48,11 +48,29 @@ def import_model(
     origin, read, decisions = _draft(what, settings)
     draft = finished(read, settings)
     source = draft.source if expect is None else _recorded(Path(expect), draft.network)
+    told = [Decision("compared with", draft.unseen)] if expect is None and draft.unseen else []
     parity = compare(draft.network, source)
     specification = draft.network.specification
     card = specification.card | {"source": origin, "parity": str(parity)}
     network = Network(dataclasses.replace(specification, card=card), draft.network.weights)
-    return Imported(network, origin, (*decisions, *draft.decisions), parity)
+    return Imported(network, origin, (*decisions, *draft.decisions, *told), parity)
+
+
+def draft_settings(path: str | os.PathLike[str]) -> str:
+    """Settings to begin with, as TOML, for a file of arrays that does not say what is computed of them.
+
+    Raises ForeignModelError if it cannot be read, or needs none.
+    """
+    path = Path(path)
+    found = format_of(path)
+    module = importlib.import_module(found.module)
+    if not hasattr(module, "settings_for"):
+        raise ForeignModelError(f"{path}: a file of {found.name} says what is computed: import it without --draft")
+    try:
+        made: str = module.settings_for(path)
+    except ForeignModelError as error:
+        raise ForeignModelError(f"{path}: {error}".removeprefix(f"{path}: " * 2)) from error.__cause__
+    return made
 
 
 def verify(network: Network, what: str | os.PathLike[str], settings: Settings = _NONE) -> Parity:

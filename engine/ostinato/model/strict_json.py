@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from ostinato.errors import BadModelFileError
+from ostinato.errors import BadModelFileError, did_you_mean
 
 Families = Mapping[type, Mapping[str, type]]
 """For each base class that annotations name, the classes of its kinds."""
@@ -96,7 +96,7 @@ def _decode_family(wanted: type, kinds: Mapping[str, type], raw: Any, where: str
         raise BadModelFileError(f"{where} is {raw!r}, not of a kind among {known}")
     kind = raw.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
-        raise BadModelFileError(f"{where}: kind {kind!r} is not one of {known}")
+        raise BadModelFileError(f"{where}: kind {kind!r} is not one of {known}{did_you_mean(str(kind), kinds)}")
     rest = {name: value for name, value in raw.items() if name != "kind"}
     return _decode_dataclass(kinds[kind], rest, where, families)
 
@@ -108,7 +108,7 @@ def _decode_dataclass(wanted: type, raw: Any, where: str, families: Families) ->
         raise BadModelFileError(f"{where} is {raw!r}, not of type {wanted.__name__}")
     hints, fields = _hints(wanted), {f.name: f for f in dataclasses.fields(wanted)}
     if unknown := sorted(set(raw) - set(fields)):
-        raise BadModelFileError(f"{where}: unknown field {unknown[0]!r}")
+        raise BadModelFileError(f"{where}: unknown field {unknown[0]!r}{did_you_mean(unknown[0], fields)}")
     required = {
         name
         for name, f in fields.items()
