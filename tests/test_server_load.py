@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from engine_models import models
+from own_models import LABELS, echo, write_csv
 from rich.console import Console
 
-from ostinato.errors import ConnectionLostError, UnknownModelError
+from ostinato import protocol
+from ostinato.cli.files import bundled_recording
+from ostinato.errors import ConnectionLostError, InputError, UnknownModelError
+from ostinato.model import write
+from ostinato.model.decoders import Labels
+from ostinato.model.front_ends import Frames, LogMel, Tokens
 from ostinato.server import Limits, Server
 from ostinato_bench import report
 from ostinato_bench.load import Plan, run, table
 from ostinato_bench.load_client import Load, percentiles
+from ostinato_bench.load_input import load_input
 from ostinato_bench.load_search import BOUND_MS, confirm, draw, find, verdict
 
 
@@ -36,12 +45,65 @@ def test_a_small_load(workers: int) -> None:
     assert found["rss_mb"] is None or all(memory > 10 for _, memory in found["rss_over_time_mb"])
     assert found["idle_mb"] is None or found["idle_mb"] < 50
     assert found["machine"]["cores"] >= 1
-    assert table(found).row_count == 10
+    assert table(found).row_count == 11
 
 
 def test_a_load_of_random_int8_weights() -> None:
     found = run(2, 1.0, model="gru-2x16-int8", idle=1, connections=1)
     assert (found["sent"], found["lost"]) == (50, 0)
+
+
+def test_a_load_of_a_model_of_frames_by_its_own_data(tmp_path: Path) -> None:
+    write(tmp_path / "echo.safetensors", echo("echo", Labels(LABELS)))
+    write_csv(tmp_path / "data.csv", [0, 1, 2, 0, 1], [0, 1, 2, 0, 1])
+    found = run(4, 1.0, model=str(tmp_path / "echo.safetensors"), data=tmp_path / "data.csv", idle=0, chunk_ms=50.0)
+    assert (found["sent"], found["lost"], found["chunk_ms"]) == (100, 0, 40.0), "whole frames, of 20 ms"
+    assert found["input"] == "5 frames of data.csv, in turns"
+    np.save(tmp_path / "wide.npy", np.zeros((5, 4)))
+    with pytest.raises(InputError, match=r"wide\.npy has 4 values in a frame"):
+        run(1, 1.0, model=str(tmp_path / "echo.safetensors"), data=tmp_path / "wide.npy")
+
+
+def test_a_load_of_tokens_without_data(tmp_path: Path) -> None:
+    write(tmp_path / "tags.safetensors", echo("tags", Labels(LABELS), Tokens(("a", "b", "c"))))
+    found = run(3, 1.0, model=str(tmp_path / "tags.safetensors"), idle=0, connections=1)
+    assert (found["sent"], found["lost"]) == (75, 0)
+    assert found["input"] == "random tokens, as no data were given"
+
+
+def test_each_stream_sends_the_data_in_their_order(tmp_path: Path) -> None:
+    """Chunk k of stream i is number k + i of them, then they begin anew."""
+    frames = np.arange(14, dtype=np.float32).reshape(7, 2)
+    np.save(tmp_path / "data.npy", frames)
+    given = load_input(Frames(2, 20.0), tmp_path / "data.npy", 40.0, tmp_path, "any")
+    assert (given.units, given.chunk_ms, given.sample_rate) == (2, 40.0, None)
+    ids = bytes(range(32))
+    load = Load(Plan("tcp://127.0.0.1:9", "any", 2, 1.0, 0, 1, given.file, given.units, given.chunk_ms, None))
+    try:
+        for chunk in range(5):
+            sent = protocol.decode_request(load.pushes(ids, 2, chunk))
+            assert isinstance(sent, protocol.Pushes) and [push.seq for push in sent] == [chunk + 1] * 2
+            for i, push in enumerate(sent):
+                first = 2 * ((chunk % 3 + i) % 3)
+                assert np.array_equal(push.data, frames[first : first + 2])
+    finally:
+        load.context.destroy(0)
+
+
+@pytest.mark.parametrize(("unit", "chunks"), [("character", list("ab a b")), ("word", ["ab ", "a ", "b "])])
+def test_text_is_sent_a_token_at_a_time(tmp_path: Path, unit: Any, chunks: list[str]) -> None:
+    (tmp_path / "data.txt").write_text("ab a\tlabel\n b\n")
+    front_end = Tokens(("a", "b", " ", "?"), unit=unit, unknown=3)
+    given = load_input(front_end, tmp_path / "data.txt", None, tmp_path, "any")
+    assert json.loads(Path(given.file).read_text()) == chunks
+    noise = json.loads(Path(load_input(front_end, None, None, tmp_path, "any").file).read_text())
+    assert {token.strip() for token in noise} <= {"a", "b", "", "?"} and len(noise) == 64
+
+
+def test_a_recording_is_sent_at_its_own_rate(tmp_path: Path) -> None:
+    given = load_input(LogMel(), bundled_recording(), None, tmp_path, "any")
+    sound = np.load(given.file)
+    assert (given.sample_rate, given.units, sound.dtype) == (8000, 320, np.int16) and np.abs(sound).max() > 1000
 
 
 def test_utterances_that_end_meanwhile() -> None:
@@ -50,7 +112,7 @@ def test_utterances_that_end_meanwhile() -> None:
     assert found["lost"] == 0 and ends["utterances"] == 2
     assert 0 < ends["results_ms"]["first"] <= ends["results_ms"]["last"]
     assert ends["p99_before_ms"] > 0
-    assert table(found).row_count == 10, "no row of idle streams, one of utterances"
+    assert table(found).row_count == 11, "no row of idle streams, one of utterances"
 
 
 def test_an_unknown_model() -> None:
@@ -121,7 +183,8 @@ def test_nothing_measured_is_no_measurement() -> None:
     found = find(lambda _: silent, 4)
     assert found["most"] == 0
     figures = silent | {
-        "streams": 4, "model": "gru-2x16", "seconds": 1.0, "sent": 0, "received": 0, "chunk_ms": 40.0, "workers": 1,
+        "streams": 4, "model": "gru-2x16", "input": "noise", "seconds": 1.0, "sent": 0, "received": 0,
+        "chunk_ms": 40.0, "workers": 1,
         "server_core_share": None, "client_core_share": None, "rss_mb": None, "idle_streams": 3, "idle_mb": None,
     }  # fmt: skip
     shown = io.StringIO()
@@ -176,9 +239,10 @@ def test_the_picture_of_a_search(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_server_that_takes_no_more_is_not_an_error() -> None:
+def test_a_server_that_takes_no_more_is_not_an_error(tmp_path: Path) -> None:
+    np.save(tmp_path / "input.npy", np.zeros(640, np.int16))
     with Server(models("audio"), limits=Limits(credit_ms=30)) as server:  # less than a chunk
-        load = Load(Plan(server.endpoint, "audio", 3, 1.0, 0, 1))
+        load = Load(Plan(server.endpoint, "audio", 3, 1.0, 0, 1, str(tmp_path / "input.npy"), 640, 40.0, 16000))
         try:
             load.open(3, 25)
             sent = load.speak()

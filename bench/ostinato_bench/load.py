@@ -1,4 +1,4 @@
-"""A server under load: many streams of audio paced in real time, from the sending of a chunk to its result.
+"""A server under load: many streams of audio, frames or text paced in real time, from sending a chunk to its result.
 
 The server is a process of its own, and so is the client that speaks for all the streams (`load_client`); this one
 only starts them and watches the server. Everything shares the machine, as the figures say.
@@ -6,14 +6,14 @@ only starts them and watches the server. Everything shares the machine, as the f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from rich.markup import escape
 
 from ostinato import children
 from ostinato.errors import ConnectionLostError, UnknownModelError
-from ostinato.model import Network, Sequential, Specification, resolve, write
+from ostinato.model import Network, Sequential, Specification, read, resolve, write
 from ostinato.model.decoders import Ctc
 from ostinato.model.front_ends import LogMel
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
 from ostinato.server import Spawned, served_name, spawn_server
+from ostinato_bench.load_input import load_input
 from ostinato_bench.load_search import SEARCH_S, confirm, find, verdict
 from ostinato_bench.load_watch import Watch
 from ostinato_bench.machine import describe
@@ -42,7 +43,8 @@ _CELLS: dict[str, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lst
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What the client is to do. ``connections`` share the streams; a chunk is of ``chunk_ms``."""
+    """What the client is to do. ``connections`` share the streams; a chunk of ``input`` (`LoadInput.file`) is of
+    ``units`` of it and ``chunk_ms``."""
 
     endpoint: str
     model: str
@@ -50,8 +52,10 @@ class Plan:
     seconds: float
     idle: int
     connections: int
-    chunk_ms: float = 40.0
-    sample_rate: int = 16000
+    input: str
+    units: int
+    chunk_ms: float
+    sample_rate: int | None
     record: str = ""
     """A .npy file to write: when each chunk was sent, and how long its result took, ns (-1: lost), [2, chunks]."""
 
@@ -61,6 +65,8 @@ def run(
     seconds: float = 20.0,
     *,
     model: str = DEFAULT_MODEL,
+    data: Path | None = None,
+    chunk_ms: float | None = None,
     workers: int | None = None,
     endings: int = 0,
     search: bool = False,
@@ -69,7 +75,7 @@ def run(
     connections: int = 2,
 ) -> dict[str, Any]:
     """Serve ``model``; open ``idle`` streams that say one chunk each, unless there is a ``search``; then let
-    ``streams`` speak for ``seconds``.
+    ``streams`` speak for ``seconds``: what ``data`` holds, or noise, in chunks of ``chunk_ms`` (`load_input`).
 
     ``model`` is a name or a path, or like ``gru-2x160``: log-mel 80 and a random network of 2 GRU layers of 160;
     ``gru-2x160-int8`` the same in int8.
@@ -80,15 +86,22 @@ def run(
     Of the figures, ``latency_ms`` is from the sending of a chunk to its result, ``late_ms`` how far the client was
     behind its own plan (it sends together what is due within a few ms), ``from_due_ms`` both: from when a chunk was
     due, its last sample spoken, to its result; ``idle_mb`` what the idle streams cost, ``rss_over_time_mb`` pairs of
-    seconds and MB. Raises UnknownModelError, ConnectionLostError.
+    seconds and MB. Raises UnknownModelError, InputError for data that do not fit, ConnectionLostError.
     """
     if workers is None:
         workers = os.cpu_count() or 1 if search or streams >= MANY else 1
     names = [model, ENDING_MODEL] if endings and model != ENDING_MODEL else [model]
-    with _served(names, workers) as (server, paths):
+    with contextlib.ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        paths = [_model_file(each, folder) for each in names]
+        given = load_input(read(paths[0]).specification.front_end, data, chunk_ms, folder, model)
+        server = opened.enter_context(spawn_server(paths, workers=workers))
         if search:  # the streams that were tried before have left their memory to the idle ones
             idle = 0
-        plan = Plan(server.endpoint, served_name(paths[0]), streams, seconds, idle, connections)
+        plan = Plan(
+            server.endpoint, served_name(paths[0]), streams, seconds, idle, connections,
+            given.file, given.units, given.chunk_ms, given.sample_rate,
+        )  # fmt: skip
         extra: dict[str, Any] = {}
         if search:
             extra["search"] = most = find(
@@ -105,6 +118,7 @@ def run(
     return {"streams": plan.streams} | found | {
         "seconds": seconds,
         "model": model,
+        "input": given.about,
         "chunk_ms": plan.chunk_ms,
         "connections": connections,
         "workers": workers,
@@ -226,11 +240,12 @@ def table(result: dict[str, Any]) -> Table:
     latency, late = result["latency_ms"], result["late_ms"]
     rows = (
         ("streams", f"{result['streams']} of {escape(result['model'])}, {result['seconds']:g} s in real time"),
+        ("input", escape(result["input"])),
         ("chunks sent", f"{result['sent']} of {result['chunk_ms']:g} ms"),
         ("results received", f"{result['received']}, {result['lost']} lost"),
         ("from sending a chunk to its result", _percentiles(latency)),
         ("client behind its plan", _percentiles(late)),
-        ("from a chunk's last sample to its result", _percentiles(result["from_due_ms"])),
+        ("from when a chunk was due to its result", _percentiles(result["from_due_ms"])),
         ("server's share of a core", _share(result["server_core_share"])),
         ("client's share of a core", _share(result["client_core_share"])),
         ("memory of the server", f"{_mb(result['rss_mb'])} in {result['workers']} worker(s)"),
@@ -266,14 +281,6 @@ def _mb(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
-
-
-@contextmanager
-def _served(models: Sequence[str], workers: int) -> Iterator[tuple[Spawned, list[Path]]]:
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [_model_file(model, Path(folder)) for model in models]
-        with spawn_server(paths, workers=workers) as server:
-            yield server, paths
 
 
 def _model_file(model: str, folder: Path) -> Path:

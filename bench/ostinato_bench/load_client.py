@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -50,13 +51,26 @@ class Load:
         self.context = zmq.Context()
         self.poller = zmq.Poller()
         self.lines: dict[str, list[Line]] = {plan.endpoint: [self._connect(plan.endpoint)]}
-        self.samples = int(plan.sample_rate * plan.chunk_ms / 1000)
-        most = (wire.MAX_MESSAGE_BYTES - 512) // (2 * self.samples + wire.STREAM_ID_BYTES + 5 + 5)
-        self.together = max(1, min(wire.MAX_PUSHES, most))
-        sound = np.random.default_rng(0).normal(size=(64 + self.together) * self.samples) * 2000
-        self.sound = sound.astype("<i2").tobytes()
+        self.texts: list[str] = []
+        if plan.input.endswith(".json"):
+            self.texts = json.loads(Path(plan.input).read_text(encoding="utf-8"))
+            self.together = 1
+        else:
+            self._cut(np.load(plan.input, allow_pickle=False))
         self.late_ns: list[npt.NDArray[np.int64]] = []
         self._reset(0, 0)
+
+    def _cut(self, data: npt.NDArray[Any]) -> None:
+        """Make chunks of what is to be sent, as many more as go together, so that those lie side by side."""
+        data = data.astype(data.dtype.newbyteorder("<"), copy=False)
+        self.size = None if data.ndim == 1 else data.shape[1]
+        self.dtype = data.dtype.name
+        self.chunk_bytes = self.plan.units * data[:1].nbytes
+        most = (wire.MAX_MESSAGE_BYTES - 512) // (self.chunk_bytes + wire.STREAM_ID_BYTES + 5 + 5)
+        self.together = max(1, min(wire.MAX_PUSHES, most))
+        self.chunks = max(1, len(data) // self.plan.units)
+        rows = (self.chunks + self.together) * self.plan.units
+        self.data = np.resize(data[: self.chunks * self.plan.units], (rows, *data.shape[1:])).tobytes()
 
     def _reset(self, streams: int, chunks: int) -> None:
         """Nothing is sent yet. Chunk k of stream i is number k * streams + i of all."""
@@ -177,20 +191,26 @@ class Load:
                 until = min(at + self.together, high)
                 now = time.monotonic_ns()
                 self.sent_ns[chunk * self.streams + line.streams[at:until]] = now
-                line.socket.send(self._pushes(line.ids[16 * at : 16 * until], until - at, chunk))
+                ids = line.ids[16 * at : 16 * until]
+                line.socket.send(self.text(ids, chunk) if self.texts else self.pushes(ids, until - at, chunk))
 
-    def _pushes(self, ids: bytes, count: int, chunk: int) -> bytes:
+    def text(self, stream: bytes, chunk: int) -> bytes:
+        """A PUSH of a stream's next text: PUSHES has none."""
+        return wire.encode(wire.Push(stream, chunk + 1, self.texts[chunk % len(self.texts)]))
+
+    def pushes(self, ids: bytes, count: int, chunk: int) -> bytes:
         """A PUSHES of the streams' next chunks, the same as `wire.encode` would make of them."""
-        start = 2 * self.samples * (chunk % 64)
+        start = self.chunk_bytes * (chunk % self.chunks)
         packed = msgpack.Packer()
         return b"".join(
             (
-                bytes((wire.Pushes.TYPE, wire.VERSION, 0x85)),
+                bytes((wire.Pushes.TYPE, wire.VERSION, 0x85 + (self.size is not None))),
                 b"\xa7streams", msgpack.packb(ids),
                 b"\xa4seqs", packed.pack_array_header(count), msgpack.packb(chunk + 1) * count,
-                b"\xa5units", packed.pack_array_header(count), msgpack.packb(self.samples) * count,
-                b"\xa4data", msgpack.packb(self.sound[start : start + 2 * self.samples * count]),
-                b"\xa5dtype\xa5int16",
+                b"\xa5units", packed.pack_array_header(count), msgpack.packb(self.plan.units) * count,
+                b"\xa4data", msgpack.packb(self.data[start : start + self.chunk_bytes * count]),
+                b"\xa5dtype", msgpack.packb(self.dtype),
+                b"" if self.size is None else b"\xa4size" + msgpack.packb(self.size),
             )
         )  # fmt: skip
 
@@ -278,7 +298,7 @@ def main() -> None:
         load.say_once()
         phase("idle")
         load.close()
-        load.open(plan.streams, int(plan.seconds * 1000 / plan.chunk_ms))
+        load.open(plan.streams, max(1, int(plan.seconds * 1000 / plan.chunk_ms)))
         phase("start")
         begin, cpu = time.monotonic(), time.process_time()
         sent = load.speak()

@@ -67,13 +67,15 @@ def load(
     streams: int,
     seconds: float,
     model: str,
+    data: Path | None,
+    chunk_ms: float | None,
     workers: int | None,
     endings: int,
     search: bool,
     json: Path | None,
     plot: Path | None,
 ) -> None:
-    """A server of ``model`` under ``streams`` streams of speech for ``seconds`` seconds."""
+    """A server of ``model`` under ``streams`` streams for ``seconds`` seconds."""
     from ostinato_bench.load import run, table
     from ostinato_bench.load_search import draw
 
@@ -84,6 +86,8 @@ def load(
             streams,
             seconds,
             model=model,
+            data=data,
+            chunk_ms=chunk_ms,
             workers=workers,
             endings=endings,
             search=search,

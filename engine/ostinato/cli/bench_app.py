@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ostinato.cli.options import Json, Plot
+from ostinato.cli.options import LONGEST_MS, Json, Plot
 from ostinato.cli.usage import App, complete_model
 
 bench = App(help="Measure this machine: networks beside other engines, or a server under load.")
@@ -70,16 +70,37 @@ def _named(read: Callable[[], Named]) -> Named:
 
 @bench.command()
 def load(
-    streams: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Streams at once.")] = 200,
-    seconds: Annotated[float, typer.Option(metavar="S", min=1, max=86_400, help="For how long.")] = 20.0,
     model: Annotated[
         str,
-        typer.Option(
+        typer.Argument(
             metavar="MODEL",
             help="A name, a path, or random weights such as gru-2x160: 2 GRU layers of 160 units.",
+            show_default="digits-uni",
             autocompletion=complete_model,
         ),
     ] = "digits-uni",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA",
+            help="What the streams send, at its own pace: a .npy, .npz, .csv or .txt, a folder of them, or a "
+            "recording.",
+            show_default="noise",
+            exists=True,
+        ),
+    ] = None,
+    chunk_ms: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS",
+            min=1.0,
+            max=LONGEST_MS,
+            help="How much is sent at a time; of text, a token comes so often.",
+            show_default="40, a frame at least",
+        ),
+    ] = None,
+    streams: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Streams at once.")] = 200,
+    seconds: Annotated[float, typer.Option(metavar="S", min=1, max=86_400, help="For how long.")] = 20.0,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -110,9 +131,13 @@ def load(
         ),
     ] = None,
 ) -> None:
-    """Time a server under many streams of speech, paced in real time."""
+    """Time a server under many streams, paced in real time: of speech, or of your own data for your own model.
+
+    What is measured is from sending a chunk of samples, frames or text to its result. Without --data the streams send
+    noise, which takes as long.
+    """
     from ostinato.cli.bench import load
 
     if plot is not None and not find:
         raise typer.BadParameter("--plot needs --find: it draws what the search has tried")
-    load(streams, seconds, model, workers, endings, find, json, plot)
+    load(streams, seconds, model, data, chunk_ms, workers, endings, find, json, plot)
