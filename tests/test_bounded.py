@@ -21,13 +21,13 @@ from server_raw import Raw, eventually
 
 from ostinato import protocol as wire
 from ostinato.bounded import check_json, check_msgpack
-from ostinato.engine import Engine, Limits
+from ostinato.engine import Answer, Engine, Limits
 from ostinato.errors import BadMessageError, BadModelFileError, InputError, OstinatoError, SnapshotError, StreamError
 from ostinato.model import read
 from ostinato.model.limits import MAX_CONTAINERS
 from ostinato.model.specification import Specification
 from ostinato.pipeline.state import MAX_COUNT
-from ostinato.server import Server, Settings
+from ostinato.server import Server, Settings, dialogue
 from ostinato.streaming import snapshot as snapshots
 
 MIB = 1 << 20
@@ -157,10 +157,10 @@ def test_frames_that_wait_in_a_snapshot_are_bounded_by_the_server(name: str, opt
     """A causal stream's, an utterance's, those of a block: no more than a stream could have got together here."""
     engine = Engine(models(name), Limits(credit_ms=1000.0))
     engine.open("right", name, snapshot=forged(name, waits(most + 100), **options))
-    reserved = engine._reserved
+    usage = engine.usage
     with pytest.raises(SnapshotError, match="bound of"):
         engine.open("wrong", name, snapshot=forged(name, waits(most + 1000), **options))
-    assert engine.streams == 1 and engine._reserved == reserved
+    assert engine.streams == 1 and engine.usage == usage
     with pytest.raises(SnapshotError, match="input makes"):  # so that the rest of the utterance is bounded as well
         model(name).restore(
             forged(name, lambda parts: (waits(400)(parts), parts[0].update(utterance_units=40)), **options)
@@ -195,7 +195,7 @@ def test_finished_utterances_in_a_snapshot_are_bounded(change: Callable[[list[An
     engine = Engine(models("audio-bi"), Limits(max_utterance_s=60.0))
     snapshot = forged("audio-bi", change, end_of_speech_ms=100.0)
     assert peak_of(refused(lambda: engine.open("s", "audio-bi", snapshot=snapshot), SnapshotError, match)) < 64 * MIB
-    assert engine.streams == engine._reserved == 0
+    assert engine.streams == engine.usage.reserved_bytes == 0
 
 
 def test_a_stream_in_which_very_many_utterances_wait_says_so() -> None:
@@ -225,12 +225,18 @@ def test_what_a_snapshot_may_hold_can_be_answered() -> None:
         assert raw.ask(wire.Ping(b""), wire.Pong)
 
 
-def test_a_result_that_cannot_be_written_costs_its_stream() -> None:
+def test_a_result_that_cannot_be_written_costs_its_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     """And not the server, whatever the fault."""
     with Server(models("frames")) as server, Raw(server.endpoint) as raw:
         wrong, right = raw.open("frames"), raw.open("frames")
-        session = next(each for key, each in server._engine._sessions.items() if key[1] == wrong)  # type: ignore[index]
-        session.events = -1000
+        written = dialogue.on_the_wire
+
+        def negative(stream: bytes, answer: Answer) -> wire.ResultEntry:
+            entry = written(stream, answer)
+            entry.first -= 1000 if stream == wrong else 0
+            return entry
+
+        monkeypatch.setattr(dialogue, "on_the_wire", negative)
         raw.send(wire.Push(wrong, 1, frames(2)))
         closed, error = raw.receive(), raw.receive()
         assert isinstance(closed, wire.Closed) and isinstance(error, wire.Error)
@@ -252,8 +258,7 @@ def test_half_a_snapshot_keeps_nobody_out_and_is_given_up() -> None:
         streams = [os.urandom(16) for _ in evil]
         for each, stream in zip(evil, streams, strict=True):
             each.send(part(stream, 0, 1))
-        resuming = server._dialogue._resuming
-        eventually(lambda: len(resuming) == 20)
+        eventually(lambda: server.resuming_bytes == 20)
         whole = forged("frames", lambda parts: None)
         with Raw(server.endpoint) as raw:
             stream = os.urandom(16)
@@ -265,7 +270,7 @@ def test_half_a_snapshot_keeps_nobody_out_and_is_given_up() -> None:
             error = each.receive()
             assert isinstance(error, wire.Error) and (error.code, error.stream) == ("bad_snapshot", stream)
             each.close()
-        assert len(resuming) == resuming._bytes == 0 and time.monotonic() - begun < 10
+        assert server.resuming_bytes == 0 and time.monotonic() - begun < 10
 
 
 def test_snapshots_on_their_way_are_bounded_together() -> None:
@@ -279,8 +284,8 @@ def test_snapshots_on_their_way_are_bounded_together() -> None:
             assert one.refused(part(first, 7, 10)).code == "bad_message"
             other.send(part(second, 0), part(second, 1))
             assert other.ask(wire.Ping(b""), wire.Pong)
-            assert server._dialogue._resuming._bytes == 120_000
-        eventually(lambda: server._dialogue._resuming._bytes == 0)
+            assert server.resuming_bytes == 120_000
+        eventually(lambda: server.resuming_bytes == 0)
 
 
 def test_a_snapshot_does_not_lift_the_bounds_of_its_options() -> None:

@@ -135,7 +135,7 @@ def test_the_engine_answers_in_order_and_goes_on(kind: str, many: bool) -> None:
     engine = Engine({"m": model}, Limits(share=8))
     pieces = [good(20), np.concatenate([good(4, 1), HUGE, good(4, 2)]), good(20, 3)]
     for key in "abc":
-        engine.open(key, "m", Options(**BLOCKS if kind == "blocks" else {}))  # type: ignore[arg-type]
+        credit = engine.open(key, "m", Options(**BLOCKS if kind == "blocks" else {})).credit  # type: ignore[arg-type]
     for sequence in range(1, 4):
         given = [pieces[sequence - 1] if key == "b" else good(20, sequence) for key in "abc"]
         if many:
@@ -170,8 +170,9 @@ def test_the_engine_answers_in_order_and_goes_on(kind: str, many: bool) -> None:
             if key == "a" or number:
                 mine = [event for event in events(found[key]) if event.utterance == number]
                 assert [b[:6] for b in bits(mine)] == [b[:6] for b in bits(theirs)]
-    assert bits(events(found["a"])) != [] and engine._ticks._jobs._early == engine._ticks._jobs._bytes == 0
-    assert all(engine._sessions[key].waiting == 0 for key in "abc")
+    assert bits(events(found["a"])) != [] and engine.usage.early_bytes == engine.usage.run_bytes == 0
+    for key in "abc":  # no credit is lost
+        engine.push(key, 9, good(credit))
     refused = sum(len(pieces[result.sequence - 1]) for result in lost if result.sequence < 4)
     assert found["b"][-1].processed == sum(map(len, pieces)) + 20 - refused
 
@@ -213,14 +214,23 @@ def test_an_utterance_that_ends_by_itself_is_lost_alone() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("many", [False, True])
-def test_a_decoders_fault_in_one_stream_is_that_streams_alone(decoder: str, kind: str, many: bool) -> None:
+def test_a_decoders_fault_in_one_stream_is_that_streams_alone(
+    decoder: str, kind: str, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A fault of ours, not of the input: the stream is given up, and told so; those in its batch are not."""
     model = MODELS[decoder, kind != "causal"]
     engine = Engine({"m": model})
     options = BLOCKS if kind == "blocks" else {}
+    streams: list[Stream] = []
+
+    def open_(options: Options) -> Stream:
+        streams.append(Model.open(model, options))
+        return streams[-1]
+
+    monkeypatch.setattr(model, "open", open_)
     for key in "abc":
         engine.open(key, "m", Options(**options))  # type: ignore[arg-type]
-    engine._sessions["b"].stream.record.decoder_state.frames = None
+    streams[1].record.decoder_state.frames = None
     given = [good(20, seed) for seed in range(3)]
     if many:
         assert not engine.push_many("abc", [1] * 3, [20] * 3, np.concatenate(given), 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import weakref
 from collections import Counter
 from typing import Any
 
@@ -106,16 +105,16 @@ def test_streams_and_memory_are_reserved_at_open_and_given_back_at_close() -> No
 def test_streams_of_one_rate_share_what_resamples_them() -> None:
     engine = Engine(models("audio"))
     engine.open("own", "audio", Options(sample_rate=16000))
-    per_stream = engine._reserved
+    per_stream = engine.usage.reserved_bytes
     for key in range(3):
         engine.open(key, "audio", Options(sample_rate=16001))
-    one_rate = engine._reserved
+    one_rate = engine.usage.reserved_bytes
     assert abs(one_rate - 4 * per_stream - TABLE_BYTES) < 100, "their credit differs by some samples"
     engine.open("other", "audio", Options(sample_rate=15999))
-    assert abs(engine._reserved - one_rate - per_stream - TABLE_BYTES) < 100
+    assert abs(engine.usage.reserved_bytes - one_rate - per_stream - TABLE_BYTES) < 100
     for key in (0, 1, 2, "own", "other"):
         engine.close(key)
-    assert engine._reserved == 0 and not engine._rates
+    assert engine.usage.reserved_bytes == 0
 
 
 def test_a_long_message_does_not_hold_up_a_short_one() -> None:
@@ -214,13 +213,12 @@ def test_as_many_utterances_are_in_work_as_fit() -> None:
         engine.open(key, "frames-bi")
         engine.push(key, 1, frames(100, key))
         engine.flush(key, 2)
-    jobs = engine._ticks._jobs
     ended: list[Any] = []
     in_work: list[int] = []
     while engine.busy:
         ended += [result.key for result in engine.tick() if result.final]
-        in_work.append(len(jobs._active))
-        assert jobs._bytes + jobs._early <= 2.5 * piece
+        in_work.append(engine.usage.runs)
+        assert engine.usage.run_bytes + engine.usage.early_bytes <= 2.5 * piece
     assert sorted(ended) == list(range(6))
     assert max(in_work) == 2
 
@@ -230,25 +228,25 @@ def test_utterances_are_computed_early_as_far_as_memory_goes() -> None:
     which = model("frames-bi")
     piece = RowStore(which.network.program).bytes_for(1)
     engine = Engine(models("frames-bi"), Limits(max_run_bytes=2 * 3 * piece))
-    jobs = engine._ticks._jobs
+    held = []
     for key in range(5):
         engine.open(key, "frames-bi")
         engine.push(key, 1, frames(100, key))
+        run(engine)
+        held.append(engine.usage.early_bytes)
+    assert held == [piece, 2 * piece, 3 * piece, 3 * piece, 3 * piece]
+    engine.reset(0, 2)
     run(engine)
-    held = [engine._sessions[key].stream.record.early_bytes for key in range(5)]
-    assert sorted(held) == [0, 0, piece, piece, piece] and jobs._early == 3 * piece
-    engine.reset(held.index(piece), 2)
-    run(engine)
-    engine.close(len(held) - 1 - held[::-1].index(piece))
-    assert jobs._early == piece
-    for key in set(range(5)) & engine._sessions.keys():
+    engine.close(2)
+    assert engine.usage.early_bytes == piece
+    for key in (0, 1, 3, 4):
         engine.push(key, engine.expected(key) or 0, frames(50, key))
         engine.flush(key, engine.expected(key) or 0)
     found = run(engine)
-    assert jobs._early == jobs._bytes == 0
+    assert engine.usage.early_bytes == engine.usage.run_bytes == 0
     for key, results in found.items():
         with which.stream() as stream:
-            if key != held.index(piece):
+            if key != 0:
                 stream.push(frames(100, key))  # type: ignore[arg-type]
             assert (
                 [e[:6] + e[8:] for e in bits(stream.push(frames(50, key)) + stream.flush())]
@@ -258,22 +256,26 @@ def test_utterances_are_computed_early_as_far_as_memory_goes() -> None:
             )
 
 
+def utterances() -> int:
+    """Finished ones that are in memory."""
+    return sum(isinstance(each, FinishedUtterance) for each in gc.get_objects())
+
+
 def test_what_a_closed_stream_leaves_behind_is_freed_at_once() -> None:
     """Not when Python next looks for cycles: it may be the memory of many utterances."""
     engine = Engine(models("frames-bi"), Limits(slice_ms=0.0001))
     engine.open("s", "frames-bi")
     engine.push("s", 1, frames(300))
     engine.flush("s", 2)
-    while not (job := next(iter(engine._ticks._jobs._active), None)):
+    while not engine.usage.runs:
         engine.tick()
     engine.tick()
-    utterance = weakref.ref(job.utterance)
-    del job
+    assert utterances() == 1
     gc.disable()
     try:
         engine.close("s")
         run(engine)
-        assert utterance() is None
+        assert utterances() == 0
     finally:
         gc.enable()
 
@@ -302,15 +304,21 @@ def test_a_block_that_would_take_too_long_is_refused() -> None:
     long = model("frames-bi").stream(block_ms=300.0, lookahead_ms=210.0)
     with pytest.raises(InputError, match="bound of 500"):
         engine.open("s", "frames-bi", snapshot=long.snapshot())
-    assert engine.streams == 0 == engine._reserved
+    assert engine.streams == 0 == engine.usage.reserved_bytes
     engine.open("s", "frames-bi", Options(block_ms=300.0, lookahead_ms=200.0))
+
+
+def reserved(engine: Engine, name: str, **options: float) -> int:
+    """What one more such stream reserves; it stays open, under the key of how many there are."""
+    before = engine.usage.reserved_bytes
+    engine.open(engine.streams, name, Options(**options))  # type: ignore[arg-type]
+    return engine.usage.reserved_bytes - before
 
 
 def test_bounded_wait_reserves_a_block_and_not_an_utterance() -> None:
     engine = Engine(models("frames-bi"))
-    engine.open("whole", "frames-bi")
-    engine.open("blocks", "frames-bi", Options(block_ms=100.0, lookahead_ms=100.0))
-    whole, blocks = (engine._sessions[key].reserved for key in ("whole", "blocks"))
+    whole = reserved(engine, "frames-bi")
+    blocks = reserved(engine, "frames-bi", block_ms=100.0, lookahead_ms=100.0)
     assert whole - blocks == 4 * 3 * (6000 - 20)
 
 
@@ -320,9 +328,7 @@ def test_what_layers_look_ahead_is_reserved_too() -> None:
     ahead = Model(network(Sequential("ahead", Frames(3), layers, Outputs())))
     assert ahead.delay.frames == ahead.most_at_end == 200
     engine = Engine({"ahead": ahead, "plain": Model(network(Sequential("plain", Frames(3), layers[1:], Outputs())))})
-    for name in ("ahead", "plain"):
-        engine.open(name, name)
-    more = engine._sessions["ahead"].reserved - engine._sessions["plain"].reserved
+    more = reserved(engine, "ahead") - reserved(engine, "plain")
     assert more >= 4 * (200 * ahead.front_end.frame_size + 200 * 3)
     with pytest.raises(CapacityError, match="which is not left"):
         Engine({"ahead": ahead}, Limits(max_buffer_bytes=more)).open("s", "ahead")
@@ -332,16 +338,15 @@ def test_what_waits_before_speech_is_reserved_too() -> None:
     """With bounded wait nothing else bounds it; no stream holds more than was reserved for it."""
     engine = Engine(models("audio-bi"))
     front_end = model("audio-bi").front_end
-    engine.open("plain", "audio-bi", Options(block_ms=100.0))
-    engine.open("listens", "audio-bi", Options(block_ms=100.0, end_of_speech_ms=500.0))
-    plain, listens = (engine._sessions[key] for key in ("plain", "listens"))
-    early = (listens.reserved - plain.reserved) // (4 * front_end.frame_size)
+    plain = reserved(engine, "audio-bi", block_ms=100.0)
+    listens = reserved(engine, "audio-bi", block_ms=100.0, end_of_speech_ms=500.0)
+    early = (listens - plain) // (4 * front_end.frame_size)
     assert early * front_end.frame_ms >= 3000
     held, noise = 0, np.random.default_rng(0).normal(scale=0.05, size=160).astype(np.float32)
-    for sequence in range(1, 501):
-        engine.push("listens", sequence, noise)
-        run(engine)
-        held = max(held, listens.stream.waiting)
+    with model("audio-bi").stream(block_ms=100.0, end_of_speech_ms=500.0) as stream:
+        for _ in range(500):
+            stream.push(noise)
+            held = max(held, stream.waiting)
     assert 200 < held <= early
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from random_models import bits
 
-from ostinato.engine import Answer, Engine, Limits
+from ostinato.engine import Answer, Engine, Limits, Usage
 from ostinato.errors import (
     DtypeError,
     InputError,
@@ -104,7 +104,7 @@ def test_messages_are_answered_in_order_with_the_bits_of_a_stream_alone(
         check(name, wait, messages, found[key])
         engine.close(key)
     assert engine.streams == 0
-    assert not engine._ticks._jobs._early and not engine._ticks._jobs._bytes, "all memory is given back"
+    assert engine.usage == Usage(0, 0, 0, 0), "all memory is given back"
 
 
 Message = tuple[str, str, int, int]

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import zmq
 from engine_models import models
 from raw_zmtp import Dialled, frame, stream_id
 from server_process import Process, small_model
@@ -20,7 +21,8 @@ from server_raw import PATIENCE_S, Bystander, Raw, eventually
 from ostinato import protocol as wire
 from ostinato.errors import CapacityError
 from ostinato.server import Server, Settings
-from ostinato.server.connections import Connection
+from ostinato.server.connections import Connection, Connections
+from ostinato.server.door import Door
 from ostinato.zeromq import free_descriptors
 
 
@@ -33,7 +35,7 @@ def test_silent_connections_keep_nobody_out() -> None:
     with Server(models("frames"), settings=Settings(max_clients=4)) as server:
         bystander = Bystander(server.endpoint)
         crowd = [Dialled(server.endpoint) for _ in range(150)]
-        eventually(lambda: len(server._connections) <= server._connections.limit)
+        eventually(lambda: server.connections <= server.max_connections)
         assert crowd[0].is_cut(), "the first to come"
         bystander.go_on()
         with Raw(server.endpoint) as raw:
@@ -41,7 +43,7 @@ def test_silent_connections_keep_nobody_out() -> None:
         bystander.finish()
         for each in crowd:
             each.close()
-        eventually(lambda: len(server._connections) == 0)
+        eventually(lambda: server.connections == 0)
 
 
 def test_descriptors_bound_clients(path: Path) -> None:
@@ -76,7 +78,9 @@ def test_descriptors_bound_clients(path: Path) -> None:
 
 def test_where_no_descriptor_is_left_a_connection_can_still_be_cut() -> None:
     """Else nobody could make room: ZeroMQ would try to accept whoever waits, without end."""
-    with Server(models("frames")) as server, contextlib.ExitStack() as taken:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router, contextlib.ExitStack() as taken:
+        door = taken.enter_context(contextlib.closing(Door(context)))
+        connections = taken.enter_context(contextlib.closing(Connections(router, door, 10)))
         ours, theirs = map(taken.enter_context, socket.socketpair())
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
@@ -84,7 +88,7 @@ def test_where_no_descriptor_is_left_a_connection_can_still_be_cut() -> None:
         with contextlib.suppress(OSError):
             while True:
                 taken.callback(os.close, os.dup(ours.fileno()))
-        server._connections.cut(Connection(ours.fileno(), os.fstat(ours.fileno()).st_ino, 0))
+        connections.cut(Connection(ours.fileno(), os.fstat(ours.fileno()).st_ino, 0))
         theirs.settimeout(PATIENCE_S)
         assert theirs.recv(1) == b""
 
@@ -119,14 +123,14 @@ def test_memory_above_its_limit_opens_no_stream(
     with Server(models("frames"), settings=Settings(max_memory_mb=100)) as server, Raw(server.endpoint) as raw:
         bystander = Bystander(server.endpoint)
         used[0] = 101 << 20
-        eventually(lambda: bool(server._dialogue.full))
+        eventually(lambda: bool(server.full))
         time.sleep(1.2)
         error = raw.refused(wire.Open(stream_id(), "frames"))
         assert (error.code, error.retry_ms) == ("at_capacity", 1000)
         bystander.go_on()
         assert caplog.text.count("101 MiB in use, the limit is 100") == 1
         used[0] = 90 << 20
-        eventually(lambda: not server._dialogue.full)
+        eventually(lambda: not server.full)
         raw.open("frames")
         assert "opened again" in caplog.text
         bystander.finish()

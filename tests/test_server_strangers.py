@@ -21,8 +21,11 @@ from server_process import Process, small_model
 from server_raw import PATIENCE_S, Bystander, Raw, eventually
 
 from ostinato import protocol as wire
+from ostinato.engine import Engine
 from ostinato.errors import OstinatoError
 from ostinato.server import Server
+from ostinato.server.dialogue import Dialogue
+from ostinato.server.peer import Peer
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux says what a connection has received")
 
@@ -254,14 +257,14 @@ def test_a_fault_outside_of_the_dialogue_costs_only_its_peer(
 ) -> None:
     with Server(models("frames")) as server:
         bystander = Bystander(server.endpoint)
-        take = server._dialogue.take
+        take = Dialogue.take
 
-        def faulty(peer: object, data: bytes, arrived_ns: int) -> None:
+        def faulty(dialogue: Dialogue, peer: Peer, data: bytes, arrived_ns: int) -> None:
             if data == b"fault":
                 raise RecursionError
-            take(peer, data, arrived_ns)  # type: ignore[arg-type]
+            take(dialogue, peer, data, arrived_ns)
 
-        monkeypatch.setattr(server._dialogue, "take", faulty)
+        monkeypatch.setattr(Dialogue, "take", faulty)
         with Raw(server.endpoint) as raw:
             raw.open("frames")
             raw.send(*[b"fault"] * 50)
@@ -272,9 +275,9 @@ def test_a_fault_outside_of_the_dialogue_costs_only_its_peer(
         with Dialled(server.endpoint) as end:  # as of who has no properties
             end.send(frame(wire.encode(wire.Ping(b""))) * 5 + frame(b"x", True) * 5 + frame(b"y"))
             bystander.go_on()
-        tick = server._engine.tick_columns
+        tick = Engine.tick_columns
         faults = iter([1, 1, 1])
-        monkeypatch.setattr(server._engine, "tick_columns", lambda: tick() if next(faults, 0) == 0 else 1 // 0)
+        monkeypatch.setattr(Engine, "tick_columns", lambda self: tick(self) if next(faults, 0) == 0 else 1 // 0)
         bystander.go_on()
         bystander.finish()
 

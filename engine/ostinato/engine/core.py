@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.engine.limits import Limits
+from ostinato.engine.limits import Limits, Usage
 from ostinato.engine.results import Answer, Answers, Kind
 from ostinato.engine.session import Group, Message, Rate, ServedModel, Session, unit
 from ostinato.engine.ticks import Ticks
@@ -85,6 +85,12 @@ class Engine:
     def busy(self) -> bool:
         """Whether a `tick` has something to compute."""
         return self._ticks.busy
+
+    @property
+    def usage(self) -> Usage:
+        """What it holds just now."""
+        jobs = self._ticks.jobs
+        return Usage(self._reserved, jobs.early_bytes, jobs.run_bytes, jobs.running)
 
     # --- streams ----------------------------------------------------------------------------------------------------
 

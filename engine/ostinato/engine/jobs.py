@@ -41,6 +41,21 @@ class Jobs:
     def __len__(self) -> int:
         return len(self._active) + len(self._line)
 
+    @property
+    def running(self) -> int:
+        """Utterances in work."""
+        return len(self._active)
+
+    @property
+    def run_bytes(self) -> int:
+        """Memory of those in work."""
+        return self._bytes
+
+    @property
+    def early_bytes(self) -> int:
+        """Memory of open utterances that are computed early, and of those in line."""
+        return self._early
+
     def add(self, session: Session, utterance: FinishedUtterance) -> None:
         """Take an utterance on."""
         job = Job(session, utterance, utterance.held_bytes, utterance.needed_bytes)

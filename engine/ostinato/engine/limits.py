@@ -31,3 +31,17 @@ class Limits:
     """Computing of frames in one tick, about; streams beyond it come first in the next one."""
     slice_ms: float = 1.5
     """Computing of finished utterances between the frames of two ticks, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an engine holds just now of what its `Limits` bound."""
+
+    reserved_bytes: int
+    """Of `Limits.max_buffer_bytes`, for the open streams."""
+    early_bytes: int
+    """Of `Limits.max_run_bytes`, for utterances that are computed while they go on, or are in line."""
+    run_bytes: int
+    """Of the same, for the finished utterances in work."""
+    runs: int
+    """Finished utterances in work."""

@@ -54,21 +54,22 @@ class Ticks:
         self._limits = limits
         self._served = served
         self._drop = drop
-        self._jobs = Jobs(limits)
+        self.jobs = Jobs(limits)
+        """The finished utterances."""
 
     def forget(self, session: Session) -> None:
         """A session is closed: its memory is free."""
-        self._jobs.account(session)
+        self.jobs.account(session)
 
     @property
     def busy(self) -> bool:
         """Whether anything waits."""
-        return bool(self._jobs) or any(served.line for served in self._served)
+        return bool(self.jobs) or any(served.line for served in self._served)
 
     def tick(self) -> list[Answer | Answers]:
         """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
         results: list[Answer | Answers] = []
-        for job, error in self._jobs.slice():
+        for job, error in self.jobs.slice():
             try:
                 self._job_done(job, error, results)
             except Exception as fault:
@@ -158,7 +159,7 @@ class Ticks:
         going = [session for session in turn.singles if self._goes_on(session)]
         found = advance([session.record for session in going], self._limits.share)
         for session in going:
-            self._jobs.account(session)
+            self.jobs.account(session)
         events = dict(zip(map(id, going), found, strict=True))
         return [events.get(id(session), []) for session in turn.singles]
 
@@ -202,7 +203,7 @@ class Ticks:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
         claimed; nothing before its finished utterances, which are computed in slices."""
         record = session.record
-        return bool(record.ready) and not record.ended and self._jobs.claim(session, self._limits.share)
+        return bool(record.ready) and not record.ended and self.jobs.claim(session, self._limits.share)
 
     def _answer_one(
         self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]
@@ -236,7 +237,7 @@ class Ticks:
         """Put the stream's oldest finished utterance in line to be computed."""
         utterance = session.record.next_finished()
         assert utterance is not None
-        self._jobs.add(session, utterance)
+        self.jobs.add(session, utterance)
 
     def _go_on(self, session: Session, results: list[Answer | Answers]) -> None:
         if self._next(session, results) is not None:
@@ -287,7 +288,7 @@ class Ticks:
             payload = stream.snapshot()
         elif message.kind == "reset":
             stream.reset()
-            self._jobs.account(session)
+            self.jobs.account(session)
             session.utterance_ns = 0
         session.leave(message)
         results.append(session.state(message.kind, payload))
@@ -347,7 +348,7 @@ class Ticks:
         if message.kind == "flush":
             session.flushed = place
         if isinstance(error, DivergedError):
-            self._jobs.account(session)
+            self.jobs.account(session)
             session.utterance_ns = 0
         session.leave(message, taken=False)
         results.append(session.state("error", error))

@@ -50,6 +50,11 @@ class Dialogue:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
+    @property
+    def resuming_bytes(self) -> int:
+        """Of the snapshots that have come in part."""
+        return self._resuming.size
+
     def take(self, peer: Peer, frame: bytes, arrived_ns: int) -> None:
         """Do what a message says, or answer why not."""
         try:

@@ -31,6 +31,11 @@ class Resuming:
     def __len__(self) -> int:
         return len(self._begun)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return self._bytes
+
     def add(self, peer: Peer, request: wire.Open) -> bytes | None:
         """The snapshot of an OPEN, once its last part is here; None before.
 

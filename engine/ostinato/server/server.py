@@ -112,6 +112,26 @@ class Server:
         """Connections that have said something and are not refused."""
         return len(self._clients)
 
+    @property
+    def connections(self) -> int:
+        """All that are there, of strangers too; beyond `max_connections` the longest silent are cut."""
+        return len(self._connections)
+
+    @property
+    def max_connections(self) -> int:
+        """How many may be there."""
+        return self._connections.limit
+
+    @property
+    def full(self) -> str:
+        """Why no stream is opened just now; empty if some are."""
+        return self._dialogue.full
+
+    @property
+    def resuming_bytes(self) -> int:
+        """Of the snapshots that have come in part."""
+        return self._dialogue.resuming_bytes
+
     # --- life -------------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
