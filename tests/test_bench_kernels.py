@@ -175,8 +175,8 @@ def test_a_small_run() -> None:
     found = run(cells, seconds=0.05, progress=lambda *news: said.append(news), wanted=["onnxruntime"])
     assert said[0][:2] == (0, 4)
     assert said[-1][:2] == (4, 4)
-    assert set(found) == {"rows", "convolutions", "limits", "missing", "machine", "versions", "date"}
-    assert found["convolutions"] == []
+    assert set(found) == {"rows", "convolutions", "positions", "limits", "missing", "machine", "versions", "date"}
+    assert found["convolutions"] == found["positions"] == []
     json.dumps(found)
     one, several, whole, small = found["rows"]
     keys = {"cell", "input", "hidden", "layers", "direction", "batch", "precision", "ours_us", "peers", "gmacs"}

@@ -14,10 +14,9 @@ from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
 from ostinato.model.layers import Convolution
 from ostinato.model.specification import Sequential
-from ostinato_bench import bare, peers
+from ostinato_bench import frame_rows, peers
 from ostinato_bench.ours import Ours
 from ostinato_bench.peers import onnx_runtime_convolution as peer
-from ostinato_bench.timing import Timed, alternate
 
 _PEERS = {
     "onnxruntime": peer.steps,
@@ -77,9 +76,9 @@ QUICK = tuple(each for each in CONVOLUTIONS if each.batch == 1)
 
 
 def measure(causal: Causal, seconds: float, wanted: Collection[str] = peers.NAMES) -> dict[str, Any]:
-    """A row: times in microseconds a call, medians, their quartiles beside them, as `kernels.run` has them.
+    """A row as `frame_rows.row` has it.
 
-    "step_us" (one stream): without Python. ONNX Runtime is called a frame at a time, on one thread, with its cache
+    ONNX Runtime is called a frame at a time, on one thread, with its cache
     passed by hand: by its Conv and, with IOBinding, also by products in its place (-no-conv). Raises RuntimeError if
     it does not compute what we do.
     """
@@ -95,18 +94,6 @@ def measure(causal: Causal, seconds: float, wanted: Collection[str] = peers.NAME
         Ours(network, frames).outputs,
         "float32",
     )
-    ours = Ours(network, causal.input_frames())
-    timed = {name: Timed(each.call) for name, each in others.items()} | {"ours_us": Timed(ours.call)}
-    if causal.batch == 1:
-        timed["step_us"] = Timed(bare.steps(ours.workspace))
-    spent = alternate(timed, seconds)
-    row: dict[str, Any] = asdict(causal) | {"name": causal.name}
-    row |= {"ours_us": round(spent["ours_us"].median, 3), "ours_quartiles_us": spent["ours_us"].quartiles}
-    if "step_us" in spent:
-        step = spent["step_us"].divided(bare.STEPS)
-        row |= {"step_us": round(step.median, 3), "step_quartiles_us": step.quartiles}
-    return row | {
-        "peers": {name: round(spent[name].median, 3) for name in others},
-        "peers_quartiles_us": {name: spent[name].quartiles for name in others},
-        "gmacs": round(causal.weights * causal.batch / 1e3 / spent["ours_us"].median, 2),
-    }
+    ours, calls = Ours(network, causal.input_frames()), {name: each.call for name, each in others.items()}
+    row = frame_rows.row(ours, calls, causal.batch, causal.weights, seconds)
+    return asdict(causal) | {"name": causal.name} | row

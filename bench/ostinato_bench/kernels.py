@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ostinato.model import Network
 from ostinato.streaming import Model
-from ostinato_bench import bare, convolutions, limits, machine, peers
+from ostinato_bench import bare, convolutions, limits, machine, peers, positions
 from ostinato_bench.cells import CELLS, PRECISIONS, Cell
 from ostinato_bench.ours import Ours
 from ostinato_bench.timing import Timed, alternate
@@ -36,11 +36,14 @@ def run(
     progress: Progress | None = None,
     wanted: Collection[str] = peers.NAMES,
     causal: Sequence[convolutions.Causal] = (),
+    along: Sequence[positions.Along] = (),
 ) -> dict[str, Any]:
-    """Measure ``cells``, then ``causal`` convolutions, for about ``seconds`` each, beside the ``wanted`` peers as far
-    as they are installed; ``progress(done, count, what)`` is told before each.
+    """Measure ``cells``, then ``causal`` convolutions, then layers ``along`` the positions of frames, for about
+    ``seconds`` each, beside the ``wanted`` peers as far as they are installed; ``progress(done, count, what)`` is
+    told before each.
 
-    Returns {"rows": [...], "convolutions": [rows of `convolutions.measure`], "limits": {...}, "missing": {peer: why},
+    Returns {"rows": [...], "convolutions": [rows of `convolutions.measure`], "positions": [rows of
+    `positions.measure`], "limits": {...}, "missing": {peer: why},
     "machine": {...}, "versions": {...}, "date": …}.
     In a row times are microseconds a call, medians, their quartiles beside them:
 
@@ -59,16 +62,19 @@ def run(
     Raises RuntimeError if a peer does not compute what we do.
     """
     report = progress or (lambda done, count, what: None)
-    count = len(cells) + len(causal)
+    count = len(cells) + len(causal) + len(along)
     report(0, count, "the processor's limits")
     found = limits.measure()
-    rows, convolved = [], []
+    rows, convolved, within = [], [], []
     for done, cell in enumerate(cells):
         report(done, count, str(cell))
         rows.append(_measure(cell, seconds, wanted))
     for done, one in enumerate(causal, len(cells)):
         report(done, count, str(one))
         convolved.append(convolutions.measure(one, seconds, wanted))
+    for done, each in enumerate(along, len(cells) + len(causal)):
+        report(done, count, str(each))
+        within.append(positions.measure(each, seconds, wanted))
     report(count, count, "done")
     found = {
         name: max(value, again) for (name, value), again in zip(found.items(), limits.measure().values(), strict=True)
@@ -78,6 +84,7 @@ def run(
     return {
         "rows": rows,
         "convolutions": convolved,
+        "positions": within,
         "limits": found,
         "missing": {name: why for name, why in peers.missing().items() if name in wanted},
         "machine": described | {"instructions": limits.instructions(), "caches": limits.levels()},

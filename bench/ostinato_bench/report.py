@@ -110,6 +110,7 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "int8": tables.int8,
     "limits": tables.limits,
     "load": load,
+    "positions": tables.positions,
     "products": tables.products,
     "source": tables.source,
     "steps": tables.steps,

@@ -18,7 +18,8 @@ _SHORT = {
 
 
 def terminal(result: dict[str, Any]) -> Iterable[Table]:
-    """A result of `kernels.run`: steps and utterances in one table for each precision, and one of convolutions."""
+    """A result of `kernels.run`: steps and utterances in one table for each precision, one of convolutions, one of
+    layers within a frame."""
     for precision in ("float32", "int8"):
         rows = [row for row in result["rows"] if row["precision"] == precision]
         steps = [row for row in rows if row["direction"] == "forward"]
@@ -29,6 +30,8 @@ def terminal(result: dict[str, Any]) -> Iterable[Table]:
             yield _terminal(f"From the last of an utterance's {whole[0]['frames']} frames, {precision}, µs", whole)
     if result.get("convolutions"):  # older results do not have them
         yield _terminal("One frame through a causal convolution in float32, µs", result["convolutions"])
+    if result.get("positions"):
+        yield _terminal("Over the positions of one frame in float32, µs", result["positions"])
 
 
 def legend(result: dict[str, Any]) -> str:
@@ -85,7 +88,15 @@ def int8(result: dict[str, Any]) -> str:
 
 def convolutions(result: dict[str, Any]) -> str:
     """Causal convolutions, a frame of each stream a call: ours, without Python, and the peers."""
-    rows = result.get("convolutions", [])
+    return _beside_peers(result.get("convolutions", []))
+
+
+def positions(result: dict[str, Any]) -> str:
+    """Layers over the positions of a frame likewise."""
+    return _beside_peers(result.get("positions", []))
+
+
+def _beside_peers(rows: Sequence[Row]) -> str:
     if not rows:
         return "Not measured."
     peers = list(dict.fromkeys(name for row in rows for name in row["peers"]))
@@ -205,7 +216,7 @@ def _beside(theirs: float | None, ours: float) -> str:
 
 def network_of(row: Row) -> str:
     """``GRU 80 → 256 × 2, bidirectional``; of a row with faint frames ``GRU 40 → 128, near silence``; of a
-    convolution its name."""
+    convolution, and of a layer within a frame, its name."""
     if "name" in row:
         return str(row["name"])
     layers = f" × {row['layers']}" if row["layers"] > 1 else ""

@@ -14,24 +14,26 @@ from ostinato.cli.output_files import check_picture, check_writable, write_json,
 if TYPE_CHECKING:
     from ostinato_bench.cells import Cell
     from ostinato_bench.convolutions import Causal
+    from ostinato_bench.positions import Along
 
 
 def kernels(
     cells: Sequence[Cell],
     causal: Sequence[Causal],
+    along: Sequence[Along],
     seconds: float,
     peers: Sequence[str],
     json: Path | None,
     plot: Path | None,
 ) -> None:
-    """Recurrent networks and causal convolutions beside other engines, for ``seconds`` each."""
+    """Recurrent networks, causal convolutions and layers within frames beside other engines, for ``seconds`` each."""
     from ostinato_bench.kernels import run
     from ostinato_bench.kernels_picture import draw
     from ostinato_bench.tables import legend, terminal
 
     check_writable(json)
     check_picture(plot)
-    found = run(cells, seconds, wanted=peers, progress=_Steps(), causal=causal)
+    found = run(cells, seconds, wanted=peers, progress=_Steps(), causal=causal, along=along)
     write_json(json, found)
     write_picture(plot, lambda path: draw(found, path))
     for table in terminal(found):

@@ -39,23 +39,24 @@ def kernels(
 ) -> None:
     """Time recurrent networks beside other engines and this processor's limits, on one thread.
 
-    Without options a choice of networks is measured, and causal convolutions; with options all combinations of what
-    they name.
+    Without options a choice of networks is measured, causal convolutions, and layers over the positions of a frame;
+    with options all combinations of what they name.
     """
     from ostinato.cli.bench import kernels
-    from ostinato_bench import convolutions
+    from ostinato_bench import convolutions, positions
     from ostinato_bench.cells import CELLS, QUICK, grid, one_of
     from ostinato_bench.peers import NAMES
 
     if cell or input or hidden or layers or direction or batch or precision:
         cells = _named(lambda: grid(cell, input, hidden, layers, direction, batch, precision))
         causal: tuple[convolutions.Causal, ...] = ()
+        along: tuple[positions.Along, ...] = ()
     elif quick:
-        cells, causal = QUICK, convolutions.QUICK
+        cells, causal, along = QUICK, convolutions.QUICK, positions.QUICK
     else:
-        cells, causal = CELLS, convolutions.CONVOLUTIONS
+        cells, causal, along = CELLS, convolutions.CONVOLUTIONS, positions.POSITIONS
     wanted = _named(lambda: [one_of(NAMES, name) for name in peer or NAMES])
-    kernels(cells, causal, 0.8 if quick else 1.2, wanted, json, plot)
+    kernels(cells, causal, along, 0.8 if quick else 1.2, wanted, json, plot)
 
 
 def _named(read: Callable[[], Named]) -> Named:
