@@ -20,7 +20,7 @@ from kinds.recurrent import RecurrentKind
 from ostinato.errors import BadModelFileError
 from ostinato.events import Event
 from ostinato.model import Network, quantization
-from ostinato.model.decoders import Ctc, Decoder, EndOfSpeech, Labels, Outputs, Peaks, SequenceClass
+from ostinato.model.decoders import Crf, Ctc, Decoder, EndOfSpeech, Labels, Outputs, Peaks, SequenceClass
 from ostinato.model.front_ends import (
     Audio,
     FilteredSpectrogram,
@@ -259,7 +259,7 @@ class Graph:
         """A head that reads ``node``, with one of the decoders that can."""
         size = self.wires[node].size
         names = tuple(f"{name}-{i}" for i in range(size))
-        fit: list[Decoder] = [Outputs()]
+        fit: list[Decoder] = [Outputs(), Crf(names, self.draw(st.sampled_from((None, 0, 3))))]
         if self.wires[node].probabilities:
             index = self.draw(st.integers(0, size - 1))
             fit += [Labels(names), Ctc(names), SequenceClass(names), SequenceClass(names, pool="mean")]

@@ -14,7 +14,7 @@ from kinds import KINDS
 
 from ostinato.errors import BadModelFileError
 from ostinato.model.activation import Activation
-from ostinato.model.decoders import DECODERS, Ctc, EndOfSpeech, Labels, Outputs, Peaks, SequenceClass
+from ostinato.model.decoders import DECODERS, Crf, Ctc, EndOfSpeech, Labels, Outputs, Peaks, SequenceClass
 from ostinato.model.front_ends import FRONT_ENDS, FilteredSpectrogram, Frames, LogMel, Mfcc, Samples, Spectrum, Tokens
 from ostinato.model.layers import (
     LAYERS,
@@ -194,7 +194,8 @@ PARTS: list[Any] = [
     Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Samples(), Spectrum(), Tokens(("a",)), Frames(3),
     *(kind.examples[0].layer for kind in KINDS.values()),
     Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
-    EndOfSpeech(), Peaks(), *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
+    EndOfSpeech(), Peaks(), Crf(("a", "b")),
+    *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
 ]  # fmt: skip
 
 

@@ -30,6 +30,7 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
         spectrum,
         stages,
         stft,
+        viterbi,
     )
 
     load_registered(report)

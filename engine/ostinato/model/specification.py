@@ -177,6 +177,7 @@ class Specification(Strict):
         found: dict[str, Weight] = {}
         parts = [(FRONT_END, self.front_end.weights())]
         parts += [(node.name, node.layer.weights(self.inputs(node))) for node in self.nodes]
+        parts += [(head_owner(head.name), head.decoder.weights(self.wires[head.node])) for head in self.heads]
         for owner, weights in parts:
             for part, weight in weights.items():
                 found[f"{owner}.{part}"] = weight
@@ -288,6 +289,11 @@ class Specification(Strict):
         if circle := _circle(by_name, name, node.name):
             return f"nodes {' -> '.join(circle)} read each other in a circle: only a layer's own state may go round"
         return f"node {node.name!r} reads {name!r}, which comes after it: put each node behind those that it reads"
+
+
+def head_owner(name: str) -> str:
+    """What the names of the weights of a head's decoder begin with, as "head.main.transitions" does."""
+    return f"head.{name}"
 
 
 def Sequential(  # noqa: N802  as users know it

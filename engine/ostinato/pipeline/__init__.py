@@ -33,9 +33,16 @@ def front_end(
     return FRONT_ENDS[settings.kind](settings, weights)
 
 
-def decoder(settings: specified_decoders.Decoder, frame_ms: float, latency_ms: float) -> Decoder[Any, Any]:
-    """The decoder of a model whose front end has these times."""
-    return DECODERS[settings.kind](settings, frame_ms, latency_ms)
+def decoder(
+    settings: specified_decoders.Decoder,
+    frame_ms: float,
+    latency_ms: float,
+    weights: Mapping[str, npt.NDArray[np.float32]] | None = None,
+) -> Decoder[Any, Any]:
+    """The decoder of a model whose front end has these times; ``weights``, by the last part of their name, if the
+    kind has any."""
+    made = DECODERS[settings.kind]
+    return made(settings, frame_ms, latency_ms, weights) if weights else made(settings, frame_ms, latency_ms)
 
 
 def text(events: Iterable[Event], settings: specified_decoders.Decoder) -> str:

@@ -9,6 +9,7 @@ from ostinato.errors import InputError, UnknownHeadError, did_you_mean
 from ostinato.kernels.operations import Region
 from ostinato.model.decoders import Decoder, Outputs
 from ostinato.model.network import Network
+from ostinato.model.specification import head_owner
 from ostinato.pipeline import decoder
 
 
@@ -36,10 +37,11 @@ class Heads:
         self._raw: dict[str, Head] = {}
         for head, region in zip(network.specification.heads, network.program.outputs, strict=True):
             direction = network.specification.direction_of(head)
-            for made, settings in ((self.all, head.decoder), (self._raw, Outputs())):
-                made[head.name] = Head(
-                    head.name, direction, settings, decoder(settings, frame_ms, latency_ms), region
-                )
+            of = f"{head_owner(head.name)}."
+            weights = {name.removeprefix(of): x for name, x in network.weights.items() if name.startswith(of)}
+            for made, settings, own in ((self.all, head.decoder, weights), (self._raw, Outputs(), {})):
+                what = decoder(settings, frame_ms, latency_ms, own)
+                made[head.name] = Head(head.name, direction, settings, what, region)
 
     def find(self, name: str | None, override: str | None) -> Head:
         """The head of that name, or the first; if ``override`` is "outputs", the one that gives its raw outputs.

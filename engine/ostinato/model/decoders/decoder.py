@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ostinato.errors import BadModelFileError
 from ostinato.model.activation import PROBABILITIES
 from ostinato.model.strict_json import Strict
-from ostinato.model.wire import Wire
+from ostinato.model.wire import Weight, Wire
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Decoder(Strict):
     def names(self) -> tuple[str, ...]:
         """Of the outputs, one each; empty where they have none."""
         return ()
+
+    def weights(self, wire: Wire) -> Mapping[str, Weight]:
+        """Its weights, by the last part of their name, for such outputs."""
+        return {}
 
     def check_outputs(self, wire: Wire) -> None:
         """Raise BadModelFileError for outputs that the settings do not fit."""

@@ -12,8 +12,10 @@ where frame_ms is the time between model frames and latency_ms what a frame cove
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from ostinato.pipeline.decoders.crf import CrfDecoder
 from ostinato.pipeline.decoders.ctc import CtcDecoder
 from ostinato.pipeline.decoders.decoder import Decoder
 from ostinato.pipeline.decoders.end_of_speech import EndOfSpeechDecoder, EndOfSpeechState
@@ -22,14 +24,16 @@ from ostinato.pipeline.decoders.outputs import OutputsDecoder
 from ostinato.pipeline.decoders.peaks import PeaksDecoder
 from ostinato.pipeline.decoders.sequence_class import SequenceClassDecoder
 
-DECODERS: dict[str, type[Decoder[Any, Any]]] = {
+DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
     "outputs": OutputsDecoder,
     "labels": LabelsDecoder,
     "ctc": CtcDecoder,
     "sequence-class": SequenceClassDecoder,
     "end-of-speech": EndOfSpeechDecoder,
     "peaks": PeaksDecoder,
+    "crf": CrfDecoder,
 }
-"""All kinds, by their name in model files and on the wire."""
+"""All kinds, by their name in model files and on the wire: made of their settings, the time between frames and what
+a frame covers beyond that, in ms, and of their weights, if they have any."""
 
 __all__ = ["DECODERS", "Decoder", "EndOfSpeechDecoder", "EndOfSpeechState"]
