@@ -20,9 +20,22 @@ from kinds.recurrent import RecurrentKind
 from ostinato.errors import BadModelFileError
 from ostinato.events import Event
 from ostinato.model import Network, quantization
-from ostinato.model.decoders import Crf, Ctc, Decoder, EndOfSpeech, Labels, Outputs, Peaks, SequenceClass
-from ostinato.model.front_ends import (
+from ostinato.model.decoders import (
     Audio,
+    Crf,
+    Ctc,
+    Decoder,
+    EndOfSpeech,
+    InverseSpectrum,
+    Labels,
+    Outputs,
+    OverlapAdd,
+    Peaks,
+    SequenceClass,
+    SpeechActivity,
+)
+from ostinato.model.front_ends import Audio as AudioFrontEnd
+from ostinato.model.front_ends import (
     FilteredSpectrogram,
     Frames,
     FrontEnd,
@@ -87,7 +100,7 @@ def quantized(network: Network, seed: int = 0) -> Network:
     except BadModelFileError:  # a graph that has nothing (an elementwise recurrence above token ids, say)
         return network
     front = front_end(network.specification.front_end, network.weights)
-    length = 4000 if isinstance(network.specification.front_end, Audio) else 20
+    length = 4000 if isinstance(network.specification.front_end, AudioFrontEnd) else 20
     frames = front.step(front.start(), front.check(signal(network.specification, length, seed)))
     return quantization.quantize(network, [frames])
 
@@ -269,7 +282,23 @@ class Graph:
                 )
             ]
             fit += [EndOfSpeech(index, min_speech_ms=20.0, silence_ms=30.0)]
+            fit += [SpeechActivity(index, min_speech_ms=self.draw(st.sampled_from((0.0, 30.0))), min_silence_ms=30.0)]
+        if self.draw(st.booleans()):
+            fit = self.audio(size)
         return Head(name, node, self.draw(st.sampled_from(fit)))
+
+    def audio(self, size: int) -> list[Decoder]:
+        """Decoders that make audio of so many outputs."""
+        hop, block = self.draw(st.integers(1, size)), self.draw(st.sampled_from((None, 1, 5, 64)))
+        trimmed = {"trim_start": size - hop, "trim_end": size - hop} if self.draw(st.booleans()) else {}
+        fit: list[Decoder] = [
+            Audio(size, block),
+            OverlapAdd(size, hop, "rect", normalise=True, block=block, **trimmed),
+        ]
+        if size % 2 == 0 and size > 2:
+            own = self.draw(st.integers(size // 2, size - 2))
+            fit.append(InverseSpectrum(own, self.draw(st.integers(1, own // 2)), size - 2, "hamming", block=block))
+        return fit
 
     def read_by(self, *names: str) -> list[Node]:
         """These nodes, and what they read, at however many removes."""
@@ -290,7 +319,7 @@ def cases(
     seed = draw(st.integers(0, 1000))
     front = specification.front_end
     rate = None
-    if isinstance(front, Audio):
+    if isinstance(front, AudioFrontEnd):
         rate = draw(st.sampled_from((None, 8000, 11025, 44100)))
         seconds = draw(st.floats(0.0, 0.6))
         length = int(seconds * (rate or 8000))
@@ -312,7 +341,7 @@ def signal(specification: Specification, length: int, seed: int) -> Any:
     """A random input of ``length`` samples, tokens or frames."""
     generator = np.random.default_rng(seed)
     front = specification.front_end
-    if isinstance(front, Audio):
+    if isinstance(front, AudioFrontEnd):
         loudness = np.repeat(generator.uniform(0, 0.3, length // 500 + 1), 500)[:length]
         return (generator.normal(size=length) * loudness).astype(np.float32)
     if isinstance(front, Tokens):

@@ -14,7 +14,20 @@ from kinds import KINDS
 
 from ostinato.errors import BadModelFileError
 from ostinato.model.activation import Activation
-from ostinato.model.decoders import DECODERS, Crf, Ctc, EndOfSpeech, Labels, Outputs, Peaks, SequenceClass
+from ostinato.model.decoders import (
+    DECODERS,
+    Audio,
+    Crf,
+    Ctc,
+    EndOfSpeech,
+    InverseSpectrum,
+    Labels,
+    Outputs,
+    OverlapAdd,
+    Peaks,
+    SequenceClass,
+    SpeechActivity,
+)
 from ostinato.model.front_ends import FRONT_ENDS, FilteredSpectrogram, Frames, LogMel, Mfcc, Samples, Spectrum, Tokens
 from ostinato.model.layers import (
     LAYERS,
@@ -194,7 +207,7 @@ PARTS: list[Any] = [
     Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Samples(), Spectrum(), Tokens(("a",)), Frames(3),
     *(kind.examples[0].layer for kind in KINDS.values()),
     Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
-    EndOfSpeech(), Peaks(), Crf(("a", "b")),
+    EndOfSpeech(), Peaks(), Crf(("a", "b")), SpeechActivity(), Audio(), OverlapAdd(4, 2), InverseSpectrum(4, 2),
     *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
 ]  # fmt: skip
 

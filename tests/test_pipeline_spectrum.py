@@ -15,8 +15,8 @@ from sounds import F32, frames_of, in_company, noise
 
 from ostinato.errors import BadModelFileError, SnapshotError
 from ostinato.model.front_ends import Spectrum
+from ostinato.model.windows import window
 from ostinato.pipeline import front_end, pack
-from ostinato.pipeline.windows import window
 
 ALL = ("real", "imaginary", "magnitude", "power", "log-power")
 DTLN = Spectrum(16000, 512, 128, window="rect", outputs=("magnitude", "real", "imaginary"))

@@ -59,7 +59,14 @@ results = st.builds(
     for event in result.events
 )))  # fmt: skip
 heads = st.builds(
-    wire.HeadInfo, names, texts, texts, st.none() | counts, st.none() | times, st.lists(texts, max_size=4).map(tuple)
+    wire.HeadInfo,
+    names,
+    texts,
+    texts,
+    st.none() | counts,
+    st.none() | times,
+    st.lists(texts, max_size=4).map(tuple),
+    st.none() | st.integers(1, 10**6),
 )
 infos = st.builds(
     wire.ModelInfo, names, st.sampled_from(["unidirectional", "bidirectional"]),

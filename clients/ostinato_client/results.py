@@ -6,6 +6,9 @@ from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ostinato.events import Event
 
 
@@ -33,6 +36,13 @@ class Result:
     buffered_ms: float
     sent: float
     received: float
+
+    @property
+    def audio(self) -> npt.NDArray[np.float32]:
+        """The samples of its ``audio`` events, one after the other, float32 [n]; their rate is the head's
+        (`HeadInfo.sample_rate`)."""
+        parts = [event.values for event in self.events if event.kind == "audio" and event.values is not None]
+        return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
     @property
     def latency_ms(self) -> float:

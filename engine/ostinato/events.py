@@ -8,7 +8,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Kind = Literal["output", "label", "symbol", "class", "end-of-speech", "peak"]
+Kind = Literal[
+    "output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end"
+]  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -25,6 +27,8 @@ class Event:
     - ``peak``: an activation peaks (an onset, a beat, a note, a word to wake): ``text`` is its label, ``index`` the
       output, ``probability`` its height; ``time_ms`` is where the peak is.
     - ``end-of-speech``: the speaker has stopped; ``time_ms`` is where speech ended.
+    - ``audio``: samples in ``values``; ``time_ms`` is where the last of them ends, in the input's time.
+    - ``speech-start``, ``speech-end``: speech goes from the one's ``time_ms`` to the other's.
 
     ``frame`` is the 0-based number, within the utterance, of the model frame that decided it, and ``time_ms`` where
     that frame ends in the utterance's audio, in ms from its start (for tokens: the number of tokens consumed).

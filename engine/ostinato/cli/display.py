@@ -42,8 +42,8 @@ class Progress:
 
     def heard(self, event: Event, late_ms: float | None) -> None:
         """Count a result."""
-        self.results += event.kind != "end-of-speech"
-        if late_ms is not None and event.kind != "end-of-speech":
+        self.results += event.kind not in SPEECH
+        if late_ms is not None and event.kind not in SPEECH:
             self.late_ms.append(late_ms)
 
     @property
@@ -88,7 +88,7 @@ class Plain:
     def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
         """When it was said, what, and how much later it is shown."""
         at = f"{at_ms / 1e3:8.2f} s" if self._audio else f"{at_ms:8.0f}"
-        said = "(end of speech)" if event.kind == "end-of-speech" else said_by(event)
+        said = said_by(event)
         late = "" if late_ms is None else f"  shown {duration(late_ms)} later"
         print(f"{at}  {said}{late}", flush=True)
 
@@ -142,7 +142,7 @@ class OnTerminal:
 
     def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
         """Append what was said; a full line goes up and stays."""
-        if event.kind == "end-of-speech":
+        if event.kind in SPEECH:
             return
         said = said_by(event)
         longer = self._text + (self._separator if self._text else "") + said
@@ -188,8 +188,16 @@ class OnTerminal:
         self._live.update(Group(said, self._status), refresh=True)
 
 
+SPEECH = {"end-of-speech": "(end of speech)", "speech-start": "(speech starts)", "speech-end": "(speech ends)"}
+"""Kinds of event that say nothing but where speech is."""
+
+
 def said_by(event: Event) -> str:
     """A result as text."""
+    if event.kind in SPEECH:
+        return SPEECH[event.kind]
+    if event.kind == "audio" and event.values is not None:
+        return f"{len(event.values)} samples, {max(level_db(event.values), -99.0):.0f} dBFS"
     if event.kind == "output" and event.values is not None:
         return " ".join(f"{value:.3f}" for value in event.values[:8]) + (" …" if len(event.values) > 8 else "")
     return f"{event.text} ({event.probability:.0%})" if event.kind == "class" else event.text

@@ -12,7 +12,8 @@ from typing import Any
 from rich.markup import escape
 
 from ostinato.cli.console import count
-from ostinato.model.front_ends import Audio, Tokens
+from ostinato.model.decoders import Decoder
+from ostinato.model.front_ends import Audio, FrontEnd, Tokens
 from ostinato.model.layers import Layer, Recurrent
 from ostinato.model.specification import FRAMES, Specification
 from ostinato_bench.terminal import Table
@@ -103,8 +104,9 @@ def _family(layer: Layer, weights: int) -> str:
     return "recurrent" if isinstance(layer, Recurrent) else "weights" if weights else ""
 
 
-def settings(layer: Layer) -> str:
-    """The kind and what is set besides the defaults: "gru 104, bidirectional"; "within 33: dense 11, relu"."""
+def settings(layer: Layer | FrontEnd | Decoder, always: Sequence[str] = (), never: Sequence[str] = ()) -> str:
+    """The kind and what is set besides the defaults: "gru 104, bidirectional"; "within 33: dense 11, relu". Fields
+    that are named are shown ``always``, or ``never``."""
     sizes, others, inner = [layer.kind], list[str](), ""
     for field in dataclasses.fields(layer):
         value = getattr(layer, field.name)
@@ -113,7 +115,7 @@ def settings(layer: Layer) -> str:
             inner = f": {settings(value)}"
         elif required and isinstance(value, int) and len(sizes) == 1 and not isinstance(value, bool):
             sizes.append(str(value))
-        elif required or value != field.default:
+        elif field.name not in never and (required or field.name in always or value != field.default):
             others.append(_setting(field.name, value))
     return ", ".join([" ".join(sizes), *others]) + inner
 

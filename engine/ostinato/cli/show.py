@@ -136,14 +136,14 @@ def _facts(path: Path, model: Model) -> Table:
     for name, value in (
         ("file", f"{path} ({size(path.stat().st_size)})"),
         ("input", _input(specification)),
-        ("front end", specification.front_end.kind),
+        ("front end", graph.settings(specification.front_end, ("size", "hop"), ("sample_rate", "vocabulary"))),
         ("frame", f"{specification.front_end.frame_size} values every {specification.front_end.frame_ms:g} ms"),
         ("direction", specification.direction),
         ("delay", _delay(model)),
         ("state", f"{size(model.state_bytes)} per stream"),
         ("weights", f"{model.network.size:,}, {size(model.network.nbytes)}"),
         ("precision", specification.precision),
-        *_heads(specification),
+        *_heads(model),
         ("licence", specification.licence or "not stated"),
         ("digest", model.network.digest[:16]),
     ):
@@ -172,16 +172,19 @@ def _delay(model: Model) -> str:
     return "; ".join(f"{name} {each}" for name, each in told.items())
 
 
-def _heads(specification: Specification) -> list[tuple[str, str]]:
+def _heads(model: Model) -> list[tuple[str, str]]:
     """What each head says: the decoder of the only one, or of each by its name."""
+    specification = model.network.specification
     if len(specification.heads) == 1:
-        return [("decoder", _decoder(specification.heads[0]))]
-    return [(f"head {head.name}", _decoder(head)) for head in specification.heads]
+        return [("decoder", _decoder(model, specification.heads[0]))]
+    return [(f"head {head.name}", _decoder(model, head)) for head in specification.heads]
 
 
-def _decoder(head: Head) -> str:
-    names, kind = _names(head), head.decoder.kind
-    return f"{kind}: {' '.join(names[:24])}{' …' if len(names) > 24 else ''}" if names else kind
+def _decoder(model: Model, head: Head) -> str:
+    names, rate = _names(head), model.heads.all[head.name].decoder.sample_rate
+    if names:
+        return f"{head.decoder.kind}: {' '.join(names[:24])}{' …' if len(names) > 24 else ''}"
+    return graph.settings(head.decoder) + (f", {rate / 1000:g} kHz" if rate else "")
 
 
 def _names(head: Head) -> list[str]:

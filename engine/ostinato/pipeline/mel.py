@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from ostinato.kernels.fourier import Plan
 from ostinato.model import front_ends as specified
+from ostinato.model.windows import window as window_of
 from ostinato.pipeline.filter_bank import FilterBank, sparse
-from ostinato.pipeline.windows import window as window_of
 
 F64 = npt.NDArray[np.float64]
 

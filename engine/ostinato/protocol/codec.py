@@ -104,6 +104,7 @@ def _head(raw: object, where: str) -> m.HeadInfo:
         separator=f.text("separator", 64),
         delay_frames=f.integer("delay_frames") if "delay_frames" in f else None,
         delay_ms=f.number("delay_ms") if "delay_ms" in f else None,
+        sample_rate=f.integer("sample_rate", 1) if "sample_rate" in f else None,
         symbols=tuple(symbols),
     )
     f.finish()

@@ -187,8 +187,9 @@ class HeadInfo:
     """A model's head as the wire describes it: what streams that are opened for it say.
 
     ``decoder`` is the kind of decoder, ``separator`` joins symbols or labels to a text. ``delay_frames`` and
-    ``delay_ms`` None mean the utterance. ``symbols`` names the outputs, if they have names and are no more than
-    MAX_SYMBOLS; of a model's heads they are left out.
+    ``delay_ms`` None mean the utterance. ``sample_rate`` (Hz) is that of its ``audio`` events, if it gives such.
+    ``symbols`` names the outputs, if they have names and are no more than MAX_SYMBOLS; of a model's heads they are
+    left out.
     """
 
     name: str
@@ -197,6 +198,7 @@ class HeadInfo:
     delay_frames: int | None = None
     delay_ms: float | None = None
     symbols: tuple[str, ...] = ()
+    sample_rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

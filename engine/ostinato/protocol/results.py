@@ -16,7 +16,9 @@ from ostinato.events import Event, Kind
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, finite, stream_id
 
-KINDS: tuple[Kind, ...] = ("output", "label", "symbol", "class", "end-of-speech", "peak")
+KINDS: tuple[Kind, ...] = (
+    "output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end"
+)  # fmt: skip
 """Kinds of event; the wire has their index."""
 _ROOM = m.MAX_MESSAGE_BYTES - 32
 _RESULT = struct.Struct(">10s16s5sQ7sQ11sQ11sQ14sd6sB8sQ12sd14sd13sd7s").pack

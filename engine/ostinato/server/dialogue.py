@@ -328,5 +328,6 @@ def describe_head(head: Head, delay: Delay) -> wire.HeadInfo:
         separator=head.settings.separator[:64],
         delay_frames=delay.frames,
         delay_ms=delay.ms,
+        sample_rate=head.decoder.sample_rate,
         symbols=symbols if len(symbols) <= wire.MAX_SYMBOLS else (),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ostinato.model.analysis import check_window
 from ostinato.model.front_ends.audio import Audio
+from ostinato.model.windows import check_window
 from ostinato.model.wire import Wire
 
 
@@ -38,4 +38,4 @@ class Samples(Audio):
     def check(self) -> None:
         """Sizes within bounds."""
         self.check_rate()
-        check_window("front_end", self.size, self.hop, None)
+        check_window("front_end", self.size, self.hop)

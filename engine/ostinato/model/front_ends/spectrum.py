@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ostinato.errors import BadModelFileError
-from ostinato.model.analysis import Place, WindowShape, check_window, transform_size
 from ostinato.model.front_ends.audio import Audio
 from ostinato.model.limits import MOST
+from ostinato.model.windows import Place, WindowShape, check_window, transform_size
 from ostinato.model.wire import Wire
 
 Part = Literal["real", "imaginary", "magnitude", "power", "log-power"]

@@ -15,14 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ostinato.pipeline.decoders.audio import AudioDecoder
 from ostinato.pipeline.decoders.crf import CrfDecoder
 from ostinato.pipeline.decoders.ctc import CtcDecoder
 from ostinato.pipeline.decoders.decoder import Decoder
 from ostinato.pipeline.decoders.end_of_speech import EndOfSpeechDecoder, EndOfSpeechState
+from ostinato.pipeline.decoders.inverse_spectrum import InverseSpectrumDecoder
 from ostinato.pipeline.decoders.labels import LabelsDecoder
 from ostinato.pipeline.decoders.outputs import OutputsDecoder
+from ostinato.pipeline.decoders.overlap_add import OverlapAddDecoder
 from ostinato.pipeline.decoders.peaks import PeaksDecoder
 from ostinato.pipeline.decoders.sequence_class import SequenceClassDecoder
+from ostinato.pipeline.decoders.speech_activity import SpeechActivityDecoder
 
 DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
     "outputs": OutputsDecoder,
@@ -32,6 +36,10 @@ DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
     "end-of-speech": EndOfSpeechDecoder,
     "peaks": PeaksDecoder,
     "crf": CrfDecoder,
+    "speech-activity": SpeechActivityDecoder,
+    "audio": AudioDecoder,
+    "overlap-add": OverlapAddDecoder,
+    "inverse-spectrum": InverseSpectrumDecoder,
 }
 """All kinds, by their name in model files and on the wire: made of their settings, the time between frames and what
 a frame covers beyond that, in ms, and of their weights, if they have any."""

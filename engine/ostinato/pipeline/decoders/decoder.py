@@ -39,6 +39,8 @@ class Decoder(Generic[D, S]):
 
     ``settings`` are of its kind; frames are ``frame_ms`` apart, and cover ``latency_ms`` beyond that."""
 
+    sample_rate: int | None = None
+    """Of the audio that it gives, in Hz, if it gives any."""
     delay: int | None = 0
     """How many frames after the one that it is about an event comes; None: with the utterance's end."""
 

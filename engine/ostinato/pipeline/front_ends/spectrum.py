@@ -11,12 +11,11 @@ from ostinato.kernels.fourier import Plan, work_size
 from ostinato.kernels.stft import IMAGINARY, LOG_POWER, MAGNITUDE, POWER, REAL, analyse
 from ostinato.lanes import LANES
 from ostinato.model import front_ends as specified
-from ostinato.model.analysis import transform_size
+from ostinato.model.windows import placed, transform_size, window
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.front_ends.audio import I64, AudioFrontEnd, AudioState, Samples, in_unit
 from ostinato.pipeline.front_ends.front_end import F32
 from ostinato.pipeline.pieces import each_part
-from ostinato.pipeline.windows import placed, window
 
 PARTS = {"real": REAL, "imaginary": IMAGINARY, "magnitude": MAGNITUDE, "power": POWER, "log-power": LOG_POWER}
 

@@ -1,12 +1,17 @@
-"""Windows by their names in the field, in float64."""
+"""Windows of analysis and synthesis, by their names in the field, in float64."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.model.analysis import Place, WindowShape
+from ostinato.errors import BadModelFileError
+from ostinato.model.limits import MOST
 
+WindowShape = Literal["rect", "hann", "sqrt-hann", "hamming", "blackman", "povey", "vorbis"]
+Place = Literal["start", "middle"]
 F64 = npt.NDArray[np.float64]
 
 
@@ -39,3 +44,14 @@ def placed(values: F64, place: Place, fft_size: int) -> F64:
         return values
     before = (fft_size - len(values)) // 2
     return np.pad(values, (before, fft_size - len(values) - before))
+
+
+def transform_size(size: int, fft_size: int | None) -> int:
+    """``fft_size``, or the window's size where none is said."""
+    return size if fft_size is None else fft_size
+
+
+def check_window(where: str, size: int, hop: int, fft_size: int | None = None) -> None:
+    """Raise BadModelFileError for sizes that cannot be."""
+    if not 0 < hop <= size <= transform_size(size, fft_size) <= MOST:
+        raise BadModelFileError(f"{where}: 0 < hop <= size <= fft_size <= {MOST} must hold, in samples")

@@ -1,0 +1,70 @@
+"""What decoders that give audio share: samples, however they come, as events of equal length."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from ostinato.events import Event
+from ostinato.model.decoders import AudioOutput
+from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.decoders.decoder import F32, Decoder
+
+
+def _none() -> F32:
+    return np.empty(0, np.float32)
+
+
+@dataclass(slots=True)
+class AudioOutputState:
+    """``pending``: samples that make no whole event yet."""
+
+    frames: int = 0
+    pending: snapshots.F32Vector = field(default_factory=_none)
+
+
+D = TypeVar("D", bound=AudioOutput)
+S = TypeVar("S", bound=AudioOutputState)
+
+
+class AudioOutputDecoder(Decoder[D, S]):
+    """``audio`` events of ``block`` samples each; the last of an utterance may have fewer.
+
+    Frame j covers ``covered`` samples from j * step on; the last of them ends in the input's time where the frame
+    does. An event's ``time_ms`` is where its last sample ends, and ``frame`` the one that completed it. Where frames
+    overlap, their last samples wait for later ones: they come (covered - step) samples later.
+    """
+
+    def __init__(self, settings: D, frame_ms: float, latency_ms: float) -> None:
+        super().__init__(settings, frame_ms, latency_ms)
+        self.sample_rate = settings.sample_rate(frame_ms)
+        self._block = block = settings.block_size
+        step, covered = settings.step, settings.covered
+        common = math.gcd(step, block)
+        into = step - common + settings.skipped % common  # the furthest into a frame that an event begins
+        self.delay = -(-(covered - step) // step) + (into + block - 1) // step
+
+    def events(self, state: S, samples: F32, end: int, ended: bool = False) -> list[Event]:
+        """The events that further samples complete, up to sample number ``end``; all that are left, if the utterance
+        has ``ended``. The state has counted the frames that they are of."""
+        pending = np.concatenate((state.pending, samples)) if len(state.pending) else samples
+        whole = len(pending) if ended else len(pending) // self._block * self._block
+        at = end - len(pending)
+        step, covered, sample_ms = self.settings.step, self.settings.covered, self.frame_ms / self.settings.step
+        made = []
+        for start in range(0, whole, self._block):
+            values = pending[start : start + self._block].copy()
+            at += len(values)
+            frame = min(-(-at // step), state.frames) - 1
+            time_ms = self.time_ms(0) + (at - covered) * sample_ms
+            made.append(Event("audio", frame, time_ms, values=values))
+        state.pending = pending[whole:].copy()
+        return made
+
+    def expect(self, state: S) -> None:
+        """Raise SnapshotError unless `events` can have left ``state`` behind."""
+        snapshots.expect(state.frames >= 0, "state.frames is negative")
+        snapshots.expect(len(state.pending) < self._block, "state.pending is as long as an event")
