@@ -20,15 +20,15 @@ from ostinato.errors import BadModelFileError
 from ostinato.kernels import integer
 from ostinato.kernels.operations import NUMBERS, Region
 from ostinato.kernels.operations import record as i
-from ostinato.kernels.positions import Link as WithinLink
-from ostinato.kernels.positions import Positions
+from ostinato.kernels.positions import Link, Positions
 from ostinato.kernels.product import pack
 from ostinato.kernels.program import Program, early_operations, row_pitch
-from ostinato.kernels.stages import COUNTER, History, Link, Stages
+from ostinato.kernels.stages import Stages
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
 from ostinato.model.framing import Framing
-from ostinato.model.limits import MAX_ROW
+from ostinato.model.limits import MAX_ROW, MAX_STATE
+from ostinato.model.linking import Draft, linked
 from ostinato.model.staging import SAME, Staging
 from ostinato.model.wire import Wire
 
@@ -37,10 +37,6 @@ Floats = npt.NDArray[np.float32]
 Weights = Mapping[str, Array]
 Inner = Callable[["Lowering", Sequence["Value"]], "Value"]
 """What lowers a layer, given the values that it reads."""
-MAX_STATE = 1 << 20
-"""Values that a stream's state may have: 4 MiB."""
-MAX_ENDING = 1 << 24
-"""Values in the rows that one frame of the front end, or an utterance's end, makes of all stages: 64 MiB."""
 
 
 class Value(NamedTuple):
@@ -60,21 +56,6 @@ class Compiled(NamedTuple):
 
     program: Program
     stages: Stages | None
-
-
-@dataclass
-class _Draft:
-    """A link that has no history yet."""
-
-    source: Value
-    target: int
-    framing: Framing
-    offset: int
-
-    @property
-    def size(self) -> int:
-        """Values that it gives a frame."""
-        return self.source.region.size // self.framing.times * self.framing.taps
 
 
 @dataclass
@@ -106,7 +87,7 @@ class Lowering:
         self._staging = staging
         self._given = given
         self._stages = [_Stage(row_size=padded(size + LANES - 1) if size else 0) for size in given or ()]
-        self._drafts: list[_Draft] = []
+        self._drafts: list[Draft] = []
         self._linked: dict[Any, Value] = {}
         self._now = 0
 
@@ -265,7 +246,7 @@ class Lowering:
             given = None if self._given is None else Value(wire, Region(stage.given, size), self._now)
             value = given or self.value(wire)
             stage.given += size
-            self._drafts.append(_Draft(source, self._now, framing, value.region.offset))
+            self._drafts.append(Draft(source.stage, source.region, self._now, framing, value.region.offset))
             self._linked[key] = value
         return self._linked[key]
 
@@ -281,10 +262,10 @@ class Lowering:
         programs = []
         for stage in range(last):
             given = Region(0, self._stages[stage].given) if stage else frames.region
-            read = [draft.source.region for draft in self._drafts if draft.source.stage == stage]
+            read = [draft.region for draft in self._drafts if draft.source == stage]
             programs.append(self._program(stage, given, read or [given]))
         top = self._program(last, Region(0, self._stages[last].given), regions)
-        return Compiled(top, self._below(programs, last))
+        return Compiled(top, linked(programs, self._drafts, self._staging, self._stages[last].given))
 
     def _program(self, number: int, given: Region, outputs: Sequence[Region]) -> Program:
         """A stage's operations; those that can run while frames arrive come first."""
@@ -312,54 +293,6 @@ class Lowering:
             initial=initial,
             positions=tuple(stage.positions),
         )
-
-    def _below(self, programs: Sequence[Program], last: int) -> Stages:
-        """The stages below the last, with room for each frame that a link may still need."""
-        offsets, size = [], COUNTER
-        for program in programs:
-            offsets.append(size)
-            size += program.state_size
-        frames = np.arange(self._staging.reach())
-        made = self._staging.made(frames)
-        kept: dict[tuple[int, Region], int] = {}
-        for draft in self._drafts:
-            where = draft.source.stage, draft.source.region
-            need = int((made[draft.source.stage] - draft.framing.first(made[draft.target])).max())
-            kept[where] = max(kept.get(where, 0), need)
-        histories: dict[tuple[int, Region], History] = {}
-        for (stage, region), count in kept.items():
-            if count:
-                slot = padded(region.size)
-                histories[stage, region] = History(stage, region.offset, region.size, size, count, slot)
-                size += count * slot
-        if size > MAX_STATE:
-            raise BadModelFileError(f"a stream's state would have {size} values, over the limit of {MAX_STATE}")
-        links, pads = [], []
-        for draft in sorted(self._drafts, key=lambda draft: draft.target):
-            f, source = draft.framing, draft.source
-            history = histories.get((source.stage, source.region))
-            place, count, slot = (history.place, history.kept, history.slot) if history else (0, 1, 0)
-            link = Link(
-                source.stage, draft.target, source.region.offset, source.region.size // f.times, f.taps, f.stride,
-                f.dilation, f.left, f.right, f.times, f.skip, f.trim, f.hold, draft.offset, place, count, slot,
-            )  # fmt: skip
-            links.append(link)
-            pads.append(f.pad)
-        given = self._stages[last].given
-        widths = [*(program.row_size for program in programs), given]
-        values, values_at_end = (
-            sum(count * width for count, width in zip(counts, widths, strict=True))
-            for counts in self._staging.most_made()
-        )
-        if max(values, values_at_end) > MAX_ENDING:
-            raise BadModelFileError(
-                f"an utterance's end, or a frame, would make {max(values, values_at_end)} values at once, over the "
-                f"limit of {MAX_ENDING}: use a shorter look-ahead, smaller windows, or less upsampling"
-            )
-        return Stages(
-            tuple(programs), tuple(links), tuple(histories.values()), tuple(pads), tuple(offsets), size, given,
-            values, self._staging.most_made()[1][-1],
-        )  # fmt: skip
 
 
 class _Within(Lowering):
@@ -409,7 +342,7 @@ class _Within(Lowering):
     def positions(self, out: Value) -> Positions:
         """What was built, with the value that goes out. A last stage that only passes on what a link brings is left
         out: the link goes right into the frame."""
-        last, result = out.stage, _Draft(out, 0, SAME, 0)
+        last, result = out.stage, Draft(out.stage, out.region, 0, SAME, 0)
         for draft in self._drafts:
             whole = draft.target == last and Region(draft.offset, draft.size) == out.region
             if whole and not self._stages[last].operations:
@@ -418,7 +351,7 @@ class _Within(Lowering):
         drafts = [*(draft for draft in drafts if draft.target <= last), result]
         programs = []
         for stage in range(1, last + 1):
-            read = [draft.source.region for draft in drafts if draft.source.stage == stage]
+            read = [draft.region for draft in drafts if draft.source == stage]
             programs.append(self._program(stage, Region(0, self._stages[stage].given), read))
         count, size = self._counts[out.stage], out.region.size
         return Positions(
@@ -431,12 +364,12 @@ class _Within(Lowering):
             output_size=count * size,
         )
 
-    def _placed(self, draft: _Draft, output: int) -> WithinLink:
+    def _placed(self, draft: Draft, output: int) -> Link:
         """A link to or from frames too, whose positions lie next to each other; ``output``: values of one that goes
         out."""
-        f, source = draft.framing, draft.source
-        inputs = [value.region for value in self._frame if value.region.offset <= source.region.offset]
-        return WithinLink(
-            source.stage, draft.target, source.region.offset, source.region.size // f.times, inputs[-1].size,
-            draft.offset, output, f.taps, f.stride, f.dilation, f.left, f.times, f.skip, f.pad,
+        f, region = draft.framing, draft.region
+        inputs = [value.region for value in self._frame if value.region.offset <= region.offset]
+        return Link(
+            draft.source, draft.target, region.offset, region.size // f.times, inputs[-1].size, draft.offset,
+            output, f.taps, f.stride, f.dilation, f.left, f.times, f.skip, f.pad,
         )  # fmt: skip
