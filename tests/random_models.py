@@ -224,7 +224,8 @@ def specifications(
 HEADS = ("main", "other", "third")
 RECURRENT = [kind for kind in KINDS.values() if isinstance(kind, RecurrentKind)]
 JOINING = [kind for kind in KINDS.values() if isinstance(kind, JoiningKind)]
-OTHERS = [kind for kind in KINDS.values() if kind not in RECURRENT]
+OTHERS = [kind for kind in KINDS.values() if kind not in RECURRENT] + 5 * [KINDS["within"]]
+"""The last more often than others, as it may hold any of them."""
 
 
 class Graph:

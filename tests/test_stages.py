@@ -34,9 +34,11 @@ from ostinato.model.layers import (
     Lstm,
     MaxPool,
     MeanPool,
+    Rnn,
     Softmax,
     Stack,
     TransposedConvolution,
+    Within,
 )
 from ostinato.model.quantization import quantize
 from ostinato.model.whole_sequence import whole_sequence
@@ -48,7 +50,8 @@ SIZE = 4
 
 @st.composite
 def graphs(draw: st.DrawFn, bidirectional: bool = False) -> Specification:
-    """Two to six steps, each a re-framing, a skip past one, two branches of different delay, or a recurrence."""
+    """Two to six steps, each a re-framing, a skip past one, two branches of different delay, or a recurrence, over
+    frames or within them."""
     nodes: list[Node] = []
     now, size = "frames", SIZE
 
@@ -65,7 +68,8 @@ def graphs(draw: st.DrawFn, bidirectional: bool = False) -> Specification:
         return Convolution(size, taps, stride, dilation, left=left, right=right, activation=TANH)
 
     for _ in range(draw(st.integers(2, 5))):
-        what = draw(st.sampled_from(("frame", "skip", "branches", "pool", "recur", "spread", "depthwise", "stack")))
+        steps = ("frame", "skip", "branches", "pool", "recur", "spread", "depthwise", "within", "stack")
+        what = draw(st.sampled_from(steps))
         if what == "frame":
             size = draw(st.sampled_from((3, 5)))
             now = add(convolution(size, False), now)
@@ -86,6 +90,10 @@ def graphs(draw: st.DrawFn, bidirectional: bool = False) -> Specification:
             now, size = add(TransposedConvolution(3, taps, stride, start, end, activation=TANH), now), 3
         elif what == "depthwise":
             now = add(Convolution(size, 3, groups=size, left=draw(st.integers(0, 3)), right=0), now)
+        elif what == "within":
+            taps = draw(st.integers(1, 4))
+            layer = draw(st.sampled_from((Convolution(1, taps, activation=TANH), Rnn(1, "backward"), MeanPool(taps))))
+            now = add(Within(size, layer), now)
         elif size < 10:
             now, size = add(Stack(2, draw(st.integers(1, 2)), draw(st.integers(0, 1))), now), 2 * size
     if bidirectional:
