@@ -22,6 +22,7 @@ from ostinato.events import Event
 from ostinato.model import Network, quantization
 from ostinato.model.decoders import (
     Audio,
+    Beats,
     Crf,
     Ctc,
     Decoder,
@@ -221,6 +222,7 @@ def specifications(
     return Specification("random", front_end, tuple(graph.read_by(*(head.node for head in made))), tuple(made))
 
 
+METHODS = st.sampled_from(("forward", "viterbi"))
 HEADS = ("main", "other", "third")
 RECURRENT = [kind for kind in KINDS.values() if isinstance(kind, RecurrentKind)]
 JOINING = [kind for kind in KINDS.values() if isinstance(kind, JoiningKind)]
@@ -277,11 +279,9 @@ class Graph:
         if self.wires[node].probabilities:
             index = self.draw(st.integers(0, size - 1))
             fit += [Labels(names), Ctc(names), SequenceClass(names), SequenceClass(names, pool="mean")]
-            fit += [
-                Peaks(
-                    names, 0.1, post_avg_ms=10.0, pre_max_ms=20.0, post_max_ms=self.draw(st.sampled_from((0.0, 20.0)))
-                )
-            ]
+            later = self.draw(st.sampled_from((0.0, 20.0)))
+            fit += [Peaks(names, 0.1, pre_max_ms=20.0, post_avg_ms=later, post_max_ms=later)]
+            fit += [Beats(index, 100, 250, tempi=6, observation_lambda=4.0, method=self.draw(METHODS))]
             fit += [EndOfSpeech(index, min_speech_ms=20.0, silence_ms=30.0)]
             fit += [SpeechActivity(index, min_speech_ms=self.draw(st.sampled_from((0.0, 30.0))), min_silence_ms=30.0)]
         if self.draw(st.booleans()):

@@ -17,6 +17,7 @@ from ostinato.model.activation import Activation
 from ostinato.model.decoders import (
     DECODERS,
     Audio,
+    Beats,
     Crf,
     Ctc,
     EndOfSpeech,
@@ -207,7 +208,8 @@ PARTS: list[Any] = [
     Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Samples(), Spectrum(), Tokens(("a",)), Frames(3),
     *(kind.examples[0].layer for kind in KINDS.values()),
     Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
-    EndOfSpeech(), Peaks(), Crf(("a", "b")), SpeechActivity(), Audio(), OverlapAdd(4, 2), InverseSpectrum(4, 2),
+    EndOfSpeech(), Peaks(), Beats(), Crf(("a", "b")),
+    SpeechActivity(), Audio(), OverlapAdd(4, 2), InverseSpectrum(4, 2),
     *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
 ]  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Kind = Literal[
-    "output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end"
+    "output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end", "beat",
 ]  # fmt: skip
 
 
@@ -29,6 +29,8 @@ class Event:
     - ``end-of-speech``: the speaker has stopped; ``time_ms`` is where speech ended.
     - ``audio``: samples in ``values``; ``time_ms`` is where the last of them ends, in the input's time.
     - ``speech-start``, ``speech-end``: speech goes from the one's ``time_ms`` to the other's.
+    - ``beat``: a beat of music: ``time_ms`` is where, ``probability`` the output there, ``values`` [1] the tempo in
+      beats a minute.
 
     ``frame`` is the 0-based number, within the utterance, of the model frame that decided it, and ``time_ms`` where
     that frame ends in the utterance's audio, in ms from its start (for tokens: the number of tokens consumed).

@@ -108,7 +108,7 @@ class Json:
     def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
         """The event's fields that matter for its kind."""
         shown: dict[str, object] = {"kind": event.kind, "time_ms": round(at_ms, 2), "utterance": event.utterance}
-        if event.kind in ("label", "symbol", "class", "peak"):
+        if event.kind in ("label", "symbol", "class", "peak", "beat"):
             shown |= {"text": event.text, "index": event.index, "probability": round(event.probability, 4)}
         if event.values is not None:
             shown["values"] = [float(f"{value:.6g}") for value in event.values]

@@ -2,6 +2,7 @@
 
 from ostinato.model.decoders.audio import Audio
 from ostinato.model.decoders.audio_output import AudioOutput
+from ostinato.model.decoders.beats import Beats
 from ostinato.model.decoders.crf import Crf
 from ostinato.model.decoders.ctc import Ctc
 from ostinato.model.decoders.decoder import Decoder
@@ -18,13 +19,13 @@ from ostinato.model.decoders.speech_activity import SpeechActivity
 DECODERS: dict[str, type[Decoder]] = {
     kind.kind: kind
     for kind in (
-        Outputs, Labels, Ctc, SequenceClass, EndOfSpeech, Peaks, Crf, SpeechActivity, Audio, OverlapAdd,
+        Outputs, Labels, Ctc, SequenceClass, EndOfSpeech, Peaks, Beats, Crf, SpeechActivity, Audio, OverlapAdd,
         InverseSpectrum,
     )
 }  # fmt: skip
 """All kinds, by their name in model files and on the wire."""
 
 __all__ = [
-    "DECODERS", "Decoder", "Outputs", "Labels", "Ctc", "SequenceClass", "EndOfSpeech", "Peaks", "Crf",
+    "DECODERS", "Decoder", "Outputs", "Labels", "Ctc", "SequenceClass", "EndOfSpeech", "Peaks", "Beats", "Crf",
     "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd", "InverseSpectrum",
 ]  # fmt: skip

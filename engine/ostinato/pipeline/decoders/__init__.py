@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ostinato.pipeline.decoders.audio import AudioDecoder
+from ostinato.pipeline.decoders.beats import BeatsDecoder
 from ostinato.pipeline.decoders.crf import CrfDecoder
 from ostinato.pipeline.decoders.ctc import CtcDecoder
 from ostinato.pipeline.decoders.decoder import Decoder
@@ -40,6 +41,7 @@ DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
     "audio": AudioDecoder,
     "overlap-add": OverlapAddDecoder,
     "inverse-spectrum": InverseSpectrumDecoder,
+    "beats": BeatsDecoder,
 }
 """All kinds, by their name in model files and on the wire: made of their settings, the time between frames and what
 a frame covers beyond that, in ms, and of their weights, if they have any."""

@@ -14,6 +14,7 @@ from ostinato.kernels.viterbi import viterbi
 from ostinato.model.decoders.crf import MAX_KEPT, Crf
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.decoders.decoder import Decoder, counted
+from ostinato.pipeline.decoders.undecided import Undecided
 
 F32 = npt.NDArray[np.float32]
 
@@ -40,7 +41,7 @@ class CrfDecoder(Decoder[Crf, CrfState]):
             np.array(weights[name]) for name in ("transitions", "start", "end")
         )
         half = MAX_KEPT // len(settings.labels) // 2
-        self._lag, self._batch = (half, half) if settings.lag is None else (settings.lag, 1)
+        self._undecided = Undecided(half, half) if settings.lag is None else Undecided(settings.lag, 1)
 
     def start(self) -> CrfState:
         """A fresh state."""
@@ -52,38 +53,30 @@ class CrfDecoder(Decoder[Crf, CrfState]):
         if not len(outputs):
             return []
         first, state.frames = state.frames, state.frames + len(outputs)
-        if len(state.back) < (rows := self._rows(state.frames)):
+        if len(state.back) < (rows := self._undecided.rows(state.frames)):
             state.back = np.concatenate((state.back, np.zeros((rows - len(state.back), outputs.shape[1]), np.uint16)))
-        found = np.empty(len(outputs) + self._batch, np.int64)
+        found = np.empty(len(outputs) + self._undecided.batch, np.int64)
         count = viterbi(
             np.ascontiguousarray(outputs), first, self._transitions, self._start, state.best,
-            np.empty(outputs.shape[1]), state.back, self._lag, self._batch, found,
+            np.empty(outputs.shape[1]), state.back, self._undecided.lag, self._undecided.batch, found,
         )  # fmt: skip
-        return self._events(self._decided(first), found[:count].tolist())
+        return self._events(self._undecided.decided(first), found[:count].tolist())
 
     def flush(self, state: CrfState) -> list[Event]:
         """The labels of the frames that are left."""
-        decided, found = self._decided(state.frames), list[int]()
+        decided, found = self._undecided.decided(state.frames), list[int]()
         label = int((state.best + self._end).argmax())
         for t in range(state.frames - 1, decided - 1, -1):
             found.append(label)
-            label = int(state.back[t % (self._lag + self._batch), label])
+            label = int(state.back[t % self._undecided.most, label])
         return self._events(decided, found[::-1])
 
     def restore(self, packed: object) -> CrfState:
         """The state that `state.pack` packed. Raises SnapshotError."""
         state, labels = counted(snapshots.unpack(CrfState, packed)), len(self.settings.labels)
-        fits = len(state.best) == labels and state.back.shape == (self._rows(state.frames), labels)
+        fits = len(state.best) == labels and state.back.shape == (self._undecided.rows(state.frames), labels)
         snapshots.expect(fits and int(state.back.max(initial=0)) < labels, "state.best or state.back is not right")
         return state
-
-    def _rows(self, frames: int) -> int:
-        """How many rows of ``back`` there are after so many frames: powers of two up to all."""
-        return min(self._lag + self._batch, 1 << max(0, frames - 1).bit_length()) if frames else 0
-
-    def _decided(self, frames: int) -> int:
-        """Of how many frames labels were told after so many."""
-        return self._batch * max(0, (frames - self._lag) // self._batch)
 
     def _events(self, first: int, labels: list[int]) -> list[Event]:
         names = self.settings.labels
