@@ -51,6 +51,12 @@ def _safetensors(path: Path, start: bytes) -> bool:
     return start[8:9] == b"{" and 0 < int.from_bytes(start[:8], "little") <= path.stat().st_size
 
 
+def _onnx(path: Path, start: bytes) -> bool:
+    """By how a ModelProto begins, its version and then the producer or the graph; or by its name."""
+    begins = len(start) > 2 and start[0] == 0x08 and 3 <= start[1] <= 32 and start[2] in (0x12, 0x1A, 0x3A, 0x42)
+    return begins or path.suffix.lower() == ".onnx"
+
+
 FORMATS: tuple[Format, ...] = (
     Format("NumPy arrays", "ostinato.importing.arrays.npz", _npz),
     Format("PyTorch state dictionary", "ostinato.importing.pytorch.file", _pytorch),
@@ -58,6 +64,7 @@ FORMATS: tuple[Format, ...] = (
     Format("Neural Amp Modeler", "ostinato.importing.audio_json.nam", _json("architecture", "config", "weights")),
     Format("RTNeural JSON", "ostinato.importing.audio_json.rtneural", _json("in_shape", "layers")),
     Format("a state dictionary as JSON", "ostinato.importing.audio_json.state_dict", _json()),
+    Format("ONNX", "ostinato.importing.onnx", _onnx),
 )
 """In the order of asking."""
 

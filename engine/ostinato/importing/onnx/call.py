@@ -1,0 +1,168 @@
+"""One node of a graph, as its operator's room sees it: inputs, attributes, and ways to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ostinato.errors import ForeignModelError
+from ostinato.importing.onnx.elements import Array, Ids, Tensor, Traced, constant, element, elements, value
+from ostinato.importing.onnx.evaluation import Evaluator
+from ostinato.importing.onnx.rows import CannotFollow, Vectors, frames_in, vectors, view_of
+from ostinato.importing.onnx.terms import Affine, Applied, Term, Terms
+from ostinato.model.layers import Layer
+
+MOST_MATRIX = 1 << 25
+"""Values of a matrix that is made of an operator which runs at several positions of a frame."""
+
+
+class UnclearError(ForeignModelError):
+    """Of a graph that more frames may make clear: its windows are wider than what it was traced with."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """``inputs``: those that are left out are None. ``opset``: the version of its operator set."""
+
+    node: Any
+    inputs: Sequence[Tensor | None]
+    terms: Terms
+    evaluator: Evaluator
+    opset: int
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the file calls it."""
+        return str(self.node.name or next(iter(self.node.output), ""))
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Any]:
+        """All that are given; texts are str."""
+        from onnx import helper
+
+        found = {each.name: helper.get_attribute_value(each) for each in self.node.attribute}
+        return {name: each.decode() if isinstance(each, bytes) else each for name, each in found.items()}
+
+    def refuse(self, reason: str) -> ForeignModelError:
+        """An error that names the node."""
+        return ForeignModelError(f"node {self.name!r} ({self.node.op_type}): {reason}")
+
+    def unclear(self, reason: str) -> UnclearError:
+        """The same, of what more frames may make clear."""
+        return UnclearError(str(self.refuse(reason)))
+
+    def mixes_frames(self) -> ForeignModelError:
+        """The error of what needs an utterance from its first frame to its last."""
+        return self.unclear(
+            "mixes values of all frames (attention, a mean or a softmax over time), so it could answer only at the "
+            "utterance's end: it cannot be streamed; cut the graph below it"
+        )
+
+    def input(self, number: int) -> Tensor:
+        """An input that must be there."""
+        found = self.optional(number)
+        if found is None:
+            raise self.refuse(f"input number {number + 1} is missing")
+        return found
+
+    def optional(self, number: int) -> Tensor | None:
+        """An input that may be left out."""
+        return self.inputs[number] if number < len(self.inputs) else None
+
+    def traced(self, number: int) -> Ids:
+        """The elements of an input."""
+        return elements(self.input(number))
+
+    def constant(self, number: int, what: str) -> Array:
+        """An input that must be the same always."""
+        found = self.input(number)
+        if isinstance(found, Traced):
+            if (found.ids >= 0).any():
+                raise self.refuse(f"{what} is computed from the model's input, and must be constant")
+            return value(found.ids)
+        return found
+
+    def run(self, inputs: Sequence[Array | None]) -> list[Array]:
+        """What the operator makes of these arrays: elements too, where it only moves values about."""
+        try:
+            return self.evaluator.run(self.node, inputs)
+        except ValueError as error:
+            raise self.refuse(str(error)) from error
+
+    def vectors(self, ids: Ids) -> Vectors:
+        """The vectors along the last axis."""
+        try:
+            return vectors(ids, self.terms)
+        except CannotFollow:
+            if len(frames_in(ids)) > 1:
+                raise self.mixes_frames() from None
+            raise self.unclear("reads frames in an order that cannot be followed") from None
+
+    def per_vector(self, ids: Ids, size: int, layer: Layer, weights: Mapping[str, Array] | None = None) -> Ids:
+        """A layer at each vector [..., K] of a tensor: [..., size]."""
+        found = self.vectors(ids)
+        if (found.which < 0).any():
+            raise self.refuse("has frames of constants among those that are computed")
+        made = [self.apply(layer, [kind], size, weights, found=found).number for kind in found.kinds]
+        ids_of = element(np.array(made)[found.which][:, None], found.frame[:, None], np.arange(size))
+        return ids_of.reshape(*ids.shape[:-1], size)
+
+    def apply(
+        self, layer: Layer, inputs: Sequence[Ids], size: int, weights: Mapping[str, Array] | None = None, *,
+        found: Vectors | None = None,
+    ) -> Term:  # fmt: skip
+        """The term of a layer that reads ``inputs``, each the elements of a frame relative to its own."""
+        views = [view_of(found or Vectors(*(np.zeros(0, np.int64),) * 3), each) for each in inputs]
+        frames = found.rows if found and found.reframed else self.frames(inputs)
+        return self.terms.add(Applied(layer, dict(weights or {})), views, size, frames, self.name)
+
+    def frames(self, inputs: Sequence[Ids]) -> int:
+        """How many there are of what is read."""
+        found = {self.terms[int(each)].frames for ids in inputs for each in np.unique(ids[ids >= 0] >> 40)}
+        return min(found, default=1)
+
+    def affine(self, ids: Ids, W: Array, b: Array | None = None, right: int | None = None) -> Ids:
+        """``ids`` [..., K] times ``W`` [M, K], plus ``b`` [M]: [..., M]. ``right``: the padding past the end that is
+        in them. At several positions of a frame it is one
+        product, whose matrix is zero where positions do not see each other."""
+        M, K = W.shape
+        W, bias = np.asarray(W, np.float64), np.zeros(M) if b is None else np.asarray(b, np.float64).reshape(M)
+        found = self.vectors(ids)._replace(right=right)
+        P = len(found.kinds)
+        out = np.empty((len(found.which), M), np.int64)
+        fixed = found.which < 0
+        if fixed.any():
+            out[fixed] = constant(value(ids.reshape(-1, K)[fixed]).astype(np.float64) @ W.T + bias)
+        if P:
+            seen, column = np.unique(found.kinds, return_inverse=True)
+            column = column.reshape(found.kinds.shape)
+            if P * M * len(seen) > MOST_MATRIX:
+                raise self.refuse(
+                    f"runs at {P} positions of a frame, with {P * M} outputs of {len(seen)} values: too large"
+                )
+            product, sums = np.zeros((P, M, len(seen))), np.tile(bias, (P, 1))
+            for p in range(P):
+                if len(np.unique(column[p])) == K:
+                    product[p][:, column[p]] = W
+                else:
+                    np.add.at(product[p].T, column[p], W.T)
+            known = seen < 0
+            if known.any():
+                sums += product[:, :, known] @ value(seen[known]).astype(np.float64)
+            matrix = product[:, :, ~known].reshape(P * M, -1).astype(np.float32)
+            views = [view_of(found, seen[~known])]
+            frames = found.rows if found.reframed else self.frames([seen])
+            operation = Affine(matrix, sums.reshape(-1).astype(np.float32))
+            term = self.terms.add(operation, views, P * M, frames, self.name)
+            which = found.which[~fixed]
+            out[~fixed] = element(term.number, found.frame[~fixed][:, None], which[:, None] * M + np.arange(M))
+        return out.reshape(*ids.shape[:-1], M)
+
+
+Convert: TypeAlias = Callable[[Call], Sequence[Tensor]]
+"""What an operator's room does with a node whose inputs are not all constant."""

@@ -1,0 +1,135 @@
+"""A file's network: the first of its plans whose trace comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import ForeignModelError
+from ostinato.importing.builder import Builder
+from ostinato.importing.draft import Draft
+from ostinato.importing.onnx.attempt import Attempt, Head, attempt
+from ostinato.importing.onnx.call import UnclearError
+from ostinato.importing.onnx.cells import recognise
+from ostinato.importing.onnx.emission import Emission
+from ostinato.importing.onnx.plan import plans
+from ostinato.importing.onnx.reading import load
+from ostinato.importing.onnx.report import decisions
+from ostinato.importing.onnx.runtime import Output, Runtime, Usage
+from ostinato.importing.onnx.states import Closed
+from ostinato.importing.onnx.terms import Applied, Terms
+from ostinato.importing.settings import Settings
+from ostinato.model import Network
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Frames, FrontEnd, Tokens
+
+MAX_TERMS = 4096
+_FIRST_SIGN = 0x4E00
+"""Of the placeholder vocabulary: characters that stand for token ids, of which there are many in a row."""
+
+
+def draft(path: Path, settings: Settings) -> Draft:
+    """The network of an ONNX file. Raises ForeignModelError, naming node and cure."""
+    settings.known("hop")
+    hop = settings.more.get("hop", 1)
+    if not isinstance(hop, int) or hop < 1:
+        raise ForeignModelError(f"settings: hop = {hop!r} is no number of frames from 1")
+    model = load(path)
+    furthest, told = -1, ForeignModelError("holds no graph that is read here")
+    for plan in plans(model, settings.fixed):
+        lengths, frozen = list(plan.lengths), list(plan.frozen)
+        while lengths:
+            length, terms, reached = lengths.pop(0), Terms(MAX_TERMS), 0
+            try:
+                made = attempt(model, plan, length, hop, terms)
+                reached = MAX_TERMS
+                return _drafted(path, model, settings, made)
+            except ForeignModelError as error:
+                # of several ways to read it, the one that came furthest is the likeliest to be meant
+                if (reached := max(reached, len(terms.all))) > furthest:
+                    furthest, told = reached, error
+                if not isinstance(error, UnclearError) or not lengths:
+                    lengths, frozen = frozen, []
+    raise told
+
+
+def _drafted(path: Path, model: Any, settings: Settings, made: Attempt) -> Draft:
+    """With the first way to pair states that comes out."""
+    first: ForeignModelError | None = None
+    for pairing in made.pairings():
+        try:
+            closed = Closed(made.terms, made.closings(pairing))
+            heads, cells = made.heads(pairing), recognise(closed)
+            network = _network(path, settings, made, closed, heads)
+        except ForeignModelError as error:
+            first = first or error
+            continue
+        usage = _usage(made, heads, pairing, network)
+        what = decisions(model, made, heads, pairing, cells, network)
+        return Draft(network, Runtime(path.read_bytes(), usage), what)
+    assert first is not None
+    raise first
+
+
+def _network(path: Path, settings: Settings, made: Attempt, closed: Closed, heads: Sequence[Head]) -> Network:
+    builder = Builder(_front_end(settings, made))
+    emission = Emission(closed, builder, [head.view for head in heads])
+    named = [(head.name, emission.node(head.view), Outputs()) for head in heads]
+    return builder.network(settings, named, name=path.stem, card={})
+
+
+def _usage(made: Attempt, heads: Sequence[Head], pairing: Sequence[int], network: Network) -> Usage:
+    """How the file is run to compare with it."""
+    plan = made.plan
+    states = [
+        (given.name, np.zeros(ids.shape, given.dtype), number)
+        for (given, ids), number in zip(made.states, pairing, strict=True)
+    ]
+    outputs = [
+        Output(own.name, head.number, head.axis) for own, head in zip(network.specification.heads, heads, strict=True)
+    ]
+    return Usage(
+        plan.frames.name, plan.shape(made.length), plan.axis, None if made.open else made.length, plan.frames.dtype,
+        states, plan.fixed, outputs, made.hop if plan.kind == "window" else 0,
+        _vocabulary(made) if plan.frames.token else 0, _least(network),
+    )  # fmt: skip
+
+
+def _least(network: Network) -> int:
+    """The fewest frames of which every head gives one."""
+    staging = network.specification.staging
+    counts = staging.length(np.arange(staging.reach() + 1))
+    made = [counts[staging.of[head.node]] for head in network.specification.heads]
+    return int(np.argmax(np.minimum.reduce(made) > 0))
+
+
+def _front_end(settings: Settings, made: Attempt) -> FrontEnd:
+    """The settings' own, or what takes frames or token ids as they are."""
+    name, token = made.plan.frames.name, made.plan.frames.token
+    size = _vocabulary(made) if token else made.source.size
+    if not size:
+        raise ForeignModelError(f"input {name!r} holds whole numbers that pick rows of no table")
+    if settings.front_end is None:
+        if token:
+            return Tokens(tuple(chr(_FIRST_SIGN + number) for number in range(size)))
+        return Frames(size, settings.frame_ms)
+    wire = settings.front_end.wire
+    if wire.size != size or wire.token != token:
+        raise ForeignModelError(
+            f"settings: the front end gives {'tokens of' if wire.token else 'frames of'} {wire.size}, and input "
+            f"{name!r} takes {'tokens of' if token else 'frames of'} {size}"
+        )
+    return settings.front_end
+
+
+def _vocabulary(made: Attempt) -> int:
+    """How many token ids there are: rows of the tables that they pick from."""
+    tables = [
+        len(term.operation.weights["E"])
+        for term in made.terms.all
+        if isinstance(term.operation, Applied) and "E" in term.operation.weights
+    ]
+    return min(tables, default=0)

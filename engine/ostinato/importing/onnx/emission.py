@@ -1,0 +1,333 @@
+"""Terms become nodes of a network: what a frame is made of is looked up, sliced, put together or framed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.errors import ForeignModelError
+from ostinato.importing.builder import Builder
+from ostinato.importing.onnx.elements import Array, Ids, element, frame_of, index_of, shifted, term_of, value
+from ostinato.importing.onnx.rows import whole
+from ostinato.importing.onnx.states import Closed
+from ostinato.importing.onnx.terms import Affine, Applied, CellState, Input, Recurrence, Term, View
+from ostinato.model.activation import IDENTITY, Activation
+from ostinato.model.layers import Activate, Add, Concatenate, Convolution, Dense, Mean, Multiply, Slice, Stack
+from ostinato.model.specification import FRAMES
+
+_MOST_PIECES = 16
+"""Slices that are put together; what is scattered more is picked by a product."""
+
+
+class Emission:
+    """Of the terms that ``wanted`` views, the heads', need."""
+
+    def __init__(self, closed: Closed, builder: Builder, wanted: Sequence[View]) -> None:
+        self._closed, self._terms, self._builder = closed, closed.terms, builder
+        self._nodes: dict[int, str] = {}
+        self._made: dict[tuple[bytes, int, int], str] = {}
+        self._views: dict[int, tuple[View, ...]] = {}
+        self._order = self._ordered(wanted)
+        self._readers = self._read(wanted)
+        self._needed = self._lengths(wanted)
+        self._frames: dict[int, int] = {}
+
+    def node(self, view: View) -> str:
+        """The node whose frames are a view."""
+        for number in self._order:
+            if number not in self._nodes:
+                self._nodes[number] = self._emitted(self._terms[number])
+        return self._framed(self._resolved(view))
+
+    def _resolved(self, view: View) -> View:
+        return view._replace(ids=self._closed.resolve(view.ids))
+
+    def _ordered(self, wanted: Sequence[View]) -> list[int]:
+        """The terms that are needed, each behind those that it reads. Raises ForeignModelError for a circle."""
+        order: list[int] = []
+        state = dict[int, bool]()  # False while what it reads is looked at
+        stack = [(int(n), False) for view in wanted for n in _numbers(self._resolved(view))]
+        while stack:
+            number, done = stack.pop()
+            if done:
+                state[number] = True
+                order.append(number)
+                continue
+            if number in state:
+                if not state[number]:
+                    raise ForeignModelError(
+                        f"node {self._terms[number].origin!r}: goes round through a state in a way that is none of "
+                        "the known recurrent cells (RNN, GRU, LSTM): export the layer as ONNX's own operator"
+                    )
+                continue
+            state[number] = False
+            stack.append((number, True))
+            term = self._terms[number]
+            views = tuple(self._resolved(view) for view in term.views)
+            self._views[number] = views
+            if isinstance(term.operation, Recurrence):
+                self._closed.check(term)
+            if isinstance(term.operation, CellState):
+                raise ForeignModelError(
+                    f"node {term.origin!r}: its cell state is read by others: only its output can be"
+                )
+            for below in {int(n) for view in views for n in _numbers(view)}:
+                if state.get(below) is not True:
+                    stack.append((below, False))
+        return order
+
+    def _read(self, wanted: Sequence[View]) -> dict[int, list[int]]:
+        """By whom each term is read; -1: by a head."""
+        readers: dict[int, list[int]] = {number: [] for number in self._order}
+        for number in self._order:
+            for below in {int(n) for view in self._views[number] for n in _numbers(view)}:
+                readers[below].append(number)
+        for view in wanted:
+            for below in _numbers(self._resolved(view)):
+                readers[int(below)].append(-1)
+        return readers
+
+    def _lengths(self, wanted: Sequence[View]) -> dict[int, int]:
+        """How many frames of each term are read, while it was traced."""
+        needed = dict.fromkeys(self._order, 0)
+
+        def reads(view: View, frames: int | None) -> None:
+            if frames is None or view.stride > 1:  # what a stride leaves out depends on how many frames there are
+                for below in _numbers(view):
+                    needed[int(below)] = self._terms[int(below)].frames
+                return
+            traced = view.ids[view.ids >= 0]
+            last = frame_of(traced) + (frames - 1) * view.stride + 1
+            for below in _numbers(view):
+                term = self._terms[int(below)]
+                most = int(last[term_of(traced) == below].max())
+                needed[int(below)] = max(needed[int(below)], min(most, term.frames))
+
+        for view in wanted:
+            reads(self._resolved(view), view.rows)
+        for number in reversed(self._order):
+            operation = self._terms[number].operation
+            moves = isinstance(operation, Applied) and operation.layer.framings
+            for view in self._views[number]:
+                free = isinstance(operation, Affine) or not view.reframed
+                reads(view, None if moves else needed[number] if free else view.rows)
+        return needed
+
+    def _emitted(self, term: Term) -> str:
+        operation, views = term.operation, self._views[term.number]
+        self._frames[term.number] = self._length(term, views)
+        if isinstance(operation, Input):
+            return FRAMES
+        if isinstance(operation, Affine):
+            if self._fused(term):
+                return ""
+            return self._affine(term, views[0], IDENTITY)
+        if isinstance(operation, Recurrence):
+            return self._recurrence(term, operation, views[0])
+        assert isinstance(operation, Applied)
+        if isinstance(operation.layer, Activate):
+            below = views[0].ids[0] >= 0 and self._terms[int(term_of(views[0].ids[:1])[0])]
+            if below and self._nodes[below.number] == "":
+                self._frames[term.number] = self._frames[below.number]
+                return self._affine(below, self._views[below.number][0], operation.layer.activation, term.origin)
+        joins = isinstance(operation.layer, (Add, Multiply, Mean))
+        inputs = [self._framed(self._single(view) if joins else view) for view in views]
+        if joins and all(self._builder.wires[name].size < term.size for name in inputs):
+            inputs = [self._framed(views[0]), *inputs[1:]]
+        return self._builder.add(operation.layer, inputs, operation.weights, name=term.origin)
+
+    def _length(self, term: Term, views: Sequence[View]) -> int:
+        if isinstance(term.operation, Affine) and views[0].reframed:
+            return self._needed[term.number]
+        if not views or any(view.reframed for view in views):
+            return term.frames
+        below = [self._frames[int(n)] for view in views for n in _numbers(view)]
+        changes = isinstance(term.operation, Applied) and term.operation.layer.framings
+        return term.frames if changes else min(below, default=term.frames)
+
+    def _fused(self, term: Term) -> bool:
+        """Whether its only reader is an activation of all of it."""
+        readers = self._readers[term.number]
+        if len(readers) != 1 or readers[0] < 0:
+            return False
+        reader = self._terms[readers[0]]
+        view = self._views[reader.number][0]
+        return (
+            isinstance(reader.operation, Applied)
+            and isinstance(reader.operation.layer, Activate)
+            and view.size == term.size
+            and whole(view.ids)
+            and not frame_of(view.ids).any()
+        )
+
+    def _single(self, view: View) -> View:
+        """Of a view of one value many times, the value."""
+        return view._replace(ids=view.ids[:1]) if (view.ids == view.ids[0]).all() else view
+
+    def _recurrence(self, term: Term, operation: Recurrence, view: View) -> str:
+        layer, weights = operation.layer, dict(operation.weights)
+        begins = {
+            f"{way}.initial_{state}": self._closed.initial(ids)
+            for way, of_way in zip(layer.directions, operation.begins, strict=True)  # type: ignore[attr-defined]
+            for state, ids in of_way.items()
+        }
+        if any(each is None for each in begins.values()):
+            raise ForeignModelError(f"node {term.origin!r}: begins from states that are computed: not supported")
+        if any(each.any() for each in begins.values() if each is not None):
+            layer = dataclasses.replace(layer, initial=True)  # type: ignore[call-arg]
+            weights |= {name: each for name, each in begins.items() if each is not None}
+        return self._builder.add(layer, [self._framed(view)], weights, name=term.origin)
+
+    def _affine(self, term: Term, view: View, activation: Activation, name: str = "") -> str:
+        """A product with a frame, or with some that follow each other."""
+        operation = term.operation
+        assert isinstance(operation, Affine)
+        matrix, bias = operation.matrix, operation.bias.astype(np.float64)
+        ids, fixed = view.ids, view.ids < 0
+        if fixed.any():
+            bias = bias + matrix[:, fixed].astype(np.float64) @ value(ids[fixed])
+            ids, matrix = ids[~fixed], matrix[:, ~fixed]
+        if not len(ids):
+            raise ForeignModelError(f"node {term.origin!r}: depends on nothing that comes in")
+        offsets = frame_of(ids)
+        low, high = min(0, int(offsets.min())), int(offsets.max())
+        rows = self._needed[term.number] if view.reframed else self._frames[term.number]
+        source, column, size = self._beside(shifted(ids, -offsets))
+        have = min(self._frames[int(n)] for n in np.unique(term_of(ids)))
+        if low == high == 0 and view.stride == 1 and rows == have:
+            W = np.zeros((term.size, size), np.float32)
+            np.add.at(W.T, column, matrix.T)
+            return self._builder.add(
+                Dense(term.size, activation), [source], {"W": W, "b": bias}, name=name or term.origin
+            )
+        exact = view.right is not None and rows == view.rows
+        right = view.right if exact and view.right is not None else (rows - 1) * view.stride + high + 1 - have
+        if right < 0:
+            high, right = (high - right, 0) if view.stride == 1 or exact else (high, 0)
+        step = int(np.gcd.reduce(np.append(offsets - low, high - low))) or 1
+        taps = (high - low) // step + 1
+        W = np.zeros((term.size, taps, size), np.float32)
+        np.add.at(W.transpose(1, 2, 0), ((offsets - low) // step, column), matrix.T)
+        groups = _groups(W)
+        layer = Convolution(term.size, taps, view.stride, step, groups, -low, right, activation)
+        own = [
+            W[
+                g * term.size // groups : (g + 1) * term.size // groups,
+                :,
+                g * size // groups : (g + 1) * size // groups,
+            ]
+            for g in range(groups)
+        ]
+        flat = np.concatenate(own).reshape(term.size, -1)
+        return self._builder.add(layer, [source], {"W": flat, "b": bias}, name=name or term.origin)
+
+    def _beside(self, ids: Ids) -> tuple[str, Ids, int]:
+        """A node in which all these elements of one frame are, where each stands in it, and its size."""
+        names, columns, at = [], np.empty(len(ids), np.int64), 0
+        for number in np.unique(term_of(ids)):
+            here = term_of(ids) == number
+            first, last = int(index_of(ids[here]).min()), int(index_of(ids[here]).max())
+            names.append(self._piece(int(number), first, last - first + 1))
+            columns[here] = at + index_of(ids[here]) - first
+            at += last - first + 1
+        if len(names) == 1:
+            return names[0], columns, at
+        return self._builder.add(Concatenate(), names), columns, at
+
+    def _piece(self, number: int, first: int, size: int) -> str:
+        """Some values of a term's frame."""
+        term = self._terms[number]
+        node = self._nodes[number]
+        if size == term.size or self._builder.wires[node].token:
+            return node
+        return self._kept((b"slice", number, first * (1 << 24) + size), Slice(first, size), [node])
+
+    def _kept(self, key: tuple[bytes, int, int], layer: Slice | Stack | Concatenate, inputs: Sequence[str]) -> str:
+        if key not in self._made:
+            self._made[key] = self._builder.add(layer, inputs)
+        return self._made[key]
+
+    def _framed(self, view: View) -> str:
+        """A node whose frames are a view."""
+        key = view.ids.tobytes(), view.stride, view.rows * view.reframed
+        if key not in self._made:
+            self._made[key] = self._new_frame(view)
+        return self._made[key]
+
+    def _new_frame(self, view: View) -> str:
+        ids = view.ids
+        traced = ids[ids >= 0]
+        if not len(traced):
+            raise ForeignModelError("a part of the graph depends on nothing that comes in")
+        offsets = frame_of(traced)
+        lengths = {int(n): self._frames[int(n)] for n in _numbers(view)}
+        moved = view.stride > 1 or offsets.any() or (view.reframed and set(lengths.values()) != {view.rows})
+        if not moved:
+            return self._picked(ids, {number: (self._nodes[number], self._terms[number].size) for number in lengths})
+        places = np.array(ids)
+        nodes: dict[int, tuple[str, int]] = {}
+        for number, have in lengths.items():
+            here = (ids >= 0) & (term_of(ids) == number)
+            own = frame_of(ids[here])
+            low, high = min(0, int(own.min())), max(0, int(own.max()))
+            rows = view.rows if view.reframed else have
+            first, last = int(index_of(ids[here]).min()), int(index_of(ids[here]).max())
+            right = (rows - 1) * view.stride + high + 1 - have
+            if right < 0:
+                high, right = (high - right, 0) if view.stride == 1 else (high, 0)
+            size, taps = last - first + 1, high - low + 1
+            below = self._piece(number, first, size)
+            stack = Stack(taps, view.stride, -low, right)
+            nodes[number] = (self._builder.add(stack, [below]), taps * size)
+            places[here] = element(number, 0, (own - low) * size + index_of(ids[here]) - first)
+        return self._picked(places, nodes)
+
+    def _picked(self, ids: Ids, nodes: dict[int, tuple[str, int]]) -> str:
+        """Values of nodes that are in step, in the order of ``ids``, whose terms stand for these nodes."""
+        number = int(term_of(ids[ids >= 0][:1])[0])
+        if len(nodes) == 1 and len(ids) == nodes[number][1] and whole(ids):
+            return nodes[number][0]
+        starts = np.flatnonzero(np.append(True, np.diff(ids) != 1))
+        if len(starts) <= _MOST_PIECES and (ids >= 0).all():
+            pieces = []
+            for start, end in zip(starts, np.append(starts[1:], len(ids)), strict=True):
+                node, size = nodes[int(term_of(ids[start : start + 1])[0])]
+                first = int(index_of(ids[start : start + 1])[0])
+                if end - start == size or self._builder.wires[node].token:
+                    pieces.append(node)
+                else:
+                    key = (node.encode(), first, int(end - start))
+                    pieces.append(self._kept(key, Slice(first, int(end - start)), [node]))
+            return pieces[0] if len(pieces) == 1 else self._builder.add(Concatenate(), pieces)
+        order = list(nodes)
+        at = dict(zip(order, np.cumsum([0, *(nodes[n][1] for n in order)]).tolist(), strict=False))
+        W = np.zeros((len(ids), sum(size for _, size in nodes.values())), np.float32)
+        for row, each in enumerate(ids.tolist()):
+            if each >= 0:
+                one = np.array([each])
+                W[row, at[int(term_of(one)[0])] + int(index_of(one)[0])] = 1
+        b = np.where(ids >= 0, 0, value(np.where(ids < 0, ids, -1)))
+        names = [nodes[n][0] for n in order]
+        source = names[0] if len(names) == 1 else self._builder.add(Concatenate(), names)
+        return self._builder.add(Dense(len(ids)), [source], {"W": W, "b": b}, name="order")
+
+
+def _numbers(view: View) -> Ids:
+    """The terms that a view reads."""
+    found: Ids = np.unique(term_of(view.ids[view.ids >= 0]))
+    return found
+
+
+def _groups(W: Array) -> int:
+    """How many groups of outputs see only their own group of inputs: the most."""
+    outputs, _, inputs = W.shape
+    seen = (W != 0).any(axis=1)
+    for groups in range(int(np.gcd(outputs, inputs)), 1, -1):
+        if outputs % groups or inputs % groups or (groups > 64 and not groups == outputs == inputs):
+            continue
+        blocks = seen.reshape(groups, outputs // groups, groups, inputs // groups).any(axis=(1, 3))
+        if not (blocks & ~np.eye(groups, dtype=bool)).any():
+            return groups
+    return 1

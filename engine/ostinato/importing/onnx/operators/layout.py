@@ -1,0 +1,135 @@
+"""Operators that move values about, and compute nothing: they are run on the elements themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ostinato.importing.onnx.call import Call, Convert
+from ostinato.importing.onnx.elements import Array, Tensor, Traced, constant, elements, term_of
+from ostinato.importing.onnx.terms import Input
+from ostinato.model.layers import Embedding
+
+
+def _moved(call: Call) -> Sequence[Tensor]:
+    """The first input is moved, others say how."""
+    first = call.input(0)
+    if not isinstance(first, Traced):
+        return _all_moved(call)
+    others = [
+        None if each is None else call.constant(k, "where values go") for k, each in enumerate(call.inputs) if k
+    ]
+    return [Traced(each, first.token) for each in call.run([first.ids, *others])]
+
+
+def _all_moved(call: Call) -> Sequence[Tensor]:
+    """All inputs are values."""
+    traced = [each for each in call.inputs if isinstance(each, Traced)]
+    token = any(each.token for each in traced)
+    if token and len(traced) < len(call.inputs):
+        raise call.refuse("puts constants beside token ids")
+    return [Traced(each, token) for each in call.run([None if x is None else elements(x) for x in call.inputs])]
+
+
+def _gather(call: Call) -> Sequence[Tensor]:
+    """Of values; or of a table's rows by token ids: an embedding."""
+    table, indices = call.input(0), call.input(1)
+    if isinstance(table, Traced) or not isinstance(indices, Traced):
+        return _moved(call)
+    axis = int(call.attributes.get("axis", 0)) % max(1, table.ndim)
+    inputs = {type(call.terms[int(number)].operation) for number in np.unique(term_of(indices.ids))}
+    if not indices.token or axis or table.ndim < 1 or inputs != {Input}:
+        raise call.refuse("picks values by numbers that are computed: only token ids can pick rows of a table")
+    E = np.asarray(table, np.float32).reshape(len(table), -1)
+    made = call.per_vector(indices.ids[..., None], E.shape[1], Embedding(E.shape[1]), {"E": E})
+    return [Traced(made.reshape(*indices.shape, *table.shape[1:]))]
+
+
+def _scatter(call: Call) -> Sequence[Tensor]:
+    """To constant places."""
+    made = call.run([call.traced(0), call.constant(1, "where values go"), call.traced(2)])
+    return [Traced(each) for each in made]
+
+
+def _pad(call: Call) -> Sequence[Tensor]:
+    """With a constant: its element is what is put around."""
+    first = call.input(0)
+    assert isinstance(first, Traced)
+    if first.token:
+        raise call.refuse("pads token ids")
+    if (mode := call.attributes.get("mode", "constant")) != "constant":
+        raise call.refuse(f"pads by mode {mode!r}: only constants can stand before the first frame")
+    if call.opset < 11:
+        pads, with_ = np.asarray(call.attributes["pads"], np.int64), call.attributes.get("value", 0.0)
+        axes = None
+    else:
+        pads = call.constant(1, "the padding")
+        given = call.optional(2)
+        with_ = 0.0 if given is None else float(np.asarray(call.constant(2, "the padding's value")).reshape(-1)[0])
+        axes = None if call.optional(3) is None else call.constant(3, "axes")
+    rank = first.ids.ndim
+    where = list(range(rank)) if axes is None else [int(axis) % rank for axis in axes]
+    widths = np.zeros((rank, 2), np.int64)
+    widths[where] = np.asarray(pads, np.int64).reshape(2, -1).T
+    ids = first.ids[
+        tuple(slice(max(0, -a), size - max(0, -b)) for (a, b), size in zip(widths, first.shape, strict=True))
+    ]
+    return [Traced(np.pad(ids, np.maximum(widths, 0), constant_values=int(constant(with_))))]
+
+
+def _cast(call: Call) -> Sequence[Tensor]:
+    """Between floating-point types, or between integer ones, nothing changes."""
+    from onnx import TensorProto
+
+    first = call.input(0)
+    assert isinstance(first, Traced)
+    to = call.attributes.get("to")
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+    whole = (TensorProto.INT32, TensorProto.INT64)
+    if to not in ((*whole, *floats) if first.token else floats):
+        raise call.refuse(f"makes {TensorProto.DataType.Name(to)} of what comes in: not supported")
+    return [first]
+
+
+def _where(call: Call) -> Sequence[Tensor]:
+    """By a constant condition."""
+    chosen: Array = np.where(call.constant(0, "the condition"), call.traced(1), call.traced(2))
+    return [Traced(chosen)]
+
+
+def _same(call: Call) -> Sequence[Tensor]:
+    return [call.input(0)]
+
+
+def _cast_like(call: Call) -> Sequence[Tensor]:
+    return [call.input(0)]
+
+
+def _dropout(call: Call) -> Sequence[Tensor]:
+    """Of a trained model, nothing."""
+    training = call.optional(2)
+    if training is not None and bool(np.asarray(call.constant(2, "training_mode")).any()):
+        raise call.refuse("drops values at random, as while training: export the model in evaluation mode")
+    return [call.input(0), np.ones(call.traced(0).shape, np.bool_)]
+
+
+LAYOUT: dict[str, Convert] = {
+    "Identity": _same,
+    "Cast": _cast,
+    "CastLike": _cast_like,
+    "Dropout": _dropout,
+    "Pad": _pad,
+    "Where": _where,
+    "Concat": _all_moved,
+    "Gather": _gather,
+    "ScatterND": _scatter,
+    "ScatterElements": _scatter,
+    **dict.fromkeys(
+        (
+            "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Expand", "Tile",
+            "GatherND", "GatherElements", "DepthToSpace", "SpaceToDepth", "ReverseSequence",
+        ),
+        _moved,
+    ),
+}  # fmt: skip

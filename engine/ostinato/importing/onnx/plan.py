@@ -1,0 +1,146 @@
+"""What kind of graph a file holds: how its inputs are frames, states or always the same.
+
+step        states go in and out, one frame a run
+sequence    a time axis; states begin inside, or are given
+window      a fixed number of frames, no state, run anew every hop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ostinato.errors import ForeignModelError
+from ostinato.importing.onnx.elements import Array
+
+LENGTHS = (29, 101, 401, 1601)
+"""Frames with which a graph is traced: more, where windows are wider."""
+MAX_INPUT = 1 << 20
+"""Values of an input while a graph is traced."""
+Kind = Literal["step", "sequence", "window"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """An input: its sizes, 0 where they are open, and its type as NumPy's."""
+
+    name: str
+    sizes: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def token(self) -> bool:
+        """Whether it holds whole numbers."""
+        return np.dtype(self.dtype).kind in "iu"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A way to read a file, which tracing it shows to be right or not. ``axis``: of time in the frames' input.
+    ``lengths``: numbers of frames to trace it with, the next where windows are wider than the one before; ``frozen``:
+    those that are left if the graph's inside only works with one."""
+
+    kind: Kind
+    frames: Given
+    axis: int | None
+    lengths: Sequence[int]
+    frozen: Sequence[int]
+    states: Sequence[Given]
+    fixed: Mapping[str, Array]
+
+    def shape(self, length: int) -> tuple[int, ...]:
+        """The frames' input, with a batch of 1, and 1 wherever else a size is open."""
+        return tuple(length if k == self.axis else size or 1 for k, size in enumerate(self.frames.sizes))
+
+
+def inputs_of(model: Any) -> list[Given]:
+    """Those that have no initial values in the file."""
+    from onnx import helper
+
+    known = {each.name for each in model.graph.initializer}
+    found = []
+    for each in model.graph.input:
+        if each.name in known:
+            continue
+        if not each.type.HasField("tensor_type"):
+            raise ForeignModelError(f"input {each.name!r} is no tensor: export a graph of tensors")
+        kind = each.type.tensor_type
+        try:
+            dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        except KeyError as error:
+            raise ForeignModelError(f"input {each.name!r} has no known type: export it again") from error
+        if not kind.HasField("shape"):
+            raise ForeignModelError(f"input {each.name!r} says nothing of its sizes: export it with them")
+        sizes = tuple(max(0, one.dim_value) if one.HasField("dim_value") else 0 for one in kind.shape.dim)
+        found.append(Given(each.name, sizes, dtype))
+    return found
+
+
+def plans(model: Any, fixed: Mapping[str, Any]) -> Iterator[Plan]:
+    """The ways to read a model, the likeliest first. Raises ForeignModelError for inputs that must be fixed."""
+    inputs = inputs_of(model)
+    values = _fixed(inputs, fixed)
+    left = [each for each in inputs if each.name not in values]
+    for each in left:
+        if np.dtype(each.dtype).kind == "b" or (each.token and not each.sizes):
+            raise ForeignModelError(
+                f"input {each.name!r} is a single {np.dtype(each.dtype)}: say what it always is "
+                f"(--set {each.name}=VALUE)"
+            )
+    if not left:
+        raise ForeignModelError("no input is left for frames: fix fewer")
+    outputs = [tuple(max(0, d.dim_value) for d in each.type.tensor_type.shape.dim) for each in model.graph.output]
+    frames = _frames(left, outputs)
+    states = [each for each in left if each is not frames]
+    fits = [size for sizes in outputs for size in sizes if size > 1]
+    frozen = sorted(set(fits))
+
+    def sequence(axis: int) -> Plan:
+        size = frames.sizes[axis]
+        return Plan("sequence", frames, axis, [size] if size else LENGTHS, [] if size else frozen, states, values)
+
+    rank = len(frames.sizes)
+    usual = [axis for axis in (1, 0, *range(2, rank)) if axis < rank]
+    open_ = [axis for axis in usual if not frames.sizes[axis]]
+    wide = [axis for axis in range(rank) if frames.sizes[axis] > 1]
+    batch = open_ == [0] and rank > 1 and (bool(states) or rank > 2) and frames.sizes[1 % rank] != 1
+    if not batch:
+        yield from map(sequence, open_)
+    if states or len(wide) < 2:
+        yield Plan("step", frames, None, [1], [], states, values)
+    yield from map(sequence, sorted(wide, key=usual.index))
+    if not states and len(wide) > 1:
+        yield Plan("window", frames, wide[0], [frames.sizes[wide[0]]], [], states, values)
+    if batch:
+        yield from map(sequence, open_)
+
+
+def _fixed(inputs: Sequence[Given], fixed: Mapping[str, Any]) -> dict[str, Array]:
+    by_name = {each.name: each for each in inputs}
+    found = {}
+    for name, value in fixed.items():
+        if name not in by_name:
+            raise ForeignModelError(f"no input is called {name!r}: they are {', '.join(by_name)}")
+        own = by_name[name]
+        array = np.asarray(value).astype(own.dtype)
+        if array.ndim == 0 and own.sizes:
+            array = np.full(_sizes(own), array)
+        found[name] = array
+    return found
+
+
+def _frames(inputs: Sequence[Given], outputs: Sequence[tuple[int, ...]]) -> Given:
+    """The one that no output has the sizes of; else the first."""
+    for each in inputs:
+        if each.token:
+            return each
+    rest = [each for each in inputs if each.sizes not in outputs]
+    return (rest or list(inputs))[0]
+
+
+def _sizes(given: Given) -> tuple[int, ...]:
+    """With a batch of 1, and 1 wherever else a size is open."""
+    return tuple(size or 1 for size in given.sizes)
