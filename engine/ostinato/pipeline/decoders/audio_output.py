@@ -41,30 +41,31 @@ class AudioOutputDecoder(Decoder[D, S]):
     def __init__(self, settings: D, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
         self.sample_rate = settings.sample_rate(frame_ms)
-        self._block = block = settings.block_size
-        step, covered = settings.step, settings.covered
-        common = math.gcd(step, block)
-        into = step - common + settings.skipped % common  # the furthest into a frame that an event begins
-        self.delay = -(-(covered - step) // step) + (into + block - 1) // step
+        self.block, self.hop, self.covered = settings.block_size, settings.step, settings.covered
+        self._sample_ms = frame_ms / self.hop
+        self._start_ms = frame_ms + latency_ms - self.covered * self._sample_ms
+        common = math.gcd(self.hop, self.block)
+        into = self.hop - common + settings.skipped % common  # the furthest into a frame that an event begins
+        self.delay = -(-(self.covered - self.hop) // self.hop) + (into + self.block - 1) // self.hop
 
     def events(self, state: S, samples: F32, end: int, ended: bool = False) -> list[Event]:
         """The events that further samples complete, up to sample number ``end``; all that are left, if the utterance
         has ``ended``. The state has counted the frames that they are of."""
+        block, hop = self.block, self.hop
         pending = np.concatenate((state.pending, samples)) if len(state.pending) else samples
-        whole = len(pending) if ended else len(pending) // self._block * self._block
+        whole = len(pending) if ended else len(pending) // block * block
         at = end - len(pending)
-        step, covered, sample_ms = self.settings.step, self.settings.covered, self.frame_ms / self.settings.step
         made = []
-        for start in range(0, whole, self._block):
-            values = pending[start : start + self._block].copy()
+        for start in range(0, whole, block):
+            values = pending[start : start + block].copy()  # nothing else is kept alive by an event
             at += len(values)
-            frame = min(-(-at // step), state.frames) - 1
-            time_ms = self.time_ms(0) + (at - covered) * sample_ms
-            made.append(Event("audio", frame, time_ms, values=values))
-        state.pending = pending[whole:].copy()
+            frame = min(-(-at // hop), state.frames) - 1
+            made.append(Event("audio", frame, self._start_ms + at * self._sample_ms, values=values))
+        if whole < len(pending) or len(state.pending):
+            state.pending = pending[whole:].copy()
         return made
 
     def expect(self, state: S) -> None:
         """Raise SnapshotError unless `events` can have left ``state`` behind."""
         snapshots.expect(state.frames >= 0, "state.frames is negative")
-        snapshots.expect(len(state.pending) < self._block, "state.pending is as long as an event")
+        snapshots.expect(len(state.pending) < self.block, "state.pending is as long as an event")

@@ -45,10 +45,10 @@ class OverlappingDecoder(AudioOutputDecoder[D, OverlappingState]):
     def __init__(self, settings: D, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
         warm_up()
-        self._tail = padded(settings.covered) + padded(settings.step)
+        self._tail = padded(self.covered) + padded(self.hop)
         self._products = settings.products()
         sums = np.cumsum(self._products, axis=0) if settings.trim_start else self._products.sum(axis=0)[None]
-        self._weights = np.pad(self._reciprocal(sums), ((0, 0), (0, -settings.step % LANES)))
+        self._weights = np.pad(self._reciprocal(sums), ((0, 0), (0, -self.hop % LANES)))
 
     def windowed(self, outputs: F32) -> F32:
         """What the frames of ``outputs`` add, [n, covered] rounded up to whole vectors, whatever is in those."""
@@ -67,25 +67,27 @@ class OverlappingDecoder(AudioOutputDecoder[D, OverlappingState]):
         self, states: Sequence[OverlappingState], outputs: F32, counts: Sequence[int]
     ) -> Iterator[list[Event]]:
         """`step` for many streams: their frames are transformed as one batch."""
-        step, skipped = self.settings.step, self.settings.skipped
+        step, skipped = self.hop, self.settings.skipped
         samples = np.empty(len(outputs) * step + LANES, np.float32)
         streams = np.array([[s.address for s in states], counts, [s.frames for s in states]], np.int64)
         if len(outputs):
             frames = self.windowed(outputs)
-            overlap_add(frames, streams, self.settings.covered, step, self._weights, samples)
+            overlap_add(frames, streams, self.covered, step, self._weights, samples)
         first = 0
         for state, count in zip(states, counts, strict=True):
             before = state.frames * step
             state.frames += count
-            own, first = samples[first : first + count * step], first + count * step
-            yield self.events(state, own[max(0, min(skipped - before, len(own))) :], before + len(own))
+            last = first + count * step
+            own = samples[min(first + max(0, skipped - before), last) : last]
+            yield self.events(state, own, before + last - first)
+            first = last
 
     def flush(self, state: OverlappingState) -> list[Event]:
         """What only waited for later frames."""
         if not state.frames:
             return []
-        step, settings = self.settings.step, self.settings
-        before, count = state.frames * step, settings.covered - step
+        settings = self.settings
+        before, count = state.frames * self.hop, self.covered - self.hop
         rest = state.tail[:count] * self._last_weights(state.frames).ravel()[:count]
         skipped = max(0, settings.trim_start - before)
         rest = rest[skipped : max(skipped, count - settings.trim_end)]
@@ -96,7 +98,7 @@ class OverlappingDecoder(AudioOutputDecoder[D, OverlappingState]):
         state = snapshots.unpack(OverlappingState, packed)
         self.expect(state)
         snapshots.expect(len(state.tail) == self._tail, "state.tail is not of the model's size")
-        summed = self.settings.covered - self.settings.step
+        summed = self.covered - self.hop
         small = bool((np.abs(state.tail) < 1e6 * LOUDEST).all())
         snapshots.expect(small and not state.tail[summed:].any(), "state.tail holds what no sum leaves behind")
         return state
