@@ -16,8 +16,8 @@ from ostinato.kernels.program import Workspace, advance
 from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
-from ostinato.model.decoders import Outputs
-from ostinato.model.front_ends import Frames, LogMel
+from ostinato.model.decoders import InverseSpectrum, Outputs
+from ostinato.model.front_ends import Frames, LogMel, Spectrum
 from ostinato.model.layers import (
     Activate,
     Add,
@@ -45,7 +45,9 @@ from ostinato.model.layers import (
 )
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node, Sequential, Specification
+from ostinato.pipeline.decoders.inverse_spectrum import InverseSpectrumDecoder
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
+from ostinato.pipeline.front_ends.spectrum import SpectrumFrontEnd
 from ostinato.pipeline.resample import resampler
 
 Floats = npt.NDArray[np.float32]
@@ -91,6 +93,7 @@ def main() -> None:
         print(later(name))
     print(of_network(Specification("golden", Frames(13), JOINS, (Head("main", "y", Outputs()),))))
     print(activations())
+    print(sound())
 
 
 def int8() -> str:
@@ -142,6 +145,22 @@ def tiny() -> str:
         faded = front_end.start(rate)
         digest.update(front_end.step(faded, fading).tobytes() + front_end.flush(faded).tobytes())
     digest.update(resampler(11025, 8000).step(resampler(11025, 8000).start(), fading).tobytes())
+    return digest.hexdigest()
+
+
+def sound() -> str:
+    """The digest of spectra, even and odd, and of the audio that is made of them."""
+    digest = hashlib.sha256()
+    audio = np.random.default_rng(7).uniform(-1, 1, 3000).astype(np.float32)
+    parts = ("real", "imaginary", "magnitude", "power", "log-power")
+    for size in (64, 96, 75):
+        front = SpectrumFrontEnd(Spectrum(8000, size, 30, window="hamming", outputs=parts), {})
+        frames = front.step(front.start(), audio)
+        spectra = np.ascontiguousarray(frames[:, : 2 * (size // 2 + 1)])
+        back = InverseSpectrumDecoder(InverseSpectrum(size, 30, window="hamming"), 3.75, 0.0)
+        state = back.start()
+        events = back.step(state, spectra) + back.flush(state)
+        digest.update(frames.tobytes() + b"".join(e.values.tobytes() for e in events if e.values is not None))
     return digest.hexdigest()
 
 

@@ -13,10 +13,11 @@ from random_models import bits, network
 
 from ostinato.engine import Engine, Limits, ticks
 from ostinato.errors import CapacityError, CreditError, InputError, OstinatoError, UtteranceTooLongError
-from ostinato.model import Sequential
-from ostinato.model.decoders import Outputs
-from ostinato.model.front_ends import Frames
-from ostinato.model.layers import Convolution, Dense
+from ostinato.model import Network, Sequential
+from ostinato.model.decoders import Audio, Outputs
+from ostinato.model.front_ends import Frames, Samples, Spectrum
+from ostinato.model.front_ends.spectrum import Part
+from ostinato.model.layers import Convolution, Dense, Gru
 from ostinato.options import Options
 from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.streaming import FinishedUtterance, Model
@@ -135,6 +136,33 @@ def test_a_long_message_does_not_hold_up_a_short_one() -> None:
     assert answered["short", 1] == 0
     assert answered["long", 1] == 300 // 8
     assert answered["long", 2] > answered["long", 1]
+
+
+def test_frames_that_are_samples_are_computed_many_in_a_tick() -> None:
+    """10 ms of them at least: a tick for every 32 samples would take longer than the samples."""
+    specification = Sequential("amplifier", Samples(48000, 1, 1), (Gru(2), Dense(1)), Audio())
+    engine = Engine({"amplifier": Model(network(specification))}, Limits())
+    engine.open(0, "amplifier")
+    sound = np.zeros(4800, np.int16)
+    engine.push(0, 1, sound)
+    ticks = 0
+    while engine.busy:
+        engine.tick()
+        ticks += 1
+    assert ticks == 10
+
+
+def test_frames_that_are_larger_than_what_they_are_made_of_are_reserved() -> None:
+    """A spectrum's windows overlap: of a long message, more frames wait than samples came."""
+
+    def reserved(outputs: tuple[Part, ...]) -> int:
+        front_end = Spectrum(16000, 512, 128, outputs=outputs)
+        engine = Engine({"wide": Model(Network.random(Sequential("wide", front_end, (), Outputs())))}, Limits())
+        engine.open(0, "wide")
+        return engine.usage.reserved_bytes
+
+    samples = 4 * 16000
+    assert reserved(("real", "imaginary")) - reserved(("real",)) == pytest.approx(4 * 257 / 128 * samples, rel=0.15)
 
 
 def test_many_streams_take_turns_when_a_tick_is_full() -> None:

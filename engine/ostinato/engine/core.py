@@ -12,7 +12,7 @@ from typing import Any
 
 from ostinato.engine.limits import Limits, Usage
 from ostinato.engine.results import Answer, Answers, Kind
-from ostinato.engine.session import Group, Message, Rate, ServedModel, Session, unit
+from ostinato.engine.session import Group, Message, Rate, ServedModel, Session
 from ostinato.engine.ticks import Ticks
 from ostinato.errors import (
     CapacityError,
@@ -64,7 +64,9 @@ class Engine:
         self.limits = limits or Limits()
         self._models = dict(models)
         self._served = {
-            (name, causal): ServedModel(model, causal) for name, model in models.items() for causal in (True, False)
+            (name, causal): ServedModel(model, causal, self.limits.share_of(model.front_end.frame_ms))
+            for name, model in models.items()
+            for causal in (True, False)
         }
         self._sessions: dict[Hashable, Session] = {}
         self._ticks = Ticks(self.limits, self._served.values(), self._remove)
@@ -152,7 +154,8 @@ class Engine:
         units_per_frame = units_per_ms * front_end.frame_ms
         credit = max(MIN_CREDIT, int(self.limits.credit_ms * units_per_ms))
         frame_bytes = 4 * front_end.frame_size
-        unit_bytes = frame_bytes if unit(served.model) == "frame" else 4
+        # What waits is input or, of a long message, frames: where windows overlap, these hold much more than samples.
+        unit_bytes = max(4, math.ceil(frame_bytes / units_per_frame))
         as_input, as_frames = credit * unit_bytes, math.ceil(credit / units_per_frame) * frame_bytes
         reserved = max(as_input, as_frames) + self.limits.inputs * MESSAGE_BYTES + served.model.state_bytes
         kept = served.model.most_at_end  # frames that are not computed yet, besides those that its credit makes

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+SHARE_MS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,16 @@ class Limits:
     (its rows, of ``max_utterance_s`` at most) is computed alone. At most half of it goes to utterances that are
     computed early, while their frames arrive; further ones are computed when they end."""
     share: int = 32
-    """Frames that one stream gets computed in one tick; the rest of a longer message comes in later ticks."""
+    """Frames that one stream gets computed in one tick, or those of 10 ms where they are more, as a frame may be a
+    sample; the rest of a longer message comes in later ticks."""
     tick_ms: float = 8.0
     """Computing of frames in one tick, about; streams beyond it come first in the next one."""
     slice_ms: float = 1.5
     """Computing of finished utterances between the frames of two ticks, about."""
+
+    def share_of(self, frame_ms: float) -> int:
+        """Frames in one tick of a stream whose frames are ``frame_ms`` apart."""
+        return max(self.share, math.ceil(SHARE_MS / frame_ms))
 
 
 @dataclass(frozen=True, slots=True)

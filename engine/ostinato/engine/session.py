@@ -178,8 +178,10 @@ class ServedModel:
     """A model, and the line of those of its streams that are ``causal``, or are not, and have something waiting: each
     turn takes the first ones."""
 
-    def __init__(self, model: Model, causal: bool) -> None:
+    def __init__(self, model: Model, causal: bool, share: int) -> None:
         self.model = model
+        self.share = share
+        """Frames that a stream gets computed in one tick."""
         self.causal = causal
         self.line: deque[Session | Group] = deque()
         self.pace = Pace()

@@ -113,7 +113,8 @@ class Ticks:
         sessions = turn.sessions()
         before = [session.record.frames_out for session in sessions]
         try:
-            events = self._compute_causal(turn) if served.causal else self._compute_bidirectional(turn)
+            compute = self._compute_causal if served.causal else self._compute_bidirectional
+            events = compute(turn, served.share)
         except Exception as error:  # a fault of ours: these streams' states are lost, those of the others are not
             for session in sessions:
                 self._give_up(session, error, results)
@@ -125,13 +126,13 @@ class Ticks:
 
     def _rows(self, session: Session, message: Message) -> int:
         """About how many frames the stream's turn will compute."""
-        frames = self._limits.share if message.accepted else int(message.units / session.units_per_frame) or 1
+        frames = session.served.share if message.accepted else int(message.units / session.units_per_frame) or 1
         wait = session.record.wait
         if wait is None:
             return frames
         return wait.frames if session.record.waiting + frames >= wait.frames else 1
 
-    def _compute_causal(self, turn: Turn) -> list[list[Event]]:
+    def _compute_causal(self, turn: Turn, share: int) -> list[list[Event]]:
         """Let causal streams take their first messages in, and compute their share of what is ready: their events."""
         fresh = [session for session in turn.singles if not session.queue[0].accepted]
         records = [session.record for group in turn.groups for session in group.sessions]
@@ -140,14 +141,14 @@ class Ticks:
         data = [piece for group in turn.groups for piece in group.data] + [session.queue[0].data for session in fresh]
         units = [count for group in turn.groups for count in group.units]
         units += [session.queue[0].units for session in fresh]
-        found = push(records, data, units, self._limits.share) if records else []
+        found = push(records, data, units, share) if records else []
         if len(fresh) == len(turn.singles):
             return found
         going = [session.record for session in turn.singles if session.queue[0].accepted]
-        new, more = iter(found[grouped:]), iter(advance(going, self._limits.share))
+        new, more = iter(found[grouped:]), iter(advance(going, share))
         return found[:grouped] + [next(more if session.queue[0].accepted else new) for session in turn.singles]
 
-    def _compute_bidirectional(self, turn: Turn) -> list[list[Event]]:
+    def _compute_bidirectional(self, turn: Turn, share: int) -> list[list[Event]]:
         """The same for bidirectional streams: of what is ready early or in blocks, as far as memory goes."""
         if fresh := [session for session in turn.singles if not session.queue[0].accepted]:
             errors = accept([session.record for session in fresh], [session.queue[0].data for session in fresh])
@@ -157,7 +158,7 @@ class Ticks:
                 message.error = error
                 session.utterance_ns = session.utterance_ns or message.arrived_ns
         going = [session for session in turn.singles if self._goes_on(session)]
-        found = advance([session.record for session in going], self._limits.share)
+        found = advance([session.record for session in going], share)
         for session in going:
             self.jobs.account(session)
         events = dict(zip(map(id, going), found, strict=True))
@@ -203,7 +204,7 @@ class Ticks:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
         claimed; nothing before its finished utterances, which are computed in slices."""
         record = session.record
-        return bool(record.ready) and not record.ended and self.jobs.claim(session, self._limits.share)
+        return bool(record.ready) and not record.ended and self.jobs.claim(session, session.served.share)
 
     def _answer_one(
         self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]
