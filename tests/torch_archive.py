@@ -102,12 +102,13 @@ class _Pickler(pickle.Pickler):
 
 
 def state_dict(arrays: Mapping[str, Any], modules: Iterable[str] = ()) -> OrderedDict[str, Any]:
-    """What model.state_dict() gives. ``modules``: names of all modules, also of those without arrays."""
+    """What model.state_dict() gives. ``modules``: names of all modules, also of those without arrays; with a mapping,
+    and the version of each."""
     state: OrderedDict[str, Any] = OrderedDict()
     for name, array in arrays.items():
         state[name] = array if isinstance(array, Tensor | Parameter) else Tensor(array)
-    version = "version"
-    state._metadata = OrderedDict((name, {version: 1}) for name in modules)  # type: ignore[attr-defined]
+    versions = modules if isinstance(modules, Mapping) else dict.fromkeys(modules, 1)
+    state._metadata = OrderedDict((name, {"version": versions[name]}) for name in versions)  # type: ignore[attr-defined]
     return state
 
 

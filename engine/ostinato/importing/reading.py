@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +46,21 @@ def import_model(
 
     Raises ForeignModelError, naming what cannot be read and the cure, and if the numbers are not the source's.
     """
-    origin, read, decisions = _draft(what, settings)
-    draft = finished(read, settings)
+    origin, draft, decisions = _draft(what, settings)
+    return completed(origin, draft, settings, expect=expect, decisions=decisions)
+
+
+def completed(
+    origin: str,
+    draft: Draft,
+    settings: Settings,
+    *,
+    expect: str | os.PathLike[str] | None = None,
+    decisions: Sequence[Decision] = (),
+) -> Imported:
+    """A draft with its decoders, compared with its source, or with what was recorded. ``decisions``: told before its
+    own. Raises ForeignModelError if the numbers are not the source's."""
+    draft = finished(draft, settings)
     source = draft.source if expect is None else _recorded(Path(expect), draft.network)
     told = [Decision("compared with", draft.unseen)] if expect is None and draft.unseen else []
     parity = compare(draft.network, source)

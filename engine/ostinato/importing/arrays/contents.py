@@ -49,11 +49,13 @@ class Stored:
 @dataclass(frozen=True)
 class Contents:
     """The arrays of a file, by name, and what was ``decided`` to find them. ``modules``: names of the modules of a
-    PyTorch model, also of those without arrays, where the file tells them."""
+    PyTorch model, also of those without arrays, where the file tells them. ``ordered``: whether arrays stand in the
+    order in which they were saved."""
 
     arrays: Mapping[str, Stored]
     decided: tuple[Decision, ...] = ()
     modules: tuple[str, ...] = ()
+    ordered: bool = True
 
     def __post_init__(self) -> None:
         if len(self.arrays) > MAX_ARRAYS:
@@ -103,14 +105,18 @@ class Arrays:
         text = ", ".join(f"{name} {list(self.shape(name))}" for name in names[:_SHOWN])
         return f"{text} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else text
 
+    @property
+    def left(self) -> list[str]:
+        """Names of the arrays that nobody has used."""
+        return [name for name in self._stored if name not in self._users]
+
     def finish(self, unused: Sequence[str]) -> list[Decision]:
         """What was converted and set aside, once all nodes are made. ``unused``: names of arrays that nobody needs,
         also with *.
 
         Raises ForeignModelError for an array that nobody uses, a name in ``unused`` that is none, or is used.
         """
-        left = [name for name in self._stored if name not in self._users]
-        aside = []
+        left, aside = self.left, list[str]()
         for pattern in unused:
             found = [name for name in left if fnmatch.fnmatchcase(name, pattern)]
             if not found:

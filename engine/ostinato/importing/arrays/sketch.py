@@ -34,7 +34,7 @@ _MOST_TOKENS = 20_000
 
 def sketch(contents: Contents, path: Path) -> str:
     """The text of a settings file."""
-    arrays = Arrays(contents.arrays)
+    arrays = Arrays(contents.arrays if contents.ordered else dict(sorted(contents.arrays.items(), key=_natural)))
     prefixes = list(dict.fromkeys(_SUFFIXES.sub("", name) for name in arrays if _SUFFIXES.search(name)))
     if not any(_known(arrays, prefix) for prefix in prefixes):
         return _by_hand(arrays, path)
@@ -48,6 +48,8 @@ def sketch(contents: Contents, path: Path) -> str:
         "# paddings, which nodes read which, the front end, the decoder. Then:",
         f"#     ostinato import {path.name} --settings THIS_FILE",
     ]
+    if not contents.ordered:
+        lines.append("# The file does not keep the order of modules: they stand here by name. Put them in order.")
     left = [name for name in arrays if not _SUFFIXES.search(name)]
     if left:
         names = ", ".join(f'"{name}"' for name in left)
@@ -129,6 +131,11 @@ class _Chain:
         for number, node in enumerate(ends):
             yield from ("", "[[heads]]", f'name = "{"main" if not number else node}"', f'node = "{node}"')
             yield from ('decoder = {kind = "outputs"}  # or labels, ctc, …: docs/import.md',)
+
+
+def _natural(entry: tuple[str, object]) -> list[tuple[int, str]]:
+    """The key of an array by whose name it is sorted, numbers as such: layers.2 before layers.10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", entry[0])]
 
 
 def _parameters(arrays: Arrays, prefix: str) -> tuple[Parameters, list[str]]:

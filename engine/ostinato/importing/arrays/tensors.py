@@ -34,7 +34,7 @@ def settings_for(path: Path) -> str:
 
 
 def read(path: Path) -> Contents:
-    """Its arrays, in the order of the file. Raises ForeignModelError if it is damaged, or a model already."""
+    """Its arrays; safetensors keep no order. Raises ForeignModelError if it is damaged, or a model already."""
     with path.open("rb") as file:
         header = int.from_bytes(file.read(8), "little")
     if header > MAX_HEADER_BYTES:
@@ -46,7 +46,8 @@ def read(path: Path) -> Contents:
         found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ForeignModelError(f"is damaged or cut off ({error}): copy or download it again") from error
-    return Contents({name: _stored(name, tensor["dtype"], tensor["shape"], tensor["data"]) for name, tensor in found})
+    arrays = {name: _stored(name, tensor["dtype"], tensor["shape"], tensor["data"]) for name, tensor in found}
+    return Contents(arrays, ordered=False)
 
 
 def _stored(name: str, dtype: str, shape: list[int], data: bytes | bytearray) -> Stored:
