@@ -14,12 +14,14 @@ from random_models import bits, network
 from ostinato.engine import Engine, Limits, ticks
 from ostinato.errors import CapacityError, CreditError, InputError, OstinatoError, UtteranceTooLongError
 from ostinato.model import Network, Sequential
-from ostinato.model.decoders import Audio, Outputs
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Audio, Beats, Crf, Outputs
 from ostinato.model.front_ends import Frames, Samples, Spectrum
 from ostinato.model.front_ends.spectrum import Part
 from ostinato.model.layers import Convolution, Dense, Gru
 from ostinato.options import Options
 from ostinato.pipeline.resample import TABLE_BYTES
+from ostinato.pipeline.state import held_bytes
 from ostinato.streaming import FinishedUtterance, Model
 from ostinato.streaming.frames import RowStore
 
@@ -360,6 +362,20 @@ def test_what_layers_look_ahead_is_reserved_too() -> None:
     assert more >= 4 * (200 * ahead.front_end.frame_size + 200 * 3)
     with pytest.raises(CapacityError, match="which is not left"):
         Engine({"ahead": ahead}, Limits(max_buffer_bytes=more)).open("s", "ahead")
+
+
+@pytest.mark.parametrize("kind", [Crf(("a", "b"), None), Crf(("a", "b"), 50), Beats(method="viterbi"), Beats()])
+def test_what_decoders_keep_is_reserved_too(kind: Crf | Beats) -> None:
+    """All that a path can come to hold while it is undecided."""
+    layers = [Dense(2, Activation("sigmoid"))]
+    kept = Model(network(Sequential("kept", Frames(3), layers, kind)))
+    engine = Engine({"kept": kept, "plain": Model(network(Sequential("plain", Frames(3), layers, Outputs())))})
+    reserve = reserved(engine, "kept") - reserved(engine, "plain")
+    head = kept.heads.find(None, None)
+    state = head.decoder.start()
+    for _ in range(3):
+        head.decoder.step(state, np.random.default_rng(0).random((5000, 2)).astype(np.float32))
+        assert held_bytes(state) <= reserve == head.decoder.state_bytes
 
 
 def test_what_waits_before_speech_is_reserved_too() -> None:

@@ -66,6 +66,13 @@ def unpack(cls: type[S], packed: object, where: str = "state") -> S:
     return cls(**{name: _unpack(wanted, packed[name], f"{where}.{name}") for name, wanted in specs.items()})
 
 
+def held_bytes(state: Any) -> int:
+    """Bytes of the arrays of a state, and of those in it."""
+    values = [getattr(state, name) for name in _fields(typing.cast(Any, type(state)))]
+    arrays = sum(value.nbytes for value in values if isinstance(value, np.ndarray))
+    return arrays + sum(held_bytes(value) for value in values if dataclasses.is_dataclass(value))
+
+
 def expect(holds: bool, what: str) -> None:
     """Raise SnapshotError unless what a ``restore`` checks holds."""
     if not holds:

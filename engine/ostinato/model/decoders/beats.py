@@ -22,7 +22,7 @@ class Beats(Decoder):
     ``method`` "forward": a beat is told at once, when the likeliest state given all until now is one where beats are
     heard, and at least 60 / max_bpm s have passed since the last one, or the beginning. "viterbi": the likeliest path
     is known at the utterance's end, whole, and each beat is where the output is largest while it is heard. (Of an
-    utterance of more than 2^21 / tempi frames, 4 minutes with the settings given here, beats are told in halves
+    utterance of more than 2^20 / tempi frames, 2 minutes with the settings given here, beats are told in halves
     before that.) ``delay_ms`` is added to a beat's time, as with `Peaks`.
     """
 

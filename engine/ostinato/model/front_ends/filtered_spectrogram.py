@@ -16,6 +16,8 @@ from ostinato.model.wire import Wire
 
 TUNING_HZ = 440.0
 MAX_WINDOWS, MAX_BANDS_PER_OCTAVE, MAX_OVERLAP = 8, 96, 128
+MAX_KEPT = 1 << 20
+"""Values of frames in the time of the largest window: a quarter of them may be kept for rises."""
 
 
 @dataclass(frozen=True)
@@ -98,5 +100,7 @@ class FilteredSpectrogram(Audio):
                 raise BadModelFileError(
                     f"front_end: a window of {window} samples has no band from low_hz to high_hz: make it larger"
                 )
-        if self.frame_size > MOST:
-            raise BadModelFileError(f"front_end: a frame has at most {MOST} values")
+        if self.frame_size > MOST or self.frame_size * max(self.windows) > MAX_KEPT * self.hop:
+            raise BadModelFileError(
+                f"front_end: a frame has at most {MOST} values, those of a window's time at most {MAX_KEPT}"
+            )

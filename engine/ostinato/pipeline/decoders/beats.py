@@ -26,7 +26,7 @@ UNLIKELY = 2.0**-52
 """Changes of tempo that are less likely than this are impossible."""
 IMPOSSIBLE = -1e9
 """The logarithm of a probability of 0."""
-MAX_KEPT = 1 << 22
+MAX_KEPT = 1 << 20
 """The most changes of tempo that a stream keeps: frames times intervals."""
 
 
@@ -73,6 +73,12 @@ class BeatsDecoder(Decoder[specified.Beats, BeatsState]):
             self.delay = None
             with np.errstate(divide="ignore"):
                 self._changes = _designed(np.maximum(np.log(self._changes), IMPOSSIBLE))
+
+    @property
+    def state_bytes(self) -> int:
+        """With all that is undecided at most."""
+        undecided = self._undecided.most if self.settings.method == "viterbi" else 0
+        return 8 * int(self.intervals.sum()) + undecided * (2 * len(self.intervals) + 4)
 
     def start(self) -> BeatsState:
         """A fresh state: any place in a beat of any tempo is as likely as another."""

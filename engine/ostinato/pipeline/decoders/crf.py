@@ -43,6 +43,11 @@ class CrfDecoder(Decoder[Crf, CrfState]):
         half = MAX_KEPT // len(settings.labels) // 2
         self._undecided = Undecided(half, half) if settings.lag is None else Undecided(settings.lag, 1)
 
+    @property
+    def state_bytes(self) -> int:
+        """With all that is undecided at most."""
+        return len(self.settings.labels) * (8 + 2 * self._undecided.most)
+
     def start(self) -> CrfState:
         """A fresh state."""
         labels = len(self.settings.labels)

@@ -49,6 +49,11 @@ class Decoder(Generic[D, S]):
         self.frame_ms = frame_ms
         self.latency_ms = latency_ms
 
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of arrays that a stream's state may come to hold: those of a fresh one, unless it grows."""
+        return snapshots.held_bytes(self.start())
+
     def time_ms(self, frame: int) -> float:
         """Where frame number ``frame`` ends in the audio, in ms (for tokens: how many were consumed)."""
         return (frame + 1) * self.frame_ms + self.latency_ms

@@ -17,7 +17,7 @@ from ostinato.pipeline.decoders.decoder import Decoder, counted
 
 F32 = npt.NDArray[np.float32]
 
-MAX_KEPT = 1 << 20
+MAX_KEPT = 1 << 18
 """The most values that a stream's state has."""
 NEVER = -float(1 << 53)
 GOES_ON = 1 << 62
