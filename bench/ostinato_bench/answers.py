@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.data import Float32, Labels, Utterance, read
+from ostinato.data import Float32, Labels, Utterance, check_pace, read
 from ostinato.errors import InputError, OstinatoError, did_you_mean
 from ostinato.events import Event
 from ostinato.model import decoders
@@ -28,8 +28,6 @@ from ostinato_bench.recognition import Way
 from ostinato_bench.scores import LabelScore, NumberScore, Score, Sums
 
 Indices = npt.NDArray[np.int64]
-PACE = 0.02
-"""The share by which a file's frames may be further apart, or nearer, than the model's."""
 NONE = -1
 """The index of no label."""
 
@@ -188,6 +186,7 @@ class Numbers(Judge):
 
 JUDGES: Mapping[type[decoders.Decoder], type[Judge]] = {
     decoders.Labels: FrameLabels,
+    decoders.Crf: FrameLabels,
     decoders.SequenceClass: SequenceLabels,
     decoders.Outputs: Numbers,
 }
@@ -216,11 +215,7 @@ def opened(way: Way, utterance: Utterance) -> Stream:
         raise InputError(
             f"{utterance.name} has {data.shape[1]} values in a frame, {way.name} takes {front_end.frame_size}"
         )
-    if utterance.frame_ms is not None and abs(utterance.frame_ms / front_end.frame_ms - 1) > PACE:
-        raise InputError(
-            f"{utterance.name} has a frame every {utterance.frame_ms:g} ms, {way.name} was made for one every "
-            f"{front_end.frame_ms:g} ms: resample it"
-        )
+    check_pace(utterance.name, utterance.frame_ms, front_end.frame_ms, way.name)
     seconds = utterance.length * front_end.frame_ms / 1e3
     if way.wait is None and way.direction == "bidirectional" and seconds > MAX_UTTERANCE_S - 1:
         raise InputError(

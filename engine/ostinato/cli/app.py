@@ -202,7 +202,11 @@ def listen(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help=MODEL, autocompletion=complete_model)] = None,
     file: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="A recording, a pipe, or - for standard input, instead of the microphone."),
+        typer.Option(
+            metavar="FILE",
+            help="A recording, a pipe, or - for standard input, instead of the microphone. For models of frames a "
+            ".npy, .npz or .csv, or a table that comes through a pipe.",
+        ),
     ] = None,
     format: Annotated[
         str | None,
@@ -236,6 +240,9 @@ def listen(
 
     A model that waits for the end of the utterance answers after each pause of 0.6 s. Recordings may begin and end in
     the middle of speech. Noise that sets in suddenly is taken for speech, for up to 3 s.
+
+    Words are written on, labels have bars, numbers lines of blocks, onsets and ends of speech a line each. Into a
+    pipe all are lines, labels one for each change.
     """
     from ostinato.cli import listen as command
     from ostinato.options import Options

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,13 +10,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from ostinato.cli.console import duration, out
 from ostinato.cli.output_files import print_json
 from ostinato.events import Event
+from ostinato.protocol import Unit
 
 NEW_LINE_MS = 2000.0
 """A pause between two words that begins a new line on a terminal."""
@@ -33,6 +33,8 @@ class Progress:
 
     waits: bool
     """For the end of the utterance, before it answers."""
+    verb: str = "heard"
+    """What is done with the input."""
     seconds: float = 0.0
     level_db: float = -math.inf
     buffered_s: float = 0.0
@@ -53,7 +55,7 @@ class Progress:
 
     def summary(self) -> str:
         """One line at the end."""
-        parts = [f"{self.seconds:.1f} s heard"] if self.seconds else []
+        parts = [f"{self.seconds:.1f} s {self.verb}"] if self.seconds else []
         parts.append(f"{self.results} results")
         if self.median_ms is not None:
             parts.append(f"shown {duration(self.median_ms)} after they were decided, in the median")
@@ -80,17 +82,21 @@ class Display(Protocol):
 
 
 class Plain:
-    """One line per result, at once. Places are seconds of ``audio``, else numbers of tokens."""
+    """One line per result, at once; of labels one for each change, unless they are of text. Places are seconds, or of
+    ``unit`` character numbers of tokens."""
 
-    def __init__(self, audio: bool) -> None:
-        self._audio = audio
+    def __init__(self, unit: Unit) -> None:
+        self.paced = unit != "character"
+        self._label: tuple[int, str] | None = None
 
     def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
         """When it was said, what, and how much later it is shown."""
-        at = f"{at_ms / 1e3:8.2f} s" if self._audio else f"{at_ms:8.0f}"
-        said = said_by(event)
+        if event.kind == "label" and self.paced:
+            if self._label == (event.utterance, event.text):
+                return
+            self._label = event.utterance, event.text
         late = "" if late_ms is None else f"  shown {duration(late_ms)} later"
-        print(f"{at}  {said}{late}", flush=True)
+        print(f"{place(at_ms, self.paced)}  {told(event, self.paced)}{late}", flush=True)
 
     def end_of_utterance(self) -> None:
         """Nothing: each line stands for itself."""
@@ -127,48 +133,33 @@ class Json:
 
 
 class OnTerminal:
-    """The text as it grows, and below it one line with level, time, how late results are and what is buffered.
+    """What is shown live, and below it one line with level, time, how late results are and what is buffered: the base
+    of what suits each kind of result. ``paced``: whether input has its time, as all but text."""
 
-    Speech flows on over short pauses, whether a model's utterance ends there or not; a long one begins a new line.
-    """
-
-    def __init__(self, separator: str, audio: bool) -> None:
-        self._separator, self._audio = separator, audio
-        self._text = ""
-        self._said_ms = 0.0
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.paced = unit != "character"
         self._status = Text("listening")
         self._live = Live(console=out, auto_refresh=False, transient=True)
         self._live.start()
 
+    def shown(self) -> RenderableType:
+        """What stands above the status now."""
+        raise NotImplementedError
+
     def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
-        """Append what was said; a full line goes up and stays."""
-        if event.kind in SPEECH:
-            return
-        said = said_by(event)
-        longer = self._text + (self._separator if self._text else "") + said
-        paused = self._audio and at_ms - self._said_ms >= NEW_LINE_MS
-        if cell_len(longer) >= out.width or paused:
-            self._end_line()
-            longer = said
-        self._text, self._said_ms = longer, at_ms
-        self._refresh()
+        """As `Display`: by itself a line that stays, with its time."""
+        self.keep(Text(f"{place(at_ms, self.paced)}  {told(event, self.paced)}"))
 
     def end_of_utterance(self) -> None:
-        """Of text, the line goes up and stays."""
-        if not self._audio:
-            self._end_line()
-
-    def _end_line(self) -> None:
-        if self._text:
-            self._live.console.print(Text(self._text, style="bold"))
-            self._text = ""
-            self._refresh()
+        """As `Display`."""
 
     def progress(self, progress: Progress) -> None:
-        """Redraw the line below."""
-        status = Text.assemble(
-            meter(progress.level_db, METER_WIDTH if out.width >= 80 else 4), f"  {progress.seconds:6.1f} s"
-        )
+        """Redraw."""
+        status = Text()
+        if self.unit == "sample":
+            status.append(meter(progress.level_db, METER_WIDTH if out.width >= 80 else 4))
+        status.append(f"  {progress.seconds:6.1f} s")
         if progress.waits:
             status.append(f"  holds {progress.buffered_s:.1f} s until a pause", style="yellow")
         if progress.median_ms is not None:
@@ -176,16 +167,75 @@ class OnTerminal:
         if progress.overruns:
             status.append(f"  {progress.overruns} overruns: audio is lost", style="bold red")
         self._status = status
-        self._refresh()
+        self.refresh()
+
+    def keep(self, line: Text) -> None:
+        """A line that goes up and stays."""
+        self._live.console.print(line)
+
+    def refresh(self) -> None:
+        """Draw what is shown now."""
+        self._live.update(Group(self.shown(), self._status), refresh=True)
 
     def close(self) -> None:
-        """Leave the text, take the live line away."""
-        self._end_line()
+        """Take the live lines away."""
         self._live.stop()
 
-    def _refresh(self) -> None:
-        said = Text(self._text or "…", style="bold" if self._text else "dim")
-        self._live.update(Group(said, self._status), refresh=True)
+
+class TextOnTerminal(OnTerminal):
+    """The text as it grows. Speech flows on over short pauses, whether a model's utterance ends there or not; a long
+    one begins a new line."""
+
+    def __init__(self, separator: str, unit: Unit) -> None:
+        self._separator = separator
+        self._text = ""
+        self._said_ms = 0.0
+        super().__init__(unit)
+
+    def shown(self) -> Text:
+        """The line that grows."""
+        return Text(self._text or "…", style="bold" if self._text else "dim")
+
+    def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
+        """Append what was said; a full line goes up and stays."""
+        if event.kind in SPEECH:
+            return
+        said = said_by(event)
+        longer = self._text + (self._separator if self._text else "") + said
+        paused = self.paced and at_ms - self._said_ms >= NEW_LINE_MS
+        if cell_len(longer) >= out.width or paused:
+            self._end_line()
+            longer = said
+        self._text, self._said_ms = longer, at_ms
+        self.refresh()
+
+    def end_of_utterance(self) -> None:
+        """Of text, the line goes up and stays."""
+        if not self.paced:
+            self._end_line()
+
+    def _end_line(self) -> None:
+        if self._text:
+            self.keep(Text(self._text, style="bold"))
+            self._text = ""
+            self.refresh()
+
+    def close(self) -> None:
+        """Leave the text."""
+        self._end_line()
+        super().close()
+
+
+def place(at_ms: float, paced: bool) -> str:
+    """Where a result is, for people."""
+    return f"{at_ms / 1e3:8.2f} s" if paced else f"{at_ms:8.0f}"
+
+
+def told(event: Event, paced: bool = True) -> str:
+    """A result by itself, for people: labels and peaks with how sure they are."""
+    if event.kind in ("label", "peak") and paced and event.probability:
+        return f"{event.text}  {event.probability:.0%}"
+    return said_by(event)
 
 
 SPEECH = {"end-of-speech": "(end of speech)", "speech-start": "(speech starts)", "speech-end": "(speech ends)"}
@@ -219,10 +269,3 @@ def meter(db: float, width: int = METER_WIDTH) -> Text:
     colour = "red" if db > -3 else "green"
     number = f"{db:4.0f} dBFS" if db > -99 else "silent   "
     return Text.assemble(("█" * full, colour), ("─" * (width - full), "dim"), f" {number}")
-
-
-def display(as_json: bool, separator: str, audio: bool) -> Display:
-    """What suits standard output."""
-    if as_json:
-        return Json()
-    return OnTerminal(separator, audio) if sys.stdout.isatty() else Plain(audio)

@@ -14,15 +14,19 @@ from pathlib import Path
 from rich.markup import escape
 
 from ostinato.cli.console import note, out
-from ostinato.cli.display import Display, Progress, display, level_db
+from ostinato.cli.display import Display, Progress, level_db
+from ostinato.cli.display_kinds import display
 from ostinato.cli.serving import serving
+from ostinato.data import check_pace
 from ostinato.errors import InputError, OstinatoError, UnknownModelError, did_you_mean
+from ostinato.model import read, resolve
 from ostinato.options import Options
-from ostinato.protocol import ModelInfo
+from ostinato.protocol import Unit
 from ostinato_bench.terminal import Table
 from ostinato_client import (
     Client,
     FileSource,
+    FramesSource,
     MicrophoneSource,
     RawFormat,
     Result,
@@ -76,25 +80,27 @@ def listen(
     Raises OstinatoError for what is wrong with model, file, microphone or server.
     """
     with contextlib.ExitStack() as opened:
-        recording = None
-        if wanted.file is not None:  # what is wrong with it is said before a server is started
-            recording = opened.enter_context(FileSource(wanted.file, realtime=not wanted.fast, raw=wanted.raw))
-            if recording.seconds == 0:
-                raise InputError(f"{recording.name} is empty: there is nothing to listen to")
+        source: Source | None = None
+        if connect is None:  # what is wrong with the input is said before a server is started
+            front_end = read(resolve(model, [] if folder is None else [folder])).specification.front_end
+            _check(wanted, model, front_end.counted_in)
+            if wanted.file is not None:
+                source = opened.enter_context(_source(wanted, front_end.counted_in, front_end.frame_ms))
+                if isinstance(source, FramesSource):
+                    check_pace(source.name, source.said_ms, front_end.frame_ms, model)
         endpoint, (name,) = opened.enter_context(serving([model], connect, folder))
         client = opened.enter_context(Client(endpoint, timeout=TIMEOUT_S))
         served = {one.name: one for one in client.models()}
         if (info := served.get(name)) is None:
             has = f"it has {', '.join(sorted(served))}{did_you_mean(name, served)}"
             raise UnknownModelError(f"the server at {endpoint} has no model {name!r}: {has}")
-        _check(wanted, info)
-        source: Source
-        if recording is not None:
-            source = recording
-        elif wanted.text:
-            source = opened.enter_context(TextSource())
-        else:
-            source = opened.enter_context(MicrophoneSource(wanted.device))
+        _check(wanted, info.name, info.unit)
+        if source is None:
+            source = opened.enter_context(_source(wanted, info.unit, info.frame_ms))
+        if isinstance(source, FramesSource) and source.size != info.frame_size:
+            raise InputError(
+                f"{source.name} has {source.size} values in a frame, {info.name} takes {info.frame_size}"
+            )
         audio = info.unit == "sample"
         delays = {head.name: head.delay_ms for head in info.heads}
         # What waits for the end was made for utterances. (A head that is not there is refused by the server.)
@@ -107,25 +113,42 @@ def listen(
         stream = opened.enter_context(client.open(name, **options.given))
         note(_introduction(source, stream, endpoint if connect else None))
         live = not (wanted.fast or wanted.text)
-        _Listening(stream, source, seconds, live, display(as_json, stream.head.separator, audio)).run()
+        _Listening(stream, source, seconds, live, display(as_json, stream.head, info.unit)).run()
 
 
-def _check(wanted: Wanted, info: ModelInfo) -> None:
+def _source(wanted: Wanted, unit: Unit, frame_ms: float) -> Source:
+    """Where the input comes from; a file is opened, and its frames, if it has such, are ``frame_ms`` apart."""
+    if wanted.file is None:
+        return TextSource() if wanted.text else MicrophoneSource(wanted.device)
+    if unit == "frame":
+        return FramesSource(wanted.file, frame_ms=frame_ms, realtime=not wanted.fast)
+    recording = FileSource(wanted.file, realtime=not wanted.fast, raw=wanted.raw)
+    if recording.seconds == 0:
+        recording.__exit__()
+        raise InputError(f"{recording.name} is empty: there is nothing to listen to")
+    return recording
+
+
+def _check(wanted: Wanted, name: str, unit: Unit) -> None:
     """Refuse input that the model does not take."""
-    if info.unit == "frame":
-        raise InputError(f"{info.name} takes ready frames, which no microphone gives: push them with ostinato_client")
-    if (info.unit == "character") != wanted.text:
+    if unit == "frame":
+        if wanted.file is None or wanted.raw is not None:
+            raise InputError(
+                f"{name} takes ready frames, which no microphone gives: --file FILE (.npy, .npz, .csv), or --file - "
+                "for a table that comes through a pipe"
+            )
+    elif (unit == "character") != wanted.text:
         raise InputError(
-            f"{info.name} reads text: ostinato listen {info.name} --text < FILE"
-            if info.unit == "character"
-            else f"{info.name} hears audio: leave --text out"
+            f"{name} reads text: ostinato listen {name} --text < FILE"
+            if unit == "character"
+            else f"{name} hears audio: leave --text out"
         )
 
 
 def _introduction(source: Source, stream: Stream, endpoint: str | None) -> str:
     if isinstance(source, MicrophoneSource):
         what = f"microphone {source.microphone.name!r} at {source.sample_rate} Hz, Ctrl-C ends"
-    elif isinstance(source, FileSource):
+    elif isinstance(source, FileSource | FramesSource):
         length = f"{source.seconds:.1f} s" if source.seconds is not None else "until it ends"
         what = f"{source.name}, {length}"
     else:
@@ -144,10 +167,10 @@ class _Listening:
 
     def __init__(self, stream: Stream, source: Source, seconds: float | None, live: bool, display: Display) -> None:
         self._stream, self._source, self._live, self._display = stream, source, live, display
-        self._rate = source.sample_rate
+        self._rate = 1e3 / source.frame_ms if isinstance(source, FramesSource) else source.sample_rate
         self._most = None if seconds is None or self._rate is None else int(seconds * self._rate)
         self._deadline = None if seconds is None or self._rate is not None else time.monotonic() + seconds
-        self._progress = Progress(waits=stream.delay_ms is None)
+        self._progress = Progress(stream.delay_ms is None, "heard" if stream.model.unit == "sample" else "read")
         self._sent = 0
         self._ended_at = 0  # unit after which the last finished utterance ended
         self._origin = float("inf")  # when the first sample was spoken, as well as it is known
@@ -196,7 +219,8 @@ class _Listening:
                         chunk = chunk[: self._most - self._sent]
                     self._sent += len(chunk)
                     self._origin = min(self._origin, time.monotonic() - self._sent / self._rate)
-                    self._progress.level_db = level_db(chunk)
+                    if chunk.ndim == 1:
+                        self._progress.level_db = level_db(chunk)
                     self._progress.seconds = self._sent / self._rate
                 self._stream.push(chunk)
                 if self._most is not None and self._sent >= self._most:

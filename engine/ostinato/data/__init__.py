@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ostinato.data.arrays import read_npy, read_npz
-from ostinato.data.table import read_csv
+from ostinato.data.table import FrameTable, read_csv
 from ostinato.data.text import read_lines, read_text
-from ostinato.data.utterance import Float32, Labels, Utterance, as_frames
+from ostinato.data.utterance import Float32, Labels, Utterance, as_frames, check_pace
 from ostinato.errors import InputError
 
 FORMATS: Mapping[str, Callable[[Path], list[Utterance]]] = {
@@ -36,5 +36,6 @@ def read(path: Path) -> list[Utterance]:
 
 
 __all__ = [
-    "FORMATS", "OF_FRAMES", "OF_TEXT", "Float32", "Labels", "Utterance", "as_frames", "read", "read_text",
+    "FORMATS", "OF_FRAMES", "OF_TEXT", "Float32", "Labels", "FrameTable", "Utterance", "as_frames", "check_pace",
+    "read", "read_text",
 ]  # fmt: skip

@@ -13,6 +13,8 @@ from ostinato.errors import InputError
 Float32 = npt.NDArray[np.float32]
 Labels = npt.NDArray[Any]
 """Integers (indices; below 0: none), or texts (names; "": none)."""
+PACE = 0.02
+"""The share by which a file's frames may be further apart, or nearer, than a model's."""
 MOST_VALUES = 1 << 26
 """Of one array, or one table: 256 MiB of float32, days of most sensors."""
 
@@ -43,6 +45,14 @@ class Utterance:
         if self.row is None:
             return f"{self.name}, frame {frame}"
         return f"{self.name}, row {self.row if isinstance(self.input, str) else self.row + frame}"
+
+
+def check_pace(name: str, said_ms: float | None, frame_ms: float, model: str) -> None:
+    """Raise InputError if a file says that its frames are ``said_ms`` apart, and the model's are not."""
+    if said_ms is not None and abs(said_ms / frame_ms - 1) > PACE:
+        raise InputError(
+            f"{name} has a frame every {said_ms:g} ms, {model} was made for one every {frame_ms:g} ms: resample it"
+        )
 
 
 def as_frames(values: npt.NDArray[Any], name: str) -> Float32:

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias
 from ostinato.engine.pace import Pace
 from ostinato.engine.results import Answer, Answers, Kind
 from ostinato.events import Event
-from ostinato.model.front_ends import Audio, Tokens
 from ostinato.pipeline.pieces import each_part
 from ostinato.streaming import Model, Record, Stream
 
@@ -23,8 +22,7 @@ Rate: TypeAlias = "tuple[ServedModel, int | None]"
 
 def unit(model: Model) -> Literal["sample", "character", "frame"]:
     """What a model's input is counted in."""
-    settings = model.network.specification.front_end
-    return "sample" if isinstance(settings, Audio) else "character" if isinstance(settings, Tokens) else "frame"
+    return model.network.specification.front_end.counted_in
 
 
 @dataclass(slots=True, eq=False)

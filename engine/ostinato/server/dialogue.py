@@ -313,7 +313,7 @@ def describe(name: str, model: Model) -> wire.ModelInfo:
         state_bytes=model.state_bytes,
         heads=tuple(dataclasses.replace(head, symbols=()) for head in heads),
         sample_rate=front_end.sample_rate if isinstance(front_end, Audio) else None,
-        frame_size=model.front_end.frame_size if unit(model) == "frame" else None,
+        frame_size=front_end.frame_size if unit(model) == "frame" else None,
         description=model.network.specification.description[:1024],
         digest=model.network.digest,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ostinato.errors import BadModelFileError
 from ostinato.model.front_ends.front_end import FrontEnd
@@ -22,6 +22,7 @@ class Frames(FrontEnd):
     normalise: bool = False
 
     kind: ClassVar[str] = "frames"
+    counted_in: ClassVar[Literal["sample", "character", "frame"]] = "frame"
 
     @property
     def wire(self) -> Wire:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ostinato.model.strict_json import Strict
 from ostinato.model.wire import Weight, Wire
@@ -16,6 +16,8 @@ class FrontEnd(Strict):
 
     kind: ClassVar[str]
     """The kind's name in model files."""
+    counted_in: ClassVar[Literal["sample", "character", "frame"]] = "sample"
+    """What input is counted in."""
 
     @property
     def wire(self) -> Wire:

@@ -22,6 +22,7 @@ class Tokens(FrontEnd):
     lowercase: bool = False
 
     kind: ClassVar[str] = "tokens"
+    counted_in: ClassVar[Literal["sample", "character", "frame"]] = "character"
 
     @property
     def wire(self) -> Wire:
