@@ -22,8 +22,8 @@ from ostinato.cli.graph import Vertex, drawn, vertices
 from ostinato.errors import InputError
 from ostinato.model import Network, Sequential, Specification
 from ostinato.model.activation import Activation
-from ostinato.model.decoders import Ctc, Outputs
-from ostinato.model.front_ends import Frames, LogMel, Tokens
+from ostinato.model.decoders import Audio, Ctc, InverseSpectrum, Outputs
+from ostinato.model.front_ends import Frames, LogMel, Samples, Spectrum, Tokens
 from ostinato.model.layers import (
     Convolution,
     Dense,
@@ -310,7 +310,21 @@ def test_the_command_tells_it_all_three_ways(ostinato: Run, tmp_path: Path) -> N
     assert len(main["symbols"]) == 40 and main["delay_ms"] is None and main["delay_cause"] == "gru"
     assert loudness == {
         "name": "loudness", "node": "loudness", "decoder": "outputs", "size": 1, "delay_ms": 0, "delay_cause": None,
-        "symbols": [],
+        "sample_rate": None, "symbols": [],
     }  # fmt: skip
     refused = ostinato("inspect", path, "--plot", tmp_path / "speech.txt")
     assert refused.returncode == 2 and "should end in .png" in refused.stderr and not refused.stdout
+
+
+def test_front_ends_and_decoders_of_sound_say_how_they_are_set(ostinato: Run, tmp_path: Path) -> None:
+    path = tmp_path / "amplifier.safetensors"
+    model.write(path, Network.random(Sequential("amplifier", Samples(48000, 1, 1), (Dense(1),), Audio())))
+    told = ostinato("inspect", path).stdout
+    assert "samples, size 1, hop 1" in told and "1 value, 48,000 a second" in told
+    assert "audio, 48 kHz, 64 samples an event" in told
+    assert json.loads(ostinato("inspect", path, "--json").stdout)["heads"][0]["sample_rate"] == 48000
+    front_end = Spectrum(16000, 512, 256, window="sqrt-hann")
+    model.write(path, Network.random(Sequential("identity", front_end, (), InverseSpectrum(512, 256))))
+    told = ostinato("inspect", path).stdout
+    assert "spectrum, size 512, hop 256, window sqrt-hann" in told and "514 values, every 16 ms" in told
+    assert "inverse-spectrum 512, hop 256, 16 kHz, 256 samples an event" in told

@@ -135,10 +135,15 @@ def _setting(name: str, value: Any) -> str:
     return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
 
 
+def pace(frame_ms: float) -> str:
+    """How often there is a frame."""
+    return f"every {frame_ms:g} ms" if frame_ms >= 1 else f"{1000 / frame_ms:,.0f} a second"
+
+
 def _about_front_end(specification: Specification) -> str:
     front = specification.front_end
     if isinstance(front, Audio):
-        return f"{front.kind}, {front.sample_rate / 1000:g} kHz, every {front.frame_ms:g} ms"
+        return f"{front.kind}, {front.sample_rate / 1000:g} kHz, {pace(front.frame_ms)}"
     if isinstance(front, Tokens):
         return f"tokens, {len(front.vocabulary)} {front.unit}s"
     return f"frames, every {front.frame_ms:g} ms"

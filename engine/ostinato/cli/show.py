@@ -13,6 +13,7 @@ from ostinato.cli.console import delay, note, out, size
 from ostinato.cli.output_files import check_picture, print_json, write_picture
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
+from ostinato.model.decoders import AudioOutput
 from ostinato.model.front_ends import Audio, Tokens
 from ostinato.model.specification import Head, Specification
 from ostinato.streaming import load
@@ -102,6 +103,7 @@ def _described(path: Path, model: Model) -> dict[str, Any]:
                 "decoder": head.decoder.kind,
                 "size": specification.wires[head.node].size,
                 "delay_ms": model.delay_of(head.name).ms,
+                "sample_rate": model.heads.all[head.name].decoder.sample_rate,
                 "delay_cause": specification.delay_cause(head) or None,
                 "symbols": _names(head),
             }
@@ -137,7 +139,7 @@ def _facts(path: Path, model: Model) -> Table:
         ("file", f"{path} ({size(path.stat().st_size)})"),
         ("input", _input(specification)),
         ("front end", graph.settings(specification.front_end, ("size", "hop"), ("sample_rate", "vocabulary"))),
-        ("frame", f"{specification.front_end.frame_size} values every {specification.front_end.frame_ms:g} ms"),
+        ("frame", _frame(specification)),
         ("direction", specification.direction),
         ("delay", _delay(model)),
         ("state", f"{size(model.state_bytes)} per stream"),
@@ -158,6 +160,11 @@ def _input(specification: Specification) -> str:
     if isinstance(front, Tokens):
         return f"text, {len(front.vocabulary)} {front.unit}s"
     return f"frames of {front.frame_size} values"
+
+
+def _frame(specification: Specification) -> str:
+    front = specification.front_end
+    return f"{front.frame_size} value{'s' * (front.frame_size > 1)}, {graph.pace(front.frame_ms)}"
 
 
 def _delay(model: Model) -> str:
@@ -184,7 +191,10 @@ def _decoder(model: Model, head: Head) -> str:
     names, rate = _names(head), model.heads.all[head.name].decoder.sample_rate
     if names:
         return f"{head.decoder.kind}: {' '.join(names[:24])}{' …' if len(names) > 24 else ''}"
-    return graph.settings(head.decoder) + (f", {rate / 1000:g} kHz" if rate else "")
+    told = graph.settings(head.decoder, never=("block",))
+    if isinstance(head.decoder, AudioOutput) and rate is not None:
+        told += f", {rate / 1000:g} kHz, {head.decoder.block_size} samples an event"
+    return told
 
 
 def _names(head: Head) -> list[str]:
