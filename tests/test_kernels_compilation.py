@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import platform
 import re
@@ -11,15 +12,19 @@ import threading
 import time
 import tracemalloc
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from numba.core.codegen import get_host_cpu_features
+from numba.core.dispatcher import Dispatcher
 from numba.core.runtime import _nrt_python, rtsys
+from numba.core.types import ExternalFunction
 from test_kernels_cells import random_weights
 
-from ostinato.kernels import integer, product
+import ostinato
+from ostinato.kernels import compiler, integer, product, warm_up
 from ostinato.kernels.operations import gru, gru_general, lru, lstm, lstm_general, min_gru, min_lstm, sru
 from ostinato.kernels.program import bind
 from ostinato.model.compile import compile_network
@@ -261,3 +266,60 @@ def test_a_step_releases_the_gil() -> None:
 def test_where_numba_may_not_compile_that_is_said() -> None:
     script = "from ostinato.kernels import warm_up\ntry: warm_up()\nexcept Exception as error: print(repr(error))"
     assert "InputError('NUMBA_DISABLE_JIT is set" in python("-c", script, NUMBA_DISABLE_JIT="1").stdout
+
+
+def called(function: Any) -> set[str]:
+    """Symbols of the routines that a Python function may call once it is compiled, and that its parts may."""
+    found, waiting, seen = set[str](), [function], set[Any]()
+    while waiting:
+        now = waiting.pop()
+        if isinstance(now, ExternalFunction):
+            found.add(now.symbol)
+        elif isinstance(now, Dispatcher):
+            waiting.append(now.py_func)
+        elif isinstance(now, FunctionType) and now not in seen:
+            seen.add(now)
+            names, cells = now.__code__.co_names, now.__closure__ or ()
+            values = [now.__globals__.get(name) for name in names] + [cell.cell_contents for cell in cells]
+            modules = [value for value in values if isinstance(value, ModuleType)]
+            values += [vars(module).get(name) for module in modules for name in names]
+            waiting += [value for value in values if isinstance(value, ExternalFunction | Dispatcher | FunctionType)]
+    return found
+
+
+def test_what_is_prepared_is_all_that_compiled_code_calls() -> None:
+    """It goes by modules; here by each function's own code, and what it has in closures."""
+    warm_up()
+    functions = {name: routine._pyfunc for name, routine in compiler.routines.items()}
+    functions |= {name: kernel.py_func for name, kernel in compiler.kernels.items()}
+    calls = 0
+    for name, function in functions.items():
+        symbols = called(function)
+        calls += len(symbols)
+        modules = compiler.reached([name.rpartition(".")[0]])
+        assert {symbol.rpartition(".")[0] for symbol in symbols} <= modules, name
+    assert calls > 50
+
+
+def test_whoever_calls_a_kernel_prepares_it() -> None:
+    """Also where another has loaded it before: what is not loaded ends the process."""
+    warm_up()
+    names = {name.rpartition(".")[2] for name in compiler.kernels}
+    count = 0
+    for path in Path(ostinato.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        kernels = {
+            alias.name for node in froms if (node.module or "").startswith("ostinato.kernels.")
+            for alias in node.names if f"{node.module}.{alias.name}" in compiler.kernels
+        }  # fmt: skip
+        if path.parent.name in ("kernels", "operations"):
+            continue  # compiled code calls them there
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        prepared = {
+            argument.id for call in calls if isinstance(call.func, ast.Name) and call.func.id == "prepare"
+            for argument in call.args if isinstance(argument, ast.Name)
+        }  # fmt: skip
+        count += len(kernels)
+        assert kernels <= prepared & names, path
+    assert count > 5

@@ -3,16 +3,16 @@
 - `program`: Program, Workspace, advance, advance_slice, bind
 - `arrays`: log, exp, activate, pack_matrix, multiply
 - `float_mode`: denormals are zeros in all of them
-- `warm_up`, `ready`: compile, or load from the cache, now
+- `prepare`: compile, or load from the cache, kernels that are to be called; `warm_up`: all; `ready`: whether all are
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ostinato.kernels.compiler import load_registered, ready
+from ostinato.kernels.compiler import load_registered, prepare, ready
 
-__all__ = ["ready", "warm_up"]
+__all__ = ["prepare", "ready", "warm_up"]
 
 
 def warm_up(report: Callable[[str], None] | None = None) -> None:

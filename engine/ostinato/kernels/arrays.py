@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ostinato.activations import parameters
 from ostinato.kernels import activations
-from ostinato.kernels.compiler import kernel, load_registered
+from ostinato.kernels.compiler import kernel, prepare
 from ostinato.kernels.product import pack, product, vectors_of
 from ostinato.kernels.program import zeros
 from ostinato.kernels.simd import BYTES, address, flushed, load, store, store_int
@@ -66,7 +66,7 @@ def _multiply(table: Any, x: Any, weights: Any, bias: Any, out: Any) -> None:
 
 
 def _elementwise(number: int, alpha: float, beta: float, x: npt.ArrayLike) -> Floats:
-    load_registered()
+    prepare(_apply)
     values = np.asarray(x, np.float32)
     work = np.ones(padded(values.size), np.float32)
     work[: values.size] = values.ravel()
@@ -101,7 +101,7 @@ class PackedMatrix:
 
 def pack_matrix(matrix: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> PackedMatrix:
     """Pack ``matrix`` [inputs, outputs] and, if given, ``bias`` [outputs] for `multiply`."""
-    load_registered()
+    prepare(_multiply)
     dense = np.asarray(matrix, np.float32)
     inputs, outputs = dense.shape
     wide = np.zeros((vectors_of(outputs) * LANES, inputs), np.float32)

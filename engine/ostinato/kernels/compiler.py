@@ -5,18 +5,19 @@
 - `part`: a few lines that kernels and routines call; compiled into them.
 
 Kernels and routines have fixed signatures. Importing their module registers them; they are compiled, or loaded from
-the `cache`, by `load_registered` alone, which whoever calls a kernel calls before.
+the `cache`, by `prepare` alone, which whoever calls a kernel calls before, or by `load_registered`, which loads all.
 Nothing reassociates or contracts floating point, holds the GIL while it computes, or raises.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its results depend on the CPU
@@ -25,6 +26,7 @@ import llvmlite.binding
 import numba
 from numba.core import config, sigutils, types
 from numba.core.ccallback import CFunc
+from numba.core.dispatcher import Dispatcher
 
 from ostinato.errors import InputError
 from ostinato.kernels import cache
@@ -41,8 +43,11 @@ kernels: dict[str, Any] = {}
 """All kernels that are registered, by module and name."""
 
 _PACKAGE = Path(__file__).parent
-_waiting: deque[Callable[[cache.Folder | None], None]] = deque()
-"""Loads of what is registered and not loaded yet; in order of definition, so that what is called comes first."""
+_waiting: dict[str, Callable[[cache.Folder | None], None]] = {}
+"""Loads of what is registered and not loaded yet, by module and name; in order of definition, so that what is called
+comes first."""
+_loaded: set[str] = set()
+"""Modules all whose kernels and routines are loaded, and all that these may call."""
 _addresses: dict[str, int] = {}
 _lock = threading.Lock()
 
@@ -59,7 +64,7 @@ def routine(signature: str) -> Callable[[Callable[..., Any]], Any]:
         symbol = _name(function)
         parsed = sigutils.normalize_signature(signature)
         routines[symbol] = CFunc(function, parsed, {}, {"nopython": True, **OPTIONS})
-        _waiting.append(partial(_load_routine, symbol))
+        _waiting[symbol] = partial(_load_routine, symbol)
         arguments, result = parsed
         return types.ExternalFunction(symbol, result(*arguments))
 
@@ -67,12 +72,12 @@ def routine(signature: str) -> Callable[[Callable[..., Any]], Any]:
 
 
 def kernel(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """A function for Python, with exactly this signature, to be called after `load_registered`."""
+    """A function for Python, with exactly this signature, to be called after `prepare`."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         name = _name(function)
         kernels[name] = numba.njit(nogil=True, pipeline_class=KernelCompiler, **OPTIONS)(function)
-        _waiting.append(partial(_load_kernel, name, signature))
+        _waiting[name] = partial(_load_kernel, name, signature)
         return kernels[name]
 
     return decorate
@@ -102,6 +107,27 @@ def address(routine: Any) -> int:
     return _addresses[routine.symbol]
 
 
+def _modules(values: Iterable[Any]) -> Iterable[str]:
+    """Where those of the values that compiled code may call, or find it in, are defined."""
+    for value in values:
+        if isinstance(value, types.ExternalFunction):
+            yield value.symbol.rpartition(".")[0]
+        elif isinstance(value, Dispatcher):
+            yield value.py_func.__module__
+        elif isinstance(value, ModuleType) and value.__name__.startswith(f"{__package__}."):
+            yield value.__name__
+
+
+def reached(modules: Iterable[str]) -> set[str]:
+    """The modules, and those in which is all that functions of theirs can name."""
+    found, waiting = set[str](), list(modules)
+    while waiting:
+        if (name := waiting.pop()) not in found:
+            found.add(name)
+            waiting += _modules(vars(sys.modules[name]).values())
+    return found
+
+
 def entry(kernel: Any) -> Callable[..., Any]:
     """A loaded kernel without Numba's search for the types of its arguments, which takes longer than a small step.
 
@@ -116,6 +142,16 @@ def ready() -> bool:
     return not _waiting
 
 
+def prepare(*functions: Any) -> None:
+    """Load these kernels and routines, what stands beside them, and all that they may call; as `load_registered`
+    does."""
+    wanted = set(_modules(functions))
+    if not wanted <= _loaded:
+        modules = reached(wanted)
+        _load(lambda name: name.rpartition(".")[0] in modules, None)
+        _loaded.update(modules)
+
+
 def load_registered(report: Callable[[str], None] | None = None) -> None:
     """Load what is registered from the cache, or compile it: each function once in a process.
 
@@ -123,16 +159,21 @@ def load_registered(report: Callable[[str], None] | None = None) -> None:
     on stderr) is told how far it is. Safe to call from any thread, and again: with nothing new it returns at once.
     Raises InputError where Numba may not compile.
     """
+    _load(lambda name: True, report)
+
+
+def _load(wanted: Callable[[str], bool], report: Callable[[str], None] | None) -> None:
     if not _waiting:
         return
     if vars(config)["DISABLE_JIT"]:
         raise InputError("NUMBA_DISABLE_JIT is set, but kernels exist only compiled: unset it")
     with _lock:
+        names = [name for name in _waiting if wanted(name)]
         folder = cache.folder_of(_PACKAGE)
-        progress = Progress(len(_waiting), report, kept=folder is not None and folder.writable)
-        while _waiting:
-            _waiting[0](folder)
-            _waiting.popleft()  # not before: whoever sees none waiting calls them
+        progress = Progress(len(names), report, kept=folder is not None and folder.writable)
+        for name in names:
+            _waiting[name](folder)
+            del _waiting[name]  # not before: whoever sees none waiting calls them
             progress.step()
         progress.finish()
         if folder is not None and folder.failure is not None:

@@ -109,13 +109,14 @@ class Program:
     """Values that a workspace must hold for what runs within frames."""
 
     def __post_init__(self) -> None:
-        compiler.load_registered()
         set_ = object.__setattr__
         operations = np.array(self.operations, np.int64).reshape(-1, i.FIELDS)
         for number, op in enumerate(operations):
             if not 0 <= op[i.KIND] < len(_KINDS):
                 raise ValueError(f"operation {number} is of kind {op[i.KIND]}: there are {len(_KINDS)}")
-            kind = _KINDS[op[i.KIND]]
+        kinds = [_KINDS[op[i.KIND]] for op in operations]
+        compiler.prepare(interpreter.run, *(function for kind in kinds for function in (kind.run, kind.cell)))
+        for number, (op, kind) in enumerate(zip(operations, kinds, strict=True)):
             op[i.RUN], op[i.CELL] = compiler.address(kind.run), compiler.address(kind.cell) if kind.cell else 0
             op[i.PLAN] = self._inner(number, op).plan.ctypes.data if kind.inner else 0
         weights, initial = zeros(len(self.weights)), zeros(self.state_size)

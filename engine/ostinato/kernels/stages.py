@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.compiler import kernel, part
+from ostinato.kernels.compiler import kernel, part, prepare
 from ostinato.kernels.interpreter import run
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.program import Program, Workspace, zeros
@@ -288,6 +288,7 @@ class StagesRunner:
     """Stages and their scratch memory. One call at a time."""
 
     def __init__(self, stages: Stages) -> None:
+        prepare(plan, advance_stages)
         self.stages = stages
         count = len(stages.programs)
         self._workspaces = [Workspace() for _ in stages.programs]

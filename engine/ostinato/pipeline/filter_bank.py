@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels import prepare
 from ostinato.kernels.fourier import Plan, work_size
 from ostinato.kernels.spectrum import log_bands
 from ostinato.lanes import padded
@@ -40,6 +41,9 @@ class FilterBank:
     factor: float = 1.0
     addend: float = 0.0
     energy: bool = False
+
+    def __post_init__(self) -> None:
+        prepare(log_bands)
 
     @property
     def columns(self) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import InputError
-from ostinato.kernels import warm_up
+from ostinato.kernels import prepare
 from ostinato.kernels.audio import resample
 from ostinato.lanes import LANES
 from ostinato.pipeline import state as snapshots
@@ -110,7 +110,7 @@ def resampler(source: int, target: int) -> Resampler:
 
 
 def _make(source: int, target: int) -> Resampler:
-    warm_up()
+    prepare(resample)
     common = math.gcd(source, target)
     up, down = target // common, source // common
     ratio = max(1.0, down / up)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError
 from ostinato.events import Event
-from ostinato.kernels import warm_up
+from ostinato.kernels import prepare
 from ostinato.kernels.arrays import log
 from ostinato.kernels.beats import LEAST, best_paths, forward
 from ostinato.model import decoders as specified
@@ -53,7 +53,7 @@ class BeatsDecoder(Decoder[specified.Beats, BeatsState]):
     def __init__(self, settings: specified.Beats, frame_ms: float, latency_ms: float) -> None:
         """Raises BadModelFileError if there is no tempo to be told apart in such frames, or too many."""
         super().__init__(settings, frame_ms, latency_ms)
-        warm_up()
+        prepare(best_paths, forward)
         self.intervals = _intervals(settings, frame_ms)
         if len(self.intervals) > MAX_INTERVALS or self.intervals.sum() > MAX_STATES or self.intervals[0] < 2:
             raise BadModelFileError(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.events import Event
-from ostinato.kernels import warm_up
+from ostinato.kernels import prepare
 from ostinato.kernels.viterbi import viterbi
 from ostinato.model.decoders.crf import MAX_KEPT, Crf
 from ostinato.pipeline import state as snapshots
@@ -35,7 +35,7 @@ class CrfDecoder(Decoder[Crf, CrfState]):
     def __init__(self, settings: Crf, frame_ms: float, latency_ms: float, weights: Mapping[str, F32]) -> None:
         """``weights``: ``transitions`` [from, to], ``start`` and ``end`` [labels]."""
         super().__init__(settings, frame_ms, latency_ms)
-        warm_up()
+        prepare(viterbi)
         self.delay = settings.lag
         self._transitions, self._start, self._end = (
             np.array(weights[name]) for name in ("transitions", "start", "end")

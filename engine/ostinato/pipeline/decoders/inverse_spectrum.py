@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ostinato.kernels import prepare
 from ostinato.kernels.fourier import Plan, work_size
 from ostinato.kernels.stft import synthesise
 from ostinato.lanes import LANES, padded
@@ -17,6 +18,7 @@ class InverseSpectrumDecoder(OverlappingDecoder[InverseSpectrum]):
 
     def __init__(self, settings: InverseSpectrum, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
+        prepare(synthesise)
         self._plan = Plan(settings.transformed)
         self._window = (settings.shape(settings.window) / settings.transformed).astype(np.float32)
         if settings.transformed % 2 == 0:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.events import Event
-from ostinato.kernels import warm_up
+from ostinato.kernels import prepare
 from ostinato.kernels.audio import overlap_add
 from ostinato.lanes import LANES, padded
 from ostinato.model.decoders import Overlapping
@@ -44,7 +44,7 @@ class OverlappingDecoder(AudioOutputDecoder[D, OverlappingState]):
 
     def __init__(self, settings: D, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
-        warm_up()
+        prepare(overlap_add)
         self._tail = padded(self.covered) + padded(self.hop)
         self._products = settings.products()
         sums = np.cumsum(self._products, axis=0) if settings.trim_start else self._products.sum(axis=0)[None]

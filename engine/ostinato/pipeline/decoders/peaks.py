@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError
 from ostinato.events import Event
-from ostinato.kernels import warm_up
+from ostinato.kernels import prepare
 from ostinato.kernels.peaks import peaks
 from ostinato.model import decoders as specified
 from ostinato.pipeline import state as snapshots
@@ -45,7 +45,7 @@ class PeaksDecoder(Decoder[specified.Peaks, PeaksState]):
     def __init__(self, settings: specified.Peaks, frame_ms: float, latency_ms: float) -> None:
         """Raises BadModelFileError if the times are too many frames to keep."""
         super().__init__(settings, frame_ms, latency_ms)
-        warm_up()
+        prepare(peaks)
         taps = max(1, self._frames(settings.smooth_ms))
         pre_avg, self._post_avg = self._frames(settings.pre_avg_ms), self._frames(settings.post_avg_ms)
         pre_max, self._post_max = self._frames(settings.pre_max_ms), self._frames(settings.post_max_ms)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import DtypeError, NotFiniteError, ShapeError
-from ostinato.kernels import warm_up
+from ostinato.kernels import prepare
 from ostinato.kernels.audio import cut
 from ostinato.lanes import LANES
 from ostinato.pipeline import state as snapshots
@@ -79,7 +79,7 @@ class AudioFrontEnd(Generic[A]):
     """The kind's state."""
 
     def __init__(self, sample_rate: int, window: int, hop: int, before: int = 0) -> None:
-        warm_up()
+        prepare(cut)
         self.sample_rate, self.window, self.hop, self.before = sample_rate, window, hop, before
         self._tail = -(-window // LANES) * LANES
 

@@ -9,6 +9,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels import prepare
 from ostinato.kernels.fourier import Plan
 from ostinato.kernels.rises import rises
 from ostinato.model import front_ends as specified
@@ -57,6 +58,7 @@ class FilteredSpectrogramFrontEnd(AudioFrontEnd[FilteredSpectrogramState]):
         self.frame_ms = self.in_ms(self.hop)
         self.latency_ms = self.in_ms(self.window - self.before - self.hop)
         self._inset = [self.before - each for each in before]
+        prepare(rises)
         self._banks = [
             _bank(settings, *each) for each in zip(settings.windows, settings.bands_per_octave, strict=True)
         ]

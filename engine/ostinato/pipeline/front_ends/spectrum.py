@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ostinato.kernels import prepare
 from ostinato.kernels.fourier import Plan, work_size
 from ostinato.kernels.stft import IMAGINARY, LOG_POWER, MAGNITUDE, POWER, REAL, analyse
 from ostinato.lanes import LANES
@@ -42,6 +43,7 @@ class SpectrumFrontEnd(AudioFrontEnd[SpectrumState]):
 
     def __init__(self, settings: specified.Spectrum, weights: Mapping[str, F32]) -> None:
         """``weights``: there are none."""
+        prepare(analyse)
         self.settings = settings
         hop, fft_size = settings.hop, transform_size(settings.size, settings.fft_size)
         centred = settings.padding in ("reflect", "constant")
