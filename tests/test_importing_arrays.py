@@ -17,7 +17,7 @@ from imported import streamed
 from safetensors.numpy import save_file
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing import Draft, Settings, import_model
+from ostinato.importing import Draft, Settings, draft_settings, import_model
 from ostinato.importing.arrays import npz, tensors
 from ostinato.importing.formats import format_of
 from ostinato.model import Network, Sequential, write
@@ -264,6 +264,36 @@ decoder = {{kind = "labels", labels = ["rest", "wave"]}}
         import_model(tmp_path / "arrays.npz", settings(tmp_path, text), expect=tmp_path / "expect.npz")
 
 
+def test_a_decoder_may_have_weights(tmp_path: Path) -> None:
+    given = arrays() | {"transitions": np.eye(2), "start": np.array([1.0, 2.0])}
+    text = f"""{FRAMES_OF_3}{LSTM}{DENSE}
+[[heads]]
+name = "tags"
+decoder = {{kind = "crf", labels = ["a", "b"]}}
+weights = {{transitions = "transitions", start = "start", end = 0}}
+"""
+    np.savez(tmp_path / "arrays.npz", **given)  # type: ignore[arg-type]
+    network = import_model(tmp_path / "arrays.npz", settings(tmp_path, text)).network
+    np.testing.assert_array_equal(network.weights["head.tags.transitions"], np.eye(2))
+    np.testing.assert_array_equal(network.weights["head.tags.start"], [1, 2])
+    for old, new, said in (
+        ("end = 0", "stop = 0", "weight 'end' .* is not given"),
+        ('"transitions"', '"w_o"', r"transitions is \[2, 4\], made of w_o"),
+        ("weights = {trans", "wights = {trans", "'wights' says nothing here; did you mean 'weights'"),
+    ):
+        with pytest.raises(ForeignModelError, match=f"head 'tags': .*{said}"):
+            drafted(tmp_path, text.replace(old, new), given)
+
+
+def test_names_that_cannot_be_printed_are_refused(tmp_path: Path) -> None:
+    """They would go to terminals, and into drafts."""
+    np.savez(tmp_path / "arrays.npz", **{"fc\x1b[2Jx.weight": np.zeros((2, 2))})
+    with pytest.raises(ForeignModelError, match=r"is called 'fc\\x1b"):
+        draft_settings(tmp_path / "arrays.npz")
+    np.savez(tmp_path / "arrays.npz", **{'fc"\\n.weight': np.zeros((2, 3))})
+    import_model(tmp_path / "arrays.npz", settings(tmp_path, draft_settings(tmp_path / "arrays.npz")))
+
+
 def test_a_front_end_may_have_weights(tmp_path: Path) -> None:
     text = """
 front_end = {kind = "log-mel", mels = 3, normalise = true}
@@ -278,10 +308,10 @@ weights = {W = "W", b = 0}
     made = drafted(tmp_path, text, given).network
     np.testing.assert_array_equal(made.weights["front_end.mean"], [0, 1, 2])
     np.testing.assert_array_equal(made.weights["front_end.scale"], [1, 1, 1])
-    for cut, said in (('mean = "mu", ', "'mean' is not given"), (", scale = 1", "'scale' is not given")):
-        with pytest.raises(ForeignModelError, match=f"front_end: weight {said}"):
+    for cut, said in (('mean = "mu", ', "'mean' .* is not given"), (", scale = 1", "'scale' .* is not given")):
+        with pytest.raises(ForeignModelError, match=f"front_end_weights: weight {said}"):
             drafted(tmp_path, text.replace(cut, ""), given)
-    with pytest.raises(ForeignModelError, match="'mu' is none that this front end has"):
+    with pytest.raises(ForeignModelError, match="'mu' is none that it has"):
         drafted(tmp_path, text.replace("scale = 1", "scale = 1, mu = 2"), given)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
 
 from ostinato.importing.source import Source
 from ostinato.model import Network
@@ -29,5 +31,7 @@ class Draft:
     decisions: tuple[Decision, ...] = ()
     decoders: Mapping[str, Decoder] = field(default_factory=dict)
     """Of heads that have one of their own, by name: it comes once the outputs are seen to be equal."""
+    decoder_weights: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """By their names in a model file."""
     unseen: str = ""
     """What a comparison with ``source`` cannot see, if that is not the origin itself."""

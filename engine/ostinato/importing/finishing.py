@@ -37,7 +37,7 @@ def finished(draft: Draft, settings: Settings) -> Draft:
         heads.append(dataclasses.replace(head, node=node, decoder=decoder))
     try:
         made = dataclasses.replace(specification, nodes=tuple(nodes), heads=tuple(heads))
-        network = Network(made, draft.network.weights)
+        network = Network(made, {**draft.network.weights, **draft.decoder_weights})
     except BadModelFileError as error:
         raise ForeignModelError(f"the decoder does not fit what was read: {error}") from error
     source = fitting(draft.source, specification, made)

@@ -17,6 +17,7 @@ from ostinato.importing.draft import Decision
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 MAX_ARRAYS = 1 << 16
+_LONGEST = 500
 _SHOWN = 6
 
 
@@ -60,6 +61,9 @@ class Contents:
     def __post_init__(self) -> None:
         if len(self.arrays) > MAX_ARRAYS:
             raise ForeignModelError(f"{len(self.arrays)} arrays are over the limit of {MAX_ARRAYS}")
+        for name in (*self.arrays, *self.modules):
+            if not name.isprintable() or len(name) > _LONGEST:
+                raise ForeignModelError(f"an array is called {name[:_LONGEST]!r}: names are up to {_LONGEST} letters")
         if not self.arrays:
             raise ForeignModelError("there is no array in it")
 

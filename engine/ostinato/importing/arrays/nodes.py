@@ -16,7 +16,7 @@
     [[heads]]
     name = "main"
     node = "scores"
-    decoder = {kind = "labels", labels = ["rest", "left", "right"]}
+    decoder = {kind = "labels", labels = ["rest", "left", "right"]}    # its weights, if it has any: weights = {…}
 
 A node without ``inputs`` reads the one before it, the first the front end ("frames"). Without heads there is one,
 "main", of the last node. ``unused`` names arrays that nobody needs, ``front_end_weights`` those of the front end.
@@ -32,16 +32,18 @@ from typing import Any
 from ostinato.errors import BadModelFileError, ForeignModelError, did_you_mean
 from ostinato.importing.arrays.contents import Arrays, Contents, Floats
 from ostinato.importing.arrays.expressions import Layout, Wanted, both_biases, weight
+from ostinato.importing.arrays.heads import heads_of, weights_of
+from ostinato.importing.arrays.tables import tables
 from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.pytorch.modules import module_of
 from ostinato.importing.pytorch.parameters import Parameters
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Float64
-from ostinato.model.decoders import DECODERS, Decoder, Outputs
+from ostinato.model.front_ends import FrontEnd
 from ostinato.model.layers import LAYERS, Layer, Recurrent
-from ostinato.model.limits import MAX_HEADS, MAX_NODES
-from ostinato.model.specification import FRAMES, FRONT_END
+from ostinato.model.limits import MAX_NODES
+from ostinato.model.specification import FRAMES
 from ostinato.model.strict_json import decode
 
 TABLES = ("nodes", "heads", "unused", "front_end_weights", "state")
@@ -57,9 +59,9 @@ def draft_of(contents: Contents, settings: Settings, path: Path) -> Draft:
     settings.known(*TABLES)
     if settings.fixed:
         raise ForeignModelError("fixed inputs are for graphs (ONNX): arrays have none")
-    tables = _tables(settings, "nodes", MAX_NODES)
+    nodes = tables(settings, "nodes", MAX_NODES)
     arrays = Arrays(contents.arrays)
-    if not tables:
+    if not nodes:
         raise ForeignModelError(
             f"arrays alone ({arrays.listed()}) do not say what is computed: `ostinato import {path.name} --draft > "
             f"spec.toml` begins a settings file; then `ostinato import {path.name} --settings spec.toml`"
@@ -67,20 +69,21 @@ def draft_of(contents: Contents, settings: Settings, path: Path) -> Draft:
     if settings.front_end is None:
         raise ForeignModelError('front_end is missing: for ready frames say front_end = {kind = "frames", size = …}')
     builder, decided, last = Builder(settings.front_end), list[Decision](), FRAMES
-    for table in tables:
+    for table in nodes:
         last = _Node(table, last, builder, arrays).add(decided)
-    heads, decoders = _heads(settings, last, builder)
-    front_end_weights = {**settings.front_end_weights, **_front_end_weights(settings, arrays)}
-    settings = dataclasses.replace(settings, front_end_weights=front_end_weights)
-    network = builder.network(settings, heads, name=path.stem)
-    for head, (name, *_) in zip(network.specification.heads, heads, strict=True):
+    heads = heads_of(settings, last, builder, arrays)
+    front_end_weights = _front_end_weights(settings, settings.front_end, arrays)
+    settings = dataclasses.replace(settings, front_end_weights={**settings.front_end_weights, **front_end_weights})
+    network = builder.network(settings, heads.raw, name=path.stem)
+    for head, (name, *_) in zip(network.specification.heads, heads.raw, strict=True):
         if head.name != name:
             raise ForeignModelError(f"{name!r} is no name for a head: letters, digits, - and _, up to 64")
     made = {node.name for node in network.specification.nodes}
     if idle := [name for name in builder.wires if name not in made and name != FRAMES]:
         raise ForeignModelError(f"node {idle[0]!r} is read by no other and by no head: leave it out, or add a head")
     decided += arrays.finish(_unused(settings))
-    return Draft(network, Float64(network), (*contents.decided, *decided), decoders, _UNSEEN)
+    told = (*contents.decided, *decided)
+    return Draft(network, Float64(network), told, heads.decoders, heads.weights, unseen=_UNSEEN)
 
 
 class _Node:
@@ -209,54 +212,12 @@ def _short(layer: Layer, key: str) -> str:
     return key.rpartition(".")[2] if one else key
 
 
-def _tables(settings: Settings, key: str, most: int) -> list[dict[str, Any]]:
-    """A list of tables."""
-    found = settings.more.get(key, [])
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise ForeignModelError(f"settings: {key} is no list of tables: begin each with [[{key}]]")
-    if len(found) > most:
-        raise ForeignModelError(f"settings: {len(found)} {key} are over the limit of {most}")
-    return found
-
-
-def _heads(
-    settings: Settings, last: str, builder: Builder
-) -> tuple[list[tuple[str, str, Decoder]], dict[str, Decoder]]:
-    """Name, node and raw outputs of each; and the decoders of those that have one of their own."""
-    heads, decoders = list[tuple[str, str, Decoder]](), dict[str, Decoder]()
-    for table in _tables(settings, "heads", MAX_HEADS) or [{"name": "main"}]:
-        name, node = table.get("name"), table.get("node", last)
-        what = f"head {name!r}"
-        if unknown := sorted(set(table) - {"name", "node", "decoder"}):
-            raise ForeignModelError(f"{what}: {unknown[0]!r} says nothing here: a head has name, node and decoder")
-        if not isinstance(name, str) or node not in builder.wires:
-            near = did_you_mean(str(node), builder.wires)
-            raise ForeignModelError(f"{what}: needs a name, and a node that is there, which {node!r} is not{near}")
-        if "decoder" in table:
-            if settings.decoder is not None:
-                raise ForeignModelError(f"{what}: say decoder at the heads or once for all of them, not both")
-            try:
-                decoders[name] = decode(Decoder, table["decoder"], f"{what}: decoder", {Decoder: DECODERS})
-            except BadModelFileError as error:
-                raise ForeignModelError(str(error)) from error
-        heads.append((name, node, Outputs()))
-    return heads, decoders
-
-
-def _front_end_weights(settings: Settings, arrays: Arrays) -> dict[str, Floats]:
-    """Of a front end that has any: all of them."""
-    given = settings.more.get("front_end_weights", {})
-    if not isinstance(given, dict):
-        raise ForeignModelError("settings: front_end_weights is no table")
-    assert settings.front_end is not None
-    wanted = settings.front_end.weights()
-    for part in sorted(set(wanted) ^ (set(given) | set(settings.front_end_weights))):
-        why = "is not given: name its array" if part in wanted else "is none that this front end has"
-        raise ForeignModelError(f"{FRONT_END}: weight {part!r} {why} in [front_end_weights]")
-    return {
-        part: weight(raw, Wanted("", "", wanted[part].shape), arrays, f"{FRONT_END}: {part}", Layout())
-        for part, raw in given.items()
+def _front_end_weights(settings: Settings, front_end: FrontEnd, arrays: Arrays) -> dict[str, Floats]:
+    """Of a front end that has any: all of them that are not there already."""
+    shapes = {
+        part: each.shape for part, each in front_end.weights().items() if part not in settings.front_end_weights
     }
+    return weights_of(settings.more.get("front_end_weights", {}), shapes, arrays, "front_end_weights")
 
 
 def _unused(settings: Settings) -> list[str]:

@@ -6,6 +6,7 @@ as it takes. Other arrays are listed.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -52,7 +53,7 @@ def sketch(contents: Contents, path: Path) -> str:
         lines.append("# The file does not keep the order of modules: they stand here by name. Put them in order.")
     left = [name for name in arrays if not _SUFFIXES.search(name)]
     if left:
-        names = ", ".join(f'"{name}"' for name in left)
+        names = ", ".join(map(_quoted, left))
         lines += ["", f"# No module that is known has these ({arrays.listed(left)}):", f"unused = [{names}]"]
     return "\n".join([*lines, "", *chain.front_end(), *chain.lines, *chain.heads()]) + "\n"
 
@@ -79,7 +80,7 @@ class _Chain:
         except ForeignModelError as error:
             self.lines.append(f"# {error}")
             return
-        self.lines += ["[[nodes]]", f'name = "{name}"', f'torch = "{prefix}"  # {kind}']
+        self.lines += ["[[nodes]]", f'name = "{name}"', f"torch = {_quoted(prefix)}  # {kind}"]
         if not self._first:
             self._first = ("tokens" if token else FRAMES), inputs
         else:
@@ -131,6 +132,11 @@ class _Chain:
         for number, node in enumerate(ends):
             yield from ("", "[[heads]]", f'name = "{"main" if not number else node}"', f'node = "{node}"')
             yield from ('decoder = {kind = "outputs"}  # or labels, ctc, …: docs/import.md',)
+
+
+def _quoted(name: str) -> str:
+    """As TOML has a text: what can be printed is written there as in JSON."""
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _natural(entry: tuple[str, object]) -> list[tuple[int, str]]:
