@@ -359,7 +359,7 @@ def test_a_join_of_different_rates_is_refused_with_both() -> None:
     told = refused(half, Node("sum", Add(), ("half", "frames")))
     assert told == "node 'sum' (add) joins nodes " + rates.format("frames")
     other = Node("other", Dense(4), ("frames",))
-    assert refused(half, other, heads=["half", "other"]) == "the heads' nodes are nodes " + rates.format("other")
+    assert refused(half, other, heads=["half", "other"]) == "the heads' nodes are " + rates.format("other")
 
 
 def test_what_re_frames_a_backward_layer_is_refused_with_both_nodes() -> None:

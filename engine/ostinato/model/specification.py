@@ -157,7 +157,7 @@ class Specification(Strict):
             try:
                 staging.joined(last, read[-1], read)
             except BadModelFileError as error:
-                raise BadModelFileError(f"the heads' nodes {error}".replace("joins", "are", 1)) from None
+                raise BadModelFileError(f"the heads' nodes {error}".replace("joins nodes", "are", 1)) from None
             if waiting:
                 raise BadModelFileError(
                     "heads of a bidirectional model must read nodes that are in step with each other"
