@@ -57,10 +57,16 @@ def _onnx(path: Path, start: bytes) -> bool:
     return begins or path.suffix.lower() == ".onnx"
 
 
+def _keras(path: Path, start: bytes) -> bool:
+    """An archive of Keras 3's, or any HDF5."""
+    return start.startswith(b"\x89HDF\r\n\x1a\n") or _in_zip(path, start, "config.json", "model.weights.h5")
+
+
 FORMATS: tuple[Format, ...] = (
     Format("NumPy arrays", "ostinato.importing.arrays.npz", _npz),
     Format("PyTorch state dictionary", "ostinato.importing.pytorch.file", _pytorch),
     Format("safetensors", "ostinato.importing.arrays.tensors", _safetensors),
+    Format("Keras", "ostinato.importing.keras.reading", _keras),
     Format("Neural Amp Modeler", "ostinato.importing.audio_json.nam", _json("architecture", "config", "weights")),
     Format("RTNeural JSON", "ostinato.importing.audio_json.rtneural", _json("in_shape", "layers")),
     Format("a state dictionary as JSON", "ostinato.importing.audio_json.state_dict", _json()),

@@ -1,0 +1,143 @@
+"""Recurrent layers, in one direction or in both. Weights of Keras: kernel [inputs, gates * units], recurrent_kernel
+[units, gates * units], bias [gates * units]; gates z r h (GRU) and i f c o (LSTM)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ostinato.importing.gates import reordered
+from ostinato.importing.keras.activations import activation
+from ostinato.importing.keras.place import Array, Converter, Place, Value
+from ostinato.model.layers import Add, Concatenate, Direction, Gru, Lstm, Mean, Multiply, Recurrent, Rnn, Slice
+
+
+class Cell(NamedTuple):
+    """One direction: the layer, going forward, and its weights."""
+
+    layer: Recurrent
+    weights: dict[str, Array]
+
+
+def _simple(place: Place) -> Cell:
+    units, inputs = place.size("units"), place.inputs_size
+    W, R, b = place.with_bias((inputs, units), (units, units), bias=(units,))
+    return Cell(Rnn(units, activation=activation(place, default="tanh")), _weights(W.T, R.T, b, np.zeros_like(b)))
+
+
+def _gru(place: Place) -> Cell:
+    """Keras 2.0 to 2.4 reset before the product, and so does a configuration that says nothing of it."""
+    units, inputs, after = place.size("units"), place.inputs_size, place.flag("reset_after")
+    bias = (2, 3 * units) if after else (3 * units,)
+    W, R, b = place.with_bias((inputs, 3 * units), (units, 3 * units), bias=bias)
+    Wb, Rb = b if after else (b, np.zeros_like(b))
+    layer = Gru(
+        units, reset="after" if after else "before", activation=activation(place, default="tanh"),
+        gate_activation=activation(place, "recurrent_activation", "sigmoid"),
+    )  # fmt: skip
+    return Cell(layer, _weights(W.T, R.T, Wb, Rb))
+
+
+def _lstm(place: Place) -> Cell:
+    units, inputs = place.size("units"), place.inputs_size
+    arrays = place.with_bias((inputs, 4 * units), (units, 4 * units), bias=(4 * units,))
+    W, R, b = (reordered(array.T, "ifco", "iofc") for array in arrays)
+    function = activation(place, default="tanh")
+    layer = Lstm(
+        units, activation=function, output_activation=function,
+        gate_activation=activation(place, "recurrent_activation", "sigmoid"),
+    )  # fmt: skip
+    return Cell(layer, _weights(W, R, b, np.zeros_like(b)))
+
+
+def _weights(W: Array, R: Array, Wb: Array, Rb: Array) -> dict[str, Array]:
+    return {"W": W, "R": R, "Wb": Wb, "Rb": Rb}
+
+
+FORWARD: Direction = "forward"
+BACKWARD: Direction = "backward"
+CELLS: dict[str, Callable[[Place], Cell]] = {"SimpleRNN": _simple, "GRU": _gru, "LSTM": _lstm}
+
+
+def _recurrent(place: Place) -> Value:
+    value = place.over_time()
+    _check(place)
+    if place.flag("go_backwards"):
+        raise place.refusal(
+            "goes backwards and gives its outputs in that order, the last frame first: put it into Bidirectional, "
+            "which turns them round"
+        )
+    value = replace(value, node=_add(place, CELLS[place.kind](place), FORWARD, value))
+    return value if place.flag("return_sequences") else _last(place, value)
+
+
+def _last(place: Place, value: Value) -> Value:
+    """Keras goes on with the last frame alone; here each frame is made as if it were the last."""
+    place.tell(
+        f"last frame of {place.name}",
+        "return_sequences is off: each frame gives what Keras would if the utterance ended there",
+    )
+    return replace(value, time="last")
+
+
+def _add(place: Place, cell: Cell, direction: Direction, value: Value, suffix: str = "") -> str:
+    weights = {f"{direction}.{part}": array for part, array in cell.weights.items()}
+    return place.add(replace(cell.layer, direction=direction), [value.node], weights, suffix)
+
+
+def _check(place: Place) -> None:
+    """What changes nothing here is told; what cannot be is refused."""
+    if place.flag("stateful"):
+        place.tell("stateful", "states begin anew with each utterance; within it they go on however it is cut")
+    if place.flag("time_major"):
+        raise place.refusal("has time first: save it with time_major off")
+    if place.flag("return_state"):
+        place.tell(f"states of {place.name}", "are not given: a stream keeps them")
+
+
+def _bidirectional(place: Place) -> Value:
+    """Both directions; as one layer of ours where they differ in nothing but their weights."""
+    value, merge = place.over_time(), place.setting("merge_mode", "none")
+    if merge not in (*_MERGES, "concat"):
+        raise place.refusal(f"has merge_mode {merge!r}: concat, sum, mul and ave are read here")
+    config = place.setting("layer")
+    other = place.setting("backward_layer", config)
+    half = len(place.arrays) // 2
+    places = [
+        place.within(config, "layer", place.arrays[:half], [value]),
+        place.within(other, "backward_layer", place.arrays[half:], [value]),
+    ]
+    cells = []
+    for each in places:
+        if each.kind not in CELLS:
+            raise place.refusal(f"wraps {each.kind!r}: {', '.join(CELLS)} are read here")
+        _check(each)
+        if not each.flag("return_sequences"):
+            raise place.refusal(
+                "gives one direction's last frame beside the other's first (return_sequences is off), which are no "
+                "frames of one time: take return_sequences=True"
+            )
+        cells.append(CELLS[each.kind](each))
+    if places[0].flag("go_backwards"):
+        raise place.refusal("wraps a layer that goes backwards: its directions are the wrong way round")
+    forward, backward = cells
+    ways = ((forward, FORWARD), (backward, BACKWARD))
+    if forward.layer == backward.layer:
+        weights = {f"{way}.{part}": array for cell, way in ways for part, array in cell.weights.items()}
+        node = place.add(replace(forward.layer, direction="bidirectional"), [value.node], weights)
+        if merge == "concat":
+            return replace(value, node=node)
+        units = forward.layer.hidden
+        halves = [place.add(Slice(start, units), [node], suffix="half") for start in (0, units)]
+    else:
+        halves = [_add(place, cell, way, value, suffix=way) for cell, way in ways]
+    layer = Concatenate() if merge == "concat" else _MERGES[merge]()
+    return replace(value, node=place.add(layer, halves, suffix=merge))
+
+
+_MERGES = {"sum": Add, "mul": Multiply, "ave": Mean}
+
+CONVERTERS: dict[str, Converter] = {**dict.fromkeys(CELLS, _recurrent), "Bidirectional": _bidirectional}

@@ -1,0 +1,206 @@
+"""Keras's files: real ones against what Keras made of them, and layers that are refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from against_keras import MOST, differences
+from imported import streamed
+from keras_files import ARRAYS, BIAS, DENSE, KERNEL, SAVED, X, archive, chain, layer, listed
+
+from ostinato.errors import ForeignModelError
+from ostinato.importing import import_model
+from ostinato.importing.keras import extract, hdf5
+from ostinato.importing.settings import Settings
+from ostinato.model.decoders import Labels, SequenceClass
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HDF5 is read here, to be quick; `test_importing_keras_files` does it as users do."""
+
+    def read(path: Path) -> hdf5.Contents:
+        with h5py.File(path, "r") as file:
+            arrays, about = extract.extract(file)
+        return hdf5.Contents(arrays, **{key: json.loads(value) for key, value in about.items()})
+
+    monkeypatch.setattr(hdf5, "read", read)
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.name)
+def test_what_keras_saved_computes_what_keras_computed(path: Path) -> None:
+    assert max(differences(path)) < MOST
+
+
+def test_files_of_both_versions_are_there() -> None:
+    assert {(path.name[:6], path.suffix) for path in SAVED} == {
+        ("keras2", ".keras"), ("keras2", ".h5"), ("keras3", ".keras"), ("keras3", ".h5"),
+    }  # fmt: skip
+
+
+def test_a_dense_layer_by_hand_in_both_files(tmp_path: Path) -> None:
+    expected = X @ KERNEL + BIAS
+    seeds = {"layers/dropout/seed_generator/vars/0": np.zeros(2, np.uint32), "optimizer/vars/0": np.int64(3)}
+    model = chain(layer("Dropout", rate=0.5), DENSE)
+    imported = import_model(archive(tmp_path, model, ARRAYS | seeds))
+    np.testing.assert_allclose(streamed(imported.network, X), expected, atol=1e-6)
+    assert ("left out", "Dropout, which does something only while a network learns") in imported.decisions
+    imported = import_model(listed(tmp_path, model, {"dense|dense/kernel:0": KERNEL, "dense|dense/bias:0": BIAS}))
+    np.testing.assert_allclose(streamed(imported.network, X), expected, atol=1e-6)
+    assert imported.network.specification.name == "model"
+
+
+def test_a_class_for_the_utterance_is_named_by_settings(tmp_path: Path) -> None:
+    recurrent = layer("SimpleRNN", units=3, return_sequences=False)
+    softmax = layer("Activation", activation="softmax")
+    cell = "layers/simple_rnn/cell/vars/"
+    arrays = {f"{cell}0": KERNEL, f"{cell}1": np.eye(3, dtype=np.float32), f"{cell}2": BIAS}
+    path = archive(tmp_path, chain(recurrent, softmax), arrays)
+    imported = import_model(path)
+    assert imported.network.specification.heads[0].decoder == SequenceClass(("0", "1", "2"), "last")
+    decoder = Labels(("yes", "no", "silence"))
+    named = import_model(path, Settings(name="words", decoder=decoder)).network.specification
+    assert named.heads[0].decoder == decoder and named.name == "words"
+
+
+def test_hard_sigmoid_is_the_version_s(tmp_path: Path) -> None:
+    model = chain(layer("Activation", activation="hard_sigmoid"))
+    for version, slope in (("2.15.0", 0.2), ("3.0.5", 1 / 6), ("", 0.2)):
+        imported = import_model(archive(tmp_path, model, {}, version))
+        np.testing.assert_allclose(streamed(imported.network, X), np.clip(slope * X + 0.5, 0, 1), atol=1e-6)
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def inner(kind: str, **config: Any) -> dict[str, Any]:
+    return {"class_name": kind, "config": config}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "code": (layer("Lambda", function="os.system"), "'lambda' .Lambda. is code, which is not run"),
+    "a class of one's own": (
+        layer("Dense", units=3) | {"registered_name": "mine>Dense"},
+        "'mine>Dense', which is code",
+    ),
+    "an unknown class": (layer("Capsule"), r"'capsule' .Capsule. is not read here: read are Act"),
+    "attention": (layer("MultiHeadAttention"), "needs the whole utterance"),
+    "two axes": (layer("Conv2D", filters=1), "works over two axes"),
+    "an unknown activation": (layer("Dense", units=3, activation="mish"), "'mish': read here are linear"),
+    "an activation that is code": (
+        layer("Dense", units=3, activation={"class_name": "function", "module": "builtins", "config": "f"}),
+        "has activat",
+    ),
+    "half a bidirectional": (
+        layer("Bidirectional", merge_mode="concat", layer=inner("LSTM", units=2, return_sequences=False)),
+        "one direction's last frame beside the other's first",
+    ),
+    "no merging": (layer("Bidirectional", layer=inner("LSTM", units=2)), "merge_mode 'none'"),
+    "a wrapped convolution": (layer("TimeDistributed", layer=inner("Conv1D")), "wraps 'Conv1D', which works along"),
+    "backwards": (layer("GRU", units=2, go_backwards=True), "goes backwards"),
+    "frames side by side": (layer("Flatten"), "puts all frames"),
+    "time as values": (layer("Permute", dims=[2, 1]), "exchanges time and values"),
+    "another shape": (layer("Reshape", target_shape=[-1, 1]), "makes .-1, 1. of frames of 2 values"),
+    "strided same": (
+        layer("Conv1D", filters=1, kernel_size=3, strides=2, padding="same"),
+        "depends on the utterance",
+    ),
+    "a mean of the same": (
+        layer("AveragePooling1D", pool_size=3, strides=1, padding="same"),
+        "leaves out of the mean",
+    ),
+    "columns": (layer("MaxPooling1D", data_format="channels_first"), "channels first"),
+    "along time": (layer("BatchNormalization", axis=1), "along axis 1"),
+    "a slope a frame": (layer("PReLU"), "a slope for each frame"),
+    "a mean of no probabilities": (layer("GlobalAveragePooling1D"), "no probabilities"),
+    "padding that nobody reads": (layer("ZeroPadding1D", padding=1), "ends in padding"),
+    "a size that is text": (layer("Dense", units="3"), "units '3'"),
+    "a size of nothing": (layer("Dense", units=0), "units '0', not a whole number from 1"),
+    "a flag that is a number": (layer("Dense", units=3, use_bias=1), "use_bias 1, not true or false"),
+    "a huge size": (layer("Dense", units=10**12), "need .2, 1000000000000."),
+    "two kinds of relu": (layer("ReLU", max_value=1.0, threshold=0.5), "one is read here"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_layer_that_cannot_be_is_refused_by_name(case: str, tmp_path: Path) -> None:
+    wrong, message = REFUSED[case]
+    kernel, bias = np.zeros((3, 2, 1), np.float32), np.zeros(1, np.float32)
+    arrays = {"layers/conv1d/vars/0": kernel, "layers/conv1d/vars/1": bias} if wrong["class_name"] == "Conv1D" else {}
+    with pytest.raises(ForeignModelError, match=message):
+        import_model(archive(tmp_path, chain(wrong), arrays))
+
+
+def test_weights_that_are_not_those_of_the_layers_are_refused(tmp_path: Path) -> None:
+    some = {"layers/dense/vars/0": KERNEL}
+    for arrays, message in (
+        ({}, r"'dense' .Dense. has weights none, and its settings need \[2, 3\], \[3\]"),
+        (some, r"has weights \[2, 3\], and"),
+        (ARRAYS | {"layers/dense/vars/0": KERNEL.T}, r"has weights \[3, 2\]"),
+        (ARRAYS | {"layers/dense/vars/2": BIAS}, r"\[3\], \[3\], and"),
+        (ARRAYS | {"layers/dense_1/vars/0": KERNEL}, "'layers/dense_1/vars/0' is used by no layer"),
+        (ARRAYS | {"layers/dense/vars/1": BIAS * np.nan}, "'b' has NaN"),
+        (ARRAYS | {"layers/dense/vars/1": np.array([b"abc"] * 3)}, "is not of numbers"),
+    ):
+        with pytest.raises(ForeignModelError, match=message):
+            import_model(archive(tmp_path, chain(DENSE), arrays))
+    with pytest.raises(ForeignModelError, match="'model_weights/other/kernel:0' is used by no layer"):
+        import_model(listed(tmp_path, chain(DENSE), {"dense|k": KERNEL, "dense|b": BIAS, "other|kernel:0": KERNEL}))
+
+
+def functional(layers: list[Any], outputs: Any) -> dict[str, Any]:
+    config = {"name": "model", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": outputs}
+    return {"class_name": "Functional", "config": config}
+
+
+def called(raw: dict[str, Any], *inputs: Any, **options: Any) -> dict[str, Any]:
+    return raw | {"inbound_nodes": [[[*each, options] for each in inputs]]}
+
+
+START = layer("InputLayer", batch_shape=[None, None, 2]) | {"name": "x", "inbound_nodes": []}
+ADD, GRU = layer("Add"), layer("GRU", units=2, return_state=True)
+
+
+def test_graphs_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    circle = [START, called(ADD, ["relu", 0, 0], ["x", 0, 0]), called(layer("ReLU"), ["add", 0, 0])]
+    for model, message in (
+        (functional(circle, [["add", 0, 0]]), "read each other in a circle"),
+        (
+            functional([START, called(ADD, ["x", 0, 0], ["y", 0, 0])], [["add", 0, 0]]),
+            "add reads layer 'y', which is",
+        ),
+        (functional([START, called(ADD, ["x", 0, 0])], [["add", 0, 0]]), "is called with one tensor"),
+        (functional([START, START], [["x", 0, 0]]), "two layers of one name"),
+        (functional([START, called(layer("ReLU"), ["x", 0, 0])], [["relu", 0]]), "names no layer's output"),
+        (
+            functional([START, called(layer("ReLU"), ["x", 0, 0], initial_state=1)], [["relu", 0, 0]]),
+            "'initial_state'",
+        ),
+        (functional([START, called(GRU, ["x", 0, 0])], [["gru", 0, 1]]), "weights none"),
+        ({"class_name": "MyModel", "config": {}}, "of class 'MyModel', which is code"),
+        ({"class_name": "Sequential", "config": {"layers": []}}, "has no layers"),
+        ({"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense"}]}}, "not an object"),
+        (chain(DENSE, first=layer("InputLayer", batch_shape=[None, 3, 4, 2])), "has shape"),
+        (chain(DENSE, first=layer("InputLayer", batch_shape=[None, None, None])), "has shape"),
+    ):
+        with pytest.raises(ForeignModelError, match=message):
+            import_model(archive(tmp_path, model, {}))
+
+
+def test_models_within_models_are_bounded(tmp_path: Path) -> None:
+    model = functional([START, called(layer("ReLU"), ["x", 0, 0])], [["relu", 0, 0]])
+    for _ in range(14):  # each calls the one before twice: 2 ^ 14 layers in a small file
+        inner_model = model | {"config": model["config"] | {"name": "inner"}}
+        twice = {"inbound_nodes": [[["x", 0, 0, {}]], [["x", 0, 0, {}]]]}
+        both = called(ADD, ["inner", 1, 0], ["inner", 2, 0])
+        model = functional([START, inner_model | twice, both], [["add", 0, 0]])
+    with pytest.raises(ForeignModelError, match="calls over 4096 layers"):
+        import_model(archive(tmp_path, model, {}))
+    wide = chain(*[layer("ReLU", name=f"r{number}") for number in range(5000)])
+    with pytest.raises(ForeignModelError, match="has 5001 layers, over the limit of 4096"):
+        import_model(archive(tmp_path, wide, {}))
