@@ -170,3 +170,10 @@ def test_what_suits_a_head(
     shown = display_kinds.display(False, head, unit)
     shown.close()
     assert type(shown) is kind
+
+
+def test_starts_and_ends_of_speech_are_results_but_the_end_that_listen_asks_for_is_none() -> None:
+    progress = display.Progress(waits=False)
+    for kind in ("speech-start", "speech-end", "end-of-speech"):
+        progress.heard(Event(kind, 0, 0.0), 1.0)  # type: ignore[arg-type]
+    assert progress.results == len(progress.late_ms) == 2

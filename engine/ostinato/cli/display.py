@@ -44,8 +44,8 @@ class Progress:
 
     def heard(self, event: Event, late_ms: float | None) -> None:
         """Count a result."""
-        self.results += event.kind not in SPEECH
-        if late_ms is not None and event.kind not in SPEECH:
+        self.results += event.kind != "end-of-speech"
+        if late_ms is not None and event.kind != "end-of-speech":
             self.late_ms.append(late_ms)
 
     @property
