@@ -208,7 +208,7 @@ def test_normalised_weights_are_made_whole(tmp_path: Path, names: tuple[str, str
         ({"a.weight": (4, 3, 2)}, 'torch = "a"\npaddings = 2', "unknown field 'paddings'; did you mean 'padding'"),
         ({"a.weight": (4, 3, 2)}, 'torch = "a"\nstride = "2"', "stride is '2', not of type int"),
         ({"a.weight": (4, 3)}, "torch = 3", "torch is 3, not the name"),
-        (cell(4, 5, 3) | {"bias_ih_l0": (19,)}, 'torch = ""', "not as a LSTM is|'LSTM'"),
+        (cell(4, 5, 3) | {"bias_ih_l0": (19,)}, 'torch = ""', "has not the arrays of LSTM|has shape"),
         (cell(3, 5, 3) | {"weight_hh_l0": (15, 4)}, 'torch = ""', "of no RNN, GRU or LSTM"),
         (cell(3, 5, 3) | {"weight_ih_l0": (15,)}, 'torch = ""', r"weight_ih_l0 of .* is \[15\], not of 2 axes"),
         (cell(3, 5, 3) | {"weight_ih_l1": (15, 5)}, 'torch = ""', "has no weight_hh_l1"),

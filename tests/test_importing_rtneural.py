@@ -214,7 +214,7 @@ def test_state_dictionaries(kind: str, gates: int, tmp_path: Path) -> None:
     arrays = state(kind, gates)
     bare = import_model(written(tmp_path, arrays))
     np.testing.assert_allclose(streamed(bare.network, X), computed(arrays, gates, X), atol=2e-6)
-    assert [decision.subject for decision in bare.decisions] == ["sample rate", "rec.l0", "rec.l1", "lin"]
+    assert [decision.subject for decision in bare.decisions] == ["sample rate", "rec", "lin"]
     told = import_model(
         written(tmp_path, {"model_data": MODEL | {"unit_type": kind, "skip": 1}, "state_dict": arrays})
     )
@@ -226,16 +226,19 @@ def test_state_dictionaries(kind: str, gates: int, tmp_path: Path) -> None:
 
 LSTM = state("LSTM", 4)
 STATES_REFUSED = {
-    "a convolution": ({"conv.weight": [[[1.0]]]}, "do not begin with a recurrent layer"),
-    "nothing": ({}, "do not begin with a recurrent layer"),
+    "a convolution": ({"conv.weight": [[[1.0]]]}, "do not begin with a recurrent module"),
+    "nothing": ({}, "do not begin with a recurrent module"),
     "something else": ({"a": "b"}, "field 'a' is 'b', not of type list"),
-    "a convolution above": (LSTM | {"conv.weight": [[[1.0]]]}, r"conv: weight has shape \[1, 1, 1\]"),
-    "a projection": (LSTM | {"rec.weight_hr_l0": [[1.0] * 4]}, "rec: weight_hr_l0 is not read here"),
-    "a missing array": ({k: v for k, v in LSTM.items() if k != "rec.weight_ih_l1"}, "rec.l1: weight_ih is missing"),
-    "no recurrence": (LSTM | {"rec.weight_hh_l0": [[1.0] * 4] * 5}, r"weight_hh \[5, 4\] is of no RNN"),
+    "a convolution above": (LSTM | {"conv.weight": [[[1.0]]]}, "module 'conv' is a Conv1d: modules of a chain"),
+    "a projection": (LSTM | {"rec.weight_hr_l0": [[1.0] * 4]}, "rec.*weight 'forward.R' has shape"),
+    "a missing array": (
+        {k: v for k, v in LSTM.items() if k != "rec.weight_ih_l1"},
+        "rec also has .*_l1",
+    ),
+    "no recurrence": (LSTM | {"rec.weight_hh_l0": [[1.0] * 4] * 5}, "module 'rec' has not the arrays of LSTM"),
     "another unit": (
         {"model_data": MODEL | {"unit_type": "GRU"}, "state_dict": LSTM},
-        "unit_type is GRU, and rec.l0",
+        "unit_type is GRU, and its recurrent module is of LSTM",
     ),
     "another size": (
         {"model_data": MODEL | {"unit_type": "LSTM", "hidden_size": 8}, "state_dict": LSTM},

@@ -36,7 +36,7 @@ from ostinato.importing.arrays.heads import heads_of, weights_of
 from ostinato.importing.arrays.tables import tables
 from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision, Draft
-from ostinato.importing.pytorch.modules import module_of
+from ostinato.importing.pytorch.modules import layers_of
 from ostinato.importing.pytorch.parameters import Parameters
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Float64
@@ -192,16 +192,11 @@ class _Node:
         prefix = self._table.pop("torch")
         parameters = Parameters.of(self._arrays, prefix, self._what)
         below = self._builder.wires[self._inputs[0]] if self._inputs else self._builder.front_end.wire
-        module = module_of(parameters, self._table, below, self._what)
-        try:
-            layers = module.layers(parameters, below)
-        except (BadModelFileError, ValueError) as error:  # ValueError: NumPy's, for gates that cannot be split
-            raise ForeignModelError(f"{self._what}: {prefix} is not as a {module.name} is: {error}") from error
+        module, layers = layers_of(parameters, self._table, below)
         inputs: Sequence[str] = self._inputs
         for number, (layer, weights) in enumerate(layers, 1):
             name = self._name if number == len(layers) else f"{self._name}-{number}"
             inputs = [self._append(name, layer, inputs, weights)]
-        parameters.finish()
         decided.append(Decision(self._name, f"{prefix}: {module.said(layers)}"))
         return inputs[0]
 

@@ -14,14 +14,9 @@ from pathlib import Path
 from ostinato.errors import ForeignModelError
 from ostinato.importing.arrays.contents import Arrays, Contents
 from ostinato.importing.pytorch.modules import MODULES, recognise
-from ostinato.importing.pytorch.parameters import Parameters
+from ostinato.importing.pytorch.parameters import Parameters, has_module, module_names
 from ostinato.model.specification import FRAMES
 
-_SUFFIXES = re.compile(
-    r"(?:^|\.)(?:parametrizations\.\w+\.original[01]|(?:weight|bias)(?:_[ih][hr])?(?:_l\d+)?(?:_reverse)?(?:_[gv])?"
-    r"|running_(?:mean|var)|num_batches_tracked)$"
-)
-"""What the names of a module's arrays end in."""
 _ARGUMENTS = {
     "RNN": ('nonlinearity = "tanh"',),
     "Conv1d": ("stride = 1", "padding = 0", "dilation = 1"),
@@ -36,7 +31,7 @@ _MOST_TOKENS = 20_000
 def sketch(contents: Contents, path: Path) -> str:
     """The text of a settings file."""
     arrays = Arrays(contents.arrays if contents.ordered else dict(sorted(contents.arrays.items(), key=_natural)))
-    prefixes = list(dict.fromkeys(_SUFFIXES.sub("", name) for name in arrays if _SUFFIXES.search(name)))
+    prefixes = module_names(arrays)
     if not any(_known(arrays, prefix) for prefix in prefixes):
         return _by_hand(arrays, path)
     chain = _Chain(arrays)
@@ -51,7 +46,7 @@ def sketch(contents: Contents, path: Path) -> str:
     ]
     if not contents.ordered:
         lines.append("# The file does not keep the order of modules: they stand here by name. Put them in order.")
-    left = [name for name in arrays if not _SUFFIXES.search(name)]
+    left = [name for name in arrays if not has_module(name)]
     if left:
         names = ", ".join(map(_quoted, left))
         lines += ["", f"# No module that is known has these ({arrays.listed(left)}):", f"unused = [{names}]"]
@@ -70,7 +65,8 @@ class _Chain:
 
     def add(self, prefix: str) -> None:
         """The module whose arrays' names begin so."""
-        parameters, mine = _parameters(self._arrays, prefix)
+        parameters = Parameters.own(self._arrays, prefix)
+        mine = parameters.names
         name = _named(prefix, self._sizes)
         self.lines += ["", *(f"# {full} {list(self._arrays.shape(full))}" for full in mine)]
         try:
@@ -144,16 +140,10 @@ def _natural(entry: tuple[str, object]) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", entry[0])]
 
 
-def _parameters(arrays: Arrays, prefix: str) -> tuple[Parameters, list[str]]:
-    """The arrays of a module, and their whole names."""
-    mine = [name for name in arrays if _SUFFIXES.sub("", name) == prefix and _SUFFIXES.search(name)]
-    return Parameters(arrays, prefix, mine, f"module {prefix!r}"), mine
-
-
 def _known(arrays: Arrays, prefix: str) -> bool:
     """Whether its arrays are those of a module."""
     try:
-        recognise(_parameters(arrays, prefix)[0])
+        recognise(Parameters.own(arrays, prefix))
     except ForeignModelError:
         return False
     return True

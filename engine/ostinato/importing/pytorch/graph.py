@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.errors import BadModelFileError, ForeignModelError
+from ostinato.errors import ForeignModelError
 from ostinato.importing.arrays.contents import Arrays, Floats
 from ostinato.importing.builder import Builder
 from ostinato.importing.pytorch import functions
-from ostinato.importing.pytorch.modules import MODULES, module_of
+from ostinato.importing.pytorch.modules import MODULES, RECURRENT, layers_of
 from ostinato.importing.pytorch.parameters import Parameters
 from ostinato.model.activation import Activation
 from ostinato.model.layers import (
@@ -38,7 +38,6 @@ _CURE = "write settings for its state dictionary (docs/import.md), or export it 
 _IDENTITIES = {
     "contiguous", "clone", "detach", "float", "dropout", "alpha_dropout", "Dropout", "Dropout1d", "Identity",
 }  # fmt: skip
-_RECURRENT = ("RNN", "GRU", "LSTM")
 _ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "RNN": ("nonlinearity",),
     "Conv1d": ("stride", "padding", "dilation"),
@@ -195,21 +194,17 @@ class Trace:
         names = [name for name in self._arrays if name.startswith(f"{node.target}.")]
         parameters = Parameters(self._arrays, node.target, names, self._what)
         below = self._builder.wires[value.node]
-        try:
-            layers = module_of(parameters, {"module": kind, **arguments}, below, self._what).layers(parameters, below)
-        except (BadModelFileError, ValueError) as error:
-            raise ForeignModelError(f"{self._what}: {error}") from error
-        parameters.finish()
+        layers = layers_of(parameters, {"module": kind, **arguments}, below)[1]
         for number, (layer, weights) in enumerate(layers, 1):
             name = str(node.target) if number == len(layers) else f"{node.target}-{number}"
             value = self._add(layer, value, weights=weights, name=name)
-        if kind in _RECURRENT:
+        if kind in RECURRENT:
             return value, States(value.node, kind == "LSTM", module.bidirectional)
         return replace(value, axes=f"{value.axes}c") if kind == "Embedding" else value
 
     def _check_axes(self, kind: str, module: Any, value: Value) -> None:
         wanted = {"Conv1d": "bct", "ConvTranspose1d": "bct"}.get(kind, value.axes)
-        if kind in _RECURRENT:
+        if kind in RECURRENT:
             wanted = "btc" if module.batch_first else "tbc"
         if kind == "Linear" or kind == "LayerNorm":
             wanted = value.axes.replace("c", "") + "c"

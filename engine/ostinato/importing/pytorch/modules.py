@@ -330,13 +330,26 @@ MODULES: dict[str, type[Module]] = {
 """All kinds, by the names of their classes in torch.nn."""
 
 
-def module_of(parameters: Parameters, table: Mapping[str, Any], below: Wire, what: str) -> Module:
-    """The module whose arrays these are, with the arguments of a settings table. Its kind is seen by names and shapes
-    unless the table says it (``module``).
+RECURRENT = ("RNN", "GRU", "LSTM")
 
-    Raises ForeignModelError if it is none that is known, or has no such argument.
+
+def layers_of(parameters: Parameters, table: Mapping[str, Any], below: Wire) -> tuple[Module, Layers]:
+    """The module whose arrays these are, with the arguments of a settings table, and its layers above ``below``. Its
+    kind is seen by names and shapes unless the table says it (``module``).
+
+    Raises ForeignModelError if it is none that is known, has no such argument, or more arrays than are read.
     """
-    arguments = dict(table)
+    module = _module_of(parameters, table, below)
+    try:
+        layers = module.layers(parameters, below)
+    except (BadModelFileError, ValueError) as error:  # ValueError: NumPy's, for gates that cannot be split
+        raise ForeignModelError(f"{parameters.what} has not the arrays of {module.name}: {error}") from error
+    parameters.finish()
+    return module, layers
+
+
+def _module_of(parameters: Parameters, table: Mapping[str, Any], below: Wire) -> Module:
+    what, arguments = parameters.what, dict(table)
     kind = arguments.pop("module", None) or recognise(parameters, below.form == "id")
     if kind not in MODULES:
         raise ForeignModelError(

@@ -13,6 +13,11 @@ from ostinato.importing.arrays.contents import Arrays, Floats
 
 _COUNTERS = ("num_batches_tracked",)
 """Buffers that say nothing of what a module computes."""
+_ENDINGS = re.compile(
+    r"(?:^|\.)(?:parametrizations\.\w+\.original[01]|(?:weight|bias)(?:_[ih][hr])?(?:_l\d+)?(?:_reverse)?(?:_[gv])?"
+    r"|running_(?:mean|var)|num_batches_tracked)$"
+)
+"""What the names of a module's arrays end in."""
 _NORMALISED = re.compile(r"(?:parametrizations\.)?(\w+?)(?:_|\.original)([gv01])")
 """Both ways of weight normalisation: weight_g and weight_v, parametrizations.weight.original0 and original1."""
 
@@ -22,7 +27,7 @@ class Parameters:
     Kingma 2016) is one, w = g v / |v|, in the place of the two that are stored."""
 
     def __init__(self, arrays: Arrays, prefix: str, names: Iterable[str], what: str) -> None:
-        self.prefix, self.what = prefix, what
+        self.prefix, self.what, self.names = prefix, what, list(names)
         self._arrays = arrays
         self._left: dict[str, tuple[str, ...]] = {}
         halves: dict[str, dict[str, str]] = {}
@@ -51,6 +56,12 @@ class Parameters:
             near = did_you_mean(prefix, {name.rpartition(".")[0] for name in arrays})
             raise ForeignModelError(f"{what}: no array is called {prefix}.…: there are {arrays.listed()}{near}")
         return Parameters(arrays, prefix, names, what)
+
+    @staticmethod
+    def own(arrays: Arrays, name: str) -> Parameters:
+        """Those of a module of `module_names`, and of no module in it."""
+        names = [each for each in arrays if _ENDINGS.search(each) and _ENDINGS.sub("", each) == name]
+        return Parameters(arrays, name, names, f"module {name!r}" if name else "the module")
 
     def __contains__(self, local: str) -> bool:
         return local in self._shapes
@@ -95,3 +106,13 @@ class Parameters:
     def listed(self) -> str:
         """Names and shapes, for messages."""
         return ", ".join(f"{local} {list(shape)}" for local, shape in list(self._shapes.items())[:8])
+
+
+def module_names(arrays: Iterable[str]) -> list[str]:
+    """Names of the modules whose arrays have such names, in their order; "" is the model itself."""
+    return list(dict.fromkeys(_ENDINGS.sub("", name) for name in arrays if _ENDINGS.search(name)))
+
+
+def has_module(name: str) -> bool:
+    """Whether an array of that name belongs to one of `module_names`."""
+    return _ENDINGS.search(name) is not None
