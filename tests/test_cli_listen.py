@@ -21,8 +21,9 @@ import virtual_microphone
 from ostinato.cli.display import level_db, meter
 from ostinato.cli.files import bundled_recording, transcript_beside
 from ostinato.model import Network, write
-from ostinato.model.decoders import Labels
-from ostinato.model.front_ends import Tokens
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Beats, Labels
+from ostinato.model.front_ends import FilteredSpectrogram, Tokens
 from ostinato.model.layers import Dense, Gru, OneHot, Softmax
 from ostinato.model.specification import Sequential
 from ostinato.pipeline.score import error_rate
@@ -58,6 +59,20 @@ def test_bounded_wait_answers_while_somebody_speaks(ostinato: Run) -> None:
     assert causal.returncode == 1 and "leave them out" in causal.stderr
     alone = ostinato("listen", "digits-bi", "--file", bundled_recording(), "--fast", "--lookahead-ms", "300")
     assert alone.returncode == 1 and "give both" in alone.stderr
+
+
+def test_a_model_that_hears_no_pauses_answers_at_the_end(ostinato: Run, tmp_path: Path) -> None:
+    """Frames of music do not tell how loud they are: nothing says where an utterance ends but the input's end."""
+    layers = [Gru(3, direction="bidirectional"), Dense(1, Activation("sigmoid"))]
+    front_end = FilteredSpectrogram(sample_rate=8000, windows=(512,), bands_per_octave=(6,), high_hz=3900.0)
+    music = Sequential("music", front_end, layers, Beats(method="viterbi"))
+    write(tmp_path / "music.safetensors", Network.random(music))
+    done = ostinato("listen", tmp_path / "music.safetensors", "--file", bundled_recording(), "--fast", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "answers at its end" in done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(events) > 5 and {event["kind"] for event in events} == {"beat"}
+    assert all(50 < event["values"][0] < 220 for event in events)
 
 
 def test_json_lines_carry_kind_time_and_text_and_seconds_ends_early(ostinato: Run) -> None:

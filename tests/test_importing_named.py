@@ -20,6 +20,7 @@ from ostinato.importing.named.madmom import draft
 from ostinato.importing.packages import Package, digest
 from ostinato.importing.parity import compare
 from ostinato.importing.settings import Settings
+from ostinato.model.decoders import Outputs, Peaks
 from ostinato.model.front_ends import Frames
 from ostinato.streaming import Model
 
@@ -205,7 +206,9 @@ def test_an_ensemble_of_madmom_is_what_its_formulas_say(
     for number, layers in enumerate(networks):
         files[str(number)] = tmp_path / f"{number}.pkl"
         files[str(number)].write_bytes(pickle.dumps(madmom.NeuralNetwork(layers=layers), protocol))
-    made = draft(files, Settings(), "made", Frames(7))
+    made = draft(files, Settings(), "made", Frames(7), Peaks(("onset",)))
+    assert made.decoders == {"main": Peaks(("onset",))}
+    assert not draft(files, Settings(decoder=Outputs()), "made", Frames(7), Peaks(("onset",))).decoders
     compare(made.network, made.source)
     x = np.random.default_rng(9).normal(size=(40, 7)).astype(np.float32)
     wanted = []

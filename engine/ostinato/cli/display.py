@@ -248,6 +248,8 @@ def said_by(event: Event) -> str:
         return SPEECH[event.kind]
     if event.kind == "audio" and event.values is not None:
         return f"{len(event.values)} samples, {max(level_db(event.values), -99.0):.0f} dBFS"
+    if event.kind == "beat" and event.values is not None:
+        return f"{event.text} ({event.values[0]:.0f} bpm)"
     if event.kind == "output" and event.values is not None:
         return " ".join(f"{value:.3f}" for value in event.values[:8]) + (" …" if len(event.values) > 8 else "")
     return f"{event.text} ({event.probability:.0%})" if event.kind == "class" else event.text

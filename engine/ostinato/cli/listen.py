@@ -105,15 +105,21 @@ def listen(
         delays = {head.name: head.delay_ms for head in info.heads}
         # What waits for the end was made for utterances. (A head that is not there is refused by the server.)
         utterances = audio and delays.get(options.head or info.heads[0].name, 0.0) is None
-        options = replace(
-            options,
-            sample_rate=source.sample_rate,
-            end_of_speech_ms=END_OF_SPEECH_MS if utterances else None,
-        )
-        stream = opened.enter_context(client.open(name, **options.given))
-        note(_introduction(source, stream, endpoint if connect else None))
+        options = replace(options, sample_rate=source.sample_rate)
+        stream, pauses = _open(client, name, options, utterances)
+        opened.enter_context(stream)
+        note(_introduction(source, stream, endpoint if connect else None, pauses))
         live = not (wanted.fast or wanted.text)
         _Listening(stream, source, seconds, live, display(as_json, stream.head, info.unit)).run()
+
+
+def _open(client: Client, name: str, options: Options, utterances: bool) -> tuple[Stream, bool]:
+    """A stream, and whether it hears pauses: of ``utterances`` it answers after each, if its model hears them. One
+    that re-frames, or has a front end of music, does not, and answers when the input ends."""
+    if utterances:
+        with contextlib.suppress(InputError):
+            return client.open(name, **replace(options, end_of_speech_ms=END_OF_SPEECH_MS).given), True
+    return client.open(name, **options.given), False
 
 
 def _source(wanted: Wanted, unit: Unit, frame_ms: float) -> Source:
@@ -145,7 +151,7 @@ def _check(wanted: Wanted, name: str, unit: Unit) -> None:
         )
 
 
-def _introduction(source: Source, stream: Stream, endpoint: str | None) -> str:
+def _introduction(source: Source, stream: Stream, endpoint: str | None, pauses: bool) -> str:
     if isinstance(source, MicrophoneSource):
         what = f"microphone {source.microphone.name!r} at {source.sample_rate} Hz, Ctrl-C ends"
     elif isinstance(source, FileSource | FramesSource):
@@ -154,7 +160,7 @@ def _introduction(source: Source, stream: Stream, endpoint: str | None) -> str:
     else:
         what = "standard input"
     waits = (
-        ", which answers after each pause" if stream.delay_ms is None
+        f", which answers {'after each pause' if pauses else 'at its end'}" if stream.delay_ms is None
         else f", which answers within {stream.delay_ms:g} ms" if stream.delay_ms
         else ""
     )  # fmt: skip

@@ -6,7 +6,8 @@ whose outputs are averaged, each network a chain of recurrent layers, in one dir
     madmom:beats     162 features ── 8 x [LSTM 25, LSTM 25, LSTM 25, 1] ── mean   causal, with peepholes
     madmom:beats-bi  266 features ── 8 x [the same in both directions] ── mean
 
-The package's pickles are read as data.
+The package's pickles are read as data. Outputs become events as by its programs for these networks (OnsetDetectorLL,
+OnsetDetector, DBNBeatTracker online and offline), with their settings.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Float64
 from ostinato.model.activation import Activation
-from ostinato.model.decoders import Outputs
+from ostinato.model.decoders import Beats, Decoder, Outputs, Peaks
 from ostinato.model.front_ends import FilteredSpectrogram, FrontEnd
 from ostinato.model.layers import Dense, Direction, Gru, Layer, Lstm, Mean, Rnn
 from ostinato.model.specification import FRAMES
@@ -45,8 +46,11 @@ _KNOWN = {f"{_LAYERS}{name}" for name in (
 }  # fmt: skip
 
 
-def draft(files: Mapping[str, Path], settings: Settings, name: str, front_end: FrontEnd) -> Draft:
-    """The ensemble of these pickles, above a front end."""
+def draft(
+    files: Mapping[str, Path], settings: Settings, name: str, front_end: FrontEnd, decoder: Decoder | None = None
+) -> Draft:
+    """The ensemble of these pickles, above a front end; ``decoder``: what makes events of its outputs, unless the
+    settings say it."""
     builder = Builder(settings.front_end or front_end)
     members = []
     for number, path in enumerate(files.values(), 1):
@@ -60,7 +64,8 @@ def draft(files: Mapping[str, Path], settings: Settings, name: str, front_end: F
         Decision("ensemble", f"{len(members)} networks, whose outputs are averaged"),
         Decision("numbers", "the package's formulas in float64; its own code computes in float32"),
     )
-    return Draft(network, Float64(network), decisions)
+    own = {"main": decoder} if decoder and settings.decoder is None else {}
+    return Draft(network, Float64(network), decisions, own)
 
 
 def _layers(path: Path) -> list[inert.Inert]:
@@ -148,10 +153,14 @@ def _activation(own: inert.Inert) -> Activation:
     return Activation({"linear": "identity"}.get(name, name))
 
 
-def _named(name: str, files: str, sha256: str, front_end: FrontEnd, about: str) -> Named:
+HALF_WINDOW_MS = 2048 / 44.1
+"""By how much a frame ends after the middle of its largest window, where madmom says that it is."""
+
+
+def _named(name: str, files: str, sha256: str, front_end: FrontEnd, decoder: Decoder, about: str) -> Named:
     """An ensemble of eight, whose files differ in a number."""
     paths = tuple(f"madmom/models/{files}_{number}.pkl" for number in range(1, 9))
-    return Named(about, PACKAGE, paths, sha256, partial(draft, name=name, front_end=front_end))
+    return Named(about, PACKAGE, paths, sha256, partial(draft, name=name, front_end=front_end, decoder=decoder))
 
 
 MODELS = {
@@ -160,6 +169,7 @@ MODELS = {
         "onsets/2013/onsets_rnn",
         "d0d1b04cfd36d156086db4ec2efede5d6b44f4894918293da49c0bd0f5397f00",
         FilteredSpectrogram(windows=(512, 1024, 2048), mul=5.0, diff_ratio=0.25),
+        Peaks(("onset",), threshold=0.23),
         "onsets of notes as they happen",
     ),
     "madmom:onsets-bi": _named(
@@ -167,6 +177,7 @@ MODELS = {
         "onsets/2013/onsets_brnn",
         "2285f6489298d9ad50c4f478f274f0e4593e6207d684d71e1a24dd8a1aa83463",
         FilteredSpectrogram(mul=5.0, diff_ratio=0.25, origin="centre"),
+        Peaks(("onset",), threshold=0.35, smooth_ms=70.0, delay_ms=-HALF_WINDOW_MS),
         "onsets of notes, from both sides",
     ),
     "madmom:beats": _named(
@@ -174,6 +185,7 @@ MODELS = {
         "beats/2016/beats_lstm",
         "e7e75235302b14b7b9ae456134814f4b7972f8e8919736dc2164aaf4e7bf6706",
         FilteredSpectrogram(windows=(2048,), bands_per_octave=(12,)),
+        Beats(),
         "beats as they happen",
     ),
     "madmom:beats-bi": _named(
@@ -181,6 +193,7 @@ MODELS = {
         "beats/2015/beats_blstm",
         "138ff24f6ca34b071c4716b1a569e27a7094c959ed3fc64e6bd9cdf35dfd547d",
         FilteredSpectrogram(origin="centre"),
+        Beats(method="viterbi", delay_ms=-HALF_WINDOW_MS),
         "beats, from both sides",
     ),
 }

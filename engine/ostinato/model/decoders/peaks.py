@@ -17,9 +17,9 @@ class Peaks(Decoder):
 
     A frame is a peak of an output if its value is the largest from ``pre_max_ms`` before to ``post_max_ms`` after it,
     and at least ``threshold`` above the mean of those from ``pre_avg_ms`` before to ``post_avg_ms`` after (above 0 if
-    both are 0). Values are first smoothed by a Hamming window of ``smooth_ms``. A peak is dropped if the one before
-    it that was not lies at most ``combine_ms`` back. Times are rounded to whole frames, and what lies outside the
-    utterance counts as 0.
+    both are 0). Values are first smoothed: summed by a Hamming window of ``smooth_ms``, whose middle counts whole (so
+    sums may be above 1). A peak is dropped if the one before it that was not lies at most ``combine_ms`` back. Times
+    are rounded to whole frames, and what lies outside the utterance counts as 0.
 
     With 0 for smoothing and for both ``post_`` times peaks are known at once; otherwise so much later. ``delay_ms``
     is added to a peak's time, which is else where its frame ends: with a front end whose windows are centred, minus

@@ -39,7 +39,8 @@ class PeaksState:
 class PeaksDecoder(Decoder[specified.Peaks, PeaksState]):
     """A ``peak`` event for each, as `specified.Peaks` says, in the order of frames, then of outputs.
 
-    ``event.frame`` is the frame that made it known, ``time_ms`` where the peak is, ``probability`` its height.
+    ``event.frame`` is the frame that made it known, ``time_ms`` where the peak is, ``probability`` its height,
+    at most 1.
     """
 
     def __init__(self, settings: specified.Peaks, frame_ms: float, latency_ms: float) -> None:
@@ -59,8 +60,7 @@ class PeaksDecoder(Decoder[specified.Peaks, PeaksState]):
                 f"decoder: peaks of {len(self._columns)} outputs would keep {sum(self._sizes)} frames of "
                 f"{frame_ms:g} ms: make its times shorter"
             )
-        hamming = np.hamming(taps)
-        self._smoothing = hamming / hamming.sum()
+        self._smoothing = np.hamming(taps)
 
     def _frames(self, ms: float) -> int:
         return round(ms / self.frame_ms)
@@ -105,5 +105,5 @@ class PeaksDecoder(Decoder[specified.Peaks, PeaksState]):
                 index = int(self._columns[column])
                 decided = min(frame + self._wait, end - 1)
                 time_ms = self.time_ms(frame) + self.settings.delay_ms
-                events.append(Event("peak", decided, time_ms, self.settings.labels[index], index, height))
+                events.append(Event("peak", decided, time_ms, self.settings.labels[index], index, min(height, 1.0)))
         return events
