@@ -14,6 +14,8 @@ from imported import sigmoid, streamed
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing import import_model
+from ostinato.model.decoders import Audio
+from ostinato.model.front_ends import Samples
 
 Array = npt.NDArray[Any]
 RNG = np.random.default_rng(0)
@@ -71,7 +73,8 @@ def test_lstm_from_the_states_of_the_file(tmp_path: Path) -> None:
     specification = imported.network.specification
     assert specification.name == "Twin-Clean"
     assert specification.card["modeled by"] == "me" and "date" not in specification.card
-    assert specification.front_end.frame_ms == pytest.approx(1000 / 48000)
+    assert specification.front_end == Samples(48000, 1, 1)
+    assert specification.heads[0].decoder == Audio()
     assert any("48000 Hz, as the file says" in decision.text for decision in imported.decisions)
     without = [*LSTM_WEIGHTS[:140], *[0.0] * 10, *LSTM_WEIGHTS[150:]]
     assert not np.allclose(expected[:5], played_lstm(without, 2, 5, X)[:5], atol=1e-3), "states matter at first"

@@ -14,6 +14,7 @@ from imported import sigmoid, streamed
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing import import_model
+from ostinato.model.front_ends import Samples
 
 Array = npt.NDArray[Any]
 RNG = np.random.default_rng(1)
@@ -120,7 +121,7 @@ def test_what_the_trainer_recorded_is_compared_with(tmp_path: Path) -> None:
     imported = import_model(written(tmp_path, file | {"output_batch": [0.5 * x + 0.25 for x in heard]}))
     assert imported.parity.source == "recorded outputs" and imported.parity.largest < 1e-6
     assert imported.network.specification.licence == "CC0"
-    assert imported.network.specification.front_end.frame_ms == pytest.approx(1000 / 44100)
+    assert imported.network.specification.front_end == Samples(44100, 1, 1)
     with pytest.raises(ForeignModelError, match="outputs are not those of the source"):
         import_model(written(tmp_path, file | {"output_batch": [0.6 * x + 0.25 for x in heard]}))
 

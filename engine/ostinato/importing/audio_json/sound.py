@@ -12,8 +12,9 @@ from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Float64
-from ostinato.model.decoders import Outputs
-from ostinato.model.front_ends import Frames, FrontEnd
+from ostinato.model.decoders import Audio, Outputs
+from ostinato.model.front_ends import Frames, FrontEnd, Samples
+from ostinato.model.front_ends.audio import MAX_RATE
 
 USUAL_RATE = 48000.0
 """Samples a second, where a file does not say it: what amplifiers are modelled at."""
@@ -22,10 +23,13 @@ _MOST, _LONGEST = 32, 200
 
 
 def front_end(settings: Settings, channels: int, rate: float) -> FrontEnd:
-    """What gives a network its samples: a frame of ``channels`` values each."""
-    if not 1 <= rate <= 1e6:
-        raise ForeignModelError(f"a sample rate of {rate:g} is not from 1 to 1000000 samples a second")
-    return settings.front_end or Frames(channels, 1000 / rate)
+    """What gives a network its samples: audio, one by one; of several ``channels``, such as a knob beside the signal,
+    ready frames."""
+    if not 1 <= rate <= MAX_RATE:
+        raise ForeignModelError(f"a sample rate of {rate:g} is not from 1 to {MAX_RATE} samples a second")
+    if settings.front_end is not None:
+        return settings.front_end
+    return Samples(round(rate), 1, 1) if channels == 1 else Frames(channels, 1000 / rate)
 
 
 def card(metadata: Document) -> dict[str, str]:
@@ -45,5 +49,7 @@ def draft(
     said = dict(said)
     licence = said.pop("license", "") or said.pop("licence", "")
     name = said.pop("name", "") or path.stem
-    network = builder.network(settings, [("main", node, Outputs())], name=name, licence=licence, card=said)
+    heard = isinstance(builder.front_end, Samples) and builder.wires[node].size == 1
+    heads = [("main", node, Audio() if heard else Outputs())]
+    network = builder.network(settings, heads, name=name, licence=licence, card=said)
     return Draft(network, Float64(network), tuple(decisions))
