@@ -63,8 +63,8 @@ def draft_of(contents: Contents, settings: Settings, path: Path) -> Draft:
     arrays = Arrays(contents.arrays)
     if not nodes:
         raise ForeignModelError(
-            f"arrays alone ({arrays.listed()}) do not say what is computed: `ostinato import {path.name} --draft > "
-            f"spec.toml` begins a settings file; then `ostinato import {path.name} --settings spec.toml`"
+            f"arrays alone ({arrays.listed()}) do not say what is computed: `ostinato import {path} --draft > "
+            f"spec.toml` begins a settings file; then `ostinato import {path} --settings spec.toml`"
         )
     if settings.front_end is None:
         raise ForeignModelError('front_end is missing: for ready frames say front_end = {kind = "frames", size = …}')
