@@ -21,6 +21,7 @@ from ostinato.model.decoders import Audio, AudioOutput, InverseSpectrum, Overlap
 from ostinato.model.front_ends import Samples, Spectrum
 from ostinato.model.wire import Wire
 from ostinato.pipeline import decoder, pack
+from ostinato.pipeline.state import held_bytes
 from ostinato.streaming import Model
 
 F64 = npt.NDArray[np.float64]
@@ -108,6 +109,11 @@ def test_values(chosen: AudioOutput, count: int) -> None:
 def test_chunking_does_not_matter(chosen: AudioOutput, count: int, cuts: list[int]) -> None:
     outputs = outputs_for(chosen, count)
     assert bits(run(chosen, outputs, *(min(cut, count) for cut in cuts))) == bits(run(chosen, outputs))
+    made = decoder(chosen, 10.0, 0.0)
+    state = made.start()
+    for row in outputs[:, None]:
+        made.step(state, row)
+        assert held_bytes(state) <= made.state_bytes
 
 
 @settings(deadline=None, max_examples=40)

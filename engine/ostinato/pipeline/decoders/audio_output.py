@@ -48,6 +48,11 @@ class AudioOutputDecoder(Decoder[D, S]):
         into = self.hop - common + settings.skipped % common  # the furthest into a frame that an event begins
         self.delay = -(-(self.covered - self.hop) // self.hop) + (into + self.block - 1) // self.hop
 
+    @property
+    def state_bytes(self) -> int:
+        """With an event that lacks a sample."""
+        return snapshots.held_bytes(self.start()) + 4 * (self.block - 1)
+
     def events(self, state: S, samples: F32, end: int, ended: bool = False) -> list[Event]:
         """The events that further samples complete, up to sample number ``end``; all that are left, if the utterance
         has ``ended``. The state has counted the frames that they are of."""
