@@ -80,7 +80,11 @@ _Settings = Annotated[
 ]
 _Fixed = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=NUMBER", help="An input of the graph that always has this value: sr=16000."),
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="What an input of a graph always is (sr=16000), or the sizes of one that leaves them open (x=1x576).",
+    ),
 ]
 
 

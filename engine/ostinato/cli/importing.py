@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,16 +62,22 @@ def verify(model: str, against: str, folder: Path | None, settings: Path | None,
 def _settings(path: Path | None, name: str | None, fixed: Sequence[str]) -> Settings:
     """Those of the file, and what the command line says on top of it."""
     made = Settings() if path is None else Settings.of(path)
-    values = dict(made.fixed)
+    values, shapes = dict(made.fixed), dict(made.more.get("shapes", {}))
     for each in fixed:
         key, sign, value = each.partition("=")
+        if re.fullmatch(r"\d+(x\d+)+", value):
+            shapes[key] = [int(size) for size in value.split("x")]
+            continue
         try:
             values[key] = float(value) if "." in value or "e" in value.lower() else int(value)
         except ValueError:
             sign = ""
         if not sign:
-            raise typer.BadParameter(f"{each!r} is no NAME=NUMBER, such as sr=16000", param_hint="--set")
-    return dataclasses.replace(made, name=name or made.name, fixed=values)
+            raise typer.BadParameter(
+                f"{each!r} is no NAME=NUMBER, such as sr=16000, or NAME=SIZES, such as x=1x576", param_hint="--set"
+            )
+    more = dict(made.more) | ({"shapes": shapes} if shapes else {})
+    return dataclasses.replace(made, name=name or made.name, fixed=values, more=more)
 
 
 def _figures(imported: Imported, target: Path) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing.onnx.call import UnclearError
+from ostinato.importing.onnx.call import UnclearError, WrongAxisError
 from ostinato.importing.onnx.elements import Ids, Tensor, Traced, element, elements, frame_of, shifted, term_of
 from ostinato.importing.onnx.plan import Given, Plan
 from ostinato.importing.onnx.rows import along, time_axis
 from ostinato.importing.onnx.states import pairings
-from ostinato.importing.onnx.terms import Applied, Input, Term, Terms, View
-from ostinato.importing.onnx.trace import Trace, state_term
+from ostinato.importing.onnx.terms import Applied, Input, Recurrence, Term, Terms, View, state_term
+from ostinato.importing.onnx.trace import Trace
 from ostinato.model.layers import Stack
 
 
@@ -67,8 +67,19 @@ class Attempt:
                 found.update(zip(ids.ravel().tolist(), after.ravel().tolist(), strict=True))
         return found
 
+    def _moves(self) -> bool:
+        """Whether anything goes from frame to frame."""
+        return bool(self.trace.closings) or any(
+            isinstance(term.operation, Recurrence) or any(view.reframed for view in term.views)
+            for term in self.terms.all
+        )
+
     def heads(self, pairing: Sequence[int]) -> list[Head]:
-        """All outputs that are no states."""
+        """All outputs that are no states. Raises WrongAxisError if the plan's axis is not time's."""
+        sizes = self.plan.frames.sizes
+        doubtful = self.plan.kind == "sequence" and (sizes.count(0) != 1 or (len(sizes) > 2 and self.plan.axis == 0))
+        if doubtful and not self._moves():
+            raise WrongAxisError(f"nothing runs over axis {self.plan.axis} of input {self.plan.frames.name!r}")
         found = [
             self._head(number, tensor.ids)
             for number, tensor in enumerate(self.outputs)
@@ -125,6 +136,6 @@ def attempt(model: Any, plan: Plan, length: int, hop: int, terms: Terms) -> Atte
         own = state_term(terms, each.name, np.zeros(sizes, np.float32)).at(0).reshape(sizes)
         states.append((each, own))
         given[each.name] = Traced(own, each.token)
-    trace = Trace(model, terms)
+    trace = Trace(model, terms, length if plan.kind == "sequence" else 0)
     names = [each.name for each in model.graph.output]
     return Attempt(plan, length, hop, names, trace, source, states, trace.run(model.graph, given))

@@ -24,6 +24,10 @@ class UnclearError(ForeignModelError):
     """Of a graph that more frames may make clear: its windows are wider than what it was traced with."""
 
 
+class WrongAxisError(ForeignModelError):
+    """Of a plan that takes the batch for time."""
+
+
 @dataclass(frozen=True)
 class Call:
     """``inputs``: those that are left out are None. ``opset``: the version of its operator set."""

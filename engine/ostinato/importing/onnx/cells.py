@@ -11,7 +11,7 @@ tells which cell it is, whatever the order of its operators; the sums within the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from ostinato.importing.onnx.elements import Array, Ids, frame_of, index_of, term_of, value
 from ostinato.importing.onnx.states import Closed
-from ostinato.importing.onnx.terms import Affine, Applied, CellState, Recurrence, Term, View
+from ostinato.importing.onnx.terms import Affine, Applied, CellState, Recurrence, State, Term, View
 from ostinato.model.activation import Activation
 from ostinato.model.layers import Activate, Add, Gru, Lstm, Multiply, Recurrent, Rnn, Scale
 
@@ -74,10 +74,10 @@ class Cells:
             if after >= 0:
                 key = (int(term_of(np.array(before))), int(term_of(np.array(after))))
                 by_term.setdefault(key, []).append((before, after))
-        for pairs in by_term.values():
+        for _, pairs in sorted(by_term.items(), key=lambda item: item[0][1]):  # those that others read come first
             runs: list[list[tuple[int, int]]] = []
-            for pair in sorted(pairs):
-                if runs and pair[0] == runs[-1][-1][0] + 1 and pair[1] == runs[-1][-1][1] + 1:
+            for pair in sorted(pairs, key=lambda pair: pair[1]):
+                if runs and pair[1] == runs[-1][-1][1] + 1:
                     runs[-1].append(pair)
                 else:
                     runs.append([pair])
@@ -277,7 +277,10 @@ class Cells:
             raise NoCell
         if frame_of(x).any() or (self._closed.is_state(x).any() and set(x.tolist()) & set(begins["h"].tolist())):
             raise NoCell
-        named = {f"forward.{name}": np.asarray(each, np.float32) for name, each in weights.items()}
+        state = self._terms[int(term_of(begins["h"][:1])[0])].operation
+        if isinstance(state, State) and state.backward:
+            layer = replace(layer, direction="backward")
+        named = {f"{layer.direction}.{name}": np.asarray(each, np.float32) for name, each in weights.items()}
         first = self._terms[int(term_of(after[:1])[0])]
         operation = Recurrence(layer, named, (begins,))
         view = View(x)
@@ -313,6 +316,7 @@ class Cells:
 
     def sum(self, ids: Ids, depth: int = 0) -> Sum:
         """A vector multiplied out. Raises NoCell if it has too many parts."""
+        ids = self._closed.replaced(ids)
         if (ids < 0).all():
             return Sum({(): value(ids).astype(np.float64)})
         term = self._of_one(ids)
@@ -365,7 +369,7 @@ class Cells:
     def _lines(self, ids: Ids, depth: int) -> Line:
         if depth > _DEEPEST:
             raise NoCell
-        n = len(ids)
+        n, ids = len(ids), self._closed.replaced(ids)
         if (ids < 0).all():
             return Line(np.zeros(0, np.int64), np.zeros((n, 0)), value(ids).astype(np.float64))
         term = self._of_one(ids)

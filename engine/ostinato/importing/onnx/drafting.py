@@ -12,7 +12,7 @@ from ostinato.errors import ForeignModelError
 from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Draft
 from ostinato.importing.onnx.attempt import Attempt, Head, attempt
-from ostinato.importing.onnx.call import UnclearError
+from ostinato.importing.onnx.call import UnclearError, WrongAxisError
 from ostinato.importing.onnx.cells import recognise
 from ostinato.importing.onnx.emission import Emission
 from ostinato.importing.onnx.plan import plans
@@ -21,6 +21,7 @@ from ostinato.importing.onnx.report import decisions
 from ostinato.importing.onnx.runtime import Output, Runtime, Usage
 from ostinato.importing.onnx.states import Closed
 from ostinato.importing.onnx.terms import Applied, Terms
+from ostinato.importing.parity import waits
 from ostinato.importing.settings import Settings
 from ostinato.model import Network
 from ostinato.model.decoders import Outputs
@@ -33,21 +34,28 @@ _FIRST_SIGN = 0x4E00
 
 def draft(path: Path, settings: Settings) -> Draft:
     """The network of an ONNX file. Raises ForeignModelError, naming node and cure."""
-    settings.known("hop")
-    hop = settings.more.get("hop", 1)
-    if not isinstance(hop, int) or hop < 1:
+    settings.known("hop", "shapes")
+    hop, shapes = settings.more.get("hop"), settings.more.get("shapes", {})
+    if hop is not None and (type(hop) is not int or hop < 1):
         raise ForeignModelError(f"settings: hop = {hop!r} is no number of frames from 1")
+    if not isinstance(shapes, dict) or not all(
+        isinstance(sizes, list) and all(type(size) is int and size >= 0 for size in sizes)
+        for sizes in shapes.values()
+    ):
+        raise ForeignModelError("settings: shapes is no table of inputs and their sizes, as {frames = [1, 576]}")
     model = load(path)
     furthest, told = -1, ForeignModelError("holds no graph that is read here")
-    for plan in plans(model, settings.fixed):
+    for plan in plans(model, settings.fixed, shapes, hop):
         lengths, frozen = list(plan.lengths), list(plan.frozen)
         while lengths:
             length, terms, reached = lengths.pop(0), Terms(MAX_TERMS), 0
             try:
-                made = attempt(model, plan, length, hop, terms)
+                made = attempt(model, plan, length, hop or 1, terms)
                 reached = MAX_TERMS
                 return _drafted(path, model, settings, made)
             except ForeignModelError as error:
+                if isinstance(error, WrongAxisError):
+                    reached, terms = 0, Terms(0)
                 # of several ways to read it, the one that came furthest is the likeliest to be meant
                 if (reached := max(reached, len(terms.all))) > furthest:
                     furthest, told = reached, error
@@ -92,10 +100,16 @@ def _usage(made: Attempt, heads: Sequence[Head], pairing: Sequence[int], network
         Output(own.name, head.number, head.axis) for own, head in zip(network.specification.heads, heads, strict=True)
     ]
     return Usage(
-        plan.frames.name, plan.shape(made.length), plan.axis, None if made.open else made.length, plan.frames.dtype,
+        plan.frames.name, plan.shape(made.length), plan.axis, _length(made), plan.frames.dtype,
         states, plan.fixed, outputs, made.hop if plan.kind == "window" else 0,
         _vocabulary(made) if plan.frames.token else 0, _least(network),
+        any(waits(network, each.head) for each in outputs),
     )  # fmt: skip
+
+
+def _length(made: Attempt) -> int | None:
+    """The only number of frames that the file can be run with, if there is one."""
+    return None if made.open or made.plan.kind == "step" else made.length
 
 
 def _least(network: Network) -> int:

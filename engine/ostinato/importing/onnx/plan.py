@@ -7,6 +7,7 @@ window      a fixed number of frames, no state, run anew every hop
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -79,9 +80,12 @@ def inputs_of(model: Any) -> list[Given]:
     return found
 
 
-def plans(model: Any, fixed: Mapping[str, Any]) -> Iterator[Plan]:
-    """The ways to read a model, the likeliest first. Raises ForeignModelError for inputs that must be fixed."""
-    inputs = inputs_of(model)
+def plans(
+    model: Any, fixed: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], hop: int | None
+) -> Iterator[Plan]:
+    """The ways to read a model, the likeliest first. ``shapes``: of inputs whose sizes are open, or 0 where they stay
+    so. Raises ForeignModelError for inputs that must be fixed."""
+    inputs = _sized(inputs_of(model), shapes)
     values = _fixed(inputs, fixed)
     left = [each for each in inputs if each.name not in values]
     for each in left:
@@ -95,8 +99,7 @@ def plans(model: Any, fixed: Mapping[str, Any]) -> Iterator[Plan]:
     outputs = [tuple(max(0, d.dim_value) for d in each.type.tensor_type.shape.dim) for each in model.graph.output]
     frames = _frames(left, outputs)
     states = [each for each in left if each is not frames]
-    fits = [size for sizes in outputs for size in sizes if size > 1]
-    frozen = sorted(set(fits))
+    frozen = sorted({size for sizes in outputs for size in sizes if size > 1})
 
     def sequence(axis: int) -> Plan:
         size = frames.sizes[axis]
@@ -109,13 +112,29 @@ def plans(model: Any, fixed: Mapping[str, Any]) -> Iterator[Plan]:
     batch = open_ == [0] and rank > 1 and (bool(states) or rank > 2) and frames.sizes[1 % rank] != 1
     if not batch:
         yield from map(sequence, open_)
-    if states or len(wide) < 2:
+    if states or (len(wide) < 2 and not open_):
         yield Plan("step", frames, None, [1], [], states, values)
     yield from map(sequence, sorted(wide, key=usual.index))
-    if not states and len(wide) > 1:
+    windows = hop is not None or not any(frames.sizes[axis] in sizes for sizes in outputs for axis in wide[:1])
+    if not states and len(wide) > 1 and windows:
         yield Plan("window", frames, wide[0], [frames.sizes[wide[0]]], [], states, values)
     if batch:
         yield from map(sequence, open_)
+
+
+def _sized(inputs: Sequence[Given], shapes: Mapping[str, Sequence[int]]) -> list[Given]:
+    """Inputs with the sizes that a user says they have."""
+    by_name = {each.name: each for each in inputs}
+    for name, sizes in shapes.items():
+        if name not in by_name:
+            raise ForeignModelError(f"no input is called {name!r}: they are {', '.join(by_name)}")
+        own = by_name[name]
+        fits = len(sizes) == len(own.sizes) and all(a == b or not b for a, b in zip(sizes, own.sizes, strict=True))
+        if not fits or math.prod(sizes) > MAX_INPUT:
+            shown = ", ".join(str(size) if size else "any" for size in own.sizes)
+            raise ForeignModelError(f"input {name!r} cannot have the sizes {list(sizes)}: the file says [{shown}]")
+        by_name[name] = Given(name, tuple(sizes), own.dtype)
+    return list(by_name.values())
 
 
 def _fixed(inputs: Sequence[Given], fixed: Mapping[str, Any]) -> dict[str, Array]:

@@ -27,7 +27,8 @@ class Usage:
     """How a graph is run. ``frames``: the name of the input, whose sizes are ``shape`` with ``axis`` for time (None:
     a frame is a run's whole input). ``length``: the only one that it can have, or None. ``states``: inputs, their
     sizes and the outputs that they become, or -1. ``fixed``: inputs that are always the same. ``hop``: of a window,
-    frames from one to the next. ``least``: frames that give any output."""
+    frames from one to the next. ``least``: frames that give any output.
+    ``waits``: whether outputs of the last frame are there when the utterance has ended, and not before."""
 
     frames: str
     shape: tuple[int, ...]
@@ -40,6 +41,7 @@ class Usage:
     hop: int = 0
     vocabulary: int = 0
     least: int = 1
+    waits: bool = False
 
 
 class Runtime:
@@ -108,7 +110,7 @@ class Runtime:
             made = self._whole(inputs)
             found |= {each.head: made[each.head] for each in timed}
         if ends := [each for each in use.outputs if each.axis is None]:
-            lengths = range(use.least, len(inputs) + 1)
+            lengths = range(len(inputs) if use.waits else use.least, len(inputs) + 1)
             made = self._joined([self._whole(inputs[:length]) for length in lengths])
             found |= {each.head: made[each.head] for each in ends}
         return found

@@ -57,7 +57,7 @@ class Closed:
         """Elements without states: theirs of frames before. Raises ForeignModelError for a state that goes
         nowhere."""
         for _ in range(_LONGEST_CHAIN):
-            ids = self._replaced(ids)
+            ids = self.replaced(ids)
             where = self.is_state(ids)
             if not where.any():
                 return ids
@@ -66,7 +66,8 @@ class Closed:
             ids[where] = np.array([self._before(int(each)) for each in found])[number]
         raise ForeignModelError(f"a state is handed on over more than {_LONGEST_CHAIN} frames: use a shorter cache")
 
-    def _replaced(self, ids: Ids) -> Ids:
+    def replaced(self, ids: Ids) -> Ids:
+        """Elements of cells that were recognised, instead of what they were written out with."""
         if not self.instead:
             return ids
         offsets = np.where(ids >= 0, frame_of(ids), 0)
@@ -97,7 +98,7 @@ class Closed:
             )
         if after < 0:
             raise ForeignModelError(f"state {state.name!r} is always the same but at the first frame: not supported")
-        return int(shifted(np.array([after]), offset - 1)[0])
+        return int(shifted(np.array([after]), offset + (1 if state.backward else -1))[0])
 
     def initial(self, ids: Ids) -> Array | None:
         """The values that elements of states at their first frame, or constants, begin with."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing.onnx.elements import Array, Ids, element
+from ostinato.importing.onnx.elements import LONGEST, Array, Ids, element
 from ostinato.model.layers import Layer
 
 
@@ -46,10 +46,12 @@ class Input:
 
 @dataclass(frozen=True)
 class State:
-    """What a state's input holds: its output a frame before; ``initial`` at the first."""
+    """What a state's input holds: its output a frame before; ``initial`` at the first. ``backward``: a frame later,
+    and at the last."""
 
     name: str
     initial: Array
+    backward: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,11 @@ class Terms:
 
     def add(self, operation: Operation, views: Sequence[View], size: int, frames: int, origin: str) -> Term:
         """The term that computes this, which may be there already."""
-        key = (_key(operation), size, tuple((_digest(v.ids), v.stride, v.rows * v.reframed, v.right) for v in views))
+        key = (
+            key_of(operation),
+            size,
+            tuple((_digest(v.ids), v.stride, v.rows * v.reframed, v.right) for v in views),
+        )
         if (found := self._known.get(key)) is None:
             if len(self.all) >= self._most:
                 raise ForeignModelError(f"over {self._most} different computations: export a smaller graph")
@@ -130,18 +136,23 @@ class Terms:
         return found
 
 
+def state_term(terms: Terms, name: str, initial: Array, backward: bool = False) -> Term:
+    """A state that begins so."""
+    return terms.add(State(name, np.asarray(initial, np.float32), backward), (), initial.size, LONGEST, name)
+
+
 def _digest(array: Array) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).digest()
 
 
-def _key(thing: Any) -> Any:
+def key_of(thing: Any) -> Any:
     """What two operations have in common if they are equal."""
     if isinstance(thing, np.ndarray):
         return thing.shape, thing.dtype.str, _digest(thing)
     if isinstance(thing, dict):
-        return tuple((name, _key(each)) for name, each in thing.items())
+        return tuple((name, key_of(each)) for name, each in thing.items())
     if isinstance(thing, tuple):
-        return tuple(_key(each) for each in thing)
+        return tuple(key_of(each) for each in thing)
     if isinstance(thing, Operation):
-        return type(thing).__name__, *(_key(getattr(thing, name)) for name in thing.__dataclass_fields__)
+        return type(thing).__name__, *(key_of(getattr(thing, name)) for name in thing.__dataclass_fields__)
     return repr(thing)

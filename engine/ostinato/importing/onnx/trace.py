@@ -4,34 +4,49 @@ loops are run, what is constant is computed."""
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing.onnx.call import Call
-from ostinato.importing.onnx.elements import LONGEST, Array, Ids, Tensor, Traced, elements, frame_of, shifted, term_of
+from ostinato.importing.onnx.elements import (
+    LONGEST,
+    Array,
+    Ids,
+    Tensor,
+    Traced,
+    elements,
+    frame_of,
+    shifted,
+    term_of,
+    value,
+)
 from ostinato.importing.onnx.evaluation import Evaluator
 from ostinato.importing.onnx.operators import OPERATORS
 from ostinato.importing.onnx.reading import array_of
-from ostinato.importing.onnx.terms import State, Term, Terms
+from ostinato.importing.onnx.terms import State, Terms, state_term
+from ostinato.importing.onnx.unrolled import Unrolled
 
 MAX_STEPS = 200_000
 """Nodes that are gone through, those of loops as often as they run."""
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 _BY_VALUE = ("Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Not", "And", "Or", "Xor", "IsNaN", "Sign")
 Scope = ChainMap[str, Tensor]
+Step = Callable[[int, Sequence[Tensor]], tuple[Sequence[Tensor], Sequence[Tensor], bool]]
+"""Of a loop: a step's number and what comes in; what goes on, what it gives beside that, whether it is the last."""
 
 
 class Trace:
     """One way through a model's graph. ``closings``: of each element of a state at its first frame, the element that
     it holds a frame later, counted likewise."""
 
-    def __init__(self, model: Any, terms: Terms) -> None:
-        self.terms = terms
+    def __init__(self, model: Any, terms: Terms, length: int) -> None:
+        self.terms, self._length = terms, length
         self.notes: dict[str, list[str]] = {}
         self.closings: dict[int, int] = {}
+        self._unrolled = Unrolled(terms, self.closings, length)
         self.kept = 0
         self._opsets = {each.domain if each.domain != "ai.onnx" else "": each.version for each in model.opset_import}
         self._evaluator = Evaluator(self._opsets)
@@ -51,11 +66,15 @@ class Trace:
             made = self._node(node, scope)
             for name, tensor in zip(node.output, made, strict=False):
                 if name:
-                    scope[name] = _settled(tensor)
+                    scope[name] = self._settled(node, tensor)
         missing = next((each.name for each in graph.output if each.name not in scope), None)
         if missing is not None:
             raise ForeignModelError(f"output {missing!r} is made by no node: export it again")
-        return [scope[each.name] for each in graph.output]
+        outputs = [scope[each.name] for each in graph.output]
+        return [
+            Traced(self._unrolled.replaced(each.ids), each.token) if isinstance(each, Traced) else each
+            for each in outputs
+        ]
 
     def _node(self, node: Any, scope: Scope) -> Sequence[Tensor]:
         inputs = [self._input(node, name, scope) if name else None for name in node.input]
@@ -96,6 +115,14 @@ class Trace:
             return f"is an operator of {domain!r}, and no code of a file's maker is run: export standard operators"
         return "is an operator that is not known here: export the model without it, or cut the graph before it"
 
+    def _settled(self, node: Any, tensor: Tensor) -> Tensor:
+        """A constant again, if nothing in it is traced any more; loops that were written out, rolled up."""
+        if not isinstance(tensor, Traced) or not tensor.ids.size:
+            return tensor
+        if (tensor.ids < 0).all():
+            return value(tensor.ids)
+        return Traced(self._unrolled.seen(tensor.ids), tensor.token) if node.op_type == "Concat" else tensor
+
     def _input(self, node: Any, name: str, scope: Scope) -> Tensor:
         if name not in scope:
             raise ForeignModelError(
@@ -116,25 +143,21 @@ class Trace:
         body, limit, condition = call.attributes["body"], call.optional(0), call.optional(1)
         most = LONGEST if limit is None else int(np.asarray(call.constant(0, "how often it runs")).reshape(-1)[0])
         goes_on = condition is None or bool(np.asarray(call.constant(1, "its condition")).reshape(-1)[0])
-        carried = _Carried(self, call, body.input[2:], body, [call.input(2 + k) for k in range(len(call.inputs) - 2)])
-        collected: list[list[Tensor]] = []
-        step = 0
-        while goes_on and step < most:
-            if step >= LONGEST:
-                raise call.refuse(f"runs over {LONGEST} times")
+        values = [call.input(2 + k) for k in range(len(call.inputs) - 2)]
+
+        def step(number: int, carried: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], bool]:
             names = [each.name for each in body.input]
-            values = [np.array(step, np.int64), np.array(True), *carried.at(step)]
-            made = self.run(body, dict(zip(names, values, strict=True)), scope)
+            own = [np.array(number, np.int64), np.array(True), *carried]
+            made = self.run(body, dict(zip(names, own, strict=True)), scope)
             if isinstance(made[0], Traced):
                 raise call.refuse("ends by the values that come: not supported")
-            goes_on = bool(np.asarray(made[0]).reshape(-1)[0])
-            carried.take(step, made[1 : 1 + len(carried.now)])
-            collected.append(made[1 + len(carried.now) :])
-            step += 1
-        if not collected:
-            raise call.refuse("never runs: trace it with more frames")
-        scans = [_stacked([each[k] for each in collected], 0) for k in range(len(collected[0]))]
-        return [*carried.now, *scans]
+            ends = number + 1 >= most or not bool(np.asarray(made[0]).reshape(-1)[0])
+            return made[1 : 1 + len(values)], made[1 + len(values) :], ends
+
+        if not goes_on or most < 1:
+            raise call.refuse("never runs with as many frames as it was traced with")
+        carried, collected = self._rounds(call, body.input[2:], body.output[1:], body, values, step)
+        return [*carried, *(_stacked([each[k] for each in collected], 0) for k in range(len(collected[0])))]
 
     def _scan(self, call: Call, scope: Scope) -> Sequence[Tensor]:
         """Along its inputs' axes."""
@@ -148,24 +171,54 @@ class Trace:
         ways = list(attributes.get("scan_input_directions") or [0] * count)
         out_axes = list(attributes.get("scan_output_axes") or [0] * outputs)
         out_ways = list(attributes.get("scan_output_directions") or [0] * outputs)
-        carried = _Carried(self, call, body.input[:states], body, [call.input(k) for k in range(states)], first=0)
+        values = [call.input(each) for each in range(states)]
         scanned = [
             np.moveaxis(_raw(call.input(states + k)), axes[k], 0)[:: -1 if ways[k] else 1] for k in range(count)
         ]
-        token = [isinstance(x := call.input(states + k), Traced) and x.token for k in range(count)]
-        traced = [isinstance(call.input(states + k), Traced) for k in range(count)]
-        collected = []
-        for step in range(len(scanned[0])):
-            pieces = [Traced(x[step], token[k]) if traced[k] else x[step] for k, x in enumerate(scanned)]
+        kinds = [call.input(states + k) for k in range(count)]
+
+        def step(number: int, carried: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], bool]:
+            pieces = [
+                Traced(x[number], kind.token) if isinstance(kind, Traced) else x[number]
+                for kind, x in zip(kinds, scanned, strict=True)
+            ]
             names = [each.name for each in body.input]
-            made = self.run(body, dict(zip(names, [*carried.at(step), *pieces], strict=True)), scope)
-            carried.take(step, made[:states])
-            collected.append(made[states:])
+            made = self.run(body, dict(zip(names, [*carried, *pieces], strict=True)), scope)
+            return made[:states], made[states:], number + 1 >= len(scanned[0])
+
+        carried, collected = self._rounds(call, body.input[:states], body.output, body, values, step)
         scans = [
             _stacked([each[k] for each in collected][:: -1 if out_ways[k] else 1], out_axes[k])
             for k in range(outputs)
         ]
-        return [*carried.now, *scans]
+        return [*carried, *scans]
+
+    def _rounds(
+        self, call: Call, inputs: Any, outputs: Any, body: Any, values: Sequence[Tensor], step: Step
+    ) -> tuple[Sequence[Tensor], list[Sequence[Tensor]]]:
+        """What is carried out of a loop in the end, and what each step gives beside it. It may run over frames from
+        the last to the first: then a state is what it becomes a frame later."""
+        carried, collected = self._one_way(call, inputs, outputs, body, values, step, 0)
+        if not carried.same:
+            carried, collected = self._one_way(call, inputs, outputs, body, values, step, len(collected))
+        if not carried.same:
+            raise call.refuse("computes something else at each step: not supported")
+        self.closings.update(carried.closings)
+        return carried.now, collected
+
+    @staticmethod
+    def _one_way(
+        call: Call, inputs: Any, outputs: Any, body: Any, values: Sequence[Tensor], step: Step, backward: int
+    ) -> tuple[_Carried, list[Sequence[Tensor]]]:
+        carried = _Carried(call, inputs, outputs, body, values, backward)
+        collected: list[Sequence[Tensor]] = []
+        for number in range(LONGEST):
+            made, beside, ends = step(number, carried.at(number))
+            carried.take(number, made)
+            collected.append(beside)
+            if ends:
+                return carried, collected
+        raise call.refuse(f"runs over {LONGEST} times")
 
 
 def _below_zero(call: Call) -> Array | None:
@@ -180,37 +233,43 @@ def _below_zero(call: Call) -> Array | None:
 
 class _Carried:
     """What goes round in a loop. Numbers that count are what they are; values are states, which begin from what is
-    carried in; what is handed on unchanged stays constant."""
+    carried in; what is handed on unchanged stays constant. ``backward``: of a loop over frames from the last on, how
+    many there are; else 0."""
 
     def __init__(
-        self, trace: Trace, call: Call, inputs: Any, body: Any, values: Sequence[Tensor], first: int = 1
+        self, call: Call, inputs: Any, outputs: Any, body: Any, values: Sequence[Tensor], backward: int
     ) -> None:
-        self._trace, self._call = trace, call
+        self._call, self._backward = call, backward
         self.now = list(values)
-        self._states: list[Ids | None] = []
-        outputs = [_source(body, each.name) for each in body.output[first : first + len(values)]]
-        for own, given, made in zip(inputs, values, outputs, strict=True):
-            self._states.append(self._state(own.name, given, made))
+        self.same, self.closings = True, dict[int, int]()
+        self._states: list[Ids | None] = [
+            self._state(own.name, given, _source(body, made.name))
+            for own, given, made in zip(inputs, values, outputs, strict=False)
+        ]
         self._first: list[Ids | None] = [None] * len(values)
 
     def _state(self, name: str, given: Tensor, made: str) -> Ids | None:
         if made == name:
             return None
+        terms = self._call.terms
         if isinstance(given, Traced):
             states = given.ids[given.ids >= 0]
-            kinds = {type(self._trace.terms[int(n)].operation) for n in np.unique(term_of(states))}
-            if kinds - {State} or frame_of(states).any() or len(states) < given.ids.size:
+            kinds = {type(terms[int(n)].operation) for n in np.unique(term_of(states))}
+            if kinds - {State} or frame_of(states).any() or len(states) < given.ids.size or self._backward:
                 raise self._call.refuse(f"begins {name!r} from what is computed: only constants or states can be")
             return given.ids
         if given.dtype.kind != "f":
             return None
-        term = state_term(self._trace.terms, f"{self._call.name} {name}", np.asarray(given))
+        term = state_term(terms, f"{self._call.name} {name}", np.asarray(given), bool(self._backward))
         return term.at(0).reshape(given.shape)
+
+    def _frame(self, step: int) -> int:
+        return self._backward - 1 - step if self._backward else step
 
     def at(self, step: int) -> list[Tensor]:
         """What comes in."""
         return [
-            now if state is None else Traced(shifted(state, step))
+            now if state is None else Traced(shifted(state, self._frame(step)))
             for now, state in zip(self.now, self._states, strict=True)
         ]
 
@@ -218,21 +277,16 @@ class _Carried:
         """What comes out of a step."""
         for k, (state, out) in enumerate(zip(self._states, made, strict=True)):
             if state is not None:
-                ids = shifted(elements(out), -step)
+                ids = shifted(elements(out), -self._frame(step))
                 if ids.shape != state.shape:
                     raise self._call.refuse("changes the sizes of what goes round")
                 before = self._first[k]
                 if before is None:
                     self._first[k] = ids
-                    self._trace.closings.update(zip(state.ravel().tolist(), ids.ravel().tolist(), strict=True))
+                    self.closings.update(zip(state.ravel().tolist(), ids.ravel().tolist(), strict=True))
                 elif (before != ids).any():
-                    raise self._call.refuse("computes something else at each step: not supported")
+                    self.same = False
             self.now[k] = out
-
-
-def state_term(terms: Terms, name: str, initial: Array) -> Term:
-    """A state that begins so."""
-    return terms.add(State(name, np.asarray(initial, np.float32)), (), initial.size, LONGEST, name)
 
 
 def _source(body: Any, name: str) -> str:
@@ -274,12 +328,3 @@ def _stacked(tensors: Sequence[Tensor], axis: int) -> Tensor:
     if any(isinstance(each, Traced) for each in tensors):
         return Traced(np.stack([elements(each) for each in tensors], axis))
     return np.stack([np.asarray(each) for each in tensors], axis)
-
-
-def _settled(tensor: Tensor) -> Tensor:
-    """Constants again, if nothing in it is traced any more."""
-    if isinstance(tensor, Traced) and tensor.ids.size and (tensor.ids < 0).all():
-        from ostinato.importing.onnx.elements import value
-
-        return value(tensor.ids)
-    return tensor

@@ -53,13 +53,12 @@ def _scatter(call: Call) -> Sequence[Tensor]:
 
 
 def _pad(call: Call) -> Sequence[Tensor]:
-    """With a constant: its element is what is put around."""
+    """With a constant, whose element is what is put around, or with the tensor's own."""
     first = call.input(0)
     assert isinstance(first, Traced)
     if first.token:
         raise call.refuse("pads token ids")
-    if (mode := call.attributes.get("mode", "constant")) != "constant":
-        raise call.refuse(f"pads by mode {mode!r}: only constants can stand before the first frame")
+    mode = call.attributes.get("mode", "constant")
     if call.opset < 11:
         pads, with_ = np.asarray(call.attributes["pads"], np.int64), call.attributes.get("value", 0.0)
         axes = None
@@ -75,7 +74,10 @@ def _pad(call: Call) -> Sequence[Tensor]:
     ids = first.ids[
         tuple(slice(max(0, -a), size - max(0, -b)) for (a, b), size in zip(widths, first.shape, strict=True))
     ]
-    return [Traced(np.pad(ids, np.maximum(widths, 0), constant_values=int(constant(with_))))]
+    around = np.maximum(widths, 0)
+    if mode == "constant":
+        return [Traced(np.pad(ids, around, constant_values=int(constant(with_))))]
+    return [Traced(np.pad(ids, around, mode=mode))]  # reflect, edge or wrap: NumPy's words are ONNX's
 
 
 def _cast(call: Call) -> Sequence[Tensor]:

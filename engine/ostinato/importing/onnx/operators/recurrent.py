@@ -23,7 +23,7 @@ from ostinato.importing.onnx.elements import (
 from ostinato.importing.onnx.rows import along, frames_in
 from ostinato.importing.onnx.terms import CellState, Recurrence, Term, View
 from ostinato.model.activation import Activation
-from ostinato.model.layers import Direction, Gru, Lstm, Recurrent, Rnn
+from ostinato.model.layers import Direction, Gru, Lstm, Recurrent, Rnn, Within
 
 _MOST_STREAMS = 256
 NAMES = {
@@ -171,8 +171,7 @@ def _within(
         raise call.refuse("runs over positions within a frame, and does not begin from zeros there")
     length, _, batch, hidden = Y.shape
     count = len(layer.directions)
-    raise call.refuse("runs over positions within a frame: not supported yet")
-    made = call.per_vector(ids, length * count * hidden, layer, weights)
+    made = call.per_vector(ids, length * count * hidden, Within(length, layer), weights)
     Y[:, which] = np.moveaxis(made.reshape(batch, length, count, hidden), 0, 2)
     for d, direction in enumerate(layer.directions):
         last["h"][which.start + d] = Y[0 if direction == "backward" else length - 1, which.start + d]
