@@ -102,6 +102,8 @@ def test_a_flipped_bit_in_every_file_changes_nothing(home: Path) -> None:
     before = {file: file.read_bytes() for file in files(home)}
     found = python(str(TESTS / "golden_bits.py"), XDG_CACHE_HOME=str(home))
     assert found.stdout.split()[:2] == [GOLDEN, GOLDEN_INT8]
+    loaded, count, _ = hits(home)
+    assert 0 < loaded < count, "what was prepared was mended, the rest is now"
     assert all(file.read_bytes() != content for file, content in before.items()), "written anew"
     loaded, count, said = hits(home)
     assert (loaded, said) == (count, "")
