@@ -99,7 +99,7 @@ class Normalised(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.conv(((x - self.mean) / self.std).permute(0, 2, 1)) * self.scale
-        return 2 - y / (1 + y.abs())
+        return 2 - y / (1 + y.abs() ** 2)
 
 
 class Tagger(nn.Module):
@@ -241,6 +241,15 @@ def trained(folder: Path) -> Iterator[tuple[str, float]]:
     yield "the same, live, with labels", labels.parity.largest
 
 
+class Ends(nn.Module):
+    def __init__(self, rnn: nn.Module) -> None:
+        super().__init__()
+        self.rnn = rnn
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rnn(x)[0][:, -1]
+
+
 class Depends(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x if x.sum() > 0 else -x
@@ -261,7 +270,15 @@ def refused(folder: Path) -> Iterator[tuple[str, float]]:
     torch.jit.script(nn.Sequential(nn.Linear(2, 2))).save(folder / "script.pt")
     for name in ("whole.pt", "legacy.pt", "script.pt"):
         yield from says(name, lambda name=name: import_model(folder / name))
-    for module in (Depends(), Own(), nn.Conv2d(1, 1, 3), nn.TransformerEncoderLayer(6, 2), nn.InstanceNorm1d(6)):
+    both = nn.GRU(6, 4, batch_first=True, bidirectional=True)
+    for module in (
+        Depends(),
+        Own(),
+        Ends(both),
+        nn.Conv2d(1, 1, 3),
+        nn.TransformerEncoderLayer(6, 2),
+        nn.InstanceNorm1d(6),
+    ):
         yield from says(type(module).__name__, lambda module=module: from_module(module, 6))
 
 

@@ -69,6 +69,11 @@ def from_module(module: torch.nn.Module, front_end: FrontEnd | int, settings: Se
         )
         decided = [Decision("axes", f"of the input: {', '.join(_AXES[axis] for axis in axes)}")]
         if any(value.last for value in outputs.values()):
+            if network.specification.direction == "bidirectional":
+                raise ForeignModelError(
+                    f"{name} takes the last frame of what looks back from the end, which is another for each end: "
+                    "make its outputs those of every frame, or decode them as a class of the utterance"
+                )
             decided.append(Decision("last frame", "each frame's outputs are those of an utterance that ends with it"))
         decided += arrays.finish(arrays.left)
         draft = Draft(network, _Module(module, wire, axes, trace.result), tuple(decided))

@@ -51,6 +51,8 @@ _CALLED = {
     "subtract": "sub", "multiply": "mul", "divide": "div",
 }  # fmt: skip
 
+_POWERS = {2: "square", 0.5: "sqrt"}
+
 
 class AxesError(ForeignModelError):
     """A module wants other axes than the input has led to."""
@@ -87,7 +89,7 @@ class Trace:
         self._values: dict[Any, Any] = {}
         self._what = ""
         self._nodes = list(nodes)
-        self._chomped: dict[Any, int] = {}
+        self._chomped: set[Any] = set()
         self.result: Any = None
         """Of the module: a value, or a tuple or dictionary of such."""
         for node in self._nodes:
@@ -222,21 +224,14 @@ class Trace:
         users = list(node.users)
         if len(users) != 1 or getattr(users[0].target, "__name__", "") != "getitem":
             return 0
-        key = users[0].args[1]
-        cut = (
-            key[axes.index("t")]
-            if isinstance(key, tuple) and len(key) == 3
-            else key[-1]
-            if (isinstance(key, tuple) and key[0] is Ellipsis and axes[-1] == "t")
-            else None
-        )
-        rest = [each for each in key if each is not cut] if isinstance(key, tuple) else [0]
-        if not isinstance(cut, slice) or any(each not in (Ellipsis, slice(None)) for each in rest):
+        keys = dict(zip(axes, _expanded(users[0].args[1], axes), strict=True))
+        cut = keys.pop("t")
+        if any(each != slice(None) for each in keys.values()) or not isinstance(cut, slice):
             return 0
-        if cut.start is None and cut.step is None and type(cut.stop) is int and cut.stop < 0:
-            self._chomped[users[0]] = -cut.stop
-            return -cut.stop
-        return 0
+        if cut.start is not None or cut.step is not None or type(cut.stop) is not int or cut.stop >= 0:
+            return 0
+        self._chomped.add(users[0])
+        return -cut.stop
 
     def _pool(self, kind: str, module: Any, value: Value) -> Value:
         taps, stride, padding = (
@@ -259,6 +254,8 @@ class Trace:
             options = dict(zip(functions.OPTIONS[name], args[1:], strict=False)) | dict(kwargs)
             options.pop("inplace", None)
             return self._add(Activate(functions.activation(name, options, self._what)), value)
+        if name == "pow" and args[1] in _POWERS:
+            return self._function(_POWERS[args[1]], args[:1], {})
         if name in _IDENTITIES:
             return value
         if name in _CALLED:
@@ -334,12 +331,8 @@ class Trace:
 
     def _slice(self, value: Value, key: Any) -> Value:
         """The last frame, or some values of each frame."""
-        keys = key if isinstance(key, tuple) else (key,)
-        if Ellipsis in keys:
-            at = keys.index(Ellipsis)
-            keys = (*keys[:at], *[slice(None)] * (len(value.axes) - len(keys) + 1), *keys[at + 1 :])
         axes, made = "", value
-        for axis, one in zip(value.axes, (*keys, *[slice(None)] * (len(value.axes) - len(keys))), strict=True):
+        for axis, one in zip(value.axes, _expanded(key, value.axes), strict=True):
             if axis == "t" and one == -1:
                 made = replace(made, last=True)
                 continue
@@ -390,6 +383,14 @@ class Trace:
             raise AxesError(f"{self._what}: an axis more than batch, frames and values is not read here")
         at = dim if dim >= 0 else len(value.axes) + 1 + dim
         return replace(value, axes=f"{value.axes[:at]}c{value.axes[at:]}")
+
+
+def _expanded(key: Any, axes: str) -> tuple[Any, ...]:
+    """What stands in brackets, one for each axis."""
+    keys = key if isinstance(key, tuple) else (key,)
+    rest = (slice(None),) * (len(axes) - sum(each is not Ellipsis for each in keys))
+    at = next((at for at, each in enumerate(keys) if each is Ellipsis), len(keys))
+    return (*keys[:at], *rest, *keys[at + 1 :])
 
 
 _KNOWN = {*MODULES, *functions.MODULES, *_IDENTITIES, "Softmax", "LogSoftmax", "MaxPool1d", "AvgPool1d"}
