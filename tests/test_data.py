@@ -214,3 +214,40 @@ def test_what_is_no_data_is_named(tmp_path: Path) -> None:
             read(tmp_path / name)
         assert says in str(error.value)
     assert {*data.OF_FRAMES, *data.OF_TEXT} == {*data.FORMATS}
+
+
+def test_damaged_files_are_refused_by_name_and_take_no_memory(tmp_path: Path) -> None:
+    """Hundreds of them: bytes changed, put in, taken out, doubled."""
+    rng = np.random.default_rng(0)
+    files: dict[str, bytes] = {}
+    for name, save in (("plain.npz", np.savez), ("packed.npz", np.savez_compressed)):
+        save(tmp_path / name, frames=FRAMES, labels=["a", "b", "c", "d"], targets=FRAMES[:, :1], frame_ms=10.0)
+    np.save(tmp_path / "one.npy", FRAMES)
+    (tmp_path / "table.csv").write_text("time,x,y,label,target\n0,1,2,a,3\n1,2,3,b,4\n2,3,4,,\n")
+    (tmp_path / "lines.txt").write_text("h\u00e9llo there\tgood\nbye\tbad\n", encoding="utf-8")
+    for path in tmp_path.iterdir():
+        files[path.name] = path.read_bytes()
+    refused = 0
+    tracemalloc.start()
+    for turn in range(600):
+        name = list(files)[turn % len(files)]
+        raw = bytearray(files[name])
+        for _ in range(rng.integers(1, 5)):
+            at, kind = int(rng.integers(len(raw) + 1)), rng.integers(4)
+            if kind == 0:
+                raw[at : at + 1] = rng.bytes(1)
+            elif kind == 1:
+                raw[at:at] = rng.bytes(int(rng.integers(1, 8)))
+            elif kind == 2:
+                del raw[at : at + int(rng.integers(1, 30))]
+            else:
+                raw[at:at] = raw[max(0, at - 20) : at]
+        (tmp_path / name).write_bytes(raw)
+        try:
+            read(tmp_path / name)
+        except InputError as error:
+            refused += 1
+            assert name in str(error)
+    assert 300 < refused < 600
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()

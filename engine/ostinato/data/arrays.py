@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,6 +20,8 @@ from ostinato.errors import InputError, did_you_mean
 Array = npt.NDArray[Any]
 ARRAYS = ("frames", "labels", "targets", "lengths", "frame_ms")
 """The names of a .npz's arrays; also followed by a dot and the name of an utterance."""
+PIECE = 1 << 20
+"""Bytes that are read at a time: memory is taken for what comes, not for what is claimed."""
 LONGEST_TEXT = 1024
 """Characters of one label."""
 
@@ -48,6 +51,10 @@ def read_npz(path: Path) -> list[Utterance]:
                 by_name.setdefault(name, {})[kind] = array
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path.name} is no .npz ({error}): save it with numpy.savez") from error
+    except OSError as error:
+        if error.filename is not None:  # the file cannot be opened
+            raise
+        raise InputError(f"{path.name} is damaged ({error.strerror}): save it again") from error
     everywhere = by_name[""]["frame_ms"] if by_name.get("", {}).keys() == {"frame_ms"} else None
     if everywhere is not None:
         del by_name[""]
@@ -65,11 +72,14 @@ def _array(file: IO[bytes], left: int, name: str) -> Array:
     """The array that begins here, of a file or member with ``left`` bytes. Raises InputError."""
     try:
         version = np.lib.format.read_magic(file)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in read_header:
+        if version != (1, 0):  # later ones are for headers longer than any that is read
             raise ValueError(f"version {version} of the format")
-        shape, by_columns, dtype = read_header[version](file)
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python 2's files, which are read
+            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise
+    except Exception as error:  # whatever NumPy's tokenizer and types make of a damaged header
         raise InputError(f"{name}: no array can be read from it ({error}): save it with numpy.save") from error
     if dtype.hasobject or dtype.kind not in "fiubUS":
         raise InputError(f"{name}: holds {dtype}, which is not read: save plain numbers, or texts as numpy's str")
@@ -80,9 +90,11 @@ def _array(file: IO[bytes], left: int, name: str) -> Array:
         raise InputError(f"{name}: claims {list(shape)} values, more than the {MOST_VALUES:,} that are read: cut it")
     if count * dtype.itemsize > left:
         raise InputError(f"{name}: is cut off: {list(shape)} values of {dtype} do not fit into {left:,} bytes")
-    raw = file.read(count * dtype.itemsize)
-    if len(raw) < count * dtype.itemsize:
-        raise InputError(f"{name}: is cut off: save it again")
+    raw, wanted = bytearray(), count * dtype.itemsize
+    while len(raw) < wanted:  # a zip's directory may lie about its length, too
+        if not (piece := file.read(min(wanted - len(raw), PIECE))):
+            raise InputError(f"{name}: is cut off: save it again")
+        raw += piece
     return np.frombuffer(raw, dtype, count).reshape(shape, order="F" if by_columns else "C")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def read_text(path: Path, max_bytes: int = 1 << 28) -> str:
     if path.exists() and not path.is_file():
         raise InputError(f"{str(path)!r} is no file: put the text into one of that name")
     with path.open("rb") as file:
-        raw = file.read(max_bytes + 1)
+        raw = file.read(min(max_bytes, os.fstat(file.fileno()).st_size) + 1)  # memory is taken for all of it at once
     if len(raw) > max_bytes:
         raise InputError(f"{str(path)!r} is longer than {max_bytes >> 20} MB: that is more than is read")
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if raw.startswith(mark)), "utf-8")
