@@ -14,11 +14,12 @@ from own_models import LABELS, echo, random, write_csv
 
 from ostinato.data import read
 from ostinato.model import Network, Sequential, write
-from ostinato.model.decoders import Labels, Outputs
-from ostinato.model.front_ends import Tokens
+from ostinato.model.decoders import Crf, Labels, Outputs, SequenceClass
+from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import Dense, Embedding, Gru, Softmax
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import Model
+from ostinato_bench.answers import judge_of, takes_data
 from ostinato_bench.comparison import Wait
 from ostinato_bench.conclusions import delay_told, side_by_side, telling
 from ostinato_bench.data_comparison import DataComparison, Timing, WayRow, compare, timed, ways_of
@@ -40,6 +41,18 @@ def test_bidirectional_models_are_tried_with_look_aheads_of_frames_and_whole() -
     assert len(ways) == 10 and ways[-1].wait is None and ways[-1].delay_ms is None
     asked = ways_of([Model(random("bi", "bidirectional"))], None, 100.0, [60.0, 0.0, 60.0])
     assert [str(way) for way in asked] == ["bi, 100 + 0 ms", "bi, 100 + 60 ms", "bi"]
+
+
+def test_what_waits_for_the_end_all_the_same_is_tried_whole_alone() -> None:
+    """The class of a sequence, and labels that are chosen together."""
+    layers = [Gru(4, direction="bidirectional"), Dense(3)]
+    chosen = Model(Network.random(Sequential("chosen", Frames(3), layers, Crf(LABELS))))
+    classes = Model(random("class", "bidirectional", SequenceClass(LABELS)))
+    causal = Model(random("causal", "forward", SequenceClass(LABELS)))
+    ways = ways_of([chosen, classes, causal])
+    assert [str(way) for way in ways] == ["chosen", "class", "causal"]
+    assert [way.delay_ms for way in ways] == [None] * 3
+    assert takes_data(chosen) and judge_of(ways[0]).names == LABELS
 
 
 def test_all_is_measured_and_a_file_that_cannot_be_used_is_not_timed(tmp_path: Path) -> None:
@@ -86,6 +99,7 @@ def test_tokens_are_counted_and_not_paced(tmp_path: Path) -> None:
     assert found is not None and found.frame_ms is None and found.rows[0].real_time_factor is None
     assert (found.score.count, found.rows[0].timing.frames) == (6, 6)
     assert delay_told(found.rows[0]) == "5 tokens" and delay_told(found.rows[1]) == "the utterance"
+    assert str(found.rows[0].way) == "tags, 4 + 2 tokens"
 
 
 def row(name: str, wait: Wait | None, delay_ms: float | None, *wrong: int) -> WayRow:

@@ -47,6 +47,8 @@ class Judge:
     ``settings`` are its decoder's, ``unit`` what each answer is for.
     """
 
+    answers: ClassVar[str]
+    """What it is, for people."""
     unit: ClassVar[str | None] = None
     """None: frame or token, as the model has them."""
 
@@ -74,7 +76,7 @@ class Judge:
         if len(events) == count:
             return np.arange(count)
         if isinstance(utterance.input, str) and self.model.network.stages is None:
-            raise InputError(f"{utterance.place(0)} has {count} labels for {len(events)} tokens: one each, or one")
+            raise InputError(f"{utterance.place(0)} has {count} labels for {len(events)} tokens: give one for each")
         ends = np.array([event.time_ms for event in events], np.float64) / self.frame_ms
         frames: Indices = (np.clip(np.rint(ends), 1, count) - 1).astype(np.int64)
         return frames
@@ -114,6 +116,8 @@ class Judge:
 class FrameLabels(Judge):
     """A label for each frame or token."""
 
+    answers = "labels"
+
     def right(self, utterance: Utterance) -> Indices:
         """[T] indices; one label of the whole is that of each frame."""
         labels = _labels(utterance)
@@ -138,6 +142,7 @@ class FrameLabels(Judge):
 class SequenceLabels(FrameLabels):
     """A label for the whole sequence."""
 
+    answers = "a class of the whole"
     unit = "sequence"
 
     def right(self, utterance: Utterance) -> Indices:
@@ -158,6 +163,8 @@ class SequenceLabels(FrameLabels):
 
 class Numbers(Judge):
     """Numbers for each frame or token."""
+
+    answers = "numbers"
 
     def right(self, utterance: Utterance) -> Float32:
         """[T, outputs]."""

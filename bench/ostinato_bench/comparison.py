@@ -218,6 +218,11 @@ class DelayRow:
     by_recording: tuple[Errors, ...]
 
     @property
+    def tokens(self) -> bool:
+        """Speech has its time."""
+        return False
+
+    @property
     def score(self) -> WordScore:
         """How right the words are."""
         return WordScore(self.by_recording)

@@ -27,6 +27,10 @@ class Tradeoff(Protocol):
         """How late its answers are; None is the whole utterance."""
 
     @property
+    def tokens(self) -> bool:
+        """Whether a ms stands for a token."""
+
+    @property
     def score(self) -> Score:
         """How right they are."""
 
@@ -78,11 +82,10 @@ def as_good(row: Tradeoff, whole: Tradeoff) -> bool:
 
 
 def delay_told(row: Tradeoff) -> str:
-    """For people; a token counts as 1 ms."""
+    """For people."""
     if row.delay_ms is None:
         return "the utterance"
-    tokens = row.score.unit == "token"
-    return f"{row.delay_ms:.0f} {'ms' if not tokens else 'tokens' if row.delay_ms != 1 else 'token'}"
+    return f"{row.delay_ms:.0f} {'ms' if not row.tokens else 'tokens' if row.delay_ms != 1 else 'token'}"
 
 
 def _conclusion(blocks: Sequence[Tradeoff], whole: Tradeoff) -> str:

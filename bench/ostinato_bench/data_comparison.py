@@ -63,6 +63,11 @@ class WayRow:
         return self.way.wait
 
     @property
+    def tokens(self) -> bool:
+        """Whether the model reads tokens."""
+        return self.way.tokens
+
+    @property
     def direction(self) -> Literal["unidirectional", "bidirectional"]:
         """The head's."""
         return self.way.direction
@@ -127,7 +132,8 @@ def ways_of(
             frame_ms = model.front_end.frame_ms
             ahead = lookaheads_ms or [frames * frame_ms for frames in LOOKAHEAD_FRAMES]
             waits = [Wait(block_ms or BLOCK_FRAMES * frame_ms, each) for each in sorted(set(ahead))]
-            ways += [Way(model.name, model, wait, head) for wait in waits]
+            blocks = [Way(model.name, model, wait, head) for wait in waits]
+            ways += [way for way in blocks if way.delay_ms is not None]  # some decoders wait for the end all the same
         ways.append(Way(model.name, model, None, head))
     return ways
 

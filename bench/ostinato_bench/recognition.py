@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ostinato.errors import InputError, OstinatoError
-from ostinato.model.decoders import Ctc
+from ostinato.model.decoders import Ctc, SequenceClass
 from ostinato.model.front_ends import Audio
 from ostinato.options import UTTERANCE_S
 from ostinato.pipeline.score import Errors, Pair, align, count
@@ -44,7 +44,14 @@ class Way:
     head: str | None = None
 
     def __str__(self) -> str:
-        return self.name if self.wait is None else f"{self.name}, {self.wait}"
+        if self.wait is None:
+            return self.name
+        return f"{self.name}, {str(self.wait).replace(' ms', ' tokens') if self.tokens else self.wait}"
+
+    @property
+    def tokens(self) -> bool:
+        """Whether the model reads tokens, which count as 1 ms each."""
+        return self.model.network.specification.front_end.counted_in == "character"
 
     @property
     def direction(self) -> Literal["unidirectional", "bidirectional"]:
@@ -53,7 +60,9 @@ class Way:
 
     @property
     def delay_ms(self) -> float | None:
-        """How late its answers are; None is the whole utterance."""
+        """How late its answers are; None is the whole utterance, as for the class of it."""
+        if isinstance(self.model.heads.find(self.head, None).settings, SequenceClass):
+            return None
         with self.model.open(asked(self.wait, self.head)) as stream:
             return stream.delay.ms
 

@@ -47,7 +47,7 @@ def waiting(
     axes.set_xticks([*ticks, whole], [*(f"{tick:g}" for tick in ticks), "whole\nutterance"])
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel("delay, tokens" if score.unit == "token" else "delay, ms", size=8.5, labelpad=-6)
+    axes.set_xlabel("delay, tokens" if rows[0].tokens else "delay, ms", size=8.5, labelpad=-6)
     axes.set_ylabel(score.axis, size=8.5, labelpad=2)
 
 

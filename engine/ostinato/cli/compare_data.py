@@ -52,7 +52,7 @@ def show(found: DataComparison) -> None:
     right = ("block", "look-ahead", "delay", *_headings(score), "a frame", "an answer, p99", "of real time")
     listing = Table("model", *right, "state", right=(*right, "state"))
     for row in found.rows:
-        waits = [_span(ms, score.unit) for ms in (row.wait.block_ms, row.wait.lookahead_ms)] if row.wait else ["", ""]
+        waits = [_span(ms, row.tokens) for ms in (row.wait.block_ms, row.wait.lookahead_ms)] if row.wait else ["", ""]
         listing.add_row(
             escape(row.name),
             *waits,
@@ -94,5 +94,5 @@ def _brief(ms: float | None) -> str:
     return duration(ms) if ms is None or ms >= 1 else f"{1e3 * ms:.3g} µs"
 
 
-def _span(ms: float, unit: str) -> str:
-    return plural(round(ms), "token") if unit == "token" else f"{ms:g} ms"
+def _span(ms: float, tokens: bool) -> str:
+    return plural(round(ms), "token") if tokens else f"{ms:g} ms"

@@ -50,11 +50,11 @@ def duration(ms: float | None) -> str:
     return f"{ms / 1e3:.1f} s" if abs(ms) >= 1000 else f"{ms:.0f} ms" if abs(ms) >= 10 else f"{ms:.1f} ms"
 
 
-def delay(ms: float | None, unit: str = "frame") -> str:
-    """A model's delay for people; None is the whole utterance. For tokens, which count as 1 ms each, their number."""
+def delay(ms: float | None, tokens: bool = False) -> str:
+    """A model's delay for people; None is the whole utterance. A ms may stand for a token."""
     if ms is None:
         return "the utterance"
-    return plural(round(ms), "token") if unit == "token" else f"{ms:.0f} ms"
+    return plural(round(ms), "token") if tokens else f"{ms:.0f} ms"
 
 
 def plural(count: int, word: str) -> str:

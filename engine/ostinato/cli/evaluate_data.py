@@ -147,7 +147,7 @@ def _show_accuracy(found: Sequence[Answered]) -> None:
         bounds = score.right_interval
         listing.add_row(
             escape(str(each.way)),
-            delay_of(each.way.delay_ms, score.unit),
+            delay_of(each.way.delay_ms, each.way.tokens),
             f"{score.utterances:,}",
             f"{score.count:,}",
             f"{score.wrong:,}",
@@ -179,7 +179,7 @@ def _show_errors(found: Sequence[Answered]) -> None:
         assert isinstance(score, NumberScore)
         listing.add_row(
             escape(str(each.way)),
-            delay_of(each.way.delay_ms, score.unit),
+            delay_of(each.way.delay_ms, each.way.tokens),
             f"{score.utterances:,}",
             f"{score.count:,}",
             f"{score.error:.4g}",

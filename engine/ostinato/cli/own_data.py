@@ -51,7 +51,8 @@ def _kind(model: Model, head: str | None) -> str:
     if transcribes(model, head):
         return "audio with transcripts"
     front_end, settings = model.network.specification.front_end, model.heads.find(head, None).settings
-    return f"{front_end.kind} with {settings.kind}"
+    answers = JUDGES[type(settings)].answers if takes_data(model, head) else settings.kind
+    return f"{front_end.kind} with {answers}"
 
 
 def data_files(model: Model, data: Path) -> list[Path]:
