@@ -16,8 +16,8 @@ from ostinato.kernels.program import Workspace, advance
 from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
-from ostinato.model.decoders import InverseSpectrum, Outputs
-from ostinato.model.front_ends import Frames, LogMel, Spectrum
+from ostinato.model.decoders import Beats, Crf, InverseSpectrum, Outputs, Peaks
+from ostinato.model.front_ends import FilteredSpectrogram, Frames, LogMel, Mfcc, Spectrum
 from ostinato.model.layers import (
     Activate,
     Add,
@@ -45,6 +45,7 @@ from ostinato.model.layers import (
 )
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node, Sequential, Specification
+from ostinato.pipeline import decoder, front_end, pack
 from ostinato.pipeline.decoders.inverse_spectrum import InverseSpectrumDecoder
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
 from ostinato.pipeline.front_ends.spectrum import SpectrumFrontEnd
@@ -94,6 +95,7 @@ def main() -> None:
     print(of_network(Specification("golden", Frames(13), JOINS, (Head("main", "y", Outputs()),))))
     print(activations())
     print(sound())
+    print(bands_and_paths())
 
 
 def int8() -> str:
@@ -253,6 +255,38 @@ def products_around_the_smallest(rng: np.random.Generator, count: int) -> tuple[
     just_below = 2.0**-126 * (1 - rng.integers(0, 64, count) * 2.0**-30)
     cancel = (just_below - x.astype(np.float64) * y).astype(np.float32)
     return x, y, np.where(rng.random(count) < 0.5, cancel, np.where(rng.random(count) < 0.2, 0, z)).astype(np.float32)
+
+
+def bands_and_paths() -> str:
+    """The digest of frames of bands, and of what decoders find along paths."""
+    rng, digest = np.random.default_rng(3), hashlib.sha256()
+    samples = rng.uniform(-1, 1, 4000).astype(np.float32)
+    for chosen in (
+        FilteredSpectrogram(8000, windows=(256, 399), bands_per_octave=(6, 3), low_hz=60.0, high_hz=3900.0),
+        Mfcc(8000, high_hz=4000.0, energy=True),
+        LogMel(8000, "htk", high_hz=4000.0, power=1, log="db", origin="centre"),
+    ):
+        front = front_end(chosen, {})
+        state = front.start()
+        digest.update(front.step(state, samples).tobytes() + front.flush(state).tobytes())
+    scores = rng.uniform(0, 1, (300, 3)).astype(np.float32) ** 4
+    weights = {
+        name: rng.normal(size=shape).astype(np.float32)
+        for name, shape in (("transitions", (3, 3)), ("start", 3), ("end", 3))
+    }
+    names = ("a", "b", "c")
+    for settings, own in (
+        (Peaks(names, 0.1, smooth_ms=30.0, pre_avg_ms=50.0, post_max_ms=20.0), None),
+        (Beats(tempi=30), None),
+        (Beats(tempi=30, method="viterbi"), None),
+        (Crf(names, lag=4), weights),
+    ):
+        made = decoder(settings, 10.0, 0.0, own)
+        state = made.start()
+        for event in made.step(state, scores) + made.flush(state):
+            digest.update(f"{event.kind} {event.time_ms.hex()} {event.index} {event.probability.hex()}".encode())
+        digest.update(repr(pack(state)).encode())
+    return digest.hexdigest()
 
 
 def fused(x: Floats, y: Floats, z: Floats) -> Floats:

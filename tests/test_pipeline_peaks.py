@@ -50,7 +50,7 @@ def definition(chosen: Peaks, outputs: F32) -> list[tuple[int, int]]:
             continue
         values = outputs[:, index].astype(np.float64)
         if smooth > 1:
-            window = np.hamming(smooth)
+            window = np.hamming(smooth).astype(np.float32).astype(np.float64)
             middle = (smooth - 1) // 2
             near = [[at(values, t + middle - k) for k in range(smooth)] for t in range(len(values))]
             values = np.array([sum(w * x for w, x in zip(window, each, strict=True)) for each in near])

@@ -60,7 +60,8 @@ class PeaksDecoder(Decoder[specified.Peaks, PeaksState]):
                 f"decoder: peaks of {len(self._columns)} outputs would keep {sum(self._sizes)} frames of "
                 f"{frame_ms:g} ms: make its times shorter"
             )
-        self._smoothing = np.hamming(taps)
+        # To the precision of float32: cosines differ in the last bits of float64 from host to host.
+        self._smoothing = np.hamming(taps).astype(np.float32).astype(np.float64)
 
     def _frames(self, ms: float) -> int:
         return round(ms / self.frame_ms)
