@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import AudioDeviceError, did_you_mean
+from ostinato_client import portaudio
 
 QUEUE_S = 2.0
 """How much sound a microphone keeps for a reader that is late; then it is lost, and counted."""
@@ -34,26 +35,9 @@ class Microphone:
         return f"{'*' if self.default else ' '}{self.number:3d}  {self.name} ({self.sample_rate} Hz)"
 
 
-def _sounddevice() -> Any:
-    try:
-        import sounddevice
-    except OSError as error:
-        raise AudioDeviceError(
-            "PortAudio is missing, without which there is no microphone: install it (Debian, Ubuntu: apt install "
-            "libportaudio2; Fedora: dnf install portaudio; macOS: brew install portaudio), or read a file"
-        ) from error
-    except ImportError as error:
-        raise AudioDeviceError("the package sounddevice is missing: pip install sounddevice") from error
-    except Exception as error:  # its own PortAudioError, which cannot be named yet: PortAudio does not start
-        raise AudioDeviceError(
-            f"the sound system does not start ({error}): see that the sound server runs"
-        ) from error
-    return sounddevice
-
-
 def microphones() -> list[Microphone]:
     """All input devices, maybe none. Raises AudioDeviceError without PortAudio."""
-    audio = _sounddevice()
+    audio = portaudio.load()
     try:
         devices, default = audio.query_devices(), audio.default.device[0]
     except audio.PortAudioError as error:
@@ -97,7 +81,7 @@ class MicrophoneSource:
     def __init__(
         self, device: str | int | None = None, sample_rate: int | None = None, chunk_ms: float = 20.0
     ) -> None:
-        self._audio = audio = _sounddevice()
+        self._audio = audio = portaudio.load()
         self.microphone = find_microphone(device)
         self.sample_rate = sample_rate or self.microphone.sample_rate
         self.overflows = 0
@@ -129,6 +113,11 @@ class MicrophoneSource:
                 f"microphone {self.microphone.name!r} cannot be opened: {error}. See that no other program holds it, "
                 "or choose another"
             ) from error
+
+    @property
+    def latency_s(self) -> float:
+        """How long ago a sample was spoken when it comes out of the device."""
+        return float(self._stream.latency)
 
     @property
     def lost(self) -> int:

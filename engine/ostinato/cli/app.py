@@ -229,6 +229,12 @@ def listen(
     device: Annotated[
         str | None, typer.Option(metavar="N", help="Which microphone, by its number or a part of its name.")
     ] = None,
+    play: Annotated[
+        bool, typer.Option("--play", help="Play the audio that the model makes, with the round trip's delay shown.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="WAV", help="Write the audio that the model makes.")
+    ] = None,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="List the microphones and exit.")] = False,
     connect: Connect = None,
     folder: ModelsFolder = None,
@@ -247,8 +253,13 @@ def listen(
 
     Words are written on, labels have bars, numbers lines of blocks, onsets and ends of speech a line each. Into a
     pipe all are lines, labels one for each change.
+
+    A model that makes audio of audio, such as an amplifier's, is heard with --play: wear headphones beside a
+    microphone.
     """
     from ostinato.cli import listen as command
+    from ostinato.cli.output_files import check_writable
+    from ostinato.cli.playing import SUFFIXES
     from ostinato.options import Options
     from ostinato_client import RawFormat
 
@@ -267,10 +278,15 @@ def listen(
         raise typer.BadParameter(f"there is no file {file!r}", param_hint="--file")
     if (format is None) != (rate is None) or (format and file is None):
         raise typer.BadParameter("--format, --rate and --file belong together: give all of them")
+    if play and fast:
+        raise typer.BadParameter("--play is at the pace of sound: leave --fast out, or write a file with --output")
+    check_writable(output, SUFFIXES)
     raw = RawFormat(format, rate, channels) if format and rate else None
     command.listen(
         model,
-        command.Wanted(file=0 if file == "-" else file, raw=raw, fast=fast, text=text, device=device),
+        command.Wanted(
+            file=0 if file == "-" else file, raw=raw, fast=fast, text=text, device=device, play=play, output=output
+        ),
         connect,
         folder,
         seconds,

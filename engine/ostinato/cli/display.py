@@ -41,6 +41,11 @@ class Progress:
     overruns: int = 0
     results: int = 0
     late_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    played_s: float | None = None
+    """Audio that the model made; None if it goes nowhere."""
+    underruns: int = 0
+    round_trip_ms: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    """From the microphone to the loudspeaker, of audio that is heard."""
 
     def heard(self, event: Event, late_ms: float | None) -> None:
         """Count a result."""
@@ -53,10 +58,21 @@ class Progress:
         """How much later than decided the recent results were shown, the median."""
         return float(np.median(self.late_ms)) if self.late_ms else None
 
+    @property
+    def median_round_trip_ms(self) -> float | None:
+        """The median of the recent ones."""
+        return float(np.median(self.round_trip_ms)) if self.round_trip_ms else None
+
     def summary(self) -> str:
         """One line at the end."""
         parts = [f"{self.seconds:.1f} s {self.verb}"] if self.seconds else []
-        parts.append(f"{self.results} results")
+        if self.played_s is None or self.results:
+            parts.append(f"{self.results} results")
+        if self.played_s is not None:
+            parts.append(f"{self.played_s:.1f} s made")
+        if self.median_round_trip_ms is not None:
+            trip = duration(self.median_round_trip_ms)
+            parts.append(f"round trip {trip} in the median, {self.underruns} underruns")
         if self.median_ms is not None:
             parts.append(f"shown {duration(self.median_ms)} after they were decided, in the median")
         if self.overruns:
@@ -164,6 +180,10 @@ class OnTerminal:
             status.append(f"  holds {progress.buffered_s:.1f} s until a pause", style="yellow")
         if progress.median_ms is not None:
             status.append(f"  shown +{duration(progress.median_ms)}", style="dim")
+        if progress.median_round_trip_ms is not None:
+            status.append(f"  round trip {duration(progress.median_round_trip_ms)}", style="dim")
+        if progress.underruns:
+            status.append(f"  {progress.underruns} underruns", style="bold red")
         if progress.overruns:
             status.append(f"  {progress.overruns} overruns: audio is lost", style="bold red")
         self._status = status

@@ -11,11 +11,14 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from rich.markup import escape
 
 from ostinato.cli.console import note, out
-from ostinato.cli.display import Display, Progress, level_db
+from ostinato.cli.display import Display, OnTerminal, Progress, level_db
 from ostinato.cli.display_kinds import display
+from ostinato.cli.playing import CHUNK_MS, Playback
 from ostinato.cli.serving import serving
 from ostinato.data import check_pace
 from ostinato.errors import InputError, OstinatoError, UnknownModelError, did_you_mean
@@ -44,13 +47,21 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """Where the input is to come from: a recording or pipe (0: standard input), text, or (neither) a microphone."""
+    """Where the input is to come from: a recording or pipe (0: standard input), text, or (neither) a microphone; and
+    whether audio that the model makes is to be played, and into which WAV it goes."""
 
     file: str | int | None = None
     raw: RawFormat | None = None
     fast: bool = False
     text: bool = False
     device: str | None = None
+    play: bool = False
+    output: Path | None = None
+
+    @property
+    def playback(self) -> bool:
+        """Whether audio that the model makes goes anywhere."""
+        return self.play or self.output is not None
 
 
 def show_devices() -> None:
@@ -96,7 +107,7 @@ def listen(
             raise UnknownModelError(f"the server at {endpoint} has no model {name!r}: {has}")
         _check(wanted, info.name, info.unit)
         if source is None:
-            source = opened.enter_context(_source(wanted, info.unit, info.frame_ms))
+            source = opened.enter_context(_source(wanted, info.unit, info.frame_ms, info.sample_rate))
         if isinstance(source, FramesSource) and source.size != info.frame_size:
             raise InputError(
                 f"{source.name} has {source.size} values in a frame, {info.name} takes {info.frame_size}"
@@ -110,7 +121,10 @@ def listen(
         opened.enter_context(stream)
         note(_introduction(source, stream, endpoint if connect else None, pauses))
         live = not (wanted.fast or wanted.text)
-        _Listening(stream, source, seconds, live, display(as_json, stream.head, info.unit)).run()
+        playback = None
+        if wanted.playback:
+            playback = opened.enter_context(Playback(stream.head, wanted.play, wanted.output))
+        _Listening(stream, source, seconds, live, display(as_json, stream.head, info.unit), playback).run()
 
 
 def _open(client: Client, name: str, options: Options, utterances: bool) -> tuple[Stream, bool]:
@@ -122,10 +136,14 @@ def _open(client: Client, name: str, options: Options, utterances: bool) -> tupl
     return client.open(name, **options.given), False
 
 
-def _source(wanted: Wanted, unit: Unit, frame_ms: float) -> Source:
-    """Where the input comes from; a file is opened, and its frames, if it has such, are ``frame_ms`` apart."""
+def _source(wanted: Wanted, unit: Unit, frame_ms: float, sample_rate: int | None = None) -> Source:
+    """Where the input comes from; a file is opened, and its frames, if it has such, are ``frame_ms`` apart. What is
+    to be heard again soon comes in small chunks, at the model's own ``sample_rate``."""
+    if wanted.file is None and wanted.text:
+        return TextSource()
     if wanted.file is None:
-        return TextSource() if wanted.text else MicrophoneSource(wanted.device)
+        heard_again = (sample_rate, CHUNK_MS) if wanted.play else ()
+        return MicrophoneSource(wanted.device, *heard_again)
     if unit == "frame":
         return FramesSource(wanted.file, frame_ms=frame_ms, realtime=not wanted.fast)
     recording = FileSource(wanted.file, realtime=not wanted.fast, raw=wanted.raw)
@@ -171,8 +189,18 @@ def _introduction(source: Source, stream: Stream, endpoint: str | None, pauses: 
 class _Listening:
     """One run: a thread pushes the source, this one shows what comes."""
 
-    def __init__(self, stream: Stream, source: Source, seconds: float | None, live: bool, display: Display) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        source: Source,
+        seconds: float | None,
+        live: bool,
+        display: Display,
+        playback: Playback | None,
+    ) -> None:
         self._stream, self._source, self._live, self._display = stream, source, live, display
+        self._playback = playback
+        self._drawn = -REFRESH_S
         self._rate = 1e3 / source.frame_ms if isinstance(source, FramesSource) else source.sample_rate
         self._most = None if seconds is None or self._rate is None else int(seconds * self._rate)
         self._deadline = None if seconds is None or self._rate is not None else time.monotonic() + seconds
@@ -195,6 +223,9 @@ class _Listening:
             self._source.close()
             self._pushing.join(1.0)  # a source that waits for standard input may not hear that it is closed
             self._show_what_is_left()
+            if self._playback is not None:
+                with contextlib.suppress(KeyboardInterrupt):
+                    self._playback.finish()
         finally:
             self._display.close()
         note(self._progress.summary())
@@ -240,6 +271,11 @@ class _Listening:
         for result in results:
             for event in result.events:
                 at_ms = event.utterance_ms + event.time_ms
+                if self._playback is not None and event.kind == "audio" and event.values is not None:
+                    self._play(self._playback, event.values, at_ms)
+                    if isinstance(self._display, OnTerminal):  # it has a meter; others would list what is heard
+                        self._display.event(event, at_ms, None)
+                    continue
                 late_ms = None
                 if self._live and self._rate is not None:
                     late_ms = 1e3 * (result.received - self._origin) - at_ms
@@ -248,7 +284,21 @@ class _Listening:
             if result.final:
                 self._ended_at = result.processed
                 self._display.end_of_utterance()
+        if self._playback is not None:
+            self._progress.played_s = self._playback.samples / self._playback.sample_rate
+            self._progress.underruns = self._playback.underruns
         self._progress.overruns = self._source.lost
         if self._rate is not None:
             self._progress.buffered_s = max(0, self._sent - self._ended_at) / self._rate
-        self._display.progress(self._progress)
+        now = time.monotonic()
+        if now - self._drawn >= REFRESH_S or not self._pushing.is_alive():
+            self._drawn = now  # a terminal takes longer to draw than ten milliseconds of sound last
+            self._display.progress(self._progress)
+
+    def _play(self, playback: Playback, samples: npt.NDArray[np.float32], at_ms: float) -> None:
+        """Audio that was made of the input up to ``at_ms``; the round trip ends when its last sample is heard."""
+        playback.take(samples)
+        if self._live and (delay_s := playback.delay_s) is not None:
+            heard = time.monotonic() + delay_s
+            spoken = self._origin - getattr(self._source, "latency_s", 0.0) + at_ms / 1e3
+            self._progress.round_trip_ms.append(1e3 * (heard - spoken))

@@ -1,0 +1,70 @@
+"""Where the audio that a model makes goes: to the loudspeaker, into a WAV, or to both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import InputError
+from ostinato.protocol import HeadInfo
+from ostinato_client import Loudspeaker
+
+SUFFIXES = (".wav",)
+CHUNK_MS = 10.0
+"""Of a microphone whose sound is to be heard again soon."""
+
+
+class Playback:
+    """Of the audio of a head: ``aloud``, and into ``file``, as float32, not louder or softer than it came.
+
+    Raises InputError for a head that gives no audio, AudioDeviceError without a loudspeaker.
+    """
+
+    def __init__(self, head: HeadInfo, aloud: bool, file: Path | None) -> None:
+        if head.sample_rate is None:
+            raise InputError(
+                f"head {head.name!r} gives no audio (its decoder is {head.decoder}), which --play and --output need"
+            )
+        self.sample_rate = head.sample_rate
+        self.samples = 0
+        self._loudspeaker = Loudspeaker(self.sample_rate) if aloud else None
+        self._file: Any = None
+        if file is not None:
+            import soundfile
+
+            self._file = soundfile.SoundFile(file, "w", self.sample_rate, 1, "FLOAT")
+
+    @property
+    def underruns(self) -> int:
+        """Gaps, as audio came too late."""
+        return self._loudspeaker.underruns if self._loudspeaker else 0
+
+    @property
+    def delay_s(self) -> float | None:
+        """When audio that is given now is heard; None if it is only written."""
+        return self._loudspeaker.delay_s if self._loudspeaker else None
+
+    def take(self, samples: npt.NDArray[np.float32]) -> None:
+        """The next samples."""
+        self.samples += len(samples)
+        if self._file is not None:
+            self._file.write(samples)
+        if self._loudspeaker:
+            self._loudspeaker.play(samples)
+
+    def finish(self) -> None:
+        """Until all is heard."""
+        if self._loudspeaker:
+            self._loudspeaker.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._loudspeaker:
+            self._loudspeaker.close()
+        if self._file is not None:
+            self._file.close()
