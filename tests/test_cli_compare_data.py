@@ -21,7 +21,7 @@ from ostinato.pipeline.score import Errors
 from ostinato.streaming import Model
 from ostinato_bench.answers import judge_of, takes_data
 from ostinato_bench.comparison import Wait
-from ostinato_bench.conclusions import delay_told, side_by_side, telling
+from ostinato_bench.conclusions import best_of, delay_told, telling
 from ostinato_bench.data_comparison import DataComparison, Timing, WayRow, compare, timed, ways_of
 from ostinato_bench.data_picture import draw
 from ostinato_bench.recognition import Way
@@ -124,12 +124,12 @@ def test_the_rows_that_say_most_are_the_first_as_good_or_the_best() -> None:
 
 
 def test_in_words() -> None:
-    said = side_by_side([(each.name, each.score) for each in (ROWS[0], ROWS[4])])
+    said = best_of([(each.name, each.score) for each in (ROWS[0], ROWS[4])])
     assert said == (
         "bi has 30 of 300 frames wrong in 6 utterances. uni has 120 of 300 frames wrong, more than chance explains "
         "(p = 0.031, permutation test). Of other utterances like these, expect errors in 7.1 to 13.9 % (95 %)."
     )
-    alike = side_by_side([("a", ROWS[0].score), ("b", ROWS[0].score)])
+    alike = best_of([("a", ROWS[0].score), ("b", ROWS[0].score)])
     assert "b has the same." in alike
 
 

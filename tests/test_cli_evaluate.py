@@ -160,7 +160,7 @@ def test_a_folder_with_everything_wrong_in_it(ostinato: Run, tmp_path: Path) -> 
     at = next(i for i, line in enumerate(lines) if line.startswith("good/more.wav"))
     assert [line.split()[0] for line in lines[at + 1 : at + 4]] == ["said", "digits-uni", "digits-bi"]
     assert lines[at + 1].split()[-2:] == ["hello", "two"] and lines[at + 3].split()[-2:] == ["[-]", "[-]"]
-    assert "digits-bi made" in lines[-1] and "So few words say little" in lines[-1] and "Wilson" in done.stdout
+    assert "digits-bi has " in lines[-1] and "So few words say little" in lines[-1] and "Wilson" in done.stdout
 
     found = json.loads(figures.read_text())
     assert sorted(one["file"] for one in found["left_out"]) == sorted(bad)

@@ -115,7 +115,7 @@ def _weight(score: Score) -> str:
     return f"But {tried} prove little: {reach}." if score.proves_little else f"In {tried} {reach}."
 
 
-def side_by_side(answered: Sequence[tuple[str, Score]]) -> str:
+def best_of(answered: Sequence[tuple[str, Score]]) -> str:
     """Which of several is the best on the same data, whether the others' difference may be chance, and what to expect
     of other data. They are called by names."""
     best = min(range(len(answered)), key=lambda i: answered[i][1].error)
@@ -127,7 +127,7 @@ def side_by_side(answered: Sequence[tuple[str, Score]]) -> str:
     if score.utterances == 1:
         sentences.append(f"One {score.collection} cannot tell what to expect of others.")
     elif score.interval is not None:
-        little = "So little data says little: of" if score.proves_little else "Of"
+        little = f"So few {score.unit}s say little: of" if score.proves_little else "Of"
         sentences.append(f"{little} other {score.collection}s like these, expect {score.expected} (95 %).")
     return " ".join(sentences)
 

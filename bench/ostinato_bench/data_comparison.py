@@ -17,7 +17,7 @@ from ostinato.model.front_ends import Tokens
 from ostinato.streaming import Model
 from ostinato_bench.answers import judged, opened
 from ostinato_bench.comparison import Wait, percentiles
-from ostinato_bench.conclusions import conclusions, side_by_side
+from ostinato_bench.conclusions import best_of, conclusions
 from ostinato_bench.machine import busy, describe
 from ostinato_bench.recognition import Way
 from ostinato_bench.scores import Score
@@ -177,7 +177,7 @@ def compare(
 def _conclusions(rows: Sequence[WayRow]) -> tuple[str, ...]:
     """What waiting buys, and, of several models, which is the best without bounded wait."""
     whole = [(row.name, row.score) for row in rows if row.wait is None]
-    return (*conclusions(rows), *([side_by_side(whole)] if len(whole) > 1 else []))
+    return (*conclusions(rows), *([best_of(whole)] if len(whole) > 1 else []))
 
 
 def timed(way: Way, utterances: Iterator[Utterance]) -> Timing:

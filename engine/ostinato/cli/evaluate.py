@@ -20,6 +20,7 @@ from ostinato.pipeline import confidence
 from ostinato.pipeline.score import Errors
 from ostinato.streaming import load
 from ostinato_bench.comparison import Wait, errors_as_dict
+from ostinato_bench.conclusions import best_of
 from ostinato_bench.recognition import (
     Recognised,
     Spoken,
@@ -27,14 +28,13 @@ from ostinato_bench.recognition import (
     recognise,
     vocabulary,
 )
+from ostinato_bench.scores import WordScore
 from ostinato_bench.side_by_side import side_by_side
 from ostinato_bench.terminal import Table
 
 SHOWN = 20
 """So many recordings are shown with what was heard in them, unless all are asked for."""
 CONFUSIONS = 10
-WIDE = 0.1
-"""An interval that says little."""
 EVERYTHING = "all"
 
 
@@ -155,31 +155,8 @@ def _show_rates(ways: Sequence[Way], found: Sequence[Sequence[Recognised]], fold
 
 def _closing(ways: Sequence[Way], found: Sequence[Sequence[Recognised]]) -> str:
     """What it comes to, in plain words."""
-    errors = [[one.errors for one in results] for results in found]
-    totals = [sum(each, Errors()) for each in errors]
-    recordings, words = len(errors[0]), totals[0].symbols
-    best = min(range(len(ways)), key=lambda i: totals[i].rate)
-    said = plural(words, "word") + " in " + plural(recordings, "recording")
-    sentences = [f"{ways[best]} made {plural(totals[best].total, 'error')} in {said}."]
-    for i, way in enumerate(ways):
-        if i != best:
-            sentences.append(f"{way} made {_difference(errors[best], errors[i])}.")
-    bounds = confidence.interval(errors[best])
-    if recordings == 1:
-        sentences.append("One recording cannot tell what to expect of others.")
-    elif bounds is not None:
-        little = "So few words say little: of" if bounds[1] - bounds[0] > WIDE else "Of"
-        expected = f"expect errors in {percent(bounds)} of the words (95 %)"
-        sentences.append(f"{little} other recordings like these, {expected}.")
-    return " ".join(sentences)
-
-
-def _difference(better: Sequence[Errors], worse: Sequence[Errors]) -> str:
-    p = confidence.chance(better, worse)
-    if sum(one.total for one in better) == sum(one.total for one in worse):
-        return "as many"
-    told = "more than chance explains" if p < 1 - confidence.LEVEL else "which may be chance"
-    return f"{sum(one.total for one in worse)}, {told} (p = {p:.2g}, permutation test)"
+    scores = [WordScore(tuple(one.errors for one in results)) for results in found]
+    return best_of([(str(way), score) for way, score in zip(ways, scores, strict=True)])
 
 
 def _figures(

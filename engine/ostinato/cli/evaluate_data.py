@@ -15,7 +15,7 @@ from ostinato.cli.output_files import write_json
 from ostinato.cli.own_data import LeavingOut, data_files
 from ostinato.pipeline import confidence
 from ostinato_bench.answers import Answered, judged
-from ostinato_bench.conclusions import side_by_side
+from ostinato_bench.conclusions import best_of
 from ostinato_bench.recognition import Way
 from ostinato_bench.scores import LabelScore, NumberScore, Score
 from ostinato_bench.terminal import Table
@@ -41,7 +41,7 @@ def evaluate_data(ways: Sequence[Way], data: Path, json: Path | None, everything
 
 def closing(found: Sequence[Answered]) -> str:
     """What it comes to, in plain words."""
-    return side_by_side([(str(each.way), each.score) for each in found])
+    return best_of([(str(each.way), each.score) for each in found])
 
 
 def _figures(found: Sequence[Answered]) -> dict[str, Any]:
