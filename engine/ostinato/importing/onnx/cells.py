@@ -377,6 +377,8 @@ class Cells:
             index, operation = index_of(ids), term.operation
             if isinstance(operation, Affine):
                 inner = self._lines(term.views[0].ids, depth + 1)
+                if not self._closed.is_state(inner.x).any():  # what is below is not the cell's
+                    inner = _itself(term.views[0].ids)
                 matrix = operation.matrix[index].astype(np.float64)
                 return Line(inner.x, matrix @ inner.W, matrix @ inner.b + operation.bias[index])
             if isinstance(operation, Applied):
@@ -393,11 +395,7 @@ class Cells:
                     return _added([self._lines(view.ids[index], depth + 1) for view in term.views])
         elif not frame_of(ids[ids >= 0]).any() and len(np.unique(term_of(ids))) > 1:
             return self._mixed(ids, depth)
-        x, column = np.unique(ids[ids >= 0], return_inverse=True)
-        W, b = np.zeros((n, len(x))), np.zeros(n)
-        W[np.flatnonzero(ids >= 0), column] = 1
-        b[ids < 0] = value(ids[ids < 0])
-        return Line(x, W, b)
+        return _itself(ids)
 
     def _mixed(self, ids: Ids, depth: int) -> Line:
         """Of several terms, a part from each."""
@@ -430,6 +428,15 @@ class Cells:
         """W of all but the state, R of the state, what W reads, and the bias."""
         own = np.isin(line.x, state)
         return line.W[:, ~own], _columns(line, state), line.x[~own], line.b
+
+
+def _itself(ids: Ids) -> Line:
+    """A vector as a line of its own values."""
+    x, column = np.unique(ids[ids >= 0], return_inverse=True)
+    W, b = np.zeros((len(ids), len(x))), np.zeros(len(ids))
+    W[np.flatnonzero(ids >= 0), column] = 1
+    b[ids < 0] = value(ids[ids < 0])
+    return Line(x, W, b)
 
 
 def _columns(line: Line, state: Ids) -> Array:

@@ -93,8 +93,8 @@ class Emission:
         """How many frames of each term are read, while it was traced."""
         needed = dict.fromkeys(self._order, 0)
 
-        def reads(view: View, frames: int | None) -> None:
-            if frames is None or view.stride > 1:  # what a stride leaves out depends on how many frames there are
+        def reads(view: View, frames: int) -> None:
+            if view.stride > 1:  # what a stride leaves out depends on how many frames there are
                 for below in _numbers(view):
                     needed[int(below)] = self._terms[int(below)].frames
                 return
@@ -109,10 +109,9 @@ class Emission:
             reads(self._resolved(view), view.rows)
         for number in reversed(self._order):
             operation = self._terms[number].operation
-            moves = isinstance(operation, Applied) and operation.layer.framings
             for view in self._views[number]:
                 free = isinstance(operation, Affine) or not view.reframed
-                reads(view, None if moves else needed[number] if free else view.rows)
+                reads(view, needed[number] if free else view.rows)
         return needed
 
     def _emitted(self, term: Term) -> str:
@@ -143,9 +142,7 @@ class Emission:
             return self._needed[term.number]
         if not views or any(view.reframed for view in views):
             return term.frames
-        below = [self._frames[int(n)] for view in views for n in _numbers(view)]
-        changes = isinstance(term.operation, Applied) and term.operation.layer.framings
-        return term.frames if changes else min(below, default=term.frames)
+        return min((self._frames[int(n)] for view in views for n in _numbers(view)), default=term.frames)
 
     def _fused(self, term: Term) -> bool:
         """Whether its only reader is an activation of all of it."""
@@ -279,6 +276,10 @@ class Emission:
                 high, right = (high - right, 0) if view.stride == 1 else (high, 0)
             size, taps = last - first + 1, high - low + 1
             below = self._piece(number, first, size)
+            if taps == view.stride == 1 and not right:
+                nodes[number] = (below, size)
+                places[here] = element(number, 0, index_of(ids[here]) - first)
+                continue
             stack = Stack(taps, view.stride, -low, right)
             nodes[number] = (self._builder.add(stack, [below]), taps * size)
             places[here] = element(number, 0, (own - low) * size + index_of(ids[here]) - first)

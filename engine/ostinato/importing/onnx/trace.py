@@ -47,7 +47,6 @@ class Trace:
         self.notes: dict[str, list[str]] = {}
         self.closings: dict[int, int] = {}
         self._unrolled = Unrolled(terms, self.closings, length)
-        self.kept = 0
         self._opsets = {each.domain if each.domain != "ai.onnx" else "": each.version for each in model.opset_import}
         self._evaluator = Evaluator(self._opsets)
         self._steps = 0
@@ -101,8 +100,10 @@ class Trace:
         convert = OPERATORS.get(node.op_type) if domain in ("", "com.microsoft") else None
         if convert is None:
             raise call.refuse(self._why_not(node, domain))
-        self.kept += 1
-        return convert(call)
+        try:
+            return convert(call)
+        except (ValueError, IndexError, KeyError, TypeError) as error:  # of inputs that ONNX would not allow either
+            raise call.refuse(f"has inputs or attributes that do not fit each other: {error}") from error
 
     @staticmethod
     def _why_not(node: Any, domain: str) -> str:

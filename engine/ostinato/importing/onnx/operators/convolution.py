@@ -109,7 +109,7 @@ def _average(call: Call) -> Sequence[Tensor]:
         raise call.refuse("makes a mean of fewer values at the end (ceil_mode): use ceil_mode = 0")
     seen = window.of(ids)
     count = int(np.prod(window.kernel))
-    flat = seen.reshape(*seen.shape[: ids.ndim - 1], count)  # a channel is a place of its own
+    flat = seen.reshape(*seen.shape[: ids.ndim], count)  # a channel is a place of its own
     made = call.affine(flat, np.full((1, count), 1 / count), None, window.right)[..., 0]
     return [Traced(np.moveaxis(made, -1, 1))]
 
@@ -136,15 +136,20 @@ def _max_pool(call: Call) -> Sequence[Tensor]:
     assert rows is not None
     if any(k > 1 for k in others) or window.dilations[axis] > 1:
         raise call.refuse("takes the greatest over time and positions at once: pool one after the other")
-    if rows.stride != 1 or frame_of(rows.ids[rows.ids >= 0]).any():
-        raise call.refuse("takes the greatest over frames that were padded or moved: pad by the pool itself")
+    if rows.stride < 1:
+        raise call.refuse("pools a sequence from its end")
     (left, right), stride, taps = window.pads[axis], window.strides[axis], window.kernel[axis]
     if call.attributes.get("ceil_mode", 0):
         right += stride - 1
     layer = MaxPool(taps, stride, left, right)
     count = int(layer.framings[0].length(np.int64(rows.length)))
-    term = call.terms.add(Applied(layer), [View(rows.ids)], rows.ids.size, count, call.name)
+    term = call.terms.add(Applied(layer), [_all(rows)], rows.ids.size, count, call.name)
     return [Traced(_rows_back(term.at(np.arange(count)), rows, time))]
+
+
+def _all(rows: Rows) -> View:
+    """A view of all rows."""
+    return View(rows.ids, rows.stride, rows.length, True)
 
 
 def _rows_back(ids: Ids, rows: Rows, axis: int) -> Ids:
@@ -159,7 +164,7 @@ def _greatest(call: Call, window: Window, ids: Ids) -> Ids:
     if any(map(any, window.pads)):
         window.pads = [(0, 0)] * len(window.pads) if not any(map(any, window.pads)) else window.pads
     seen = window.of(ids, int(constant(-np.inf)))
-    flat = seen.reshape(*seen.shape[: ids.ndim - 1], -1)
+    flat = seen.reshape(*seen.shape[: ids.ndim], -1)
     made = flat[..., 0]
     for number in range(1, flat.shape[-1]):
         made = greater(call, made, flat[..., number])
@@ -211,8 +216,8 @@ def _upsampled(
     """W [outputs, inputs, taps]: more frames come out than go in."""
     rows, taps = along(ids, 2, call.terms), W.shape[2]
     assert rows is not None
-    if dilation > 1 or rows.stride != 1 or len(ids) > 1 or frame_of(rows.ids[rows.ids >= 0]).any():
-        raise call.refuse("upsamples over time with a dilation, or frames that were padded or moved: not supported")
+    if dilation > 1 or rows.stride < 1 or len(ids) > 1:
+        raise call.refuse("upsamples over time with a dilation, from the end, or several sequences: not supported")
     if cut[1] < 0:
         W, cut = np.pad(W, [(0, 0), (0, 0), (0, -cut[1])]), (cut[0], 0)
         taps = W.shape[2]
@@ -222,7 +227,7 @@ def _upsampled(
     layer = TransposedConvolution(len(W), taps, stride, *cut)
     count = (rows.length - 1) * stride + taps - sum(cut)
     weights = {"W": np.moveaxis(W, 2, 1).reshape(len(W), -1), "b": np.zeros(len(W)) if b is None else b}
-    term = call.terms.add(Applied(layer, weights), [View(rows.ids)], len(W), count, call.name)
+    term = call.terms.add(Applied(layer, weights), [_all(rows)], len(W), count, call.name)
     return term.at(np.arange(count)).T[None]
 
 
