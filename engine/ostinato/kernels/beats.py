@@ -22,30 +22,32 @@ def _likelihoods(activation: float, observation_lambda: float) -> Any:
 
 
 @kernel(
-    "void(float32[::1], int64[::1], int64[::1], int64[::1], float64[:, ::1], float64, float64[::1], float64[::1], "
+    "void(float32[::1], int64[::1], int64[::1], int64[::1], float64[:, ::1], float64, float64[::1], float64[:, ::1], "
     "int64[::1])"
 )
 def forward(
     activations: Any, firsts: Any, intervals: Any, heard: Any, changes: Any, observation_lambda: float, chances: Any,
-    ends: Any, out: Any,
+    work: Any, out: Any,
 ) -> None:  # fmt: skip
     """The forward algorithm (Rabiner 1989): ``chances`` [states], the probability of each state given all frames so
     far, goes on by ``activations`` [n]; ``out`` [n] becomes the likeliest state of each frame, the lowest of equals.
-    ``ends`` [intervals] is for work."""
+    ``work`` [2, intervals]."""
     groups = firsts.shape[0]
+    ends, begins = work[0], work[1]
     for r in range(activations.shape[0]):
         for g in range(groups):
             ends[g] = chances[firsts[g] + intervals[g] - 1]
+            begins[g] = 0.0
+        for i in range(groups):  # so that sums of many intervals are made at a time, each in the order of i
+            for g in range(groups):
+                begins[g] += ends[i] * changes[i, g]
         beat, other = _likelihoods(activations[r], observation_lambda)
         total, highest, likeliest = 0.0, -1.0, 0
         for g in range(groups):
             first = firsts[g]
             for s in range(first + intervals[g] - 1, first, -1):
                 chances[s] = chances[s - 1]
-            began = 0.0
-            for i in range(groups):
-                began += ends[i] * changes[i, g]
-            chances[first] = began
+            chances[first] = begins[g]
             for s in range(first, first + intervals[g]):
                 chance = chances[s] * (beat if s < first + heard[g] else other)
                 chances[s] = chance

@@ -116,7 +116,7 @@ class BeatsDecoder(Decoder[specified.Beats, BeatsState]):
         likeliest = np.empty(len(values), np.int64)
         forward(
             values, self._firsts, self.intervals, self._heard, self._changes, self.settings.observation_lambda,
-            state.paths, np.empty(len(self.intervals)), likeliest,
+            state.paths, np.empty((2, len(self.intervals))), likeliest,
         )  # fmt: skip
         first, state.frames = state.frames, state.frames + len(values)
         events = []
