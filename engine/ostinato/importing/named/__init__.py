@@ -10,9 +10,16 @@ from ostinato.errors import ForeignModelError, did_you_mean
 from ostinato.importing.named.named import Named
 
 _ROOMS = {
-    f"madmom:{name}": "ostinato.importing.named.madmom" for name in ("onsets", "onsets-bi", "beats", "beats-bi")
+    "silero-vad": "silero_vad",
+    "dtln": "dtln",
+    "nsnet2": "nsnet2",
+    "gtcrn": "gtcrn",
+    "madmom:onsets": "madmom",
+    "madmom:onsets-bi": "madmom",
+    "madmom:beats": "madmom",
+    "madmom:beats-bi": "madmom",
 }
-"""The module of each, by its name; loaded when it is asked for."""
+"""The room of each, by its name; loaded when it is asked for."""
 NAMES = tuple(_ROOMS)
 
 
@@ -23,4 +30,4 @@ def named(name: str) -> Named:
             f"there is no file {name!r}, and no model of that name is known{did_you_mean(name, NAMES)}; known are "
             f"{', '.join(NAMES)}"
         )
-    return cast("dict[str, Named]", import_module(_ROOMS[name]).MODELS)[name]
+    return cast("dict[str, Named]", import_module(f"{__name__}.{_ROOMS[name]}").MODELS)[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from ostinato.importing.draft import Draft
 from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
+from ostinato.model import Network
+from ostinato.model.decoders import Decoder
 
 
 @dataclass(frozen=True)
@@ -25,3 +28,12 @@ class Named:
     def fetch(self) -> dict[str, Path]:
         """Its files. Raises ForeignModelError."""
         return self.package.files(self.files, self.sha256)
+
+
+def decoded(draft: Draft, decoder: Decoder) -> Draft:
+    """The draft with that decoder at its first head."""
+    specification = draft.network.specification
+    first, *others = specification.heads
+    heads = (dataclasses.replace(first, decoder=decoder), *others)
+    network = Network(dataclasses.replace(specification, heads=heads), draft.network.weights)
+    return dataclasses.replace(draft, network=network)
