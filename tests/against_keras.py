@@ -147,11 +147,15 @@ def make(folder: Path) -> int:
         outputs = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
         outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
         folder.mkdir(parents=True, exist_ok=True)
-        for ending in ("keras", "h5"):
-            model.save(folder / f"{name}.{ending}")
         x = np.concatenate(inputs, axis=-1)
         x = x[0] if len(x) == 1 else x
         np.savez(folder / f"{name}.npz", inputs=x, **{f"outputs{number}": y for number, y in enumerate(outputs)})
+        for ending in ("keras", "h5"):
+            try:
+                model.save(folder / f"{name}.{ending}")
+            except ValueError as error:  # Keras 3.0 cannot save Bidirectional as .h5
+                print(f"{name}.{ending}: this version cannot save it: {error}")
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)
     return 0
 
 

@@ -170,6 +170,14 @@ def test_linear_is_an_impulse_response(tmp_path: Path) -> None:
     np.testing.assert_allclose(streamed(imported.network, X), expected, atol=2e-6)
 
 
+def test_what_looks_far_back_is_compared_for_longer(tmp_path: Path) -> None:
+    short, long = (
+        import_model(written(tmp_path, "Linear", {"receptive_field": taps, "bias": False}, numbers(taps)))
+        for taps in (20, 400)
+    )
+    assert short.parity.frames == 3 * (1 + 29 + 83) and long.parity.frames == short.parity.frames + 3 * 400
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 REFUSED = {

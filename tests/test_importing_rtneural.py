@@ -215,7 +215,7 @@ def test_state_dictionaries(kind: str, gates: int, tmp_path: Path) -> None:
     arrays = state(kind, gates)
     bare = import_model(written(tmp_path, arrays))
     np.testing.assert_allclose(streamed(bare.network, X), computed(arrays, gates, X), atol=2e-6)
-    assert [decision.subject for decision in bare.decisions] == ["sample rate", "rec", "lin"]
+    assert [decision.subject for decision in bare.decisions] == ["sample rate", "rec", "lin", "compared with"]
     told = import_model(
         written(tmp_path, {"model_data": MODEL | {"unit_type": kind, "skip": 1}, "state_dict": arrays})
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from ostinato.importing.parity import LENGTHS
 from ostinato.importing.source import Source
 from ostinato.model import Network
 from ostinato.model.decoders import Decoder
@@ -33,5 +34,7 @@ class Draft:
     """Of heads that have one of their own, by name: it comes once the outputs are seen to be equal."""
     decoder_weights: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     """By their names in a model file."""
+    lengths: tuple[int, ...] = LENGTHS
+    """Frames of the utterances that are compared: longer ones for networks that look far back."""
     unseen: str = ""
     """What a comparison with ``source`` cannot see, if that is not the origin itself."""

@@ -63,7 +63,7 @@ def completed(
     draft = finished(draft, settings)
     source = draft.source if expect is None else _recorded(Path(expect), draft.network)
     told = [Decision("compared with", draft.unseen)] if expect is None and draft.unseen else []
-    parity = compare(draft.network, source)
+    parity = compare(draft.network, source, lengths=draft.lengths)
     specification = draft.network.specification
     card = specification.card | {"source": origin, "parity": str(parity)}
     network = Network(dataclasses.replace(specification, card=card), draft.network.weights)
@@ -91,7 +91,8 @@ def verify(network: Network, what: str | os.PathLike[str], settings: Settings = 
     """Compare a network that was imported with the file, or well-known model, that it came from, anew. Raises
     ForeignModelError if it is not equal to it."""
     draft = _draft(what, settings)[1]
-    return compare(network, fitting(draft.source, draft.network.specification, network.specification))
+    source = fitting(draft.source, draft.network.specification, network.specification)
+    return compare(network, source, lengths=draft.lengths)
 
 
 def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft, list[Decision]]:

@@ -43,6 +43,9 @@ class Float64:
     """The network's own formulas in float64, by NumPy: of a model whose origin is only arrays. It shares no code with
     the kernels."""
 
+    unseen = "the formulas of what was read, in float64: if the file means these, only --expect can see"
+    """What it cannot tell, as `Draft.unseen` says it."""
+
     def __init__(self, network: Network) -> None:
         self._network = network
 

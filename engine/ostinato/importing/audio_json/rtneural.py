@@ -83,7 +83,7 @@ def draft(path: Path, settings: Settings) -> Draft:
     recorded = _recorded(file, inputs, in_gain or out_gain)
     file.end("take it out if it is no part of the network")
     made = sound.draft(builder, settings, node, path, sound.card(said), decisions)
-    return dataclasses.replace(made, source=recorded) if recorded else made
+    return dataclasses.replace(made, source=recorded, unseen="") if recorded else made
 
 
 def _recorded(file: Document, inputs: int, gain: float) -> Recorded | None:

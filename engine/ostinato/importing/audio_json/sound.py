@@ -10,6 +10,7 @@ from ostinato.errors import ForeignModelError
 from ostinato.importing.audio_json.document import Document
 from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision, Draft
+from ostinato.importing.parity import LENGTHS
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Float64
 from ostinato.model.decoders import Audio, Outputs
@@ -18,6 +19,8 @@ from ostinato.model.front_ends.audio import MAX_RATE
 
 USUAL_RATE = 48000.0
 """Samples a second, where a file does not say it: what amplifiers are modelled at."""
+MOST_COMPARED = 5000
+"""Samples of an utterance that is compared: more than the usual WaveNet looks back."""
 _MOST, _LONGEST = 32, 200
 """Lines of a card, and signs of one."""
 
@@ -52,4 +55,6 @@ def draft(
     heard = isinstance(builder.front_end, Samples) and builder.wires[node].size == 1
     heads = [("main", node, Audio() if heard else Outputs())]
     network = builder.network(settings, heads, name=name, licence=licence, card=said)
-    return Draft(network, Float64(network), tuple(decisions))
+    looks_back = sum(framing.span for each in network.specification.nodes for framing in each.layer.framings)
+    lengths = LENGTHS if looks_back < max(LENGTHS) else (*LENGTHS, min(looks_back + 1, MOST_COMPARED))
+    return Draft(network, Float64(network), tuple(decisions), lengths=lengths, unseen=Float64.unseen)

@@ -145,12 +145,12 @@ def _calls(raw: list[Any], layers: list[Layer]) -> Iterator[Call]:
             else:
                 options = _gather_listed(node, layer.name, tensors)
             _check_options(options, layer.name)
-            first = isinstance(node, list) and _is_call(layer)
+            first = isinstance(node, list) and _counts_inputs(layer)
             if layer.kind != "InputLayer":
                 yield Call(number, tuple(tensors), Tensor(layer.name, index + first), tuple(constants))
 
 
-def _is_call(layer: Layer) -> bool:
+def _counts_inputs(layer: Layer) -> bool:
     """Whether Keras 2 counts a model's own inputs as its first call."""
     layers = layer.config.get("layers")
     inner = layers[0] if layer.is_model and isinstance(layers, list) and layers else None

@@ -47,7 +47,7 @@ def draft(path: Path, settings: Settings) -> Draft:
     if len(heads) == 1:
         heads = [("main", *heads[0][1:])]
     network = making.builder.network(settings, heads, name=_name(file.model, path))
-    return Draft(network, Float64(network), tuple(making.told))
+    return Draft(network, Float64(network), tuple(making.told), unseen=Float64.unseen)
 
 
 def _name(model: dict[str, Any], path: Path) -> str:
