@@ -16,12 +16,17 @@ import pytest
 from ostinato.errors import ForeignModelError
 from ostinato.importing import import_model, packages
 from ostinato.importing.named import NAMES, named
-from ostinato.importing.named.madmom import draft
+from ostinato.importing.named.madmom import MODELS, draft
 from ostinato.importing.packages import Package, digest
 from ostinato.importing.parity import compare
 from ostinato.importing.settings import Settings
+from ostinato.model import Network
+from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs, Peaks
 from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Dense, Gru
+from ostinato.model.specification import Sequential
+from ostinato.pipeline.decoders.peaks import PeaksDecoder
 from ostinato.streaming import Model
 
 Array = npt.NDArray[Any]
@@ -220,6 +225,46 @@ def test_an_ensemble_of_madmom_is_what_its_formulas_say(
     stream = Model(made.network).stream()
     events = stream.push(x[:13]) + stream.push(x[13:]) + stream.flush()
     np.testing.assert_allclose([event.values for event in events], np.mean(wanted, axis=0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "smooth", "after", "threshold"), [("onsets", 1, 0, 0.23), ("onsets-bi", 7, 1, 0.35)]
+)
+def test_onsets_are_picked_as_by_madmoms_programs(name: str, smooth: int, after: int, threshold: float) -> None:
+    """Activations are summed under a Hamming window, which is not divided by its sum; a peak is the largest from the
+    frame before to ``after`` frames after; of two within 30 ms the first counts."""
+    activations = (np.random.default_rng(1).uniform(0, 1, 2000) ** 3).astype(np.float32)
+    summed = np.convolve(activations, np.hamming(smooth), "same")
+    padded = np.pad(summed, (1, after))
+    largest = np.max([padded[k : k + len(summed)] for k in range(2 + after)], axis=0)
+    wanted = list[int]()
+    for frame in np.flatnonzero((summed == largest) & (summed >= threshold)).tolist():
+        if not wanted or frame > wanted[-1] + 3:
+            wanted.append(frame)
+    settings = MODELS[f"madmom:{name}"].draft.keywords["decoder"]  # type: ignore[attr-defined]
+    decoder = PeaksDecoder(settings, 10.0, 0.0)
+    state = decoder.start()
+    events = decoder.step(state, activations[:, None]) + decoder.flush(state)
+    found = [round((event.time_ms - settings.delay_ms) / 10) - 1 for event in events]
+    assert len(wanted) > 100
+    assert found == wanted
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_times_of_madmoms_models_are_those_of_its_programs(name: str) -> None:
+    """A frame's time is where the sample that it belongs to is: frame i of 10 ms at i * 10 ms."""
+    known = MODELS[name].draft.keywords  # type: ignore[attr-defined]
+    layers = [Gru(3), Dense(1, Activation("sigmoid"))]
+    network = Network.random(Sequential("made", known["front_end"], layers, known["decoder"]))
+    stream = Model(network).stream()
+    noise = np.random.default_rng(0).uniform(-1, 1, 5 * 44100).astype(np.float32)
+    noise *= np.arange(len(noise)) // 8000 % 2  # so that outputs go up and down
+    events = stream.push(noise) + stream.flush()
+    assert len(events) > 3
+    times = np.array([event.time_ms for event in events])
+    np.testing.assert_allclose(times, np.round(times / 10) * 10, rtol=0, atol=1e-6)
+    assert times.min() >= 0
+    assert times.max() < 5000
 
 
 def test_what_is_no_network_of_madmom_is_refused(madmom: types.SimpleNamespace, tmp_path: Path) -> None:

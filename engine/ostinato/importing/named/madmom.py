@@ -6,12 +6,13 @@ whose outputs are averaged, each network a chain of recurrent layers, in one dir
     madmom:beats     162 features ── 8 x [LSTM 25, LSTM 25, LSTM 25, 1] ── mean   causal, with peepholes
     madmom:beats-bi  266 features ── 8 x [the same in both directions] ── mean
 
-The package's pickles are read as data. Outputs become events as by its programs for these networks (OnsetDetectorLL,
-OnsetDetector, DBNBeatTracker online and offline), with their settings.
+The package's pickles are read as data. Above each is what the package's program for it does with its outputs:
+OnsetDetectorLL and OnsetDetector pick peaks, DBNBeatTracker has a bar pointer model, online or of the whole piece.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -49,8 +50,8 @@ _KNOWN = {f"{_LAYERS}{name}" for name in (
 def draft(
     files: Mapping[str, Path], settings: Settings, name: str, front_end: FrontEnd, decoder: Decoder | None = None
 ) -> Draft:
-    """The ensemble of these pickles, above a front end; ``decoder``: what makes events of its outputs, unless the
-    settings say it."""
+    """The ensemble of these pickles, between a front end and a decoder (None: its outputs), where the settings have
+    none of their own."""
     builder = Builder(settings.front_end or front_end)
     members = []
     for number, path in enumerate(files.values(), 1):
@@ -64,7 +65,7 @@ def draft(
         Decision("ensemble", f"{len(members)} networks, whose outputs are averaged"),
         Decision("numbers", "the package's formulas in float64; its own code computes in float32"),
     )
-    own = {"main": decoder} if decoder and settings.decoder is None else {}
+    own = {} if decoder is None or settings.decoder else {"main": decoder}
     return Draft(network, Float64(network), decisions, own)
 
 
@@ -153,14 +154,16 @@ def _activation(own: inert.Inert) -> Activation:
     return Activation({"linear": "identity"}.get(name, name))
 
 
-HALF_WINDOW_MS = 2048 / 44.1
-"""By how much a frame ends after the middle of its largest window, where madmom says that it is."""
-
-
-def _named(name: str, files: str, sha256: str, front_end: FrontEnd, decoder: Decoder, about: str) -> Named:
-    """An ensemble of eight, whose files differ in a number."""
+def _named(
+    name: str, files: str, sha256: str, front_end: FilteredSpectrogram, decoder: Peaks | Beats, about: str
+) -> Named:
+    """An ensemble of eight, whose files differ in a number. Times are the package's: a frame's is that of the sample
+    that it belongs to."""
     paths = tuple(f"madmom/models/{files}_{number}.pkl" for number in range(1, 9))
-    return Named(about, PACKAGE, paths, sha256, partial(draft, name=name, front_end=front_end, decoder=decoder))
+    after = max(front_end.windows) // 2 if front_end.origin == "centre" else 1
+    decoder = dataclasses.replace(decoder, delay_ms=-1000 * after / front_end.sample_rate)
+    made = partial(draft, name=name, front_end=front_end, decoder=decoder)
+    return Named(about, PACKAGE, paths, sha256, made)
 
 
 MODELS = {
@@ -169,7 +172,7 @@ MODELS = {
         "onsets/2013/onsets_rnn",
         "d0d1b04cfd36d156086db4ec2efede5d6b44f4894918293da49c0bd0f5397f00",
         FilteredSpectrogram(windows=(512, 1024, 2048), mul=5.0, diff_ratio=0.25),
-        Peaks(("onset",), threshold=0.23),
+        Peaks(threshold=0.23, pre_max_ms=10.0),
         "onsets of notes as they happen",
     ),
     "madmom:onsets-bi": _named(
@@ -177,7 +180,7 @@ MODELS = {
         "onsets/2013/onsets_brnn",
         "2285f6489298d9ad50c4f478f274f0e4593e6207d684d71e1a24dd8a1aa83463",
         FilteredSpectrogram(mul=5.0, diff_ratio=0.25, origin="centre"),
-        Peaks(("onset",), threshold=0.35, smooth_ms=70.0, delay_ms=-HALF_WINDOW_MS),
+        Peaks(threshold=0.35, smooth_ms=70.0, pre_max_ms=10.0, post_max_ms=10.0),
         "onsets of notes, from both sides",
     ),
     "madmom:beats": _named(
@@ -193,7 +196,7 @@ MODELS = {
         "beats/2015/beats_blstm",
         "138ff24f6ca34b071c4716b1a569e27a7094c959ed3fc64e6bd9cdf35dfd547d",
         FilteredSpectrogram(origin="centre"),
-        Beats(method="viterbi", delay_ms=-HALF_WINDOW_MS),
+        Beats(method="viterbi"),
         "beats, from both sides",
     ),
 }
