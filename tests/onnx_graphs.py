@@ -167,7 +167,7 @@ def turned(g: Graph, x: Value) -> Value:
     elif how == "ReduceMean":
         matrix, size = g.node("ReduceMean", matrix, g.ints(3), keepdims=1), 1
     elif how == "LayerNormalization":
-        matrix = g.node("LayerNormalization", matrix, g.normal(rows), g.normal(rows), axis=-1)
+        matrix = g.node("LayerNormalization", matrix, g.normal(rows), g.normal(rows), axis=-1, epsilon=1e-2)
     return x._replace(name=g.node("Reshape", matrix, g.ints(1, -1, columns * size)), size=columns * size)
 
 

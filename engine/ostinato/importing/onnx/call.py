@@ -127,16 +127,16 @@ class Call:
 
     def frames(self, inputs: Sequence[Ids]) -> int:
         """How many there are of what is read."""
-        found = {self.terms[int(each)].frames for ids in inputs for each in np.unique(ids[ids >= 0] >> 40)}
+        found = {self.terms.frames(int(each)) for ids in inputs for each in np.unique(ids[ids >= 0] >> 40)}
         return min(found, default=1)
 
-    def affine(self, ids: Ids, W: Array, b: Array | None = None, right: int | None = None) -> Ids:
-        """``ids`` [..., K] times ``W`` [M, K], plus ``b`` [M]: [..., M]. ``right``: the padding past the end that is
-        in them. At several positions of a frame it is one
+    def affine(self, ids: Ids, W: Array, b: Array | None = None, end: int | None = None) -> Ids:
+        """``ids`` [..., K] times ``W`` [M, K], plus ``b`` [M]: [..., M]. ``end``: where their padding ends, as
+        `View.end`. At several positions of a frame it is one
         product, whose matrix is zero where positions do not see each other."""
         M, K = W.shape
         W, bias = np.asarray(W, np.float64), np.zeros(M) if b is None else np.asarray(b, np.float64).reshape(M)
-        found = self.vectors(ids)._replace(right=right)
+        found = self.vectors(ids)._replace(end=end)
         P = len(found.kinds)
         out = np.empty((len(found.which), M), np.int64)
         fixed = found.which < 0

@@ -32,6 +32,12 @@ class Emission:
         self._order = self._ordered(wanted)
         self._readers = self._read(wanted)
         self._needed = self._lengths(wanted)
+        for number in self._order:
+            if closed.terms.cuts.get(number, self._needed[number]) != self._needed[number]:
+                raise ForeignModelError(
+                    f"node {closed.terms[number].origin!r}: its last frames are cut off for one reader, and not for "
+                    "another: not supported"
+                )
         self._frames: dict[int, int] = {}
 
     def node(self, view: View) -> str:
@@ -96,14 +102,13 @@ class Emission:
         def reads(view: View, frames: int) -> None:
             if view.stride > 1:  # what a stride leaves out depends on how many frames there are
                 for below in _numbers(view):
-                    needed[int(below)] = self._terms[int(below)].frames
+                    needed[int(below)] = self._terms.frames(int(below))
                 return
             traced = view.ids[view.ids >= 0]
             last = frame_of(traced) + (frames - 1) * view.stride + 1
             for below in _numbers(view):
-                term = self._terms[int(below)]
                 most = int(last[term_of(traced) == below].max())
-                needed[int(below)] = max(needed[int(below)], min(most, term.frames))
+                needed[int(below)] = max(needed[int(below)], min(most, self._terms.frames(int(below))))
 
         for view in wanted:
             reads(self._resolved(view), view.rows)
@@ -201,8 +206,8 @@ class Emission:
             return self._builder.add(
                 Dense(term.size, activation), [source], {"W": W, "b": bias}, name=name or term.origin
             )
-        exact = view.right is not None and rows == view.rows
-        right = view.right if exact and view.right is not None else (rows - 1) * view.stride + high + 1 - have
+        exact = rows == view.rows and view.end is not None
+        right = (view.end if exact and view.end is not None else (rows - 1) * view.stride + high + 1) - have
         if right < 0:
             high, right = (high - right, 0) if view.stride == 1 or exact else (high, 0)
         step = int(np.gcd.reduce(np.append(offsets - low, high - low))) or 1

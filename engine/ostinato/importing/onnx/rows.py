@@ -36,7 +36,7 @@ class Vectors(NamedTuple):
     stride: int = 1
     rows: int = 0
     reframed: bool = False
-    right: int | None = None
+    end: int | None = None
 
 
 class CannotFollow(Exception):  # noqa: N818  it is an answer
@@ -63,20 +63,29 @@ def along(ids: Ids, axis: int, terms: Terms) -> Rows | None:
     expected = np.where(traced, here + moves * FRAME, here)
     wrong = rows != expected
     if wrong.any():
-        there = np.array([term.frames for term in terms.all])[np.where(traced, term_of(here), 0)]
+        numbers = np.where(traced, term_of(here), 0)
+        there = np.array([terms.frames(term.number) for term in terms.all])[numbers]
         frames = frame_of(here) + moves
         outside = traced & ((frames < 0) | (frames >= there))
         excused = outside & (rows == ZERO)
-        held = wrong & outside & (frames < 0) & (rows >= 0)
-        for row, column in np.argwhere(held):
-            if (
-                isinstance(terms[int(term_of(rows[row, column]))].operation, State)
-                and frame_of(rows[row, column]) == 0
-            ):
-                terms.caches[int(rows[row, column])] = int(expected[row, column] + there[column] * FRAME)
+        caches, cuts = {}, {}
+        for row, column in np.argwhere(wrong & outside & (frames < 0) & (rows >= 0)):
+            held = rows[row, column]
+            if isinstance(terms[int(term_of(held))].operation, State) and frame_of(held) == 0:
+                caches[int(held)] = int(expected[row, column] + there[column] * FRAME)
                 excused[row, column] = True
-        if (wrong & ~excused).any():
+        left = wrong & ~excused
+        for number in np.unique(numbers[left.any(axis=0)]):  # whose last frames were cut off, before padding
+            own = traced & (numbers == number)
+            first = int(np.where(left & own, frames, 1 << 40).min())
+            cut = own & (frames >= first)
+            if first > 0 and (rows[cut] == ZERO).all():
+                cuts[int(number)] = first
+                left &= ~cut
+        if left.any():
             return None
+        terms.caches.update(caches)
+        terms.cuts.update(cuts)
     return Rows(shifted(here, -middle * stride), stride, count, moved.shape[1:])
 
 
@@ -112,7 +121,7 @@ def vectors(ids: Ids, terms: Terms) -> Vectors:
     latest = np.where(traced, frames, -(1 << 40)).max(axis=1)
     earliest = np.where(traced, frames, 1 << 40).min(axis=1)
     there = traced.any(axis=1)
-    if (latest == earliest)[there].all():
+    if (latest == earliest)[there].all() and not _strided(latest[there]):
         kinds, first, inverse = np.unique(
             shifted(flat, -latest[:, None])[there], axis=0, return_index=True, return_inverse=True
         )
@@ -141,9 +150,15 @@ def vectors(ids: Ids, terms: Terms) -> Vectors:
     return Vectors(frame.reshape(-1), which.reshape(-1), kinds, rows.stride, rows.length, True)
 
 
+def _strided(frames: Ids) -> bool:
+    """Whether frames are left out between those that are read: then they are counted anew."""
+    steps = np.diff(np.unique(frames))
+    return len(steps) > 1 and bool((steps == steps[0]).all()) and int(steps[0]) > 1
+
+
 def view_of(found: Vectors, ids: Ids) -> View:
     """A term's view of ``ids``, read as the vectors were."""
-    return View(ids, found.stride, found.rows, found.reframed, found.right)
+    return View(ids, found.stride, found.rows, found.reframed, found.end)
 
 
 def whole(ids: Ids) -> bool:

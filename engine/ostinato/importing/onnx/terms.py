@@ -22,13 +22,13 @@ from ostinato.model.layers import Layer
 class View(NamedTuple):
     """What a term's frame n reads: ``ids``, whose frames are offsets from frame n * ``stride`` of the terms that they
     are of; past the ends of these, zeros. ``rows``: how many frames there are so, if ``reframed``; else as many as of
-    what is read. ``right``: padding past the end, where it is known."""
+    what is read. ``end``: the frame that padding, or what was cut off, ends before, where that is known."""
 
     ids: Ids
     stride: int = 1
     rows: int = 0
     reframed: bool = False
-    right: int | None = None
+    end: int | None = None
 
     @property
     def size(self) -> int:
@@ -116,16 +116,22 @@ class Terms:
         self._most = most
         self.caches: dict[int, int] = {}
         """By an element of a state that stands before the first frame: what must be in it when frames are over."""
+        self.cuts: dict[int, int] = {}
+        """By a term's number: how many of its frames are left where zeros stand in the place of its last ones."""
 
     def __getitem__(self, number: int) -> Term:
         return self.all[number]
+
+    def frames(self, number: int) -> int:
+        """How many there are of a term, while it is traced."""
+        return self.cuts.get(number, self.all[number].frames)
 
     def add(self, operation: Operation, views: Sequence[View], size: int, frames: int, origin: str) -> Term:
         """The term that computes this, which may be there already."""
         key = (
             key_of(operation),
             size,
-            tuple((_digest(v.ids), v.stride, v.rows * v.reframed, v.right) for v in views),
+            tuple((_digest(v.ids), v.stride, v.rows * v.reframed, v.end) for v in views),
         )
         if (found := self._known.get(key)) is None:
             if len(self.all) >= self._most:

@@ -33,16 +33,16 @@ class Window:
         self.spans = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
         self.time = time_along(call, ids)
         self.pads = self._pads(ids.shape[2:])
-        self.right = self._right(ids)
+        self.end = self._end(ids)
 
-    def _right(self, ids: Ids) -> int | None:
-        """Frames past the last that windows reach into; below 0 if they leave some out."""
+    def _end(self, ids: Ids) -> int | None:
+        """As `View.end`."""
         if self.time is None or self.time < 2 or (rows := along(ids, self.time, self.call.terms)) is None:
             return None
         frames = np.unique(frame_of(rows.ids[rows.ids >= 0]))
         if rows.stride != 1 or len(frames) > 1:
             return None
-        return rows.length + int(frames[0]) - self.call.frames([rows.ids]) + self.pads[self.time - 2][1]
+        return rows.length + int(frames[0]) + self.pads[self.time - 2][1]
 
     def _pads(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
         attributes, rank = self.call.attributes, len(sizes)
@@ -91,7 +91,7 @@ def convolved(call: Call, ids: Ids, W: Array, b: Array | None) -> Ids:
         rows = slice(g * M // groups, (g + 1) * M // groups)
         full[rows, g] = W[rows].reshape(M // groups, each, -1)
     vectors = seen.reshape(*seen.shape[: 1 + rank], -1)
-    return np.moveaxis(call.affine(vectors, full.reshape(M, -1), b, window.right), -1, 1)
+    return np.moveaxis(call.affine(vectors, full.reshape(M, -1), b, window.end), -1, 1)
 
 
 def _conv(call: Call) -> Sequence[Tensor]:
@@ -110,7 +110,7 @@ def _average(call: Call) -> Sequence[Tensor]:
     seen = window.of(ids)
     count = int(np.prod(window.kernel))
     flat = seen.reshape(*seen.shape[: ids.ndim], count)  # a channel is a place of its own
-    made = call.affine(flat, np.full((1, count), 1 / count), None, window.right)[..., 0]
+    made = call.affine(flat, np.full((1, count), 1 / count), None, window.end)[..., 0]
     return [Traced(np.moveaxis(made, -1, 1))]
 
 

@@ -24,10 +24,12 @@ from ostinato.importing.onnx.elements import (
     value,
 )  # fmt: skip
 from ostinato.importing.onnx.rows import along, time_axis
-from ostinato.importing.onnx.terms import View
+from ostinato.importing.onnx.terms import Applied, View
 from ostinato.model.activation import Activation
-from ostinato.model.layers import Activate, Add, Layer, Multiply, PRelu, Scale
+from ostinato.model.layers import Activate, Add, Layer, Multiply, PRelu, Scale, Slice
 
+_MOST_OFFSETS = 16
+"""Between the frames of two values that are joined."""
 Numbers = Callable[..., Any]
 """What an operator makes of constants, in float64."""
 
@@ -84,6 +86,8 @@ def scaled(call: Call, ids: Ids, a: Array, b: Array) -> Ids:
 def joined(call: Call, left: Ids, right: Ids, layer: Layer) -> Ids:
     """A layer of two inputs, on pairs of elements of the same shape, all traced or rows of one time axis."""
     both = (left >= 0) & (right >= 0)
+    if both.all() and len(np.unique(frame_of(left) - frame_of(right))) > _MOST_OFFSETS:
+        left, right = _counted(call, left), _counted(call, right)  # one of them leaves frames out
     if both.all():
         later = np.maximum(frame_of(left), frame_of(right))
         pairs = np.stack([shifted(left, -later).reshape(-1), shifted(right, -later).reshape(-1)], axis=1)
@@ -99,10 +103,20 @@ def joined(call: Call, left: Ids, right: Ids, layer: Layer) -> Ids:
         raise call.unclear("joins values of different frames in a way that cannot be followed")
     pair = rows.ids.reshape(-1, 2)
     views = [View(pair[:, side], rows.stride, rows.length, True) for side in (0, 1)]
-    from ostinato.importing.onnx.terms import Applied
-
     term = call.terms.add(Applied(layer), views, len(pair), rows.length, call.name)
     return np.moveaxis(term.at(np.arange(rows.length)).reshape(rows.length, *rows.rest[:-1]), 0, found[1])
+
+
+def _counted(call: Call, ids: Ids) -> Ids:
+    """Values of frames between which others are left out, by a term that counts those that are not."""
+    found = time_axis(ids, call.terms)
+    rows = None if found is None else along(*found, call.terms)
+    if found is None or rows is None or rows.stride < 2:
+        return ids
+    view = View(rows.ids, rows.stride, rows.length, True)
+    term = call.terms.add(Applied(Slice(0, view.size)), [view], view.size, rows.length, call.name)
+    made = np.moveaxis(term.at(np.arange(rows.length)).reshape(rows.length, *rows.rest), 0, found[1])
+    return made.reshape(ids.shape)
 
 
 def _pairs(left: Tensor, right: Tensor) -> tuple[Ids, Ids]:
