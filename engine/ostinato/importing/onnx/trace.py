@@ -12,7 +12,6 @@ import numpy as np
 from ostinato.errors import ForeignModelError
 from ostinato.importing.onnx.call import Call
 from ostinato.importing.onnx.elements import (
-    LONGEST,
     Array,
     Ids,
     Tensor,
@@ -29,6 +28,8 @@ from ostinato.importing.onnx.reading import array_of
 from ostinato.importing.onnx.terms import State, Terms, state_term
 from ostinato.importing.onnx.unrolled import Unrolled
 
+MAX_ROUNDS = 4096
+"""Of a loop."""
 MAX_STEPS = 200_000
 """Nodes that are gone through, those of loops as often as they run."""
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
@@ -142,7 +143,9 @@ class Trace:
     def _loop(self, call: Call, scope: Scope) -> Sequence[Tensor]:
         """As often as its constants say; values that go round are states."""
         body, limit, condition = call.attributes["body"], call.optional(0), call.optional(1)
-        most = LONGEST if limit is None else int(np.asarray(call.constant(0, "how often it runs")).reshape(-1)[0])
+        most = (
+            MAX_ROUNDS + 1 if limit is None else int(np.asarray(call.constant(0, "how often it runs")).reshape(-1)[0])
+        )
         goes_on = condition is None or bool(np.asarray(call.constant(1, "its condition")).reshape(-1)[0])
         values = [call.input(2 + k) for k in range(len(call.inputs) - 2)]
 
@@ -213,13 +216,13 @@ class Trace:
     ) -> tuple[_Carried, list[Sequence[Tensor]]]:
         carried = _Carried(call, inputs, outputs, body, values, backward)
         collected: list[Sequence[Tensor]] = []
-        for number in range(LONGEST):
+        for number in range(MAX_ROUNDS):
             made, beside, ends = step(number, carried.at(number))
             carried.take(number, made)
             collected.append(beside)
             if ends:
                 return carried, collected
-        raise call.refuse(f"runs over {LONGEST} times")
+        raise call.refuse(f"runs over {MAX_ROUNDS} times with as many frames as it was traced with")
 
 
 def _below_zero(call: Call) -> Array | None:

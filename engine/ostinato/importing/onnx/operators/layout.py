@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ostinato.importing.onnx.call import Call, Convert
 from ostinato.importing.onnx.elements import Array, Tensor, Traced, constant, elements, term_of
+from ostinato.importing.onnx.evaluation import MOST
 from ostinato.importing.onnx.terms import Input
 from ostinato.model.layers import Embedding
 
@@ -75,6 +77,8 @@ def _pad(call: Call) -> Sequence[Tensor]:
         tuple(slice(max(0, -a), size - max(0, -b)) for (a, b), size in zip(widths, first.shape, strict=True))
     ]
     around = np.maximum(widths, 0)
+    if math.prod(int(size + sum(more)) for size, more in zip(ids.shape, around.tolist(), strict=True)) > MOST:
+        raise call.refuse(f"pads by up to {around.max()}: at most {MOST} values can be while a graph is read")
     if mode == "constant":
         return [Traced(np.pad(ids, around, constant_values=int(constant(with_))))]
     return [Traced(np.pad(ids, around, mode=mode))]  # reflect, edge or wrap: NumPy's words are ONNX's
