@@ -106,6 +106,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "frames side by side": (layer("Flatten"), "puts all frames"),
     "time as values": (layer("Permute", dims=[2, 1]), "exchanges time and values"),
     "another shape": (layer("Reshape", target_shape=[-1, 1]), "makes .-1, 1. of frames of 2 values"),
+    "a shape that is none": (layer("Reshape", target_shape=3.5), "makes 3.5 of frames"),
     "strided same": (
         layer("Conv1D", filters=1, kernel_size=3, strides=2, padding="same"),
         "depends on the utterance",
@@ -168,6 +169,8 @@ ADD, GRU = layer("Add"), layer("GRU", units=2, return_state=True)
 
 def test_graphs_that_cannot_be_are_refused(tmp_path: Path) -> None:
     circle = [START, called(ADD, ["relu", 0, 0], ["x", 0, 0]), called(layer("ReLU"), ["add", 0, 0])]
+    no_inputs = functional([START], [["x", 0, 0]])
+    no_inputs["config"]["input_layers"] = []
     for model, message in (
         (functional(circle, [["add", 0, 0]]), "read each other in a circle"),
         (
@@ -182,6 +185,7 @@ def test_graphs_that_cannot_be_are_refused(tmp_path: Path) -> None:
             "'initial_state'",
         ),
         (functional([START, called(GRU, ["x", 0, 0])], [["gru", 0, 1]]), "weights none"),
+        (no_inputs, "the model has no inputs"),
         ({"class_name": "MyModel", "config": {}}, "of class 'MyModel', which is code"),
         ({"class_name": "Sequential", "config": {"layers": []}}, "has no layers"),
         ({"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense"}]}}, "not an object"),

@@ -153,6 +153,7 @@ REFUSED = {
     "strides": (part(1, strides=[2]), "has strides"),
     "a setting that is not read": (part(2, go_backwards=True), "'layers.2..go_backwards' is not read"),
     "an epsilon of nothing": (part(5, epsilon=0.0), "epsilon = 0.0 is not above 0"),
+    "an epsilon of too much": (part(5, epsilon=1e308), "has epsilon 1e.308"),
     "a layer that is none": (changed(lambda file: file["layers"].append(3)), r"layers\[8\] is no JSON object"),
     "no layers": (network() | {"layers": []}, "layers is empty"),
     "more than one skip": (network() | {"in_skip": 2}, "in_skip is 2"),

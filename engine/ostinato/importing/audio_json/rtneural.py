@@ -34,6 +34,7 @@ from ostinato.model.layers import (
 )
 from ostinato.model.specification import FRAMES
 
+LARGEST_EPSILON = 1e6
 ACTIVATIONS = {name: Activation(name) for name in ("tanh", "relu", "sigmoid", "elu")}
 
 
@@ -216,6 +217,8 @@ def _prelu(raw: Document, inputs: int, size: int, arrays: list[Array], origin: s
 def _batch_norm(raw: Document, inputs: int, size: int, arrays: list[Array], origin: str) -> Made:
     """Gamma and beta may be left out."""
     epsilon = raw.take("epsilon", float)
+    if epsilon > LARGEST_EPSILON:
+        raise ForeignModelError(f"{origin} has epsilon {epsilon:g}: it keeps a variance from being zero")
     arrays = _shaped(arrays, [(inputs,)] * (2 if len(arrays) == 2 else 4), origin)
     if len(arrays) == 2:
         arrays = [np.ones(inputs, np.float32), np.zeros(inputs, np.float32), *arrays]

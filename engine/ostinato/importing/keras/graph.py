@@ -84,6 +84,8 @@ def graph(model: dict[str, Any], name: str) -> Graph:
     if kind == "Sequential":
         return _chain(layers)
     calls, inputs = _in_order(_calls(raw, layers), name), _tensors(config.get("input_layers"), f"{name}: inputs")
+    if not inputs:
+        raise ForeignModelError(f"{name} has no inputs")
     found = Graph(layers, calls, inputs)
     outputs = config.get("output_layers")
     if isinstance(outputs, dict):

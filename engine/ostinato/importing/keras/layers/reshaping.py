@@ -10,8 +10,7 @@ from ostinato.importing.keras.place import Converter, Place, Value
 def _reshaped(place: Place) -> Value:
     value, size = place.one(), place.inputs_size
     shape = place.setting("target_shape", [])
-    rows = shape[:-1] if isinstance(shape, list) else None
-    if shape[-1:] != [size] or len(rows or []) != value.frames:
+    if not isinstance(shape, list) or shape[-1:] != [size] or len(shape) != 1 + value.frames:
         raise place.refusal(f"makes {shape} of frames of {size} values: only what leaves frames frames is read here")
     return value
 
