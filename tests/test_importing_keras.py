@@ -64,8 +64,10 @@ def test_a_class_for_the_utterance_is_named_by_settings(tmp_path: Path) -> None:
     imported = import_model(path)
     assert imported.network.specification.heads[0].decoder == SequenceClass(("0", "1", "2"), "last")
     decoder = Labels(("yes", "no", "silence"))
-    named = import_model(path, Settings(name="words", decoder=decoder)).network.specification
+    told = import_model(path, Settings(name="words", decoder=decoder))
+    named = told.network.specification
     assert named.heads[0].decoder == decoder and named.name == "words"
+    assert "output main" in dict(imported.decisions) and "output main" not in dict(told.decisions)
 
 
 def test_hard_sigmoid_is_the_version_s(tmp_path: Path) -> None:

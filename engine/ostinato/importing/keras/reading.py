@@ -40,10 +40,10 @@ def draft(path: Path, settings: Settings) -> Draft:
     inputs = [_input(model, number, file.model) for number in range(len(model.inputs))]
     making = Making(Builder(_front_end(settings, inputs)), file.version)
     making.told[Decision("Keras", file.version or "a version that the file does not say")] = None
-    outputs = Walk(making).model(model, file.weights, _values(making, inputs), "the model")
+    outputs = Walk(making).model(model, file.weights, _values(making, inputs, settings), "the model")
     for left in file.weights.left():
         raise ForeignModelError(f"array {left!r} is used by no layer, and would be lost: the file is damaged")
-    heads = [_head(making, name, value) for name, value in outputs.items()]
+    heads = [_head(making, name, value, settings) for name, value in outputs.items()]
     if len(heads) == 1:
         heads = [("main", *heads[0][1:])]
     network = making.builder.network(settings, heads, name=_name(file.model, path))
@@ -121,12 +121,12 @@ def _front_end(settings: Settings, inputs: list[Input]) -> FrontEnd:
     return Frames(sum(each.size for each in inputs), settings.frame_ms)
 
 
-def _values(making: Making, inputs: list[Input]) -> list[Value]:
+def _values(making: Making, inputs: list[Input], settings: Settings) -> list[Value]:
     """The inputs as nodes."""
     if inputs[0].tokens:
-        making.told[
-            Decision("input", f"{inputs[0].size} tokens without names: give them as front_end in --settings")
-        ] = None
+        if settings.front_end is None:
+            text = f"{inputs[0].size} tokens without names: give them as front_end in --settings"
+            making.told[Decision("input", text)] = None
         return [Value(FRAMES)]
     time: Any = "all" if inputs[0].frames else "none"
     if not inputs[0].frames:
@@ -145,7 +145,7 @@ def _values(making: Making, inputs: list[Input]) -> list[Value]:
 # --- outputs --------------------------------------------------------------------------------------------------------
 
 
-def _head(making: Making, name: str, value: Value) -> tuple[str, str, Decoder]:
+def _head(making: Making, name: str, value: Value, settings: Settings) -> tuple[str, str, Decoder]:
     """Raw outputs of each frame; of probabilities of which Keras has one for the utterance, the class."""
     if value.padding != (0, 0):
         raise ForeignModelError("it ends in padding, which no layer reads")
@@ -153,8 +153,9 @@ def _head(making: Making, name: str, value: Value) -> tuple[str, str, Decoder]:
     classes = wire.probabilities and wire.size > 1
     if value.time in ("last", "mean") and classes:
         labels = tuple(str(number) for number in range(wire.size))
-        text = "a class for the utterance, numbered from 0: name them by decoder in --settings"
-        making.told[Decision(f"output {name}", text)] = None
+        if settings.decoder is None:
+            text = "a class for the utterance, numbered from 0: name them by decoder in --settings"
+            making.told[Decision(f"output {name}", text)] = None
         return name, value.node, SequenceClass(labels, "mean" if value.time == "mean" else "last")
     if value.time == "mean":
         raise ForeignModelError(
