@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ostinato.importing.onnx.attempt import Attempt, Head, attempt
 from ostinato.importing.onnx.call import UnclearError, WrongAxisError
 from ostinato.importing.onnx.cells import recognise
 from ostinato.importing.onnx.emission import Emission
-from ostinato.importing.onnx.plan import plans
+from ostinato.importing.onnx.plan import inputs_of, plans
 from ostinato.importing.onnx.reading import load
 from ostinato.importing.onnx.report import decisions
 from ostinato.importing.onnx.runtime import Output, Runtime, Usage
@@ -61,7 +61,17 @@ def draft(path: Path, settings: Settings) -> Draft:
                     furthest, told = reached, error
                 if not isinstance(error, UnclearError) or not lengths:
                     lengths, frozen = frozen, []
-    raise told
+    raise _with_hint(told, model, shapes)
+
+
+def _with_hint(told: ForeignModelError, model: Any, shapes: Mapping[str, Any]) -> ForeignModelError:
+    """What may help where several sizes of an input are open."""
+    for each in inputs_of(model):
+        if each.sizes.count(0) > 1 and each.name not in shapes and each.sizes[-1] == 0:
+            sizes = "x".join(str(size or 1) for size in each.sizes[:-1])
+            hint = f"; if input {each.name!r} is always of the same sizes, say so (--set {each.name}={sizes}xSIZE)"
+            return ForeignModelError(f"{told}{hint}")
+    return told
 
 
 def _drafted(path: Path, model: Any, settings: Settings, made: Attempt) -> Draft:

@@ -10,9 +10,10 @@ import numpy as np
 from ostinato.errors import ForeignModelError
 from ostinato.importing.builder import Builder
 from ostinato.importing.onnx.elements import Array, Ids, element, frame_of, index_of, shifted, term_of, value
+from ostinato.importing.onnx.folding import Computed, folded
 from ostinato.importing.onnx.rows import whole
 from ostinato.importing.onnx.states import Closed
-from ostinato.importing.onnx.terms import Affine, Applied, CellState, Input, Recurrence, Term, View
+from ostinato.importing.onnx.terms import Affine, Applied, CellState, Input, Operation, Recurrence, Term, View
 from ostinato.model.activation import IDENTITY, Activation
 from ostinato.model.layers import Activate, Add, Concatenate, Convolution, Dense, Mean, Multiply, Slice, Stack
 from ostinato.model.specification import FRAMES
@@ -30,6 +31,8 @@ class Emission:
         self._made: dict[tuple[bytes, int, int], str] = {}
         self._views: dict[int, tuple[View, ...]] = {}
         self._order = self._ordered(wanted)
+        self._readers = self._read(wanted)
+        self._operations = self._folded(wanted)
         self._readers = self._read(wanted)
         self._needed = self._lengths(wanted)
         for number in self._order:
@@ -84,6 +87,19 @@ class Emission:
                     stack.append((below, False))
         return order
 
+    def _folded(self, wanted: Sequence[View]) -> dict[int, Operation]:
+        """What each term computes that is still needed when some are put together."""
+        terms = self._terms
+        computed = {n: Computed(terms[n].operation, self._views[n], terms[n].size) for n in self._order}
+        made = folded(computed, {number: len(readers) for number, readers in self._readers.items()})
+        needed = {int(n) for view in wanted for n in _numbers(self._resolved(view))}
+        for number in reversed(self._order):
+            if number in needed:
+                needed.update(int(n) for view in made[number].views for n in _numbers(view))
+        self._order = [number for number in self._order if number in needed]
+        self._views = {number: made[number].views for number in self._order}
+        return {number: made[number].operation for number in self._order}
+
     def _read(self, wanted: Sequence[View]) -> dict[int, list[int]]:
         """By whom each term is read; -1: by a head."""
         readers: dict[int, list[int]] = {number: [] for number in self._order}
@@ -113,14 +129,14 @@ class Emission:
         for view in wanted:
             reads(self._resolved(view), view.rows)
         for number in reversed(self._order):
-            operation = self._terms[number].operation
+            operation = self._operations[number]
             for view in self._views[number]:
                 free = isinstance(operation, Affine) or not view.reframed
                 reads(view, needed[number] if free else view.rows)
         return needed
 
     def _emitted(self, term: Term) -> str:
-        operation, views = term.operation, self._views[term.number]
+        operation, views = self._operations[term.number], self._views[term.number]
         self._frames[term.number] = self._length(term, views)
         if isinstance(operation, Input):
             return FRAMES
@@ -143,7 +159,7 @@ class Emission:
         return self._builder.add(operation.layer, inputs, operation.weights, name=term.origin)
 
     def _length(self, term: Term, views: Sequence[View]) -> int:
-        if isinstance(term.operation, Affine) and views[0].reframed:
+        if isinstance(self._operations[term.number], Affine) and views[0].reframed:
             return self._needed[term.number]
         if not views or any(view.reframed for view in views):
             return term.frames
@@ -154,11 +170,10 @@ class Emission:
         readers = self._readers[term.number]
         if len(readers) != 1 or readers[0] < 0:
             return False
-        reader = self._terms[readers[0]]
-        view = self._views[reader.number][0]
+        reader, view = self._operations[readers[0]], self._views[readers[0]][0]
         return (
-            isinstance(reader.operation, Applied)
-            and isinstance(reader.operation.layer, Activate)
+            isinstance(reader, Applied)
+            and isinstance(reader.layer, Activate)
             and view.size == term.size
             and whole(view.ids)
             and not frame_of(view.ids).any()
@@ -184,7 +199,7 @@ class Emission:
 
     def _affine(self, term: Term, view: View, activation: Activation, name: str = "") -> str:
         """A product with a frame, or with some that follow each other."""
-        operation = term.operation
+        operation = self._operations[term.number]
         assert isinstance(operation, Affine)
         matrix, bias = operation.matrix, operation.bias.astype(np.float64)
         ids, fixed = view.ids, view.ids < 0
