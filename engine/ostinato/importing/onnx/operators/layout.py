@@ -22,10 +22,10 @@ def _moved(call: Call) -> Sequence[Tensor]:
     others = [
         None if each is None else call.constant(k, "where values go") for k, each in enumerate(call.inputs) if k
     ]
-    if call.node.op_type in ("Reshape", "Expand") and others and not _fits(call, first.shape, others[0]):
+    if call.node.op_type == "Reshape" and others and not _fits(call, first.shape, others[0]):
         raise call.refuse(
-            f"takes {list(first.shape)} to {np.asarray(others[0]).tolist()}, as it was when the model was exported: its "
-            "number of frames is frozen; export it with a dynamic time axis"
+            f"takes {list(first.shape)} to {np.asarray(others[0]).tolist()}, as it was when the model was exported: "
+            "the number of frames is frozen; export it with a dynamic time axis"
         )
     return [Traced(each, first.token) for each in call.run([first.ids, *others])]
 
@@ -33,8 +33,6 @@ def _moved(call: Call) -> Sequence[Tensor]:
 def _fits(call: Call, shape: Sequence[int], wanted: Array | None) -> bool:
     """Whether a tensor can be brought to these sizes."""
     sizes = [int(size) for size in np.asarray(wanted).reshape(-1)]
-    if call.node.op_type == "Expand":
-        return all(1 in (a, b) or a == b for a, b in zip(shape[::-1], sizes[::-1], strict=False))
     if not call.attributes.get("allowzero", 0):
         sizes = [shape[k] if size == 0 and k < len(shape) else size for k, size in enumerate(sizes)]
     known, total = math.prod(size for size in sizes if size != -1), math.prod(shape)
