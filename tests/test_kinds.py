@@ -175,9 +175,9 @@ def test_from_nothing_nothing_is_learnt(example: Example) -> None:
     trained = TrainableNetwork(specification, weights=random_weights(specification, 3))
     frames = frames_for(specification, 0)
     inputs = frames[:, 0].astype(int) if isinstance(specification.front_end, Tokens) else frames
-    outputs = trained.forward(*pad([inputs]))
+    outputs = trained.forward(*pad([inputs]))["main"]
     assert outputs.shape[:2] == (1, 0)
-    for gradient in trained.backward(np.zeros_like(outputs)).values():
+    for gradient in trained.backward({"main": np.zeros_like(outputs)}).values():
         assert not gradient.any()
 
 

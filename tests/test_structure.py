@@ -19,6 +19,7 @@ from ostinato.model.specification import FRAMES
 from ostinato.pipeline.decoders import DECODERS as DECODING
 from ostinato.pipeline.front_ends import FRONT_ENDS as FRAMING
 from ostinato.training.layers import LEARNING
+from ostinato.training.losses import LOSSES
 
 SOURCES = modules()
 GRAPH = imports(SOURCES)
@@ -102,6 +103,7 @@ TABLES = {
     "ostinato.pipeline.front_ends": FRAMING,
     "ostinato.pipeline.decoders": DECODING,
     "ostinato.training.layers": LEARNING,
+    "ostinato.training.losses": LOSSES,
 }
 
 

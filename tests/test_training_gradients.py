@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from ostinato.activations import FUNCTIONS
+from ostinato.errors import TrainingError
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
@@ -24,6 +25,7 @@ from ostinato.model.layers import (
     Gru,
     Layer,
     Lstm,
+    MaxPool,
     Mean,
     Multiply,
     OneHot,
@@ -31,7 +33,7 @@ from ostinato.model.layers import (
     Softmax,
 )
 from ostinato.model.specification import Head, Node, Sequential, Specification
-from ostinato.training import losses
+from ostinato.training import Learning, Objective, losses
 from ostinato.training.network import TrainableNetwork
 
 Array = npt.NDArray[Any]
@@ -67,20 +69,27 @@ def inputs(net: TrainableNetwork, random: np.random.Generator) -> Array:
     return random.normal(size=(len(LENGTHS), LENGTHS.max(), front.frame_size))
 
 
-def check(net: TrainableNetwork, loss: Any = None, targets: Any = None) -> None:
-    """Each gradient against central differences of the summed loss, or of a random weighting of the outputs."""
+def check(net: TrainableNetwork) -> None:
+    """Each gradient against central differences of a random weighting of the outputs."""
     random = np.random.default_rng(1)
     x = inputs(net, random)
-    y = net.forward(x, LENGTHS)
+    y = net.forward(x, LENGTHS)["main"]
     weighting = random.normal(size=y.shape)
 
     def value() -> float:
-        out = net.forward(x, LENGTHS)
-        return float((out * weighting).sum()) if loss is None else float(loss(out, LENGTHS, targets)[0].sum())
+        return float((net.forward(x, LENGTHS)["main"] * weighting).sum())
 
-    gradients = net.backward(weighting if loss is None else loss(y, LENGTHS, targets)[1])
     statistics = {name for name in net.parameters if name.endswith((".mean", ".variance"))}
-    assert gradients.keys() == net.parameters.keys() - statistics
+    gradients = net.backward({"main": weighting})
+    assert all(gradient.any() for gradient in gradients.values())
+    compare(net, gradients, value, statistics)
+
+
+def compare(
+    net: TrainableNetwork, gradients: Mapping[str, Array], value: Callable[[], float], without: set[str] | None = None
+) -> None:
+    """Gradients of all weights but those ``without`` against central differences of the value."""
+    assert gradients.keys() == net.parameters.keys() - (without or set())
     for name in gradients:
         w = net.parameters[name]
         flat, numeric = w.reshape(-1), np.empty(w.size)
@@ -94,7 +103,6 @@ def check(net: TrainableNetwork, loss: Any = None, targets: Any = None) -> None:
         analytic = gradients[name].reshape(-1)
         error = np.linalg.norm(analytic - numeric) / max(1e-3, float(np.linalg.norm(numeric)))
         assert error < 1e-6, name
-        assert np.any(analytic)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -204,20 +212,22 @@ def test_batch_norm_by_the_batch_s_own_statistics() -> None:
     net.parameters["batch-norm.variance"][:] = 1
     x = inputs(net, np.random.default_rng(1))
 
-    def forward() -> Array:
-        return net.forward(x, LENGTHS, dropout=np.random.default_rng(0))
+    def forward(learning: Learning | None = None) -> Array:
+        return net.forward(x, LENGTHS, learning or Learning(np.random.default_rng(0)))["main"]
 
     weighting = np.random.default_rng(4).normal(size=forward().shape)
     for _ in range(200):
-        forward()
+        learning = Learning(np.random.default_rng(0))
+        forward(learning)
+        net.settle(learning)
     rows = np.concatenate([one[:n] for one, n in zip(x, LENGTHS, strict=True)])
     below = rows @ net.parameters["dense-1.W"].T + net.parameters["dense-1.b"]
     np.testing.assert_allclose(net.parameters["batch-norm.mean"], below.mean(axis=0), atol=1e-8)
     np.testing.assert_allclose(net.parameters["batch-norm.variance"], below.var(axis=0, ddof=1), atol=1e-8)
     kept = {name: net.parameters[f"batch-norm.{name}"].copy() for name in ("mean", "variance")}
-    assert not np.array_equal(net.forward(x, LENGTHS), forward()), "evaluation goes by the weights"
+    assert not np.array_equal(net.forward(x, LENGTHS)["main"], forward()), "evaluation goes by the weights"
     for name in ("dense-1.W", "batch-norm.gamma", "batch-norm.beta"):
-        gradient = (forward(), net.backward(weighting))[1][name].copy()
+        gradient = (forward(), net.backward({"main": weighting}))[1][name].copy()
         w, numeric = net.parameters[name].reshape(-1), np.empty(net.parameters[name].size)
         for i in range(w.size):
             saved, sides = w[i], []
@@ -228,11 +238,7 @@ def test_batch_norm_by_the_batch_s_own_statistics() -> None:
             numeric[i] = (sides[0] - sides[1]) / 2e-5
         assert np.linalg.norm(gradient.reshape(-1) - numeric) < 1e-6 * np.linalg.norm(numeric), name
     for name, value in kept.items():
-        np.testing.assert_allclose(net.parameters[f"batch-norm.{name}"], value, atol=1e-4)
-        net.parameters[f"batch-norm.{name}"][:] = value
-    net.forward(x, LENGTHS)
-    for name, value in kept.items():
-        assert np.array_equal(net.parameters[f"batch-norm.{name}"], value), "evaluation leaves them"
+        assert np.array_equal(net.parameters[f"batch-norm.{name}"], value), "only what is settled changes them"
 
 
 def test_batch_norm_of_a_single_frame_and_of_none_goes_by_the_weights() -> None:
@@ -241,9 +247,11 @@ def test_batch_norm_of_a_single_frame_and_of_none_goes_by_the_weights() -> None:
     before = {name: w.copy() for name, w in net.parameters.items()}
     x = np.random.default_rng(1).normal(size=(2, 1, 4))
     for lengths in ([1, 0], [0, 0]):
-        learnt = net.forward(x, lengths, dropout=np.random.default_rng(0))
-        assert np.isfinite(learnt).all() and np.array_equal(learnt, net.forward(x, lengths))
-        net.backward(np.ones_like(learnt))
+        learning = Learning(np.random.default_rng(0))
+        learnt = net.forward(x, lengths, learning)["main"]
+        assert np.isfinite(learnt).all() and np.array_equal(learnt, net.forward(x, lengths)["main"])
+        net.backward({"main": np.ones_like(learnt)})
+        net.settle(learning)
     assert all(np.array_equal(net.parameters[name], w) for name, w in before.items())
 
 
@@ -261,25 +269,114 @@ def classes() -> Array:
 
 
 CTC_TARGETS: list[list[int]] = [[1], [2, 2, 1], [], [], [1]]
+CLASSES = np.array([1, 0, 2, 2, 0])
+JUDGED: tuple[tuple[losses.Loss, Any], ...] = (
+    (losses.CrossEntropy(), classes()),
+    (losses.CrossEntropy(smoothing=0.2, class_weights=(1.0, 0.5, 3.0)), classes()),
+    (losses.CrossEntropy(), CLASSES),
+    (losses.CtcLoss(), CTC_TARGETS),
+    (losses.BinaryCrossEntropy(), 1 / (1 + np.exp(regression_targets()))),
+    (losses.BinaryCrossEntropy(smoothing=0.1), 1 / (1 + np.exp(regression_targets()[:, 2]))),
+    (losses.MeanSquaredError(), regression_targets()),
+    (losses.MeanAbsoluteError(), regression_targets()),
+    (losses.Huber(0.5), regression_targets()),
+)
+"""Each loss, with targets for frames and for sequences, with what does not count among them."""
+
+
+def ends() -> dict[str, Callable[[], TrainableNetwork]]:
+    """Networks of 3 outputs by what they end in: what is left to the loss, what is not, and what no activation is."""
+    below = (Gru(3, direction="bidirectional"), Dense(3))
+    apart = [Node(f"p{k}", Softmax(), (f"d{k}",)) for k in range(2)]
+    dense = [Node(f"d{k}", Dense(3), ("frames",)) for k in range(2)]
+    both = Specification(
+        "t", Frames(4), (*dense, *apart, Node("mean", Mean(), ("p0", "p1"))), (Head("main", "mean", Outputs()),)
+    )
+    return {
+        "values": lambda: frames_network(*below),
+        "softmax": lambda: frames_network(*below, Softmax()),
+        "sigmoid": lambda: frames_network(below[0], Dense(3, activation=Activation("sigmoid"))),
+        "mean of softmaxes": lambda: network(both),
+        "sigmoid by itself": lambda: frames_network(*below, Activate(Activation("sigmoid"))),
+    }
+
+
+TAKEN = {
+    "softmax": ("softmax", "mean of softmaxes"),
+    "sigmoid": ("sigmoid", "softmax", "mean of softmaxes", "sigmoid by itself"),
+    None: ("values", "softmax", "sigmoid"),
+}
+
+
+def test_every_loss_is_judged() -> None:
+    assert {type(loss) for loss, _ in JUDGED} == set(losses.LOSSES.values())
 
 
 @pytest.mark.parametrize(
-    "loss,ends,targets",
+    ("loss", "targets", "end"),
     [
-        (losses.CrossEntropy(), (Softmax(),), classes()),
-        (losses.CtcLoss(), (Softmax(),), CTC_TARGETS),
-        (losses.BinaryCrossEntropy(), (), 1 / (1 + np.exp(regression_targets()))),
-        (losses.MeanSquaredError(), (), regression_targets()),
-        (losses.MeanAbsoluteError(), (), regression_targets()),
-        (losses.Huber(0.5), (), regression_targets()),
+        pytest.param(loss, targets, end, id=f"{loss}-{np.ndim(targets) if loss.kind != 'ctc' else 1}-{end}")
+        for loss, targets in JUDGED
+        for end in TAKEN[loss.link]
     ],
-    ids=lambda v: type(v).__name__,
 )
-def test_loss(loss: Any, ends: tuple[Layer, ...], targets: Any) -> None:
-    activation = Activation("sigmoid" if loss.left_to_loss == "sigmoid" else "identity")
-    net = frames_network(Gru(3, direction="bidirectional"), Dense(3, activation=activation), *ends)
-    assert net.left_to_loss == loss.left_to_loss
-    check(net, loss, targets)
+def test_loss(loss: losses.Loss, targets: Any, end: str) -> None:
+    net = ends()[end]()
+    objective = Objective(net, loss)
+    random = np.random.default_rng(1)
+    x = inputs(net, random)
+
+    def judged() -> losses.Judgement:
+        return objective(net.forward(x, LENGTHS), net.output_lengths(LENGTHS), {"main": targets})["main"]
+
+    gradients = net.backward({"main": judged().gradient})
+    assert all(gradient.any() for gradient in gradients.values() if gradient.ndim == 1)
+    compare(net, gradients, lambda: float(judged().sums.sum()))
+
+
+@pytest.mark.parametrize(("loss", "end"), [(losses.CrossEntropy(), "sigmoid"), (losses.CtcLoss(), "values")])
+def test_a_loss_of_probabilities_refuses_what_is_none(loss: losses.Loss, end: str) -> None:
+    net = ends()[end]()
+    x = inputs(net, np.random.default_rng(1))
+    with pytest.raises(TrainingError, match="let the head's node end in softmax"):
+        Objective(net, loss)(net.forward(x, LENGTHS), net.output_lengths(LENGTHS), {"main": []})
+
+
+def test_heads_of_different_depth_length_and_loss_learn_together() -> None:
+    """The sum of their mean losses by weight; a head that has no loss leaves its own layers alone."""
+    nodes = (
+        Node("shared", Gru(3), ("frames",)),
+        Node("words", Dense(3), ("shared",)),
+        Node("p", Softmax(), ("words",)),
+        Node("ahead", MaxPool(3, left=0), ("shared",)),
+        Node("energy", Dense(1), ("ahead",)),
+        Node("unused", Dense(2), ("shared",)),
+    )
+    heads = (
+        Head("words", "p", Outputs()), Head("again", "p", Outputs()), Head("energy", "energy", Outputs()),
+        Head("unused", "unused", Outputs()),
+    )  # fmt: skip
+    net = network(Specification("t", Frames(4), nodes, heads))
+    random = np.random.default_rng(1)
+    x, y = inputs(net, random), random.normal(size=(len(LENGTHS), LENGTHS.max() - 2, 1))
+    targets = {"words": classes(), "again": CTC_TARGETS, "energy": y}
+    chosen = {"words": losses.CrossEntropy(), "again": losses.CtcLoss(), "energy": losses.Huber()}
+    objective = Objective(net, chosen, {"energy": 0.3, "again": 2.0})
+    found: dict[str, dict[str, float]] = {}
+
+    def value() -> float:
+        judged = objective(net.forward(x, LENGTHS), net.output_lengths(LENGTHS), targets)
+        found["sums"] = {name: each.sums[~np.isposinf(each.sums)].sum() for name, each in judged.items()}
+        found["counts"] = {name: each.counts.sum() for name, each in judged.items()}
+        found["gradients"] = objective.gradients(judged, found["counts"])
+        return objective.mean(found["sums"], found["counts"])
+
+    together = value()
+    words, again, energy = (found["sums"][name] / found["counts"][name] for name in ("words", "again", "energy"))
+    assert together == pytest.approx(words + 2 * again + 0.3 * energy, rel=1e-12)
+    gradients = net.backward(found["gradients"])
+    assert not any(name.startswith("unused") for name in gradients)
+    compare(net, gradients, value, {name for name in net.parameters if name.startswith("unused")})
 
 
 def test_dropout_gradient_is_of_the_same_mask() -> None:
@@ -288,11 +385,11 @@ def test_dropout_gradient_is_of_the_same_mask() -> None:
     x = np.random.default_rng(1).normal(size=(5, 6, 4))
 
     def forward() -> Array:
-        return net.forward(x, LENGTHS, dropout=np.random.default_rng(3))
+        return net.forward(x, LENGTHS, Learning(np.random.default_rng(3)))["main"]
 
     weighting = np.random.default_rng(4).normal(size=forward().shape)
-    gradient = net.backward(weighting)["gru-1.forward.W"]
-    assert not np.array_equal(forward(), net.forward(x, LENGTHS))
+    gradient = net.backward({"main": weighting})["gru-1.forward.W"]
+    assert not np.array_equal(forward(), net.forward(x, LENGTHS)["main"])
     w = net.parameters["gru-1.forward.W"]
     w[4, 1] += 1e-5
     up = (forward() * weighting).sum()

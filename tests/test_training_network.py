@@ -19,7 +19,7 @@ from ostinato.model.layers import Dense, Gru, Lstm, OneHot, Softmax
 from ostinato.model.network import Network
 from ostinato.model.specification import Sequential, Specification
 from ostinato.streaming import Model
-from ostinato.training import TrainableNetwork, export, pad
+from ostinato.training import Learning, TrainableNetwork, export, pad
 from ostinato.training.packing import Packing
 
 
@@ -33,12 +33,12 @@ def sequences(specification: Specification, lengths: list[int], seed: int) -> li
 
 @settings(deadline=None, max_examples=40)
 @given(
-    random_models.specifications(("frames", "tokens"), heads=1),
+    random_models.specifications(("frames", "tokens")),
     st.lists(st.integers(0, 30), min_size=1, max_size=5),
     st.integers(0, 99),
     st.sampled_from([(np.float64, 1e-10), (np.float32, 1e-5)]),
 )
-def test_forward_is_the_reference_for_each_sequence_alone(
+def test_forward_is_the_reference_of_all_heads_for_each_sequence_alone(
     specification: Specification, lengths: list[int], seed: int, precision: tuple[type, float]
 ) -> None:
     dtype, tolerance = precision
@@ -46,10 +46,14 @@ def test_forward_is_the_reference_for_each_sequence_alone(
     trained = TrainableNetwork(specification, dtype, weights=network.weights)
     frames = sequences(specification, lengths, seed)
     outputs = trained.activate(trained.forward(*pad(frames)))
-    for one, n, out in zip(frames, lengths, outputs, strict=True):
-        expected = reference.run(specification, network.weights, one)
-        scale = max(1.0, float(np.abs(expected).max(initial=0)))
-        np.testing.assert_allclose(out[:n], expected, rtol=0, atol=tolerance * scale)
+    counts = trained.output_lengths(lengths)
+    for b, one in enumerate(frames):
+        values = reference.run_all(specification, network.weights, one)
+        for head in specification.heads:
+            expected = values[head.node]
+            scale = max(1.0, float(np.abs(expected).max(initial=0)))
+            out = outputs[head.name][b, : counts[head.name][b]]
+            np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance * scale)
 
 
 @settings(deadline=None, max_examples=15)
@@ -60,7 +64,7 @@ def test_what_is_trained_is_what_is_served(specification: Specification, seed: i
     stream = Model(export(trained)).stream(decoder="outputs")
     served = np.array([event.values for event in [*stream.push(frames), *stream.flush()]])
     made = random_models.made_frames(export(trained), frames)
-    outputs = trained.activate(trained.forward(made[None], [25]))[0]
+    outputs = trained.activate(trained.forward(made[None], [25]))["main"][0]
     np.testing.assert_allclose(outputs, served, rtol=0, atol=1e-5 * max(1.0, float(np.abs(served).max())))
 
 
@@ -73,9 +77,11 @@ def test_company_and_padding_do_not_matter() -> None:
     frames = sequences(network.specification, [7, 3, 9], 0)
     x, lengths = pad(frames)
     x[1, 3:] = np.nan
-    together = network.forward(x, lengths)
+    together = network.forward(x, lengths)["main"]
     for one, out in zip(frames, together, strict=True):
-        np.testing.assert_allclose(network.forward(one[None], [len(one)])[0], out[: len(one)], rtol=0, atol=1e-14)
+        np.testing.assert_allclose(
+            network.forward(one[None], [len(one)])["main"][0], out[: len(one)], rtol=0, atol=1e-14
+        )
         assert not np.any(out[len(one) :])
 
 
@@ -97,12 +103,12 @@ def test_packing_and_unpacking(lengths: list[int]) -> None:
 def test_dropout_keeps_the_mean_and_rests_outside_training() -> None:
     network = TrainableNetwork(plain(Dense(400), Dense(2)), np.float64, dropout=0.25)
     x = np.ones((1, 1, 3))
-    draws = [network.forward(x, [1], dropout=np.random.default_rng(i)) for i in range(400)]
-    still = network.forward(x, [1])
+    draws = [network.forward(x, [1], Learning(np.random.default_rng(i)))["main"] for i in range(400)]
+    still = network.forward(x, [1])["main"]
     deviation = np.std(draws, axis=0) / 20
     assert np.all(deviation > 0)
     assert np.all(np.abs(np.mean(draws, axis=0) - still) < 5 * deviation)
-    np.testing.assert_array_equal(network.forward(x, [1], dropout=np.random.default_rng(7)), draws[7])
+    np.testing.assert_array_equal(network.forward(x, [1], Learning(np.random.default_rng(7)))["main"], draws[7])
 
 
 def test_what_is_left_to_the_loss() -> None:
@@ -111,8 +117,8 @@ def test_what_is_left_to_the_loss() -> None:
     for specification in (plain(Dense(4), Softmax()), sigmoid):
         network = TrainableNetwork(specification, np.float64)
         expected = reference.run(specification, network.weights(), x[0])
-        np.testing.assert_allclose(network.activate(network.forward(x, [2]))[0], expected, rtol=1e-12)
-        assert np.abs(network.forward(x, [2])[0] - expected).max() > 0.01
+        np.testing.assert_allclose(network.activate(network.forward(x, [2]))["main"][0], expected, rtol=1e-12)
+        assert np.abs(network.forward(x, [2])["main"][0] - expected).max() > 0.01
 
 
 def test_weights_round_trip_and_start_alike() -> None:
@@ -132,7 +138,7 @@ def test_errors_name_what_is_wrong() -> None:
     with pytest.raises(ShapeError, match="cannot hold"):
         network.forward(np.zeros((1, 4, 3)), [5])
     with pytest.raises(TrainingError, match="forward before"):
-        TrainableNetwork(specification).backward(np.zeros((1, 4, 2)))
+        TrainableNetwork(specification).backward({"main": np.zeros((1, 4, 2))})
     with pytest.raises(TrainingError, match="dropout"):
         TrainableNetwork(specification, dropout=1.0)
     with pytest.raises(BadModelFileError, match="forward"):

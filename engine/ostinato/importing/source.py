@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from ostinato.errors import ForeignModelError
 from ostinato.model import Network
-from ostinato.model.specification import Head, Specification
 from ostinato.model.wire import Wire
 
 Array = npt.NDArray[Any]
@@ -62,15 +61,10 @@ class Float64:
         """As `Source.outputs`."""
         from ostinato.training.network import TrainableNetwork  # compiles; only parity needs it
 
-        specification = self._network.specification
-        found = {}
-        for head in specification.heads:
-            alone = _of_one_head(specification, head)
-            weights = {name: self._network.weights[name] for name in alone.weights()}
-            network = TrainableNetwork(alone, np.float64, weights=weights)
-            made = network.forward(inputs[None], [len(inputs)])
-            found[head.name] = np.asarray(network.activate(made)[0, : network.output_lengths([len(inputs)])[0]])
-        return found
+        network = TrainableNetwork(self._network.specification, np.float64, weights=self._network.weights)
+        made = network.activate(network.forward(inputs[None], [len(inputs)]))
+        lengths = network.output_lengths([len(inputs)])
+        return {head: outputs[0, : lengths[head][0]] for head, outputs in made.items()}
 
 
 class Recorded:
@@ -93,13 +87,3 @@ class Recorded:
         if inputs is not self._inputs:
             raise ForeignModelError("recorded outputs are there for the recorded inputs only")
         return self._outputs
-
-
-def _of_one_head(specification: Specification, head: Head) -> Specification:
-    """The specification with that head alone, and the nodes that it needs."""
-    needed, nodes = {head.node}, []
-    for node in reversed(specification.nodes):
-        if node.name in needed:
-            needed.update(node.inputs)
-            nodes.append(node)
-    return Specification(specification.name, specification.front_end, tuple(reversed(nodes)), (head,))

@@ -2,7 +2,7 @@
 
 network = TrainableNetwork(specification, seed=0, dropout=0.1)
 optimiser = Adam(WarmupCosine(3e-3, total=5000, warmup=200), clip_norm=5.0)
-fit(network, batches, CtcLoss(), optimiser, steps=5000, evaluate=error_rate)
+fit(network, batches, CtcLoss(), optimiser, steps=5000, evaluate=error_rate)  # or a loss for each head by its name
 ostinato.model.file.write(path, export(network))
 """
 
@@ -12,12 +12,15 @@ from ostinato.training.losses import (
     CrossEntropy,
     CtcLoss,
     Huber,
+    Judgement,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
 )
 from ostinato.training.network import TrainableNetwork
+from ostinato.training.objective import Objective
 from ostinato.training.optimiser import Adam, WarmupCosine
+from ostinato.training.packing import Learning
 from ostinato.training.trainer import History, export, fit
 
 __all__ = [
@@ -30,7 +33,10 @@ __all__ = [
     "pad",
     "Adam",
     "WarmupCosine",
+    "Objective",
+    "Learning",
     "Loss",
+    "Judgement",
     "CtcLoss",
     "CrossEntropy",
     "BinaryCrossEntropy",

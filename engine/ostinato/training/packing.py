@@ -7,7 +7,7 @@ dense layer is one product over all rows, and step t of a recurrent layer touche
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,13 +18,25 @@ from ostinato.errors import ShapeError
 Array: TypeAlias = npt.NDArray[Any]
 
 
+@dataclass
+class Learning:
+    """What one pass over a batch that is learnt from is given, and leaves behind.
+
+    ``random`` draws what is dropped. ``statistics``: weights that no gradient changes, by name, as they shall be once
+    the step is taken (`TrainableNetwork.settle`).
+    """
+
+    random: np.random.Generator
+    statistics: dict[str, Array] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Packing:
     """Where the frames of B sequences lie among N = sum(lengths) rows.
 
     ``sizes`` [T] (non-increasing): sequences that have a frame at step t; ``offsets`` [T]: the first row of step t;
-    ``sequence`` and ``time`` [N]: which frame of which sequence a row holds. ``learning``: whether the network is to
-    learn from this batch, or is only evaluated.
+    ``sequence`` and ``time`` [N]: which frame of which sequence a row holds. ``learning``: what the pass is given if
+    the batch is learnt from; None if it is only evaluated.
     """
 
     batch: int
@@ -32,10 +44,10 @@ class Packing:
     offsets: npt.NDArray[np.int64]
     sequence: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
-    learning: bool = False
+    learning: Learning | None = None
 
     @staticmethod
-    def of(lengths: npt.ArrayLike, learning: bool = False) -> Packing:
+    def of(lengths: npt.ArrayLike, learning: Learning | None = None) -> Packing:
         """The packing of sequences with these lengths [B], in frames."""
         lengths = np.asarray(lengths, np.int64)
         order = np.argsort(-lengths, kind="stable")

@@ -19,10 +19,11 @@ from ostinato.errors import TrainingError
 from ostinato.model.network import Network
 from ostinato.training.batching import Batch
 from ostinato.training.checkpoint import Checkpoint
-from ostinato.training.losses import Loss
+from ostinato.training.losses import Judgement, Loss
 from ostinato.training.network import TrainableNetwork
+from ostinato.training.objective import Objective
 from ostinato.training.optimiser import Adam
-from ostinato.training.packing import Array
+from ostinato.training.packing import Array, Learning
 
 Epochs = Callable[[int], Iterable[Batch]]
 Evaluate = Callable[[TrainableNetwork], Mapping[str, float]]
@@ -32,9 +33,9 @@ Evaluate = Callable[[TrainableNetwork], Mapping[str, float]]
 class History:
     """How learning went.
 
-    ``evaluations``: for each, "step", "loss" (mean training loss per sequence since the one before; infeasible
-    sequences not counted) and what the evaluation gave. ``best_step``, ``best_score``: the one kept. ``skipped``:
-    sequences whose loss was infinite.
+    ``evaluations``: for each, "step", "loss" (mean training loss since the one before; infeasible sequences not
+    counted), "loss <head>" of each of several heads, and what the evaluation gave. ``best_step``, ``best_score``: the
+    one kept. ``skipped``: sequences whose loss was infinite.
     """
 
     evaluations: list[dict[str, float]] = field(default_factory=list)
@@ -48,9 +49,10 @@ class History:
 def fit(
     network: TrainableNetwork,
     batches: Epochs,
-    loss: Loss,
+    loss: Loss | Mapping[str, Loss],
     optimiser: Adam,
     *,
+    loss_weights: Mapping[str, float] | None = None,
     steps: int,
     seed: int = 0,
     evaluate: Evaluate | None = None,
@@ -59,8 +61,10 @@ def fit(
     resume: bool = False,
     console: Console | None = None,
 ) -> History:
-    """Take ``steps`` optimiser steps on the mean loss per sequence, and leave ``network`` with its best weights.
+    """Take ``steps`` optimiser steps on the mean loss, and leave ``network`` with its best weights.
 
+    ``loss`` is of the only head, or of each by its name, as a batch's targets then are; ``loss_weights`` says how
+    much each counts (`objective.Objective`).
     ``batches(epoch)`` gives the batches of an epoch (0-based), the same ones each time it is asked; epochs follow
     each other until the steps are done. Every ``evaluate_every`` steps and at the end, ``evaluate(network)`` gives
     numbers by name, of which the first is the score: the weights with the lowest are the best (None: the mean
@@ -69,15 +73,10 @@ def fit(
     Progress goes to ``console`` (None: standard error). KeyboardInterrupt ends learning early
     (``History.interrupted``) with the best weights so far.
 
-    Raises TrainingError if loss and network do not match, an epoch is empty, the loss is not finite, or the
+    Raises TrainingError if losses and heads do not match, an epoch is empty, the loss is not finite, or the
     checkpoint is another network's.
     """
-    if network.left_to_loss != loss.left_to_loss:
-        raise TrainingError(
-            f"{type(loss).__name__} needs a network that ends in {loss.left_to_loss or 'no softmax or sigmoid'}, "
-            f"this one ends in {network.left_to_loss or 'none'}"
-        )
-    run = _Run(network, loss, optimiser, seed, checkpoint)
+    run = _Run(network, Objective(network, loss, loss_weights), optimiser, seed, checkpoint)
     if resume and checkpoint is not None and checkpoint.exists():
         run.read()
     # The products of one step are too small to share: a second thread makes learning several times slower.
@@ -100,13 +99,14 @@ class _Run:
     """One call of `fit`: what changes from step to step."""
 
     def __init__(
-        self, network: TrainableNetwork, loss: Loss, optimiser: Adam, seed: int, checkpoint: Path | None
+        self, network: TrainableNetwork, objective: Objective, optimiser: Adam, seed: int, checkpoint: Path | None
     ) -> None:
-        self.network, self.loss, self.optimiser, self.seed, self.path = network, loss, optimiser, seed, checkpoint
+        self.network, self.objective, self.optimiser = network, objective, optimiser
+        self.seed, self.path = seed, checkpoint
         self.history = History()
         self.best: dict[str, Array] = {}
         self.epoch, self.position = 0, 0
-        self.total, self.counted = 0.0, 0
+        self.sums, self.counts = (dict.fromkeys(objective.losses, 0.0) for _ in range(2))
         self.recent = math.nan
 
     def remaining(self, batches: Epochs, steps: int) -> Iterable[Batch]:
@@ -124,27 +124,31 @@ class _Run:
 
     def step(self, batch: Batch) -> None:
         """Forward, loss, backward, one optimiser step."""
-        random = np.random.default_rng((self.seed, self.history.steps))
-        outputs = self.network.forward(batch.inputs, batch.lengths, dropout=random)
-        losses, gradient = self.loss(outputs, self.network.output_lengths(batch.lengths), batch.targets)
-        feasible = ~np.isposinf(losses)
-        total, counted = float(losses[feasible].sum()), int(feasible.sum())
-        if not math.isfinite(total):
+        learning = Learning(np.random.default_rng((self.seed, self.history.steps)))
+        outputs = self.network.forward(batch.inputs, batch.lengths, learning)
+        lengths = self.network.output_lengths(batch.lengths)
+        judged = self.objective(outputs, lengths, self.objective.by_head(batch.targets))
+        sums, counts = ({name: float(array.sum()) for name, array in each.items()} for each in _finite(judged))
+        if not all(map(math.isfinite, sums.values())):
             raise TrainingError(f"the loss is not finite at step {self.history.steps}: lower the learning rate")
-        gradient *= gradient.dtype.type(1 / max(1, counted))
-        self.optimiser.step(self.network.parameters, self.network.backward(gradient))
+        gradients = self.network.backward(self.objective.gradients(judged, counts))
+        self.optimiser.step(self.network.parameters, gradients)
+        self.network.settle(learning)
         self.history.steps += 1
-        self.history.skipped += len(losses) - counted
-        self.total, self.counted = self.total + total, self.counted + counted
-        if counted:
-            mean = total / counted
+        self.history.skipped += sum(int(np.isposinf(each.sums).sum()) for each in judged.values())
+        for total, new in ((self.sums, sums), (self.counts, counts)):
+            total |= {name: total[name] + value for name, value in new.items()}
+        mean = self.objective.mean(sums, counts)
+        if math.isfinite(mean):
             self.recent = mean if math.isnan(self.recent) else 0.95 * self.recent + 0.05 * mean
 
     def evaluate(self, evaluate: Evaluate | None) -> None:
         """Note how good the network is now, keep it if it is the best, and write the checkpoint."""
-        numbers = {"loss": self.total / self.counted if self.counted else math.inf}
+        numbers = {"loss": self.objective.mean(self.sums, self.counts)}
+        if len(self.objective.losses) > 1:
+            numbers |= {f"loss {name}": self.sums[name] / (self.counts[name] or math.nan) for name in self.sums}
         scores = {k: float(v) for k, v in evaluate(self.network).items()} if evaluate else numbers
-        self.total, self.counted = 0.0, 0
+        self.sums, self.counts = (dict.fromkeys(self.sums, 0.0) for _ in range(2))
         score = next(iter(scores.values()))
         if not self.best or score < self.history.best_score:
             self.history.best_step, self.history.best_score = self.history.steps, score
@@ -197,6 +201,15 @@ class _Run:
         self.optimiser.restore(saved.groups["optimiser"])
         self.epoch, self.position, self.recent = numbers["epoch"], numbers["position"], numbers["recent"]
         self.history = History(**numbers["history"])
+
+
+def _finite(judged: Mapping[str, Judgement]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Sums and counts of the sequences that can be, by head."""
+    can = {name: ~np.isposinf(each.sums) for name, each in judged.items()}
+    return (
+        {name: each.sums[can[name]] for name, each in judged.items()},
+        {name: each.counts[can[name]] for name, each in judged.items()},
+    )
 
 
 def _fingerprint(network: TrainableNetwork) -> str:

@@ -1,9 +1,9 @@
 """Batch normalisation, learning.
 
 A batch that is learnt from is normalised by its own mean and variance over all its frames (rows are packed, so no
-padding is among them), and the weights ``mean`` and ``variance`` go a tenth of the way to these, the variance without
-its bias, N / (N - 1); no gradient changes them. A batch that is evaluated is normalised by the weights, as the model
-will be.
+padding is among them). The weights ``mean`` and ``variance`` go a tenth of the way to these, the variance without its
+bias, N / (N - 1), once the step that the batch gives is taken; no gradient changes them. A batch that is evaluated is
+normalised by the weights, as the model will be.
 """
 
 from __future__ import annotations
@@ -33,11 +33,14 @@ class LearningBatchNorm:
         gamma, beta, mean, variance = (
             parameters[f"{self.name}.{part}"] for part in ("gamma", "beta", "mean", "variance")
         )
-        self.own = packing.learning and len(x) > 1
-        if self.own:
+        self.own = packing.learning is not None and len(x) > 1
+        if packing.learning is not None and self.own:
             self.normal = normalise(x, 0, self.epsilon)
-            mean += MOMENTUM * (self.normal.mean[0] - mean)
-            variance += MOMENTUM * (self.normal.variance[0] * len(x) / (len(x) - 1) - variance)
+            unbiased = self.normal.variance[0] * len(x) / (len(x) - 1)
+            packing.learning.statistics |= {
+                f"{self.name}.mean": mean + MOMENTUM * (self.normal.mean[0] - mean),
+                f"{self.name}.variance": variance + MOMENTUM * (unbiased - variance),
+            }
         else:
             deviation = np.sqrt(variance + x.dtype.type(self.epsilon))
             self.normal = Normal((x - mean) / deviation, deviation, mean, variance)

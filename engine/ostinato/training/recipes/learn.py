@@ -120,6 +120,6 @@ def errors(network: TrainableNetwork, frames: Sequence[Array], digits: Sequence[
     found = Errors()
     for chosen in bucketed([len(f) for f in frames], 64):
         padded, lengths = pad([frames[i] for i in chosen])
-        for i, logits, length in zip(chosen, network.forward(padded, lengths), lengths, strict=True):
+        for i, logits, length in zip(chosen, network.forward(padded, lengths)["main"], lengths, strict=True):
             found += count(align(digits[i], best_path(logits[:length])))
     return found

@@ -8,11 +8,17 @@ and float64.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
+from ostinato.errors import ShapeError, TrainingError
 from ostinato.training.activations import kept
+from ostinato.training.losses.loss import Judgement, Link, Loss, within
 from ostinato.training.packing import Array
 
 
@@ -106,10 +112,41 @@ def _one(logits: Array, labels: Array, blank: int, gradient: Array) -> float:
 
 @kept
 @njit(nogil=True)
-def ctc_batch(
+def _batch(
     logits: Array, lengths: Array, labels: Array, starts: Array, blank: int, losses: Array, gradient: Array
 ) -> None:
     """`_one` for each sequence b of logits [B, T, K]: ``lengths[b]`` frames, labels[starts[b] : starts[b + 1]]."""
     for b in range(logits.shape[0]):
         T = lengths[b]
         losses[b] = _one(logits[b, :T], labels[starts[b] : starts[b + 1]], blank, gradient[b, :T])
+
+
+@dataclass(frozen=True)
+class CtcLoss(Loss):
+    """L = -log p(labels | outputs), the sum over all alignments; a sequence counts once.
+
+    Targets: for each sequence its label indices, none of them ``blank``; may be empty. A sequence too short for its
+    labels (one frame per label, and one blank between equal neighbours) has loss infinity, gradient 0, and does not
+    count.
+    """
+
+    blank: int = 0
+
+    kind: ClassVar[str] = "ctc"
+    link: ClassVar[Link] = "softmax"
+
+    def __call__(self, outputs: Array, lengths: npt.ArrayLike, targets: Sequence[npt.ArrayLike]) -> Judgement:
+        """As `Loss`. Raises TrainingError for labels that are blank or no output, ShapeError for too many or few."""
+        B, _, K = outputs.shape
+        if len(targets) != B:
+            raise ShapeError(f"{len(targets)} label sequences for {B} sequences of outputs")
+        within(outputs, lengths)
+        rows = [np.asarray(row, np.int64).reshape(-1) for row in targets]
+        labels = np.concatenate([np.zeros(0, np.int64), *rows])
+        starts = np.cumsum([0, *map(len, rows)])
+        if np.any((labels < 0) | (labels >= K) | (labels == self.blank)):
+            raise TrainingError(f"CTC labels must be from 0 to {K - 1} and not the blank, {self.blank}")
+        losses, gradient = np.empty(B), np.zeros(outputs.shape, outputs.dtype)
+        outputs = np.ascontiguousarray(outputs)
+        _batch(outputs, np.asarray(lengths, np.int64), labels, starts, self.blank, losses, gradient)
+        return Judgement(losses, np.where(np.isposinf(losses), 0.0, 1.0), gradient)

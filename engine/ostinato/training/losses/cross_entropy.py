@@ -1,0 +1,77 @@
+"""Categorical cross-entropy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import ShapeError, TrainingError
+from ostinato.training.losses.loss import Judgement, Link, Loss, at_last_frame, within
+from ostinato.training.packing import Array
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """L<t> = -sum_k q_k log p_k, p = softmax(logits); the gradient is p - q.
+
+    q = (1 - smoothing) one-hot(y) + smoothing / K of K classes (Szegedy et al. 2016, Rethinking the Inception
+    architecture, section 7). A frame of class y counts ``class_weights[y]`` times, if there are such.
+
+    Targets: class indices [B, T], a negative one does not count; or [B], the class of each sequence, which its last
+    frame shall say.
+    """
+
+    smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+
+    kind: ClassVar[str] = "cross-entropy"
+    link: ClassVar[Link] = "softmax"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing < 1:
+            raise TrainingError(f"smoothing = {self.smoothing} is not from 0 up to, but without, 1")
+        if self.class_weights is not None and not all(0 <= w < np.inf for w in self.class_weights):
+            raise TrainingError(f"class_weights = {self.class_weights} are not all finite and at least 0")
+
+    def __call__(self, outputs: Array, lengths: npt.ArrayLike, targets: Any) -> Judgement:
+        """As `Loss`. Raises TrainingError for a target that is no class, ShapeError for targets of another shape."""
+        y, classes = self.by_frame(outputs, lengths, targets), outputs.shape[2]
+        counts = within(outputs, lengths) & (y >= 0)
+        if y.max(initial=0, where=counts) >= classes:
+            raise TrainingError(f"target class {y.max(where=counts, initial=0)} of {classes} classes (0-based)")
+        y = np.where(counts, y, 0)
+        shares = counts.astype(outputs.dtype)
+        if self.class_weights is not None:
+            if len(self.class_weights) != classes:
+                raise TrainingError(f"{len(self.class_weights)} class_weights for {classes} classes: one for each")
+            shares *= np.asarray(self.class_weights, outputs.dtype)[y]
+        shifted = outputs - outputs.max(axis=2, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
+        at = y[..., None]
+        losses = -np.take_along_axis(log_p, at, 2)[..., 0]
+        gradient = np.exp(log_p)
+        np.put_along_axis(gradient, at, np.take_along_axis(gradient, at, 2) - (1 - self.smoothing), 2)
+        if self.smoothing:
+            losses = (1 - self.smoothing) * losses - self.smoothing * log_p.mean(axis=2)
+            gradient -= self.smoothing / classes
+        # What does not count may be anything, infinite even.
+        sums = np.where(counts, losses * shares, 0).sum(axis=1, dtype=np.float64)
+        gradient = np.where(counts[..., None], gradient * shares[..., None], 0)
+        return Judgement(sums, shares.sum(axis=1, dtype=np.float64), gradient)
+
+    def by_frame(self, outputs: Array, lengths: npt.ArrayLike, targets: Any) -> Array:
+        """As `Loss`: [B, T]."""
+        y = np.asarray(targets)
+        if y.dtype.kind not in "iu":
+            raise TrainingError(f"targets are {y.dtype}: cross-entropy takes class indices, integers")
+        if y.shape == outputs.shape[:1]:
+            y = at_last_frame(y.astype(np.int64), outputs, lengths, -1)
+        if y.shape != outputs.shape[:2]:
+            raise ShapeError(
+                f"targets are {y.shape}, the outputs {outputs.shape}: cross-entropy takes one class per frame, or "
+                "one per sequence"
+            )
+        return y

@@ -1,0 +1,145 @@
+"""A graph run over a batch: forward, keeping what backward needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.errors import TrainingError
+from ostinato.model.activation import IDENTITY
+from ostinato.model.framing import Framing
+from ostinato.model.layers import Dense, Softmax
+from ostinato.model.specification import FRAMES, Node, Specification
+from ostinato.model.staging import SAME
+from ostinato.training.layers import LearningLayer, learning
+from ostinato.training.layers.dropout import Dropout
+from ostinato.training.losses import Link
+from ostinato.training.packing import Array, Learning, Packing
+from ostinato.training.reframing import Windows
+
+_Step = tuple[int, int, Framing]
+
+
+class Tape:
+    """What each node of a specification does to learn, in order, with the rows of the last `forward`.
+
+    ``left``: by head, the activation that `forward` leaves to the loss: the softmax that is its node, or the sigmoid
+    of the dense layer that is, if no other node reads them.
+    """
+
+    def __init__(self, specification: Specification, dtype: npt.DTypeLike, dropout: float) -> None:
+        self.specification, self.dtype = specification, np.dtype(dtype)
+        self._left: dict[str, Link] = {}
+        self._tape = [(node, self._learning(node), self._dropouts(node, dropout)) for node in specification.nodes]
+        self._ways = {node.name: self._way(node) for node in specification.nodes}
+        self._packings: list[Packing] = []
+        self.left = {head.name: self._left.get(head.node) for head in specification.heads}
+
+    def _learning(self, node: Node) -> LearningLayer | None:
+        """What learns in a node's place; None for a softmax that is left to the loss."""
+        layer, name = node.layer, node.name
+        if any(head.node == name for head in self.specification.heads) and not self.specification.readers(name):
+            if isinstance(layer, Softmax):
+                self._left[name] = "softmax"
+                return None
+            if isinstance(layer, Dense) and layer.activation.name == "sigmoid":
+                self._left[name] = "sigmoid"
+                layer = replace(layer, activation=IDENTITY)
+        return learning(name, layer)
+
+    def _dropouts(self, node: Node, rate: float) -> list[Dropout | None]:
+        """One for each input of a layer with weights that is another layer's vector."""
+        weighted = bool(rate) and bool(node.layer.weights(self.specification.inputs(node)))
+        return [
+            Dropout(rate) if weighted and name != FRAMES and not self.specification.wires[name].token else None
+            for name in node.inputs
+        ]
+
+    def forward(
+        self, parameters: Mapping[str, Array], x: Array, lengths: npt.ArrayLike, learning: Learning | None
+    ) -> dict[str, Array]:
+        """As `TrainableNetwork.forward`, of inputs that fit."""
+        staging, random = self.specification.staging, None if learning is None else learning.random
+        self._packings = [Packing.of(each, learning) for each in staging.length(np.asarray(lengths, np.int64))]
+        rows = self._packings[0].pack(x)
+        values = {FRAMES: rows.astype(np.int64 if x.ndim == 2 else self.dtype, copy=False)}
+        self._windows: dict[_Step, Windows] = {}
+        for node, layer, drops in self._tape:
+            stage, before, after = self._ways[node.name]
+            inputs = [self._window(values[name], staging.of[name], stage, SAME) for name in node.inputs]
+            inputs = [drop.forward(each, random) if drop else each for each, drop in zip(inputs, drops, strict=True)]
+            for source, target, framing in before:
+                inputs = [self._window(each, source, target, framing) for each in inputs]
+            made = (
+                layer.forward(parameters, inputs, self._packings[before[-1][1] if before else stage])
+                if layer
+                else inputs[0]
+            )
+            for source, target, framing in after:
+                made = self._window(made, source, target, framing)
+            values[node.name] = made
+        outputs = {}
+        for head in self.specification.heads:
+            stage = staging.of[head.node]
+            packing = self._packings[stage]
+            outputs[head.name] = packing.unpack(values[head.node], len(packing.sizes) if stage else x.shape[1])
+        return outputs
+
+    def backward(self, parameters: Mapping[str, Array], d_outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """As `TrainableNetwork.backward`."""
+        if not self._packings:
+            raise TrainingError("backward needs a forward before it")
+        staging = self.specification.staging
+        flowing: dict[str, Array] = {}
+        for head in self.specification.heads:
+            if head.name in d_outputs:
+                d_rows = self._packings[staging.of[head.node]].pack(d_outputs[head.name])
+                _flow(flowing, head.node, d_rows.astype(self.dtype, copy=False))
+        gradients: dict[str, Array] = {}
+        for node, layer, drops in reversed(self._tape):
+            if (d := flowing.pop(node.name, None)) is None:
+                continue  # token ids, one-hot vectors of them, or nothing that a head with a gradient reads
+            stage, before, after = self._ways[node.name]
+            for source, target, framing in reversed(after):
+                d = self._windows[source, target, framing].backward(d)
+            wanted = any(name != FRAMES and not self.specification.wires[name].token for name in node.inputs)
+            back = layer.backward(parameters, d, gradients, wanted=wanted) if layer else [d]
+            for name, drop, d_input in zip(node.inputs, drops, back, strict=True):
+                if d_input is not None and name != FRAMES:
+                    for source, target, framing in reversed(before):
+                        d_input = self._windows[source, target, framing].backward(d_input)
+                    d_input = drop.backward(d_input) if drop else d_input
+                    if staging.of[name] != stage:
+                        d_input = self._windows[staging.of[name], stage, SAME].backward(d_input)
+                    _flow(flowing, name, d_input)
+        return gradients
+
+    def _way(self, node: Node) -> tuple[int, list[_Step], list[_Step]]:
+        """The stage in which a node's inputs are, and how it re-frames before and after it computes: from which
+        stage, to which, how."""
+        staging = self.specification.staging
+        stage = now = staging.joined([staging.of[name] for name in node.inputs], node.name)
+        before: list[_Step] = []
+        after: list[_Step] = []
+        for framing in node.layer.framings:
+            target = staging.after(now, framing, node.name)
+            if framing != SAME:
+                (after if framing.times > 1 else before).append((now, target, framing))
+            now = target
+        return stage, before, after
+
+    def _window(self, rows: Array, source: int, target: int, framing: Framing) -> Array:
+        """What a framing takes of the rows of a stage for another."""
+        if framing == SAME and source == target:
+            return rows
+        key = (source, target, framing)
+        if key not in self._windows:
+            self._windows[key] = Windows(framing, self._packings[source], self._packings[target])
+        return self._windows[key].forward(rows)
+
+
+def _flow(flowing: dict[str, Array], node: str, d: Array) -> None:
+    flowing[node] = flowing[node] + d if node in flowing else d
