@@ -18,11 +18,12 @@ from rich.markup import escape
 from ostinato.cli.console import note, out
 from ostinato.cli.display import Display, OnTerminal, Progress, level_db
 from ostinato.cli.display_kinds import display
-from ostinato.cli.playing import CHUNK_MS, Playback
+from ostinato.cli.playing import CHUNK_MS, Playback, check_audio
 from ostinato.cli.serving import serving
 from ostinato.data import check_pace
 from ostinato.errors import InputError, OstinatoError, UnknownModelError, did_you_mean
 from ostinato.model import read, resolve
+from ostinato.model.decoders.audio_output import AudioOutput
 from ostinato.options import Options
 from ostinato.protocol import Unit
 from ostinato_bench.terminal import Table
@@ -93,7 +94,12 @@ def listen(
     with contextlib.ExitStack() as opened:
         source: Source | None = None
         if connect is None:  # what is wrong with the input is said before a server is started
-            front_end = read(resolve(model, [] if folder is None else [folder])).specification.front_end
+            specification = read(resolve(model, [] if folder is None else [folder])).specification
+            front_end = specification.front_end
+            if wanted.playback:
+                for head in specification.heads:
+                    if head.name == (options.head or specification.heads[0].name):
+                        check_audio(head.name, head.decoder.kind, isinstance(head.decoder, AudioOutput))
             _check(wanted, model, front_end.counted_in)
             if wanted.file is not None:
                 source = opened.enter_context(_source(wanted, front_end.counted_in, front_end.frame_ms))

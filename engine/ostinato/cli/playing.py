@@ -17,6 +17,12 @@ CHUNK_MS = 10.0
 """Of a microphone whose sound is to be heard again soon."""
 
 
+def check_audio(head: str, decoder: str, audio: bool) -> None:
+    """Raise InputError unless the head gives ``audio``."""
+    if not audio:
+        raise InputError(f"head {head!r} gives no audio (its decoder is {decoder}), which --play and --output need")
+
+
 class Playback:
     """Of the audio of a head: ``aloud``, and into ``file``, as float32, not louder or softer than it came.
 
@@ -24,11 +30,8 @@ class Playback:
     """
 
     def __init__(self, head: HeadInfo, aloud: bool, file: Path | None) -> None:
-        if head.sample_rate is None:
-            raise InputError(
-                f"head {head.name!r} gives no audio (its decoder is {head.decoder}), which --play and --output need"
-            )
-        self.sample_rate = head.sample_rate
+        check_audio(head.name, head.decoder, head.sample_rate is not None)
+        self.sample_rate = head.sample_rate or 0
         self.samples = 0
         self._loudspeaker = Loudspeaker(self.sample_rate) if aloud else None
         self._file: Any = None
