@@ -67,7 +67,7 @@ def draft(path: Path, settings: Settings) -> Draft:
 def _with_hint(told: ForeignModelError, model: Any, shapes: Mapping[str, Any]) -> ForeignModelError:
     """What may help where several sizes of an input are open."""
     for each in inputs_of(model):
-        if each.sizes.count(0) > 1 and each.name not in shapes and each.sizes[-1] == 0:
+        if each.sizes.count(0) > 1 and each.name not in shapes and not each.sizes[-1] and not each.token:
             sizes = "x".join(str(size or 1) for size in each.sizes[:-1])
             hint = f"; if input {each.name!r} is always of the same sizes, say so (--set {each.name}={sizes}xSIZE)"
             return ForeignModelError(f"{told}{hint}")
