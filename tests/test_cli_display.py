@@ -142,6 +142,17 @@ def test_into_a_pipe_labels_are_a_line_for_each_change_but_those_of_text_each(
     assert capsys.readouterr().out.splitlines() == ["       1  N", "       2  N"]
 
 
+def test_into_a_pipe_audio_is_a_line_a_second(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = display.Plain("sample")
+    for number in range(1, 261):
+        plain.event(Event("audio", 0, 0.0, values=np.full(80, 0.1, np.float32)), 10.0 * number, None)
+    wanted = ["    1.00 s  8000 samples, -20 dBFS", "    2.00 s  8000 samples, -20 dBFS"]
+    assert capsys.readouterr().out.splitlines() == wanted
+    plain.end_of_utterance()
+    plain.close()
+    assert capsys.readouterr().out.splitlines() == ["    2.60 s  4800 samples, -20 dBFS"]
+
+
 def test_views_are_of_decoders_that_there_are() -> None:
     assert {*display_kinds.VIEWS} < {*DECODERS}
 

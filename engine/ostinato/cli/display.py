@@ -98,15 +98,24 @@ class Display(Protocol):
 
 
 class Plain:
-    """One line per result, at once; of labels one for each change, unless they are of text. Places are seconds, or of
-    ``unit`` character numbers of tokens."""
+    """One line per result, at once; of labels one for each change, unless they are of text, of audio one a second.
+    Places are seconds, or of ``unit`` character numbers of tokens."""
 
     def __init__(self, unit: Unit) -> None:
         self.paced = unit != "character"
         self._label: tuple[int, str] | None = None
+        self._audio: list[npt.NDArray[np.float32]] = []
+        self._audio_ms = 0.0
 
     def event(self, event: Event, at_ms: float, late_ms: float | None) -> None:
         """When it was said, what, and how much later it is shown."""
+        if event.kind == "audio" and event.values is not None:
+            full = self._audio_ms // 1e3 < at_ms // 1e3
+            self._audio.append(event.values)
+            self._audio_ms = at_ms
+            if full:
+                self._end_audio()
+            return
         if event.kind == "label" and self.paced:
             if self._label == (event.utterance, event.text):
                 return
@@ -115,13 +124,23 @@ class Plain:
         print(f"{place(at_ms, self.paced)}  {told(event, self.paced)}{late}", flush=True)
 
     def end_of_utterance(self) -> None:
-        """Nothing: each line stands for itself."""
+        """What audio there is has its line; others have theirs."""
+        self._end_audio()
 
     def progress(self, progress: Progress) -> None:
         """Nothing: a log wants no meter."""
 
     def close(self) -> None:
-        """Nothing is left to show."""
+        """The last part of a second of audio."""
+        self._end_audio()
+
+    def _end_audio(self) -> None:
+        """A line for the audio since the last one."""
+        if self._audio:
+            whole = np.concatenate(self._audio)
+            self._audio = []
+            db = max(level_db(whole), -99.0)
+            print(f"{place(self._audio_ms, self.paced)}  {len(whole)} samples, {db:.0f} dBFS", flush=True)
 
 
 class Json:

