@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato_bench import tables
+from ostinato_bench.published import tables as published
 
 
 def load(*results: dict[str, Any]) -> str:
@@ -112,6 +113,11 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "load": load,
     "positions": tables.positions,
     "products": tables.products,
+    "published-denoising": published.denoising,
+    "published-files": published.files,
+    "published-smoothness": published.smoothness,
+    "published-source": published.source,
+    "published-streams": published.paced,
     "source": tables.source,
     "steps": tables.steps,
 }

@@ -98,3 +98,28 @@ def load(
     write_json(json, found)
     write_picture(plot, lambda path: draw(found, path))
     out.print(table(found))
+
+
+def published(
+    models: Sequence[str] | None, seconds: float, streams: int, json: Path | None, plot: Path | None
+) -> None:
+    """Published files beside ONNX Runtime, over so many seconds of speech."""
+    from ostinato_bench.published.measurement import run
+    from ostinato_bench.published.picture import draw, write_recordings
+    from ostinato_bench.published.tables import LEGEND, terminal
+
+    check_writable(json)
+    check_picture(plot)
+    found, example = run(models or (), seconds, streams, progress=_Steps())
+    write_json(json, found)
+    recordings = []
+    if plot is not None and example is not None:
+        write_picture(plot, lambda path: draw(example, path))
+        recordings = write_recordings(example, plot)
+    for table in terminal(found):
+        out.print(table)
+    note(LEGEND)
+    if recordings:
+        note(f"to hear: {', '.join(map(str, recordings))}")
+    for name, why in found["missing"].items():
+        note(f"{name} was not measured: {why}")

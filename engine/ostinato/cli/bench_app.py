@@ -142,3 +142,33 @@ def load(
     if plot is not None and not find:
         raise typer.BadParameter("--plot needs --find: it draws what the search has tried")
     load(streams, seconds, model, data, chunk_ms, workers, endings, find, json, plot)
+
+
+@bench.command()
+def published(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Of silero-vad, dtln, nsnet2, gtcrn.", show_default="all"),
+    ] = None,
+    seconds: Annotated[float, typer.Option(metavar="S", min=2, max=3600, help="Of speech for each file.")] = 60.0,
+    streams: Annotated[
+        int, typer.Option(metavar="N", min=1, max=4096, help="Streams of silero-vad at once, in real time.")
+    ] = 200,
+    json: Json = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw noisy speech before and after, as .png, .svg or .pdf; recordings (.wav) come beside it.",
+            dir_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Measure published models beside ONNX Runtime with the same files: do they give the same, and what is faster.
+
+    Voice activity and noise removal, on speech that the bench makes itself. Files that are neither installed nor kept
+    from earlier are downloaded, 60 MB in all.
+    """
+    from ostinato.cli.bench import published
+
+    published(models, seconds, streams, json, plot)
