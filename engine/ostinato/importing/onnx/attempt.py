@@ -126,7 +126,7 @@ def attempt(model: Any, plan: Plan, length: int, hop: int, terms: Terms) -> Atte
     else:
         frames = source.at(np.arange(length))
         if plan.kind == "window":
-            view = View(element(source.number, 0, np.arange(size)))
+            view = View(element(source.number, 0, np.arange(size)), 1, length, True)
             frames = terms.add(Applied(Stack(length, hop, 0, 0)), [view], length * size, 1, plan.frames.name).at(0)
         ids = np.moveaxis(frames.reshape(length, *rest), 0, plan.axis)
     given: dict[str, Tensor] = dict(plan.fixed) | {plan.frames.name: Traced(ids, plan.frames.token)}

@@ -114,7 +114,8 @@ def plans(
         yield from map(sequence, open_)
     if states or (len(wide) < 2 and not open_):
         yield Plan("step", frames, None, [1], [], states, values)
-    yield from map(sequence, sorted(wide, key=usual.index))
+    if open_ in ([], [0]):  # then one of a fixed size may be time
+        yield from map(sequence, sorted(wide, key=usual.index))
     windows = hop is not None or not any(frames.sizes[axis] in sizes for sizes in outputs for axis in wide[:1])
     if not states and len(wide) > 1 and windows:
         yield Plan("window", frames, wide[0], [frames.sizes[wide[0]]], [], states, values)
