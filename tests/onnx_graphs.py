@@ -238,6 +238,16 @@ def upsample(g: Graph, x: Value) -> Value:
     return Value(g.node("Transpose", made, perm=[0, 2, 1]), size, g.rates)
 
 
+def repeated(g: Graph, x: Value) -> Value:
+    """More frames by Reshape or Resize."""
+    g.rates += 1
+    if x.size % 2 == 0 and g.chance():
+        return Value(g.node("Reshape", x.name, g.ints(1, -1, x.size // 2)), x.size // 2, g.rates)
+    scales = g.constant(np.array([1, 2, 1], np.float32))
+    how = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+    return Value(g.node("Resize", x.name, "", scales, **how), x.size, g.rates)
+
+
 def recurrent(g: Graph, x: Value) -> Value:
     kind = g.pick(("RNN", "GRU", "LSTM"))
     way = "forward" if g.rates or g.chance(0.7) else g.pick(("reverse", "bidirectional"))
@@ -281,7 +291,7 @@ IN_STEP: tuple[Callable[[Graph, Value], Value], ...] = (
     dense, gemm, unary, positive, clip, scale, prelu, join, concatenate, piece, turned, normalised,
 )  # fmt: skip
 OVER_TIME: tuple[Callable[[Graph, Value], Value], ...] = (
-    convolution, convolution, pool, upsample, recurrent, recurrent,
+    convolution, convolution, pool, upsample, repeated, recurrent, recurrent,
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from ostinato.importing.onnx.rows import along, time_axis
 from ostinato.importing.onnx.states import pairings
 from ostinato.importing.onnx.terms import Applied, Input, Recurrence, Term, Terms, View, state_term
 from ostinato.importing.onnx.trace import Trace
+from ostinato.importing.onnx.unstacking import unstacked
 from ostinato.model.layers import Stack
 
 
@@ -77,7 +78,10 @@ class Attempt:
     def heads(self, pairing: Sequence[int]) -> list[Head]:
         """All outputs that are no states. Raises WrongAxisError if the plan's axis is not time's."""
         sizes = self.plan.frames.sizes
-        doubtful = self.plan.kind == "sequence" and (sizes.count(0) != 1 or (len(sizes) > 2 and self.plan.axis == 0))
+        fixed = self.plan.axis is not None and sizes[self.plan.axis] > 0
+        doubtful = self.plan.kind == "sequence" and (
+            fixed or sizes.count(0) != 1 or (len(sizes) > 2 and self.plan.axis == 0)
+        )
         if doubtful and not self._moves():
             raise WrongAxisError(f"nothing runs over axis {self.plan.axis} of input {self.plan.frames.name!r}")
         found = [
@@ -94,6 +98,7 @@ class Attempt:
         if self.plan.kind != "sequence":
             return Head(name, number, View(ids.reshape(-1), 1, 1, True), None)
         if len(frames) > 1:
+            ids = unstacked(ids, self.terms, name)
             found = time_axis(ids, self.terms)
             rows = None if found is None else along(*found, self.terms)
             if found is None or rows is None or rows.stride < 1:
@@ -101,8 +106,6 @@ class Attempt:
                 if len(frames) < self.length and ids.ndim > 1:
                     how = "computes each frame in a way of its own, as a loop does that its exporter unrolled"
                 raise UnclearError(f"output {name!r} {how}: it has no time axis that can be followed")
-            if found[0].ndim != ids.ndim:
-                raise ForeignModelError(f"output {name!r} has several frames for each that comes in: not supported")
             return Head(name, number, View(rows.ids, rows.stride, rows.length, True), found[1])
         last = min(self.terms[int(each)].frames for each in np.unique(term_of(ids[ids >= 0]))) - 1
         if frames[0] != last:

@@ -14,6 +14,7 @@ from ostinato.importing.onnx.elements import Array, Ids, Tensor, Traced, constan
 from ostinato.importing.onnx.evaluation import Evaluator
 from ostinato.importing.onnx.rows import CannotFollow, Vectors, frames_in, vectors, view_of
 from ostinato.importing.onnx.terms import Affine, Applied, Term, Terms
+from ostinato.importing.onnx.unstacking import unstacked
 from ostinato.model.layers import Layer
 
 MOST_MATRIX = 1 << 25
@@ -81,6 +82,10 @@ class Call:
     def traced(self, number: int) -> Ids:
         """The elements of an input."""
         return elements(self.input(number))
+
+    def framed(self, number: int) -> Ids:
+        """The elements of an input, with a whole time axis if it has any."""
+        return unstacked(self.traced(number), self.terms, self.name)
 
     def constant(self, number: int, what: str) -> Array:
         """An input that must be the same always."""

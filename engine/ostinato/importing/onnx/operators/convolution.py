@@ -96,12 +96,12 @@ def convolved(call: Call, ids: Ids, W: Array, b: Array | None) -> Ids:
 
 def _conv(call: Call) -> Sequence[Tensor]:
     b = None if call.optional(2) is None else call.constant(2, "its bias")
-    return [Traced(convolved(call, call.traced(0), call.constant(1, "its weights"), b))]
+    return [Traced(convolved(call, call.framed(0), call.constant(1, "its weights"), b))]
 
 
 def _average(call: Call) -> Sequence[Tensor]:
     """Of each channel: a convolution with equal weights."""
-    ids = call.traced(0)
+    ids = call.framed(0)
     window = Window(call, ids, call.attributes["kernel_shape"])
     if any(map(any, window.pads)) and not call.attributes.get("count_include_pad", 0):
         raise call.refuse("leaves its padding out of the mean: use count_include_pad = 1, or no padding")
@@ -123,7 +123,7 @@ def _global_average(call: Call) -> Sequence[Tensor]:
 
 def _max_pool(call: Call) -> Sequence[Tensor]:
     """Over time by a window, over positions within a frame by pairs."""
-    ids = call.traced(0)
+    ids = call.framed(0)
     window = Window(call, ids, call.attributes["kernel_shape"])
     if call.attributes.get("storage_order", 0) or len(call.node.output) > 1:
         raise call.refuse("also tells where the greatest was: leave that output out")
@@ -173,7 +173,7 @@ def _greatest(call: Call, window: Window, ids: Ids) -> Ids:
 
 def _transposed(call: Call) -> Sequence[Tensor]:
     """Within a frame, a convolution between whose inputs zeros stand; over time, upsampling."""
-    ids, W = call.traced(0), call.constant(1, "its weights")
+    ids, W = call.framed(0), call.constant(1, "its weights")
     b = None if call.optional(2) is None else call.constant(2, "its bias")
     rank, attributes = ids.ndim - 2, call.attributes
     groups = int(attributes.get("group", 1))

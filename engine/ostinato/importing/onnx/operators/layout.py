@@ -98,6 +98,34 @@ def _pad(call: Call) -> Sequence[Tensor]:
     return [Traced(np.pad(ids, around, mode=mode))]  # reflect, edge or wrap: NumPy's words are ONNX's
 
 
+def _resized(call: Call) -> Sequence[Tensor]:
+    """By whole numbers, to the nearest: each value stands there so many times."""
+    ids, attributes = call.traced(0), call.attributes
+    mode, where = attributes.get("mode", "nearest"), attributes.get("coordinate_transformation_mode", "half_pixel")
+    rounding = attributes.get("nearest_mode", "round_prefer_floor")
+    if call.node.op_type == "Upsample" or call.opset < 11:
+        where, rounding = "asymmetric", "floor"
+    repeats = {"asymmetric": ("floor",), "half_pixel": ("round_prefer_floor", "round_prefer_ceil")}
+    if mode != "nearest" or rounding not in repeats.get(where, ()):
+        raise call.refuse(f"resizes by mode {mode!r} ({where}, {rounding}): only what repeats each value can be")
+    if "scales" in attributes:
+        scales = np.asarray(attributes["scales"])
+    elif call.opset < 11:
+        scales = call.constant(1, "its scales")
+    elif call.optional(3) is not None:
+        scales = call.constant(3, "its sizes") / np.array(ids.shape)
+    else:
+        scales = call.constant(2, "its scales")
+    times = np.rint(scales).astype(int)
+    if len(times) != ids.ndim or (times != scales).any() or (times < 1).any():
+        raise call.refuse(f"resizes by {np.asarray(scales).tolist()}: only by whole numbers can be")
+    if math.prod(ids.shape) * math.prod(int(count) for count in times) > MOST:
+        raise call.refuse(f"gives more than {MOST} values while a graph is read")
+    for axis, count in enumerate(times):
+        ids = np.repeat(ids, count, axis)
+    return [Traced(ids)]
+
+
 def _cast(call: Call) -> Sequence[Tensor]:
     """Between floating-point types, or between integer ones, nothing changes."""
     from onnx import TensorProto
@@ -140,6 +168,8 @@ LAYOUT: dict[str, Convert] = {
     "CastLike": _cast_like,
     "Dropout": _dropout,
     "Pad": _pad,
+    "Resize": _resized,
+    "Upsample": _resized,
     "Where": _where,
     "Concat": _all_moved,
     "Gather": _gather,

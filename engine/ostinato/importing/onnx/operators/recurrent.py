@@ -103,7 +103,7 @@ LSTM = Kind(4, ("Sigmoid", "Tanh", "Tanh"), _lstm)
 def recurrent(call: Call, kind: Kind, weights: Sequence[Weights]) -> Sequence[Tensor]:
     """The operator with its weights, one direction or two. Each sequence of a batch is a recurrence of its own."""
     batch_first = bool(call.attributes.get("layout", 0))
-    X = call.traced(0)
+    X = call.framed(0)
     if batch_first:
         X = np.swapaxes(X, 0, 1)
     length, batch, _ = X.shape
