@@ -249,6 +249,40 @@ def test_a_recurrence_over_frequencies_lies_within_a_frame(tmp_path: Path) -> No
     assert not told(imported, "delay"), "it waits for no other frame"
 
 
+def test_logarithms_of_vanishing_probabilities_are_numbers(tmp_path: Path) -> None:
+    nodes = [
+        ("GRU", "x W R", "all h", {"hidden_size": 5, "linear_before_reset": 1}),
+        ("Squeeze", "all one", "y"),
+        ("Mul", "y large", "logits"),
+        ("LogSoftmax", "logits", "out", {"axis": -1}),
+    ]
+    constants = {
+        "W": normal(1, 15, 8), "R": normal(1, 15, 5), "large": np.float32(1000), "one": np.array([1]),
+    }  # fmt: skip
+    imported = import_model(save(tmp_path / "log.onnx", nodes, constants, {"x": ["time", 1, 8]}, ["out"]))
+    assert imported.parity.scale > 200 and imported.parity.largest < 1e-5 * imported.parity.scale
+
+
+def test_functions_are_what_they_stand_for(tmp_path: Path) -> None:
+    body = [helper.make_node("Tanh", ["a"], ["b"]), helper.make_node("Mul", ["b", "b"], ["c"])]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    function = helper.make_function("own", "Twice", ["a"], ["c"], body, opsets[:1])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Twice", ["x"], ["t"], domain="own"),
+            helper.make_node("Twice", ["t"], ["y"], domain="own"),
+        ],
+        "functions",
+        [helper.make_tensor_value_info("x", FLOAT, [1, "time", 3])],
+        [helper.make_tensor_value_info("y", FLOAT, [1, "time", 3])],
+    )
+    path = tmp_path / "functions.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, functions=[function], ir_version=9), path)
+    imported = import_model(path)
+    assert imported.parity.largest < 1e-5
+    assert kinds(imported) == ["activate", "multiply", "activate", "multiply"]
+
+
 def test_attention_over_the_utterance_is_refused_by_name(tmp_path: Path) -> None:
     nodes = [
         ("Transpose", "x", "k", {"perm": [0, 2, 1]}),

@@ -15,6 +15,7 @@ from ostinato.model.file import MAX_FILE_BYTES
 
 MAX_NODES = 20_000
 """Of a graph, those of its branches, loops and functions counted."""
+OLDEST = 7
 MAX_DEPTH = 16
 """Of branches and loops within each other."""
 
@@ -41,6 +42,12 @@ def load(path: Path) -> Any:
         raise ForeignModelError("holds no graph: copy or export it again")
     if (count := sum(1 for _ in nodes(model))) > MAX_NODES:
         raise ForeignModelError(f"{count} nodes are over the limit of {MAX_NODES}: export a smaller graph")
+    for each in model.opset_import:
+        if each.domain in ("", "ai.onnx") and each.version < OLDEST:
+            raise ForeignModelError(
+                f"opset {each.version} is older than {OLDEST}, the first whose operators broadcast: bring it up to "
+                "date (onnx.version_converter.convert_version(model, 17))"
+            )
     for tensor in tensors(model):
         _check_tensor(tensor)
     _check(model)

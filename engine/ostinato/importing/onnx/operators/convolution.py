@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.importing.onnx.call import Call, Convert
-from ostinato.importing.onnx.elements import ZERO, Array, Ids, Tensor, Traced, frame_of
+from ostinato.importing.onnx.elements import ZERO, Array, Ids, Tensor, Traced, constant, frame_of
+from ostinato.importing.onnx.operators.elementwise import greater
 from ostinato.importing.onnx.rows import Rows, along, time_axis
 from ostinato.importing.onnx.terms import Applied, View
 from ostinato.model.layers import MaxPool, TransposedConvolution
@@ -158,11 +159,7 @@ def _rows_back(ids: Ids, rows: Rows, axis: int) -> Ids:
 
 
 def _greatest(call: Call, window: Window, ids: Ids) -> Ids:
-    from ostinato.importing.onnx.elements import constant
-    from ostinato.importing.onnx.operators.elementwise import greater
-
-    if any(map(any, window.pads)):
-        window.pads = [(0, 0)] * len(window.pads) if not any(map(any, window.pads)) else window.pads
+    """Of the positions of a frame, pair by pair."""
     seen = window.of(ids, int(constant(-np.inf)))
     flat = seen.reshape(*seen.shape[: ids.ndim], -1)
     made = flat[..., 0]

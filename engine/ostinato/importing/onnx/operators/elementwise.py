@@ -121,8 +121,6 @@ def _counted(call: Call, ids: Ids) -> Ids:
 
 def _pairs(left: Tensor, right: Tensor) -> tuple[Ids, Ids]:
     """Their elements, broadcast against each other."""
-    from ostinato.importing.onnx.elements import elements
-
     a, b = np.broadcast_arrays(elements(left), elements(right))
     return a.copy(), b.copy()
 

@@ -8,9 +8,12 @@ import numpy as np
 
 from ostinato.importing.onnx.call import Call, Convert
 from ostinato.importing.onnx.elements import Ids, Tensor, Traced
-from ostinato.importing.onnx.operators.elementwise import activated, greater, scaled
+from ostinato.importing.onnx.operators.elementwise import activated, add, greater, scaled
 from ostinato.model.activation import Activation
-from ostinato.model.layers import Layer, LayerNorm, Softmax
+from ostinato.model.layers import LayerNorm, MaxPool, Softmax, Within
+
+_FEW = 4
+"""Positions of a frame at which the greatest is taken by a layer of its own."""
 
 
 def _batch_norm(call: Call) -> Sequence[Tensor]:
@@ -41,23 +44,33 @@ def _layer_norm(call: Call) -> Sequence[Tensor]:
     return [Traced(made.reshape(ids.shape))]
 
 
-def _along_axis(call: Call, ids: Ids, layer: Layer) -> Ids:
-    """A layer over the vectors of one axis; before opset 13, over all from that on."""
-    axis = int(call.attributes.get("axis", -1 if call.opset >= 13 else 1)) % ids.ndim
-    if call.opset < 13:
-        flat = ids.reshape(*ids.shape[:axis], -1)
-        return call.per_vector(flat, flat.shape[-1], layer).reshape(ids.shape)
-    moved = np.moveaxis(ids, axis, -1)
-    return np.moveaxis(call.per_vector(moved, moved.shape[-1], layer), -1, axis)
+def _along_axis(make: Callable[[Call, Ids], Ids]) -> Convert:
+    """Over the vectors [..., K] of one axis; before opset 13, of all from that on."""
+
+    def convert(call: Call) -> Sequence[Tensor]:
+        ids = call.traced(0)
+        axis = int(call.attributes.get("axis", -1 if call.opset >= 13 else 1)) % ids.ndim
+        if call.opset < 13:
+            return [Traced(make(call, ids.reshape(*ids.shape[:axis], -1)).reshape(ids.shape))]
+        return [Traced(np.moveaxis(make(call, np.moveaxis(ids, axis, -1)), -1, axis))]
+
+    return convert
 
 
-def _softmax(call: Call) -> Sequence[Tensor]:
-    return [Traced(_along_axis(call, call.traced(0), Softmax()))]
+def _softmax(call: Call, ids: Ids) -> Ids:
+    return call.per_vector(ids, ids.shape[-1], Softmax())
 
 
-def _log_softmax(call: Call) -> Sequence[Tensor]:
-    made = _along_axis(call, call.traced(0), Softmax())
-    return [Traced(activated(call, made, Activation("log"), np.log))]
+def _log_softmax(call: Call, ids: Ids) -> Ids:
+    """By x - max x, and the sum of its exponentials: however small a probability is, its logarithm is a number."""
+    less = add(call, ids, _all(_greatest(call, ids), ids), -1.0)
+    total = _sum(call, activated(call, less, Activation("exp"), np.exp))
+    return add(call, less, _all(activated(call, total, Activation("log"), np.log), ids), -1.0)
+
+
+def _all(ids: Ids, like: Ids) -> Ids:
+    """One value for each vector of ``like``, as often as that has values."""
+    return np.broadcast_to(ids[..., None], like.shape).copy()
 
 
 def _reduced(make: Callable[[Call, Ids], Ids]) -> Convert:
@@ -104,7 +117,9 @@ def _sum_abs(call: Call, ids: Ids) -> Ids:
 
 
 def _greatest(call: Call, ids: Ids) -> Ids:
-    call.vectors(ids)  # raises if it is over time
+    found, K = call.vectors(ids), ids.shape[-1]  # raises if it is over time
+    if K > 1 and len(found.kinds) <= _FEW:
+        return call.per_vector(ids, 1, Within(K, MaxPool(K, 1, 0, 0)))[..., 0]
     made = ids[..., 0]
     for number in range(1, ids.shape[-1]):
         made = greater(call, made, ids[..., number])
@@ -123,8 +138,8 @@ def _least(call: Call, ids: Ids) -> Ids:
 NORMALISATION: dict[str, Convert] = {
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
-    "Softmax": _softmax,
-    "LogSoftmax": _log_softmax,
+    "Softmax": _along_axis(_softmax),
+    "LogSoftmax": _along_axis(_log_softmax),
     "ReduceMean": _reduced(_mean),
     "ReduceSum": _reduced(_sum),
     "ReduceSumSquare": _reduced(_sum_square),
