@@ -17,6 +17,7 @@ from ostinato.importing.onnx.elements import (
     Traced,
     constant,
     element,
+    elements,
     frame_of,
     index_of,
     shifted,
