@@ -20,6 +20,8 @@ from ostinato.pipeline.decoders import DECODERS as DECODING
 from ostinato.pipeline.front_ends import FRONT_ENDS as FRAMING
 from ostinato.training.layers import LEARNING
 from ostinato.training.losses import LOSSES
+from ostinato.training.optimisers import OPTIMISERS
+from ostinato.training.schedules import SCHEDULES
 
 SOURCES = modules()
 GRAPH = imports(SOURCES)
@@ -104,6 +106,8 @@ TABLES = {
     "ostinato.pipeline.decoders": DECODING,
     "ostinato.training.layers": LEARNING,
     "ostinato.training.losses": LOSSES,
+    "ostinato.training.optimisers": OPTIMISERS,
+    "ostinato.training.schedules": SCHEDULES,
 }
 
 

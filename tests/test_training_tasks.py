@@ -17,7 +17,7 @@ from ostinato.model.decoders import Ctc, Decoder, Outputs
 from ostinato.model.front_ends import Frames
 from ostinato.model.layers import Dense, Gru, Layer, Recurrent, Softmax
 from ostinato.model.specification import Sequential
-from ostinato.training import Adam, Batch, TrainableNetwork, WarmupCosine, fit
+from ostinato.training import Adam, Batch, Cosine, TrainableNetwork, Warmup, fit
 from ostinato.training.losses import LOSSES, CrossEntropy, Loss
 
 Array = npt.NDArray[Any]
@@ -42,7 +42,7 @@ def learnt(layers: tuple[Layer, ...], loss: Loss, targets: Any, decoder: Decoder
             frames, lengths, right = seen(32, 1000 * epoch + number)
             yield Batch(frames, lengths, targets(right, lengths))
 
-    optimiser = Adam(WarmupCosine(3e-2, total=250, warmup=10), clip_norm=1)
+    optimiser = Adam(Warmup(Cosine(3e-2, 240), 10), clip_norm=1)
     fit(network, batches, loss, optimiser, steps=250, console=Console(file=io.StringIO()))
     frames, lengths, right = seen(200, 10**6)
     outputs = network.activate(network.forward(frames, lengths))["main"]

@@ -19,11 +19,13 @@ from ostinato.model.layers import BatchNorm, Dense, Gru, Layer, LayerNorm, Lstm,
 from ostinato.model.specification import Sequential
 from ostinato.training import (
     Adam,
+    AdamW,
     Batch,
+    Cosine,
     CrossEntropy,
     CtcLoss,
     TrainableNetwork,
-    WarmupCosine,
+    Warmup,
     bucketed,
     export,
     fit,
@@ -55,7 +57,7 @@ def echo(count: int) -> Callable[[int], Iterator[Batch]]:
 
 def test_learns_an_echo_with_delay() -> None:
     network = TrainableNetwork(ECHO)
-    optimiser = Adam(WarmupCosine(1e-2, total=250, warmup=20), clip_norm=5)
+    optimiser = Adam(Warmup(Cosine(1e-2, 230), 20), clip_norm=5)
     history = fit(network, echo(30), CrossEntropy(), optimiser, steps=250, console=quiet())
     batch = next(echo(1)(10**6))
     outputs = network.forward(batch.inputs, batch.lengths)["main"]
@@ -81,7 +83,7 @@ def test_learns_parity_of_bits(layer: Layer) -> None:
             yield Batch(bits, lengths, targets)
 
     network = TrainableNetwork(specification)
-    optimiser = Adam(WarmupCosine(2e-2, total=1000, warmup=20), clip_norm=1)
+    optimiser = Adam(Warmup(Cosine(2e-2, 980), 20), clip_norm=1)
     fit(network, batches, CrossEntropy(), optimiser, steps=1000, console=quiet())
     bits = (np.arange(64)[:, None] >> np.arange(6)) & 1
     assert np.array_equal(network.forward(bits, [6] * 64)["main"][:, -1].argmax(axis=1), bits.sum(axis=1) % 2)
@@ -106,7 +108,7 @@ def test_learns_unsegmented_labels_with_ctc() -> None:
             yield Batch(*pad([f.astype(np.float32) for f in frames]), labels)
 
     network = TrainableNetwork(specification)
-    fit(network, batches, CtcLoss(), Adam(WarmupCosine(2e-2, 300, 20), clip_norm=5), steps=300, console=quiet())
+    fit(network, batches, CtcLoss(), Adam(Warmup(Cosine(2e-2, 280), 20), clip_norm=5), steps=300, console=quiet())
     batch = next(batches(999))
     paths = network.forward(batch.inputs, batch.lengths)["main"].argmax(axis=2)
     for path, length, labels in zip(paths, batch.lengths, batch.targets, strict=True):
@@ -120,7 +122,7 @@ def test_resumed_is_as_if_never_paused(tmp_path: Path) -> None:
     def learn(steps: int, **settings: Any) -> tuple[TrainableNetwork, Any]:
         layers = (Gru(8), BatchNorm(), Gru(8), LayerNorm(), Dense(3), Softmax())
         network = TrainableNetwork(Sequential("t", Frames(3), layers, Outputs()), dropout=0.3)
-        optimiser = Adam(WarmupCosine(1e-2, total=40, warmup=5), weight_decay=0.01)
+        optimiser = AdamW(Warmup(Cosine(1e-2, 35), 5), weight_decay=0.01)
         settings |= {"evaluate_every": 4, "seed": 5, "console": quiet()}
         return network, fit(network, echo(7), CrossEntropy(), optimiser, steps=steps, **settings)
 
@@ -146,6 +148,32 @@ def test_the_best_weights_are_kept() -> None:
     assert (history.best_step, history.best_score) == (10, 1.0)
     assert export(network).digest == seen[1] != seen[3]
     assert [entry["step"] for entry in history.evaluations] == [5, 10, 15, 20]
+
+
+def test_it_ends_early_when_nothing_gets_better(tmp_path: Path) -> None:
+    """With the best weights; and has nothing more to do when it is resumed."""
+    scores = iter([3.0, 1.0, 2.0, 1.5, 0.5])
+    settings: dict[str, Any] = {"steps": 99, "evaluate_every": 5, "patience": 2, "console": quiet()}
+    settings |= {"evaluate": lambda network: {"error": next(scores)}, "checkpoint": tmp_path / "c"}
+    network = TrainableNetwork(ECHO)
+    history = fit(network, echo(9), CrossEntropy(), Adam(1e-2), **settings)
+    assert (history.best_step, history.steps, history.interrupted) == (10, 20, False)
+    again = TrainableNetwork(ECHO)
+    assert fit(again, echo(9), CrossEntropy(), Adam(1e-2), resume=True, **settings) == history
+    assert export(again).digest == export(network).digest
+
+
+def test_a_refused_step_moves_nothing() -> None:
+    """Neither weights nor the statistics of batch normalisation."""
+    network = TrainableNetwork(Sequential("t", Frames(3), (BatchNorm(), Dense(3), Softmax()), Outputs()))
+    before = export(network).digest
+    network.parameters["dense.W"][:] = 1e30
+    network.parameters["dense.W"][0] = -1e30
+    spoilt = export(network).digest
+    batch = Batch(np.random.default_rng(0).normal(size=(2, 4, 3)) * 1e9, np.array([4, 2]), np.zeros((2, 4), int))
+    with pytest.raises(TrainingError, match="not finite"):
+        fit(network, lambda epoch: [batch], CrossEntropy(), Adam(1e-2), steps=1, console=quiet())
+    assert export(network).digest == spoilt != before
 
 
 def test_an_interrupt_keeps_the_best(tmp_path: Path) -> None:

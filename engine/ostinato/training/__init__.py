@@ -1,7 +1,7 @@
-"""Learning: back-propagation through time, losses, Adam, and a training loop; recipes build on them.
+"""Learning: back-propagation through time, losses, optimisers, and a training loop; recipes build on them.
 
 network = TrainableNetwork(specification, seed=0, dropout=0.1)
-optimiser = Adam(WarmupCosine(3e-3, total=5000, warmup=200), clip_norm=5.0)
+optimiser = Adam(Warmup(Cosine(3e-3, total=4800), 200), clip_norm=5.0)
 fit(network, batches, CtcLoss(), optimiser, steps=5000, evaluate=error_rate)  # or a loss for each head by its name
 ostinato.model.file.write(path, export(network))
 """
@@ -19,8 +19,9 @@ from ostinato.training.losses import (
 )
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
-from ostinato.training.optimiser import Adam, WarmupCosine
+from ostinato.training.optimisers import Adam, AdamW, Optimiser, RmsProp, Sgd
 from ostinato.training.packing import Learning
+from ostinato.training.schedules import Constant, Cosine, Linear, Plateau, Schedule, StepDecay, Warmup
 from ostinato.training.trainer import History, export, fit
 
 __all__ = [
@@ -31,8 +32,18 @@ __all__ = [
     "Batch",
     "bucketed",
     "pad",
+    "Optimiser",
+    "Sgd",
+    "RmsProp",
     "Adam",
-    "WarmupCosine",
+    "AdamW",
+    "Schedule",
+    "Constant",
+    "Linear",
+    "Cosine",
+    "StepDecay",
+    "Plateau",
+    "Warmup",
     "Objective",
     "Learning",
     "Loss",

@@ -22,7 +22,7 @@ from ostinato.training.checkpoint import Checkpoint
 from ostinato.training.losses import Judgement, Loss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
-from ostinato.training.optimiser import Adam
+from ostinato.training.optimisers import Optimiser
 from ostinato.training.packing import Array, Learning
 
 Epochs = Callable[[int], Iterable[Batch]]
@@ -35,7 +35,7 @@ class History:
 
     ``evaluations``: for each, "step", "loss" (mean training loss since the one before; infeasible sequences not
     counted), "loss <head>" of each of several heads, and what the evaluation gave. ``best_step``, ``best_score``: the
-    one kept. ``skipped``: sequences whose loss was infinite.
+    one kept, and ``waited``: evaluations since then. ``skipped``: sequences whose loss was infinite.
     """
 
     evaluations: list[dict[str, float]] = field(default_factory=list)
@@ -43,6 +43,7 @@ class History:
     best_score: float = math.inf
     steps: int = 0
     skipped: int = 0
+    waited: int = 0
     interrupted: bool = False
 
 
@@ -50,13 +51,14 @@ def fit(
     network: TrainableNetwork,
     batches: Epochs,
     loss: Loss | Mapping[str, Loss],
-    optimiser: Adam,
+    optimiser: Optimiser,
     *,
     loss_weights: Mapping[str, float] | None = None,
     steps: int,
     seed: int = 0,
     evaluate: Evaluate | None = None,
     evaluate_every: int = 500,
+    patience: int | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     console: Console | None = None,
@@ -68,15 +70,16 @@ def fit(
     ``batches(epoch)`` gives the batches of an epoch (0-based), the same ones each time it is asked; epochs follow
     each other until the steps are done. Every ``evaluate_every`` steps and at the end, ``evaluate(network)`` gives
     numbers by name, of which the first is the score: the weights with the lowest are the best (None: the mean
-    training loss is the score). ``checkpoint`` is written then, and read first if ``resume`` and it exists: the steps
-    that follow are the same as without the pause. Dropout is drawn from ``seed`` and the number of the step alone.
-    Progress goes to ``console`` (None: standard error). KeyboardInterrupt ends learning early
-    (``History.interrupted``) with the best weights so far.
+    training loss is the score). Learning ends early after ``patience`` evaluations in a row without a better one.
+    ``checkpoint`` is written then, and read first if ``resume`` and it exists: the steps that follow are the same as
+    without the pause. Dropout is drawn from ``seed`` and the number of the step alone. Progress goes to ``console``
+    (None: standard error). KeyboardInterrupt ends learning early (``History.interrupted``) with the best weights so
+    far.
 
     Raises TrainingError if losses and heads do not match, an epoch is empty, the loss is not finite, or the
     checkpoint is another network's.
     """
-    run = _Run(network, Objective(network, loss, loss_weights), optimiser, seed, checkpoint)
+    run = _Run(network, Objective(network, loss, loss_weights), optimiser, seed, checkpoint, patience)
     if resume and checkpoint is not None and checkpoint.exists():
         run.read()
     # The products of one step are too small to share: a second thread makes learning several times slower.
@@ -99,10 +102,16 @@ class _Run:
     """One call of `fit`: what changes from step to step."""
 
     def __init__(
-        self, network: TrainableNetwork, objective: Objective, optimiser: Adam, seed: int, checkpoint: Path | None
+        self,
+        network: TrainableNetwork,
+        objective: Objective,
+        optimiser: Optimiser,
+        seed: int,
+        checkpoint: Path | None,
+        patience: int | None,
     ) -> None:
         self.network, self.objective, self.optimiser = network, objective, optimiser
-        self.seed, self.path = seed, checkpoint
+        self.seed, self.path, self.patience = seed, checkpoint, patience
         self.history = History()
         self.best: dict[str, Array] = {}
         self.epoch, self.position = 0, 0
@@ -110,17 +119,22 @@ class _Run:
         self.recent = math.nan
 
     def remaining(self, batches: Epochs, steps: int) -> Iterable[Batch]:
-        """Batches until ``steps`` steps are done, from where this run is."""
-        while self.history.steps < steps:
+        """Batches until ``steps`` steps are done, or it makes no sense to go on, from where this run is."""
+        while not self._done(steps):
             start = self.position
             for batch in islice(batches(self.epoch), start, None):
                 self.position += 1
                 yield batch
-                if self.history.steps >= steps:
+                if self._done(steps):
                     return
             if self.position == 0:
                 raise TrainingError(f"epoch {self.epoch} has no batches")
             self.epoch, self.position = self.epoch + 1, 0
+
+    def _done(self, steps: int) -> bool:
+        return self.history.steps >= steps or self.history.waited >= (
+            math.inf if self.patience is None else self.patience
+        )
 
     def step(self, batch: Batch) -> None:
         """Forward, loss, backward, one optimiser step."""
@@ -128,7 +142,7 @@ class _Run:
         outputs = self.network.forward(batch.inputs, batch.lengths, learning)
         lengths = self.network.output_lengths(batch.lengths)
         judged = self.objective(outputs, lengths, self.objective.by_head(batch.targets))
-        sums, counts = ({name: float(array.sum()) for name, array in each.items()} for each in _finite(judged))
+        sums, counts = ({name: float(array.sum()) for name, array in each.items()} for each in _counted(judged))
         if not all(map(math.isfinite, sums.values())):
             raise TrainingError(f"the loss is not finite at step {self.history.steps}: lower the learning rate")
         gradients = self.network.backward(self.objective.gradients(judged, counts))
@@ -151,8 +165,11 @@ class _Run:
         self.sums, self.counts = (dict.fromkeys(self.sums, 0.0) for _ in range(2))
         score = next(iter(scores.values()))
         if not self.best or score < self.history.best_score:
-            self.history.best_step, self.history.best_score = self.history.steps, score
+            self.history.best_step, self.history.best_score, self.history.waited = self.history.steps, score, 0
             self.best = {name: w.copy() for name, w in self.network.parameters.items()}
+        else:
+            self.history.waited += 1
+        self.optimiser.schedule.observe(score)
         self.history.evaluations.append({"step": self.history.steps} | numbers | scores)
         if self.path is not None:
             self.write(self.path)
@@ -165,8 +182,7 @@ class _Run:
     @property
     def note(self) -> str:
         """The progress line's text."""
-        rate = self.optimiser.schedule(self.optimiser.steps)
-        return f"loss {self.recent:.4g}  rate {rate:.2g}  epoch {self.epoch}"
+        return f"loss {self.recent:.4g}  rate {self.optimiser.rate:.2g}  epoch {self.epoch}"
 
     @property
     def summary(self) -> str:
@@ -203,12 +219,12 @@ class _Run:
         self.history = History(**numbers["history"])
 
 
-def _finite(judged: Mapping[str, Judgement]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Sums and counts of the sequences that can be, by head."""
-    can = {name: ~np.isposinf(each.sums) for name, each in judged.items()}
+def _counted(judged: Mapping[str, Judgement]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Sums and counts of the sequences that count, by head."""
+    some = {name: each.counts > 0 for name, each in judged.items()}
     return (
-        {name: each.sums[can[name]] for name, each in judged.items()},
-        {name: each.counts[can[name]] for name, each in judged.items()},
+        {name: each.sums[some[name]] for name, each in judged.items()},
+        {name: each.counts[some[name]] for name, each in judged.items()},
     )
 
 

@@ -24,7 +24,8 @@ Link = Literal["softmax", "sigmoid", None]
 
 class Judgement(NamedTuple):
     """``sums`` [B] float64: a sequence's loss, the sum over what counts of it, infinite if it cannot be; ``counts``
-    [B] float64: how much counts; ``gradient`` [B, T, O] of the total by the outputs, 0 beyond the lengths."""
+    [B] float64: how much counts, of such a one nothing; ``gradient`` [B, T, O] of the total by the outputs, 0 beyond
+    the lengths."""
 
     sums: npt.NDArray[np.float64]
     counts: npt.NDArray[np.float64]

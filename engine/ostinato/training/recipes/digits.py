@@ -22,9 +22,10 @@ from ostinato.model import file as model_file
 from ostinato.pipeline.score import Errors
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
-from ostinato.training.optimiser import Adam, WarmupCosine
+from ostinato.training.optimisers import AdamW
 from ostinato.training.recipes import augment, cards, compose, evaluation, learn, real, voices
 from ostinato.training.recipes.voices import Progress
+from ostinato.training.schedules import Cosine, Warmup
 from ostinato.training.trainer import export, fit
 
 
@@ -106,12 +107,13 @@ def train(
     for direction in options.directions:
         network = TrainableNetwork(learn.specification(direction), np.float32, options.seed, dropout=0.2)
         network.constants = {"front_end.mean": mean, "front_end.scale": scale}
+        warmup = min(300, options.steps // 10)
         history = fit(
             network,
             learn.Batches(learning, mean, scale, options.batch, options.seed),
             CtcLoss(),
-            Adam(
-                WarmupCosine(options.rate, options.steps, min(300, options.steps // 10), options.rate / 100),
+            AdamW(
+                Warmup(Cosine(options.rate, options.steps - warmup, options.rate / 100), warmup),
                 weight_decay=1e-2,
                 clip_norm=5.0,
             ),
