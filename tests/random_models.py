@@ -7,11 +7,12 @@ def test(case): ... case.network, case.signal, case.pieces(cuts), events_bits(ev
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 from kinds import KINDS, Kind, sensible
 from kinds.joining import JoiningKind
@@ -27,6 +28,7 @@ from ostinato.model.decoders import (
     Ctc,
     Decoder,
     EndOfSpeech,
+    Generation,
     InverseSpectrum,
     Labels,
     Outputs,
@@ -220,6 +222,27 @@ def specifications(
     nodes = [name for name, wire in graph.wires.items() if not wire.token]
     made += [graph.head(name, draw(st.sampled_from(nodes))) for name in HEADS[1 : draw(st.integers(1, heads))]]
     return Specification("random", front_end, tuple(graph.read_by(*(head.node for head in made))), tuple(made))
+
+
+@st.composite
+def language_models(draw: st.DrawFn) -> Specification:
+    """A causal graph above tokens whose only head gives logits or probabilities of what comes next."""
+    front_end = Tokens(VOCABULARY)
+    graph = Graph(draw, front_end.wire)
+    for _ in range(draw(st.integers(0, 3))):
+        graph.add(RECURRENT if draw(st.booleans()) else OTHERS, ("forward",))
+    graph.add(RECURRENT, ("forward",))
+    if draw(st.booleans()):
+        graph.gather()
+    graph.append(Dense(len(VOCABULARY)))
+    if draw(st.booleans()):
+        graph.append(Softmax())
+    entry = st.sampled_from((None, 0, 5))
+    nodes = tuple(graph.read_by(graph.last))
+    plain = Specification("language-model", front_end, nodes, (Head("main", graph.last, Outputs()),))
+    assume(len(plain.staging.stages) == 1)  # what re-frames cannot feed itself
+    decoder = Generation(draw(entry), draw(entry), draw(st.integers(1, 40)))
+    return replace(plain, heads=(replace(plain.heads[0], decoder=decoder),))
 
 
 METHODS = st.sampled_from(("forward", "viterbi"))

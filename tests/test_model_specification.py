@@ -21,6 +21,7 @@ from ostinato.model.decoders import (
     Crf,
     Ctc,
     EndOfSpeech,
+    Generation,
     InverseSpectrum,
     Labels,
     Outputs,
@@ -208,7 +209,7 @@ PARTS: list[Any] = [
     Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Samples(), Spectrum(), Tokens(("a",)), Frames(3),
     *(kind.examples[0].layer for kind in KINDS.values()),
     Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
-    EndOfSpeech(), Peaks(), Beats(), Crf(("a", "b")),
+    EndOfSpeech(), Peaks(), Beats(), Crf(("a", "b")), Generation(start=0),
     SpeechActivity(), Audio(), OverlapAdd(4, 2), InverseSpectrum(4, 2),
     *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from ostinato.errors import SnapshotError
 from ostinato.events import Event
 from ostinato.model import decoders as specified
-from ostinato.model.decoders import Ctc, EndOfSpeech, Labels, Outputs, Peaks, SequenceClass
+from ostinato.model.decoders import Ctc, EndOfSpeech, Generation, Labels, Outputs, Peaks, SequenceClass
 from ostinato.pipeline import decoder, pack, text
 from ostinato.pipeline.score import edit_distance, error_rate
 
@@ -30,6 +30,7 @@ DECODERS: list[specified.Decoder] = [
     SequenceClass(SYMBOLS, pool="mean"),
     EndOfSpeech(index=1, min_speech_ms=30, silence_ms=50),
     Peaks(SYMBOLS, threshold=0.2, smooth_ms=30.0, post_max_ms=20.0),
+    Generation(),
 ]
 
 

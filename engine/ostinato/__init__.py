@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from ostinato.errors import OstinatoError
     from ostinato.events import Event
     from ostinato.model.quantization import quantize
+    from ostinato.sampling import Sampling
     from ostinato.streaming import Model, Stream, load
 
-__all__ = ["load", "quantize", "Model", "Stream", "Event", "OstinatoError", "__version__"]
+__all__ = ["load", "quantize", "Model", "Stream", "Event", "Sampling", "OstinatoError", "__version__"]
 __version__ = "0.1.0"
 
 _HOME = {
@@ -28,6 +29,7 @@ _HOME = {
     "Model": "ostinato.streaming",
     "Stream": "ostinato.streaming",
     "Event": "ostinato.events",
+    "Sampling": "ostinato.sampling",
     "OstinatoError": "ostinato.errors",
 }
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Kind = Literal[
     "output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end", "beat",
+    "token", "end-of-generation",
 ]  # fmt: skip
 
 
@@ -31,6 +32,10 @@ class Event:
     - ``speech-start``, ``speech-end``: speech goes from the one's ``time_ms`` to the other's.
     - ``beat``: a beat of music: ``time_ms`` is where, ``probability`` the output there, ``values`` [1] the tempo in
       beats a minute.
+    - ``token``: what a language model goes on with: ``index``, ``text``, and the ``probability`` that the model gave
+      it (at temperature 1, whatever it was drawn with). ``frame`` is the one whose outputs it was drawn from.
+    - ``end-of-generation``: that ends. ``index`` is the end token that the model gave, with its ``probability``; -1
+      if there are as many tokens as were asked for.
 
     ``frame`` is the 0-based number, within the utterance, of the model frame that decided it, and ``time_ms`` where
     that frame ends in the utterance's audio, in ms from its start (for tokens: the number of tokens consumed).

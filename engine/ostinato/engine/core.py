@@ -159,7 +159,7 @@ class Engine:
         unit_bytes = max(4, math.ceil(frame_bytes / units_per_frame))
         as_input, as_frames = credit * unit_bytes, math.ceil(credit / units_per_frame) * frame_bytes
         reserved = max(as_input, as_frames) + self.limits.inputs * MESSAGE_BYTES + served.model.state_bytes
-        reserved += held_bytes(front_end.start()) + record.head.decoder.state_bytes
+        reserved += held_bytes(front_end.start()) + record.head.state_bytes
         kept = served.model.most_at_end  # frames that are not computed yet, besides those that its credit makes
         if record.wait:
             if (block_ms := record.wait.frames * front_end.frame_ms) > self.limits.max_block_ms:

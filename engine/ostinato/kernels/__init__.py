@@ -28,6 +28,7 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
         operations,
         peaks,
         rises,
+        sampling,
         spectrum,
         stages,
         stft,

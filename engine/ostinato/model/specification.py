@@ -239,6 +239,9 @@ class Specification(Strict):
             )
         self._check_heads()
         self.staging.reach()
+        for head in self.heads:
+            if head.decoder.feeds_back:
+                self._check_feedback(head)
 
     def _check_heads(self) -> None:
         if not self.heads:
@@ -271,6 +274,21 @@ class Specification(Strict):
         for node in self.nodes:
             if node.name not in read:
                 raise BadModelFileError(f"node {node.name!r} is read by no other and by no head: leave it out")
+
+    def _check_feedback(self, head: Head) -> None:
+        """That a token can be fed in as soon as it is drawn."""
+        frames, outputs = self.wires[FRAMES], self.wires[head.node]
+        if frames.form != "id":
+            why = "the front end makes no tokens: let it be a tokens front end"
+        elif frames.size != outputs.size:
+            why = f"{outputs.size} outputs are not one for each of the {frames.size} entries of its vocabulary"
+        elif self.direction_of(head) == "bidirectional":
+            why = f"node {self.delay_cause(head)!r} runs backward, from an end that is still to come"
+        elif len(self.staging.stages) > 1:
+            why = "layers re-frame (strides or look-ahead), so that a token does not give the next at once"
+        else:
+            return
+        raise BadModelFileError(f"head {head.name!r} feeds its tokens back, and {why}")
 
     @staticmethod
     def _check_name(what: str, name: str) -> None:

@@ -12,6 +12,7 @@ from ostinato.events import Event
 from ostinato.pipeline.pieces import each_part, joined, split
 from ostinato.streaming.finite import all_finite, finite_parts
 from ostinato.streaming.frames import Float32
+from ostinato.streaming.generation import draw
 from ostinato.streaming.heads import Head
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.record import Record
@@ -51,7 +52,8 @@ def push(
 
     Stream i has the next lengths[i] units of checked ``data``, as `each_part` takes it apart. Returns the events of
     each; those of a stream that refuses its data, or overflows, stop there, and its `Record.fault` says why. The
-    caller sees to it that the streams are different ones of one model, and open."""
+    caller sees to it that the streams are different ones of one model, open, and generate
+    nothing."""
     if not all(record.plain and not record.queue.count for record in records):
         accept(records, each_part(data, lengths))
         return advance(records, max_frames)
@@ -82,7 +84,8 @@ def push(
 
 
 def advance(records: Sequence[Record], max_frames: int | None = None) -> list[list[Event]]:
-    """Compute what is ready in many different streams of one model, together; the events of each.
+    """Compute what is ready in many different streams of one model, together; the events of each. A stream that
+    generates, and has no other frame, draws a token, and that is its frame.
 
     At most ``max_frames`` of each stream, if given, but at least a block with bounded wait. Finished utterances of
     bidirectional streams are computed whole; of what has not ended, what needs no later frame is computed early. The
@@ -97,6 +100,8 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
             except Exception as error:
                 record.lose(error)
             events[i] += utterance.events
+    for i, tokens in draw(records):
+        events[i] += tokens
     todo = [(i, record, ready) for i, record in enumerate(records) if (ready := record.ready)]
     if max_frames is not None:
         todo = [(i, record, min(ready, max_frames)) for i, record, ready in todo]

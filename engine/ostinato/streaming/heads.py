@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ostinato.errors import InputError, UnknownHeadError, did_you_mean
 from ostinato.kernels.operations import Region
@@ -25,6 +25,14 @@ class Head:
     settings: Decoder
     decoder: Any
     region: Region
+    probabilities: bool
+    """Whether its outputs are in [0, 1], as a softmax makes them."""
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of arrays that a stream's decoder state may come to hold."""
+        kept = 4 * self.region.size if self.settings.feeds_back else 0
+        return cast(int, self.decoder.state_bytes) + kept
 
 
 class Heads:
@@ -37,11 +45,12 @@ class Heads:
         self._raw: dict[str, Head] = {}
         for head, region in zip(network.specification.heads, network.program.outputs, strict=True):
             direction = network.specification.direction_of(head)
+            probabilities = network.specification.wires[head.node].probabilities
             of = f"{head_owner(head.name)}."
             weights = {name.removeprefix(of): x for name, x in network.weights.items() if name.startswith(of)}
             for made, settings, own in ((self.all, head.decoder, weights), (self._raw, Outputs(), {})):
                 what = decoder(settings, frame_ms, latency_ms, own)
-                made[head.name] = Head(head.name, direction, settings, what, region)
+                made[head.name] = Head(head.name, direction, settings, what, region, probabilities)
 
     def find(self, name: str | None, override: str | None) -> Head:
         """The head of that name, or the first; if ``override`` is "outputs", the one that gives its raw outputs.

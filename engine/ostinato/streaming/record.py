@@ -34,8 +34,8 @@ class Record:
 
     __slots__ = (
         "__weakref__", "answered", "base_ms", "causal", "closed", "decoder_state", "fault", "finished", "frames_in",
-        "frames_out", "front", "head", "model", "options", "plain", "queue", "rows", "slot", "speech", "start_frame",
-        "units_in", "utterance", "utterance_units", "wait",
+        "frames_out", "front", "generating", "head", "model", "options", "plain", "queue", "rows", "slot", "speech",
+        "start_frame", "units_in", "utterance", "utterance_units", "wait",
     )  # fmt: skip
 
     def __init__(self, model: Pipeline, options: Options) -> None:
@@ -76,6 +76,9 @@ class Record:
         """Frames that are not computed."""
         self.rows = RowStore(model.network.program)
         """The frames before those, as far as they were computed early."""
+        self.generating: snapshots.Generating | None = None
+        """How it generates, while it does: `advance` draws a token a call, which is its next frame, and no input is
+        taken."""
         self.finished: list[FinishedUtterance] = []
         """Utterances that have ended and are not computed, oldest first."""
         self.slot = model.states.acquire()
@@ -126,6 +129,7 @@ class Record:
         """Its outputs are not finite, or a fault was met: the present utterance, and finished ones that wait, are
         given up. Frames ``unanswered`` [n, frame_size] were computed in vain; they count as waiting."""
         self.fault = error
+        self.generating = None
         self.drop_frames()
         if unanswered is not None:
             self.queue.append(unanswered.copy())
@@ -151,10 +155,13 @@ class Record:
     def ready(self) -> int:
         """Of these, the frames that `advance` will take up: all of a causal stream, those of complete blocks with
         bounded wait, else those not computed early yet. None before speech if the stream listens for its end: they
-        may yet be forgotten; and none of an utterance that is lost."""
+        may yet be forgotten; and none of an utterance that is lost. Of one that generates at least 1: the token
+        that is drawn next."""
         if self.fault is not None:
             return 0
         count = self.queue.count
+        if self.generating is not None:
+            return max(count, 1)
         if self.causal or not count:
             return count
         if self.speech and not self.speech.spoken:
@@ -204,6 +211,11 @@ class Record:
         self.need_open()
         if self.fault is not None:
             raise told_again(self.fault)
+        if self.generating is not None:
+            raise StreamError(
+                "the stream is generating, and its own tokens are its input: let the generation end, or end it, then "
+                "push"
+            )
         units = cast(int, self.model.front_end.units(data))
         if self.whole and self.speech is None:
             limit = self.options.utterance_s * 1000 * self.units_per_ms
@@ -254,6 +266,7 @@ class Record:
         self.decoder_state = self.head.decoder.start()
         self.rows = RowStore(self.model.network.program)
         self.answered = 0
+        self.generating = None
 
     def restart(self) -> None:
         """Everything but the counters as in a fresh stream."""
@@ -295,6 +308,7 @@ class Record:
             self.answered,
             None if self.whole else self.state.astype("<f4").tobytes(),
             np.concatenate([self.rows.frames(self.model.front_end.frame_size), self.queue.peek(self.waiting)]),
+            self.generating,
         )
         speech = pack(self.speech.state) if self.speech else None
         finished = [utterance.packed() for utterance in self.finished]
@@ -330,6 +344,7 @@ class Record:
             "more frames wait than the utterance's input makes",
         )
         self.queue.append(kept.waiting)
+        self.generating = kept.generating
         expect(not (finished and self.causal), "a causal stream has no finished utterances")
         self.finished = [FinishedUtterance.restore(self.model, self.head, each, self.wait) for each in finished]
 

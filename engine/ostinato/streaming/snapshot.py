@@ -22,9 +22,10 @@ from ostinato.bounded import check_msgpack
 from ostinato.errors import SnapshotError
 from ostinato.options import Options
 from ostinato.pipeline.state import F32Matrix
+from ostinato.sampling import Sampling
 
 MAGIC = b"OSTS"
-VERSION = 5
+VERSION = 6
 MAX_FINISHED = 256
 """Finished utterances in one snapshot."""
 _VALUES = 256 + 64 * MAX_FINISHED
@@ -32,6 +33,14 @@ _DEPTH = 8
 """More values, and deeper nested ones, than a snapshot of so many can have."""
 _CHECKSUM = 16
 _HEADER = len(MAGIC) + 1 + _CHECKSUM
+
+
+@dataclass(slots=True)
+class Generating:
+    """A generation in progress: how tokens are drawn, and how many may still be."""
+
+    sampling: Sampling
+    left: int
 
 
 @dataclass(slots=True)
@@ -56,6 +65,7 @@ class StreamRecord:
     computed: int
     state: bytes | None
     waiting: F32Matrix
+    generating: Generating | None
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +11,8 @@ from ostinato.errors import InputError, SnapshotError, StreamError
 from ostinato.events import Event
 from ostinato.options import DEFAULT, Options
 from ostinato.pipeline.state import expect, unpack
+from ostinato.sampling import Sampling
+from ostinato.streaming import generation
 from ostinato.streaming import snapshot as snapshots
 from ostinato.streaming.batch import advance
 from ostinato.streaming.heads import Head
@@ -48,14 +51,44 @@ class Stream:
             raise told_again(record.fault, events)
         return events
 
+    def generate(self, sampling: Sampling | None = None, longest: int | None = None) -> Iterator[Event]:
+        """Let a language model go on with the text: ``token`` events as they are drawn, then an
+        ``end-of-generation``. Each token is the next input, the last one too, so that the stream then goes on behind
+        all that it said.
+
+        The text begins behind what was pushed, or with the head's start token. ``longest`` is how many tokens there
+        may be, up to MAX_LONGEST; default: the head's. Whoever breaks off the iteration pauses it, and no input is
+        taken until it has ended, or `end_generation`; called again, or for a restored or forked stream, this goes on
+        with it, as it was begun but for what is given now.
+
+        Raises InputError if the stream has no head that generates, nothing to begin with, or no such bound;
+        StreamClosedError; while iterating DivergedError, as `push` does."""
+        generation.begin(self.record, sampling, longest)
+        return self._tokens()
+
+    def _tokens(self) -> Iterator[Event]:
+        record = self.record
+        while record.generating is not None:
+            record.need_open()
+            events = advance([record])[0]
+            if record.fault is not None:
+                raise told_again(record.fault, events)
+            yield from events
+
+    def end_generation(self) -> None:
+        """End the generation in progress, if there is one; the stream then takes input behind what was generated."""
+        self.record.need_open()
+        self.record.generating = None
+
     def flush(self) -> list[Event]:
-        """End the utterance: all events that are still to come; none if it was lost. The stream then starts its next
-        utterance, also if the outputs overflow only now (DivergedError, see `push`)."""
+        """End the utterance: all events that are still to come; none if it was lost. A generation ends. The stream
+        then starts its next utterance, also if the outputs overflow only now (DivergedError, see `push`)."""
         record = self.record
         record.need_open()
         if record.fault is not None:
             self.reset()
             return []
+        record.generating = None
         if record.causal:
             record.receive(0, record.model.front_end.flush(record.front))
         else:
@@ -99,7 +132,10 @@ class Stream:
         """The stream that the snapshot is of. Raises SnapshotError if it is damaged, or of another model or
         version, InputError for ``options`` that are asked for and not what it has."""
         raw, *parts = snapshots.decode(snapshot)
-        kept = unpack(snapshots.StreamRecord, raw, "stream")
+        try:
+            kept = unpack(snapshots.StreamRecord, raw, "stream")
+        except InputError as error:
+            raise SnapshotError(f"the snapshot is damaged: {error}") from error
         if kept.model != model.network.digest:
             raise SnapshotError(
                 f"the snapshot is of another model than {model.name!r}: restore it with its own model file"
@@ -115,6 +151,7 @@ class Stream:
                 if value != getattr(record.options, name):
                     raise InputError(f"{name} = {value!r} is not what the stream of the snapshot has: leave it out")
             record.restore(kept, *parts)
+            generation.check_restored(record)
         except BaseException:
             record.close()
             raise
@@ -168,6 +205,11 @@ class Stream:
         """Why the present utterance is lost, if it is: no input is taken until `flush` or `reset`. A DivergedError,
         or whatever a fault of ours raised."""
         return self.record.fault
+
+    @property
+    def generating(self) -> bool:
+        """Whether a generation is in progress, be it paused: no input is taken."""
+        return self.record.generating is not None
 
     @property
     def units_in(self) -> int:

@@ -7,6 +7,7 @@ from ostinato.model.decoders.crf import Crf
 from ostinato.model.decoders.ctc import Ctc
 from ostinato.model.decoders.decoder import Decoder
 from ostinato.model.decoders.end_of_speech import EndOfSpeech
+from ostinato.model.decoders.generation import Generation
 from ostinato.model.decoders.inverse_spectrum import InverseSpectrum
 from ostinato.model.decoders.labels import Labels
 from ostinato.model.decoders.outputs import Outputs
@@ -20,12 +21,12 @@ DECODERS: dict[str, type[Decoder]] = {
     kind.kind: kind
     for kind in (
         Outputs, Labels, Ctc, SequenceClass, EndOfSpeech, Peaks, Beats, Crf, SpeechActivity, Audio, OverlapAdd,
-        InverseSpectrum,
+        InverseSpectrum, Generation,
     )
 }  # fmt: skip
 """All kinds, by their name in model files and on the wire."""
 
 __all__ = [
     "DECODERS", "Decoder", "Outputs", "Labels", "Ctc", "SequenceClass", "EndOfSpeech", "Peaks", "Beats", "Crf",
-    "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd", "InverseSpectrum",
+    "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd", "InverseSpectrum", "Generation",
 ]  # fmt: skip

@@ -23,6 +23,8 @@ class Decoder(Strict):
     """What joins the names to a text."""
     of_probabilities: ClassVar[bool] = True
     """Whether outputs must be probabilities: of a softmax, or of a layer with an activation such as the sigmoid."""
+    feeds_back: ClassVar[bool] = False
+    """Whether what is drawn from the outputs becomes the next input: then each entry of the vocabulary has one."""
 
     @property
     def names(self) -> tuple[str, ...]:

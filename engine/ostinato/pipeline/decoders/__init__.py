@@ -21,6 +21,7 @@ from ostinato.pipeline.decoders.crf import CrfDecoder
 from ostinato.pipeline.decoders.ctc import CtcDecoder
 from ostinato.pipeline.decoders.decoder import Decoder
 from ostinato.pipeline.decoders.end_of_speech import EndOfSpeechDecoder, EndOfSpeechState
+from ostinato.pipeline.decoders.generation import GenerationDecoder
 from ostinato.pipeline.decoders.inverse_spectrum import InverseSpectrumDecoder
 from ostinato.pipeline.decoders.labels import LabelsDecoder
 from ostinato.pipeline.decoders.outputs import OutputsDecoder
@@ -42,6 +43,7 @@ DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
     "overlap-add": OverlapAddDecoder,
     "inverse-spectrum": InverseSpectrumDecoder,
     "beats": BeatsDecoder,
+    "generation": GenerationDecoder,
 }
 """All kinds, by their name in model files and on the wire: made of their settings, the time between frames and what
 a frame covers beyond that, in ms, and of their weights, if they have any."""

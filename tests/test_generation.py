@@ -1,0 +1,457 @@
+"""Language models that feed themselves: the promises of docs/architecture.md, for random models, greedy and drawn."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_models import VOCABULARY, Case, bits, language_models, network, quantized, signal
+
+from ostinato import model as files
+from ostinato.errors import (
+    BadModelFileError,
+    DivergedError,
+    InputError,
+    SnapshotError,
+    StreamClosedError,
+    StreamError,
+    UnknownTokenError,
+)
+from ostinato.events import Event
+from ostinato.model import Head, Network, Node, Sequential, Specification
+from ostinato.model.decoders import Generation, Labels, Outputs
+from ostinato.model.front_ends import Frames, Tokens
+from ostinato.model.layers import Convolution, Dense, Embedding, Gru, OneHot, Softmax
+from ostinato.pipeline.state import unpack
+from ostinato.sampling import MAX_LONGEST, Sampling
+from ostinato.streaming import Model, Stream, advance
+from ostinato.streaming import snapshot as snapshots
+
+SAMPLINGS = st.sampled_from(
+    (
+        Sampling(temperature=0),
+        Sampling(seed=1),
+        Sampling(seed=2, temperature=0.7, top_k=5),
+        Sampling(seed=3, temperature=1.5, top_p=0.8),
+    )
+)
+LENGTHS = st.integers(1, 30)
+PROMPTS = st.text(st.sampled_from(VOCABULARY), max_size=12)
+
+
+def made(specification: Specification, seed: int = 0, int8: bool = False) -> Model:
+    drawn = network(specification, seed)
+    return Model(quantized(drawn, seed) if int8 else drawn)
+
+
+def settings_of(model: Model) -> Generation:
+    decoder = model.network.specification.heads[0].decoder
+    assert isinstance(decoder, Generation)
+    return decoder
+
+
+def begun(model: Model, prompt: str) -> Stream:
+    """A stream behind the prompt; a model without a start token gets one that is not empty."""
+    stream = model.stream()
+    stream.push(prompt or ("" if settings_of(model).start is not None else "a"))
+    return stream
+
+
+def whole(model: Model, prompt: str, how: Sampling, longest: int | None) -> list[Event]:
+    with begun(model, prompt) as stream:
+        return list(stream.generate(how, longest))
+
+
+def said(events: list[Event]) -> str:
+    return "".join(event.text for event in events)
+
+
+@settings(deadline=None, max_examples=40)
+@given(specification=language_models(), prompt=PROMPTS, longest=LENGTHS, int8=st.booleans(), seed=st.integers(0, 99))
+def test_each_token_is_the_next_input(
+    specification: Specification, prompt: str, longest: int, int8: bool, seed: int
+) -> None:
+    """Greedy tokens are the likeliest ones of an ordinary stream that is given prompt and tokens by hand."""
+    model, how = made(specification, seed, int8), Sampling(temperature=0)
+    decoder = settings_of(model)
+    with begun(model, prompt) as stream:
+        events = list(stream.generate(how, longest))
+        assert not stream.generating and stream.frames_in == stream.frames_out
+        state = stream.record.state.copy()
+    *tokens, last = events
+    assert [event.kind for event in events] == ["token"] * len(tokens) + ["end-of-generation"]
+    fed = said(tokens) + ("" if last.index < 0 else VOCABULARY[last.index])
+    first = prompt or VOCABULARY[0 if decoder.start is None else decoder.start]
+    with model.stream(decoder="outputs") as other:
+        outputs = np.array([event.values for event in other.push(first + fed)])
+        assert other.record.state.tobytes() == state.tobytes()
+    drawn = outputs[len(first) - 1 : -1]
+    assert [event.index for event in events if event.index >= 0] == drawn.argmax(axis=1).tolist()
+    assert len(tokens) == longest if last.index < 0 else last.index == decoder.end and len(tokens) < longest
+    assert [event.frame for event in tokens] == list(range(len(first) - 1, len(first) - 1 + len(tokens)))
+    if model.heads.all["main"].probabilities:
+        chances = (drawn / drawn.sum(axis=1, keepdims=True)).max(axis=1)
+    else:
+        chances = 1 / np.exp(drawn - drawn.max(axis=1, keepdims=True)).sum(axis=1)
+    assert [e.probability for e in events if e.index >= 0] == pytest.approx(chances.tolist(), rel=1e-5)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    specification=language_models(),
+    prompt=PROMPTS,
+    cuts=st.lists(st.integers(0, 99), max_size=4),
+    how=SAMPLINGS,
+    longest=LENGTHS,
+    pauses=st.lists(st.integers(0, 9), max_size=5),
+)
+def test_1_how_the_prompt_was_cut_and_where_it_paused_do_not_matter(
+    specification: Specification, prompt: str, cuts: list[int], how: Sampling, longest: int, pauses: list[int]
+) -> None:
+    model = made(specification)
+    wanted = whole(model, prompt, how, longest)
+    prompt = prompt or ("" if settings_of(model).start is not None else "a")
+    with model.stream() as stream:
+        for piece in Case(model.network, prompt).pieces(cuts):
+            assert stream.push(piece) == []
+        tokens = stream.generate(how, longest)
+        events = [event for count in pauses for event in islice(tokens, count)]
+        events += list(tokens)
+    assert bits(events) == bits(wanted)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    specification=language_models(),
+    streams=st.lists(st.tuples(PROMPTS, SAMPLINGS, LENGTHS, st.booleans()), min_size=1, max_size=9),
+    count=st.sampled_from((2, 64)),
+    int8=st.booleans(),
+    max_frames=st.sampled_from((None, 1, 3)),
+    data=st.data(),
+)
+def test_2_company_does_not_matter(
+    specification: Specification,
+    streams: list[tuple[str, Sampling, int, bool]],
+    count: int,
+    int8: bool,
+    max_frames: int | None,
+    data: st.DataObject,
+) -> None:
+    """Streams that generate, among others of all outputs whose text comes letter by letter."""
+    specification = replace(
+        specification, heads=(*specification.heads, Head("all", specification.heads[0].node, Outputs()))
+    )
+    model = made(specification, int8=int8)
+    streams = (streams * count)[:count]
+    opened: list[Stream] = []
+    events: list[list[Event]] = [[] for _ in streams]
+    for prompt, how, longest, generates in streams:
+        opened.append(begun(model, prompt) if generates else model.stream(head="all"))
+        if generates:
+            opened[-1].generate(how, longest)
+    for turn in range(45):
+        for (_, _, _, generates), stream in zip(streams, opened, strict=True):
+            if not generates:
+                stream.record.accept("ab"[turn % 2])
+        order = data.draw(st.permutations(range(len(opened)))) if turn < 3 else list(range(len(opened)))
+        for i, some in zip(order, advance([opened[i].record for i in order], max_frames), strict=True):
+            assert len(some) <= (2 if streams[i][3] else 1)
+            events[i] += some
+    with model.stream(head="all") as stream:
+        ordinary = bits([event for turn in range(45) for event in stream.push("ab"[turn % 2])])
+    for (prompt, how, longest, generates), found in zip(streams, events, strict=True):
+        assert bits(found) == (bits(whole(model, prompt, how, longest)) if generates else ordinary)
+
+
+@settings(deadline=None, max_examples=40)
+@given(specification=language_models(), prompt=PROMPTS, how=SAMPLINGS, longest=LENGTHS, at=st.integers(0, 31))
+def test_3_a_snapshot_goes_on_with_the_same_tokens(
+    specification: Specification, prompt: str, how: Sampling, longest: int, at: int
+) -> None:
+    model = made(specification)
+    wanted = whole(model, prompt, how, longest)
+    stream = begun(model, prompt)
+    before = list(islice(stream.generate(how, longest), at))
+    restored = Model(model.network).restore(stream.snapshot())
+    assert restored.snapshot() == stream.snapshot() and restored.generating == stream.generating
+    for each in (restored, stream):
+        if each.generating:
+            assert bits(before + list(each.generate())) == bits(wanted)
+    assert restored.snapshot() == stream.snapshot()
+
+
+@settings(deadline=None, max_examples=20)
+@given(specification=language_models(), prompt=PROMPTS, longest=LENGTHS, at=st.integers(0, 20))
+def test_3_forks_go_on_with_seeds_of_their_own(
+    specification: Specification, prompt: str, longest: int, at: int
+) -> None:
+    """Two continuations of one beginning, each with the tokens that it would have had alone."""
+    model = made(replace(specification, heads=(replace(specification.heads[0], decoder=Generation(start=0)),)))
+    one, other = Sampling(seed=5), Sampling(seed=6, temperature=0.9)
+    with begun(model, prompt) as stream:
+        before = said(list(islice(stream.generate(one, at + longest), at)))
+        with stream.fork() as fork:
+            forked = list(fork.generate(other, longest))
+            rest = list(stream.generate())
+    assert before + said(rest) == said(whole(model, prompt, one, at + longest))
+    with begun(model, prompt) as again:
+        again.push(before if prompt else VOCABULARY[0] + before)
+        assert [e.index for e in again.generate(other, longest)] == [e.index for e in forked]
+
+
+@settings(deadline=None, max_examples=20)
+@given(specification=language_models(), how=SAMPLINGS, at=st.integers(0, 9), ends=st.sampled_from(("reset", "flush")))
+def test_3_after_reset_and_flush_a_stream_is_as_new(
+    specification: Specification, how: Sampling, at: int, ends: str
+) -> None:
+    model = made(specification)
+    with model.stream() as stream:
+        stream.push("bad ")
+        list(islice(stream.generate(how), at))
+        getattr(stream, ends)()
+        assert not stream.generating and stream.utterance == 1
+        stream.push("face")
+        events = list(stream.generate(how, 20))
+    assert [(e.kind, e.frame, e.index, e.probability) for e in events] == [
+        (e.kind, e.frame, e.index, e.probability) for e in whole(model, "face", how, 20)
+    ]
+
+
+RESUME = """
+import sys, hashlib
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from random_models import bits
+from ostinato.streaming import load
+for path in sorted(Path(sys.argv[1]).glob("*.safetensors")):
+    stream = load(path).restore(path.with_suffix(".snapshot").read_bytes())
+    events = list(stream.generate())
+    print(path.stem, hashlib.sha256(repr(bits(events)).encode()).hexdigest(), len(events))
+"""
+
+
+def test_3_another_process_resumes_with_the_same_tokens(tmp_path: Path) -> None:
+    wanted: list[str] = []
+
+    @settings(deadline=None, max_examples=8, database=None)
+    @given(specification=language_models(), how=SAMPLINGS)
+    def prepare(specification: Specification, how: Sampling) -> None:
+        head = replace(specification.heads[0], decoder=Generation(start=3))
+        path = tmp_path / f"{len(wanted):03}.safetensors"
+        files.write(path, network(replace(specification, heads=(head,)), len(wanted)))
+        stream = Model(files.read(path)).stream()
+        assert len(list(islice(stream.generate(how, 200), 60))) == 60
+        path.with_suffix(".snapshot").write_bytes(stream.snapshot())
+        events = list(stream.generate())
+        wanted.append(f"{path.stem} {hashlib.sha256(repr(bits(events)).encode()).hexdigest()} {len(events)}")
+
+    prepare()
+    command = [sys.executable, "-c", RESUME, str(tmp_path), str(Path(__file__).parent)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == wanted
+    assert sum(int(line.split()[-1]) for line in wanted) == 141 * len(wanted)
+
+
+# --- what goes on, and what ends ------------------------------------------------------------------------------------
+
+LETTERS = Tokens(VOCABULARY)
+LAYERS = (Embedding(4), Gru(6), Dense(len(VOCABULARY)))
+
+
+def model(**decoder: Any) -> Model:
+    return made(Sequential("letters", LETTERS, LAYERS, Generation(**decoder)))
+
+
+def test_a_stream_goes_on_behind_what_it_said() -> None:
+    """The same seed goes on as if it had not stopped; and what is pushed then comes behind the last token."""
+    with model(longest=7).stream() as stream, model(longest=7).stream() as other:
+        stream.push("bad")
+        first = said(list(stream.generate(Sampling(seed=4))))
+        second = said(list(stream.generate(Sampling(seed=4))))
+        other.push("bad")
+        assert first + second == said(list(other.generate(Sampling(seed=4), 14))) and len(first) == 7
+        for each in (stream, other):
+            each.push("fed")
+        assert said(list(stream.generate())) == said(list(other.generate()))
+        assert stream.units_in == 6 and stream.frames_out == 6 + 14 + 7
+
+
+def test_its_end_token_ends_it() -> None:
+    sure = network(Sequential("sure", LETTERS, LAYERS, Generation(start=0, end=5)))
+    weights = {name: array.copy() for name, array in sure.weights.items()}
+    bias = next(name for name in weights if name.startswith("dense.") and weights[name].ndim == 1)
+    weights[bias][5] = 50.0
+    with Model(Network(sure.specification, weights)).stream() as stream:
+        (end,) = stream.generate()
+        assert (end.kind, end.index, end.text, end.frame) == ("end-of-generation", 5, "", 0)
+        assert end.probability > 0.999 and stream.frames_out == 2
+        assert [event.index for event in stream.generate()] == [5]
+
+
+def test_words_are_complete_where_generation_begins() -> None:
+    words = Tokens(("?", "so", "far", "good"), unit="word", unknown=0)
+    made_of = made(Sequential("words", words, (Embedding(4), Gru(6), Dense(4)), Generation(separator=" ")))
+    with made_of.stream() as stream, made_of.stream() as other:
+        stream.push("so fa")
+        stream.push("r")
+        assert stream.frames_out == 1
+        first = list(stream.generate(Sampling(), 5))
+        other.push("so far ")
+        assert bits(list(other.generate(Sampling(), 5))) == bits(first)
+        stream.push("good ")
+        assert stream.frames_out == 8
+
+
+def test_input_waits_for_the_end() -> None:
+    with model().stream() as stream:
+        stream.push("a")
+        tokens = stream.generate(longest=9)
+        next(tokens)
+        with pytest.raises(StreamError, match="let the generation end, or end it"):
+            stream.push("b")
+        assert stream.frames_out == 2 and stream.generating
+        stream.end_generation()
+        stream.push("b")
+        assert list(tokens) == [] and stream.frames_out == 3
+
+
+def test_it_can_be_given_other_settings_on_the_way() -> None:
+    with model().stream() as stream:
+        stream.push("a")
+        tokens = stream.generate(longest=9)
+        first = [next(tokens) for _ in range(4)]
+        assert len(first + list(stream.generate(Sampling(temperature=0)))) == 10
+        stream.generate(longest=MAX_LONGEST)
+        assert stream.record.generating == snapshots.Generating(Sampling(), MAX_LONGEST)
+
+
+def test_what_overflows_is_lost() -> None:
+    grown = Network.random(Sequential("grown", LETTERS, (Embedding(4), Dense(8), Dense(8)), Generation()))
+    weights = {name: np.full_like(array, 1e30 if array.ndim > 1 else 0) for name, array in grown.weights.items()}
+    weights[next(name for name in weights if name.startswith("embedding."))][0] = 0  # "a" is harmless
+    with Model(Network(grown.specification, weights)).stream() as stream:
+        stream.push("a")
+        events: list[Event] = []
+        with pytest.raises(DivergedError) as caught:
+            events += stream.generate(Sampling(seed=2))
+        assert caught.value.events[0].kind == "token" and not stream.generating
+        with pytest.raises(DivergedError):
+            stream.generate()
+        stream.reset()
+        stream.push("a")
+
+
+def test_there_must_be_something_to_begin_with() -> None:
+    with model().stream() as stream:
+        with pytest.raises(InputError, match=r"push a prompt first \(head 'main' of 'letters' has no start token\)"):
+            stream.generate()
+        assert not stream.generating
+        with pytest.raises(UnknownTokenError, match="'z'"):
+            stream.push("z")
+        stream.push("a")
+        for longest in (0, MAX_LONGEST + 1, 1.0, True):
+            with pytest.raises(InputError, match="is not a whole number of tokens from 1 to 65536"):
+                stream.generate(longest=longest)  # type: ignore[arg-type]
+        tokens = stream.generate()
+    with pytest.raises(StreamClosedError):
+        next(tokens)
+    with pytest.raises(StreamClosedError):
+        stream.generate()
+
+
+def test_only_heads_that_generate_do() -> None:
+    nodes = (
+        Node("letter", OneHot(), ("frames",)),
+        Node("body", Gru(8), ("letter",)),
+        Node("next", Dense(8), ("body",)),
+        Node("soft", Softmax(), ("next",)),
+    )
+    heads = (Head("tags", "soft", Labels(VOCABULARY)), Head("text", "next", Generation()))
+    two = made(Specification("two", LETTERS, nodes, heads))
+    for options, cure in (
+        ({}, "head 'tags' of 'two' does not generate: open the stream with head 'text'"),
+        ({"head": "text", "decoder": "outputs"}, "open the stream without a decoder of its own"),
+    ):
+        with two.stream(**options) as stream:  # type: ignore[arg-type]
+            stream.push("a")
+            with pytest.raises(InputError, match=cure):
+                stream.generate()
+    one = made(replace(two.network.specification, heads=heads[:1]))
+    with one.stream() as stream, pytest.raises(InputError, match="whose head has the decoder 'generation'"):
+        stream.generate()
+    with two.stream(head="text") as stream:
+        stream.push("a")
+        assert len(list(stream.generate(longest=3))) == 4
+
+
+@pytest.mark.parametrize(
+    ("front_end", "layers", "decoder", "message"),
+    [
+        (Frames(8), (Gru(8),), Generation(), "the front end makes no tokens"),
+        (LETTERS, (OneHot(), Gru(7)), Generation(), "7 outputs are not one for each of the 8 entries"),
+        (LETTERS, (OneHot(), Gru(4, direction="bidirectional")), Generation(), "node 'gru' runs backward"),
+        (LETTERS, (Embedding(4), Convolution(8, 3, right=1)), Generation(), "layers re-frame"),
+        (LETTERS, (OneHot(), Gru(8)), Generation(start=8), "start = 8 is outside the 8 outputs"),
+        (LETTERS, (OneHot(), Gru(8)), Generation(end=-1), "end = -1 is outside the 8 outputs"),
+        (LETTERS, (OneHot(), Gru(8)), Generation(longest=0), "longest = 0 is not from 1 to 65536"),
+        (LETTERS, (OneHot(), Gru(8)), Generation(longest=MAX_LONGEST + 1), "longest = 65537"),
+    ],
+)
+def test_what_cannot_feed_itself_is_refused_as_it_is_made(
+    front_end: Any, layers: Any, decoder: Generation, message: str
+) -> None:
+    with pytest.raises(BadModelFileError, match=message):
+        Sequential("wrong", front_end, layers, decoder)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"left": 0},
+        {"left": MAX_LONGEST + 1},
+        {"sampling": {"seed": -1, "temperature": 1.0, "top_k": None, "top_p": None}},
+        {"sampling": {"seed": 0, "temperature": 1.0, "top_k": None, "top_p": 2.0}},
+    ],
+)
+def test_forged_generations_are_refused(wrong: dict[str, Any]) -> None:
+    source = model()
+    with source.stream() as stream:
+        stream.push("a")
+        stream.generate()
+        parts = snapshots.decode(stream.snapshot())
+    parts[0]["generating"].update(wrong)
+    with pytest.raises(SnapshotError):
+        source.restore(snapshots.encode(parts))
+    assert len(source.states.rows) == source.max_streams
+
+
+def test_forged_outputs_are_refused() -> None:
+    source = model()
+    with source.stream() as stream:
+        stream.push("a")
+        stream.generate()
+        kept = stream.snapshot()
+    fresh = snapshots.decode(source.stream().snapshot())
+    for change in ("outputs", "frames", "head"):
+        parts = snapshots.decode(kept)
+        if change == "outputs":
+            parts[2]["outputs"] = {"shape": [2], "data": bytes(8)}
+        elif change == "frames":
+            parts[2] = fresh[2]
+        else:
+            parts[0]["options"]["decoder"] = "outputs"
+            parts[2] = {"frames": 1}
+        with pytest.raises(SnapshotError):
+            source.restore(snapshots.encode(parts))
+    assert unpack(snapshots.StreamRecord, snapshots.decode(kept)[0]).generating is not None
+    assert signal(source.network.specification, 3, 0)
