@@ -98,8 +98,15 @@ def test_what_the_model_makes_is_heard(amplifier: Path, tmp_path: Path) -> None:
     trip = re.search(r"3\.0 s made, round trip (\d+) ms in the median, (\d+) underruns", done.stderr)
     assert trip and 0 < int(trip[1]) < 3000, done.stderr
     heard, (played, _) = np.load(tmp_path / "heard.npy").astype(np.float64), soundfile.read(made)
-    size = 1 << int(np.ceil(np.log2(len(heard) + len(played))))
-    correlation = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
-    assert correlation.max() / (np.linalg.norm(heard) * np.linalg.norm(played)) > 0.7, (
-        "the same sound, not turned over"
-    )
+    alike = [likeness(heard, part) for part in np.array_split(played, len(played) // 4000)]
+    assert np.median(alike) > 0.9, f"the same sound, not turned over: {np.round(alike, 2)}"
+
+
+def likeness(heard: np.ndarray, part: np.ndarray) -> float:
+    """The correlation of a part of what was played with what was heard, where it is greatest. Part by part, as a busy
+    machine may leave gaps between them."""
+    size = 1 << int(np.ceil(np.log2(len(heard) + len(part))))
+    products = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(part, size)), size)[: len(heard)]
+    power = np.cumsum(np.append(0, np.square(np.append(heard, np.zeros(len(part))))))
+    around = np.sqrt(np.maximum(power[len(part) :] - power[: -len(part)], 1))[: len(heard)]
+    return float((products / around / max(np.linalg.norm(part), 1e-9)).max())

@@ -32,7 +32,7 @@ def run(
     """
     for package in ("onnx", "onnxruntime"):
         if find_spec(package) is None:
-            raise InputError(f"{package} is not installed: pip install 'ostinato[import]'")
+            raise InputError(f"{package} is not installed: pip install {package}")
     report = progress or (lambda done, count, what: None)
     files = catalogue.chosen(models)
     denoisers = [name for name in denoising.DENOISERS if not models or name in models]

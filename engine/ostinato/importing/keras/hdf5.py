@@ -46,7 +46,7 @@ def read(path: Path) -> Contents:
         if done.returncode == REFUSED:
             raise ForeignModelError(said)
         if "No module named 'h5py'" in said:
-            raise ForeignModelError("h5py is needed to read it: pip install 'ostinato[import]'")
+            raise ForeignModelError("h5py is needed to read it: pip install h5py")
         if done.returncode:
             raise ForeignModelError(f"HDF5's library failed at it (exit code {done.returncode}): it is damaged")
         return _contents(result)

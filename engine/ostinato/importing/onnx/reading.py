@@ -28,7 +28,7 @@ def load(path: Path) -> Any:
         from google.protobuf.message import DecodeError
     except ImportError as error:
         raise ForeignModelError(
-            f"reading ONNX needs the package {error.name}: pip install 'ostinato[import]'"
+            f"reading ONNX needs the package {error.name}: pip install onnx onnxruntime"
         ) from error
     with path.open("rb") as file:
         raw = file.read(MAX_FILE_BYTES + 1)

@@ -56,7 +56,7 @@ class Runtime:
             import onnxruntime
         except ImportError as error:
             raise ForeignModelError(
-                f"comparing with ONNX Runtime needs the package {error.name}: pip install 'ostinato[import]', "
+                f"comparing with ONNX Runtime needs the package {error.name}: pip install onnx onnxruntime, "
                 "or give recorded outputs (--expect)"
             ) from error
         return onnxruntime
