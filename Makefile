@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench-compare report measure-compare clean
+.PHONY: help demo music-demo test lint format bench-compare report measure-compare measure-music clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -37,8 +37,21 @@ format: $(VENV)/.developing ## rewrite in the project's format
 bench-compare: $(VENV)/.developing ## time the kernels of BASE=commit against this tree's, in some two minutes
 	@$(BIN)/python -m ostinato_bench.revisions $(if $(BASE),$(BASE),HEAD)
 
-report: $(VENV)/.developing ## write the tables of README and docs/performance.md anew from docs/measurements
-	@$(BIN)/python -m ostinato_bench.report README.md docs/performance.md
+music-demo: has-fluidsynth $(VENV)/.musical ## find onsets and beats in 12 minutes of music, as they happen and from both sides
+	@mkdir -p demo
+	@$(BIN)/ostinato bench music --json demo/music.json --plot demo/music.png
+
+.PHONY: has-fluidsynth
+has-fluidsynth: # said before anything is installed
+	@command -v fluidsynth >/dev/null && ls /usr/share/sounds/sf2/*.sf2 /usr/share/soundfonts/*.sf2 2>/dev/null | grep -q . || { \
+	  echo 'Music is rendered by fluidsynth with a SoundFont: on Debian and Ubuntu, apt install fluidsynth fluid-soundfont-gm'; exit 1; }
+
+report: $(VENV)/.developing ## write the tables of README and docs anew from docs/measurements
+	@$(BIN)/python -m ostinato_bench.report README.md docs/performance.md docs/music.md
+
+measure-music: has-fluidsynth $(VENV)/.musical ## measure anew what docs/music.md says
+	@$(BIN)/ostinato bench music --json docs/measurements/music.json --plot docs/music.png
+	@$(BIN)/python -m ostinato_bench.report docs/music.md
 
 measure-compare: $(VENV)/.developing ## measure anew what README and docs/performance.md say of `ostinato compare`
 	@$(BIN)/ostinato compare --json docs/measurements/compare.json --plot docs/compare.png
@@ -58,6 +71,11 @@ $(VENV)/.usable: pyproject.toml | $(VENV)/bin/python
 	@echo 'Installing Ostinato into $(VENV) (once)'
 	@$(PIP) install --quiet --editable '.[plot]'
 	@touch $@
+
+$(VENV)/.musical: pyproject.toml | $(VENV)/bin/python
+	@echo 'Installing Ostinato with what it takes to hear music into $(VENV) (once)'
+	@$(PIP) install --quiet --editable '.[music]'
+	@touch $(VENV)/.usable $@
 
 $(VENV)/.developing: pyproject.toml | $(VENV)/bin/python
 	@echo 'Installing Ostinato and its development tools into $(VENV) (once)'

@@ -155,7 +155,10 @@ def test_a_document_gets_its_tables(tmp_path: Path) -> None:
         renew(document.replace("limits", "graphs"), tmp_path)
 
 
-@pytest.mark.parametrize(("name", "table"), [("docs/performance.md", "steps"), ("README.md", "compare-short")])
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("docs/performance.md", "steps"), ("docs/music.md", "music"), ("README.md", "compare-short")],
+)
 def test_the_document_has_the_figures_of_its_files(name: str, table: str) -> None:
     document = ROOT / name
     text = document.read_text(encoding="utf-8")

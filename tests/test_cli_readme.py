@@ -31,7 +31,9 @@ COMMANDS = [(one, line) for document in BY_THEMSELVES for one in snippets(docume
 NOT_RUN = {
     "make demo": "test_cli_compare runs what it runs",
     "make test": "is running this test",
+    "make music-demo": "test_bench_music runs what it runs, but for fluidsynth",
     "apt install libportaudio2 libasound2-plugins": "changes the machine",
+    "apt install fluidsynth fluid-soundfont-gm": "changes the machine",
 }
 """Commands that no test runs as they stand, and why."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato_bench import tables
+from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
 
 
@@ -111,6 +112,11 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "int8": tables.int8,
     "limits": tables.limits,
     "load": load,
+    "music": music.hearing,
+    "music-networks": music.networks,
+    "music-pieces": music.pieces,
+    "music-said": music.said,
+    "music-source": music.source,
     "positions": tables.positions,
     "products": tables.products,
     "published-denoising": published.denoising,

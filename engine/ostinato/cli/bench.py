@@ -60,9 +60,31 @@ class _Steps:
         if self._task is None:
             self._bar.start()
             self._task = self._bar.add_task("", total=count)
-        self._bar.update(self._task, completed=done, description=what)
+        self._bar.update(self._task, completed=done, total=count, description=what)
         if done == count:
             self._bar.stop()
+            self._bar.remove_task(self._task)
+            self._task = None  # what is measured next begins anew
+
+
+def music(minutes: float, beside: bool, json: Path | None, plot: Path | None) -> None:
+    """Onsets and beats in ``minutes`` of music, with madmom's programs ``beside``."""
+    from ostinato_bench.music.measuring import run
+    from ostinato_bench.music.picture import draw
+    from ostinato_bench.music.tables import conclusions, legend, terminal
+
+    check_writable(json)
+    check_picture(plot)
+    found = run(minutes, beside, 2.0, _Steps())
+    write_json(json, found)
+    write_picture(plot, lambda path: draw(found, path))
+    for table in terminal(found):
+        out.print(table)
+    note(legend(found))
+    for sentence in conclusions(found):
+        out.print(sentence)
+    for peer, why in found["missing"].items():
+        note(f"{peer} was not measured: {why}")
 
 
 def load(

@@ -70,6 +70,24 @@ def _named(read: Callable[[], Named]) -> Named:
 
 
 @bench.command()
+def music(
+    minutes: Annotated[float, typer.Option(metavar="N", min=0.25, max=16, help="How much music, at least.")] = 12.0,
+    json: Json = None,
+    plot: Plot = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Without madmom's own programs beside.")] = False,
+) -> None:
+    """Find onsets and beats in music, as they happen, with bounded wait and with the whole piece, beside madmom's own
+    programs for the same networks.
+
+    Scores with known onsets and beats are rendered by fluidsynth (some seconds a piece, the first time). Then every
+    way hears all of them: a minute of computing for 3 minutes of music.
+    """
+    from ostinato.cli.bench import music
+
+    music(minutes, not alone, json, plot)
+
+
+@bench.command()
 def load(
     model: Annotated[
         str,
