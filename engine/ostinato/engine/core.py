@@ -29,6 +29,7 @@ from ostinato.errors import (
 from ostinato.options import DEFAULT, Options
 from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.pipeline.state import held_bytes
+from ostinato.sampling import Sampling
 from ostinato.streaming import Delay, Head, Model, Record, Stream
 from ostinato.streaming.record import most_frames
 from ostinato.streaming.speech import frames_before_speech
@@ -304,6 +305,34 @@ class Engine:
     def reset(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Answer | None:
         """Drop the utterance that earlier input belongs to, and begin a new one."""
         return self._control("reset", key, sequence, arrived_ns)
+
+    def generate(
+        self,
+        key: Hashable,
+        sequence: int,
+        tokens: int,
+        sampling: Sampling | None = None,
+        longest: int | None = None,
+        arrived_ns: int | None = None,
+    ) -> Answer | None:
+        """Let the stream generate, as `Stream.generate` does: a token a tick, in results of kind "tokens". It pauses
+        after so many ``tokens`` until `more` are asked for, so that who does not read stops it.
+
+        Pushes are refused until it ends; all else is done between two tokens. Flush and reset end it."""
+        return self._control("generate", key, sequence, arrived_ns, (self._room(tokens), sampling, longest))
+
+    def more(self, key: Hashable, sequence: int, tokens: int, arrived_ns: int | None = None) -> Answer | None:
+        """Let a generation give so many tokens more than it may already; nothing if it has ended."""
+        return self._control("more", key, sequence, arrived_ns, self._room(tokens))
+
+    def end_generation(self, key: Hashable, sequence: int, arrived_ns: int | None = None) -> Answer | None:
+        """End the generation in progress, if there is one: input is taken again."""
+        return self._control("end-generation", key, sequence, arrived_ns)
+
+    def _room(self, tokens: int) -> int:
+        if not 1 <= tokens <= self.limits.tokens:
+            raise CreditError(f"{tokens} tokens cannot be asked for at once, but 1 to {self.limits.tokens}")
+        return tokens
 
     def _control(
         self, kind: Kind, key: Hashable, sequence: int, arrived_ns: int | None, data: Any = None

@@ -8,16 +8,19 @@ from typing import Any, Literal
 
 from ostinato.events import Event
 
-Kind = Literal["push", "flush", "mark", "snapshot", "reset", "error", "closed"]
+Kind = Literal[
+    "push", "flush", "mark", "snapshot", "reset", "generate", "more", "end-generation", "tokens", "error", "closed"
+]
 
 
 @dataclass(slots=True, eq=False)
 class Answer:
-    """What became of a message, or of an utterance that ended by itself. A stream's results come in the order of its
-    messages.
+    """What became of a message, of an utterance that ended by itself, or of a generation. A stream's results come in
+    the order of its messages.
 
     ``kind`` is the message's; "error" if it was refused (``payload`` is the OstinatoError; the stream goes on as if
-    the message had held nothing); "closed" if the engine had to give the stream up (``payload`` likewise).
+    the message had held nothing); "closed" if the engine had to give the stream up (``payload`` likewise);
+    "tokens" is what a generation gave in a tick (``payload`` is the DivergedError if it overflowed there).
     ``payload`` is otherwise a mark's token or a snapshot's bytes.
 
     ``sequence`` is the last message done with, ``processed`` the samples, frames or characters done with since the

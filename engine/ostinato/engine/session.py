@@ -127,6 +127,8 @@ class Session:
     """When its utterance's first input arrived, or 0."""
     flushed: tuple[int, float] | None = None
     """Number and place of the utterance that the last flush ended."""
+    tokens: int = 0
+    """How many it may still generate until its client asks for more."""
     early_bytes: int = 0
     """What `Jobs` knows its utterance to take, which is computed while it goes on."""
     record: Record = field(init=False)
@@ -144,6 +146,11 @@ class Session:
     def grouped(self) -> bool:
         """Whether some of them are in groups."""
         return self.waits > len(self.queue)
+
+    @property
+    def generates(self) -> bool:
+        """Whether it has a token to give: a generation is in progress, and its client has room."""
+        return self.tokens > 0 and self.record.generating is not None and not self.closed
 
     def leave(self, message: Message, *, taken: bool = True) -> None:
         """The message at the head of the queue is done with; its input was ``taken`` unless it was refused."""
@@ -169,6 +176,15 @@ class Session:
         return Answer(
             self.key, kind, self.done, self.processed, first, message.events, utterance, False, message.frames,
             (message.started_ns - message.arrived_ns) / 1e6, message.computing_ns / 1e6, utterance_ms=utterance_ms,
+        )  # fmt: skip
+
+    def told(self, events: list[Event], frames: int, computing_ms: float, payload: Any = None) -> Answer:
+        """The answer with what a generation gave."""
+        first = self.events
+        self.events += len(events)
+        return Answer(
+            self.key, "tokens", self.done, self.processed, first, events, self.record.utterance, False, frames,
+            computing_ms=computing_ms, payload=payload, utterance_ms=self.record.utterance_ms,
         )  # fmt: skip
 
 

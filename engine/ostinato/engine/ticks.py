@@ -5,12 +5,13 @@ tick
  │   └─ _job_done             one has ended: its answer, and what waits behind it
  └─ _advance                  of each model: the first in its line, until the tick is full, are a Turn
      ├─ _next                 all that comes before a stream's next push is done at once
-     │   ├─ _do_now           flush (or the utterance becomes a job), mark, snapshot, reset
+     │   ├─ _do_now           flush (or the utterance becomes a job), mark, snapshot, reset, generate
      │   └─ _refuse           what was not taken, and pushes of an utterance that is lost
-     └─ _turn                 one batch, of its streams' first pushes
+     └─ _turn                 one batch, of its streams' first pushes, and of a token of each that generates
          ├─ _compute_causal | _compute_bidirectional
          └─ _answer_all       nothing decided and nothing left: a row of Answers; else, for each, _answer_one,
-                              which answers, or lines the stream up again if more of its push is left to compute
+                              which answers, or lines the stream up again if more of its push is left to compute;
+                              _tell, what a generation gave
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from ostinato.engine.jobs import Job, Jobs
 from ostinato.engine.limits import Limits
 from ostinato.engine.results import Answer, Answers
 from ostinato.engine.session import Group, Message, ServedModel, Session, answers
-from ostinato.errors import DivergedError, OstinatoError
+from ostinato.errors import DivergedError, InputError, OstinatoError
 from ostinato.events import Event
+from ostinato.pipeline.pieces import each_part
 from ostinato.streaming import accept, advance, push
 
 log = logging.getLogger(__name__)
@@ -34,17 +37,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Turn:
-    """What one model computes in a tick: groups, then single streams; about so many rows."""
+    """What one model computes in a tick: groups, then single streams, then those that generate; about so many
+    rows."""
 
     groups: list[Group] = field(default_factory=list)
     singles: list[Session] = field(default_factory=list)
+    generating: list[Session] = field(default_factory=list)
     rows: int = 0
     started_ns: int = 0
     took_ns: int = 0
 
     def sessions(self) -> list[Session]:
         """All of them."""
-        return [session for group in self.groups for session in group.sessions] + self.singles
+        return [session for group in self.groups for session in group.sessions] + self.singles + self.generating
 
 
 class Ticks:
@@ -102,6 +107,9 @@ class Ticks:
                 if (message := self._next(first, results)) is not None:
                     turn.singles.append(first)
                     turn.rows += self._rows(first, message)
+                elif first.generates:
+                    turn.generating.append(first)
+                    turn.rows += 1
             if turn.rows >= room:
                 break
         if turn.rows:
@@ -136,17 +144,21 @@ class Ticks:
         """Let causal streams take their first messages in, and compute their share of what is ready: their events."""
         fresh = [session for session in turn.singles if not session.queue[0].accepted]
         records = [session.record for group in turn.groups for session in group.sessions]
-        grouped = len(records)
         records += [session.record for session in fresh]
         data = [piece for group in turn.groups for piece in group.data] + [session.queue[0].data for session in fresh]
         units = [count for group in turn.groups for count in group.units]
         units += [session.queue[0].units for session in fresh]
-        found = push(records, data, units, share) if records else []
-        if len(fresh) == len(turn.singles):
-            return found
-        going = [session.record for session in turn.singles if session.queue[0].accepted]
-        new, more = iter(found[grouped:]), iter(advance(going, share))
-        return found[:grouped] + [next(more if session.queue[0].accepted else new) for session in turn.singles]
+        others = [session.record for session in turn.singles if session.queue[0].accepted]
+        others += [session.record for session in turn.generating]
+        if not others:
+            return push(records, data, units, share)
+        if turn.generating:  # a prompt is in one batch with the tokens of others
+            accept(records, each_part(data, units))
+            found = advance([*records, *others], share)
+        else:
+            found = (push(records, data, units, share) if records else []) + advance(others, share)
+        events = dict(zip(map(id, [*records, *others]), found, strict=True))
+        return [events[id(session.record)] for session in turn.sessions()]
 
     def _compute_bidirectional(self, turn: Turn, share: int) -> list[list[Event]]:
         """The same for bidirectional streams: of what is ready early or in blocks, as far as memory goes."""
@@ -185,7 +197,7 @@ class Ticks:
                 done.append(session)
                 frames.append(count)
                 waiting_ms.append(waited)
-        for session, events, count in computed:
+        for session, events, count in islice(computed, len(turn.singles)):
             message = session.queue[0]
             if events or message.accepted or session.record.waiting or not session.served.causal:
                 self._answer_one(turn, session, events, count, results)
@@ -194,11 +206,29 @@ class Ticks:
             done.append(session)
             frames.append(count)
             waiting_ms.append((turn.started_ns - message.arrived_ns) / 1e6)
+        for session, events, count in computed:
+            self._tell(turn, session, events, count, results)
         if done:
             results.append(answers(done, frames, waiting_ms, turn.took_ns / 1e6))
             for session in done:
                 if session.queue:
                     self._go_on(session, results)
+
+    def _tell(
+        self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]
+    ) -> None:
+        """Answer with what a generation gave, and line the stream up for its next token."""
+        fault = session.record.fault
+        if fault is not None and not isinstance(fault, DivergedError):
+            self._give_up(session, fault, results)
+            return
+        session.tokens -= sum(event.kind == "token" for event in events)
+        if session.record.generating is None:
+            session.tokens = 0
+        if events or fault is not None:
+            results.append(session.told(events, frames, turn.took_ns / 1e6, fault))
+        if session.queue or session.generates:
+            session.served.enter(session)
 
     def _goes_on(self, session: Session) -> bool:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
@@ -241,25 +271,25 @@ class Ticks:
         self.jobs.add(session, utterance)
 
     def _go_on(self, session: Session, results: list[Answer | Answers]) -> None:
-        if self._next(session, results) is not None:
+        if self._next(session, results) is not None or session.generates:
             session.served.enter(session)
 
     def _next(self, session: Session, results: list[Answer | Answers]) -> Message | None:
         """Do the messages before the next push. That push; None if there is none or an utterance comes first. Pushes
-        of an utterance that is lost are refused."""
+        that the stream does not take, as its utterance is lost or it generates, are refused."""
         while session.queue:
-            message, fault = session.queue[0], session.record.fault
+            message, why = session.queue[0], session.record.refusal
             if message.kind == "push":
-                if fault is None:
+                if why is None:
                     return message
-                self._refuse(session, message, fault, results)
+                self._refuse(session, message, why, results)
                 continue
             place = (session.record.utterance, session.record.utterance_ms)
             try:
                 if not self._do_now(session, message, results):
                     return None
-            except DivergedError as error:
-                message.events = error.events
+            except (DivergedError, InputError) as error:
+                message.events = error.events if isinstance(error, DivergedError) else []
                 self._refuse(session, message, error, results, place)
             except Exception as error:
                 self._give_up(session, error, results)
@@ -284,13 +314,28 @@ class Ticks:
             result.final = True
             results.append(result)
             return True
-        payload = message.error or message.data
+        payload: Any = message.error or message.data
         if message.kind == "snapshot":
             payload = stream.snapshot()
         elif message.kind == "reset":
             stream.reset()
             self.jobs.account(session)
             session.utterance_ns = 0
+        elif message.kind == "generate":
+            tokens, sampling, longest = payload
+            stream.generate(sampling, longest)
+            session.tokens, payload = tokens, None
+        elif message.kind == "more":
+            if stream.generating:
+                if session.tokens + payload > (most := self._limits.tokens):
+                    raise InputError(
+                        f"{session.tokens + payload} tokens would be on their way, over the bound of {most}: ask for "
+                        "more once some have come"
+                    )
+                session.tokens += payload
+            payload = None
+        elif message.kind == "end-generation":
+            stream.end_generation()
         session.leave(message)
         results.append(session.state(message.kind, payload))
         return True

@@ -171,6 +171,18 @@ class Record:
         return count
 
     @property
+    def refusal(self) -> Exception | None:
+        """Why no input is taken, if none is: the utterance is lost, or its own tokens are its input."""
+        if self.fault is not None:
+            return told_again(self.fault)
+        if self.generating is not None:
+            return StreamError(
+                "the stream is generating, and its own tokens are its input: let the generation end, or end it, then "
+                "push"
+            )
+        return None
+
+    @property
     def ended(self) -> bool:
         """Whether a finished utterance waits to be computed, which comes first: see `next_finished`."""
         return bool(self.finished)
@@ -209,13 +221,8 @@ class Record:
         """The number of units of checked input, if the utterance has room for them. Raises StreamClosedError,
         UtteranceTooLongError, and the fault of an utterance that is lost."""
         self.need_open()
-        if self.fault is not None:
-            raise told_again(self.fault)
-        if self.generating is not None:
-            raise StreamError(
-                "the stream is generating, and its own tokens are its input: let the generation end, or end it, then "
-                "push"
-            )
+        if (why := self.refusal) is not None:
+            raise why
         units = cast(int, self.model.front_end.units(data))
         if self.whole and self.speech is None:
             limit = self.options.utterance_s * 1000 * self.units_per_ms
