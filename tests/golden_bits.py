@@ -1,5 +1,5 @@
 """Prints digests of kernel results on fixed inputs: float32, int8, numbers around the smallest normal one, each of
-`LATER`, of `JOINS` and of activations; run for several targets by test_kernels_compilation."""
+`LATER`, of `JOINS`, of activations and of sound; run for several targets by test_kernels_compilation."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ostinato.kernels.program import Workspace, advance
 from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
-from ostinato.model.decoders import Beats, Crf, InverseSpectrum, Outputs, Peaks
-from ostinato.model.front_ends import FilteredSpectrogram, Frames, LogMel, Mfcc, Spectrum
+from ostinato.model.decoders import Beats, Crf, InverseSpectrum, Outputs, Peaks, RnnoiseSynthesis
+from ostinato.model.front_ends import FilteredSpectrogram, Frames, LogMel, Mfcc, RnnoiseFeatures, Spectrum
 from ostinato.model.layers import (
     Activate,
     Add,
@@ -47,7 +47,9 @@ from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node, Sequential, Specification
 from ostinato.pipeline import decoder, front_end, pack
 from ostinato.pipeline.decoders.inverse_spectrum import InverseSpectrumDecoder
+from ostinato.pipeline.decoders.rnnoise_synthesis import RnnoiseSynthesisDecoder
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
+from ostinato.pipeline.front_ends.rnnoise_features import RnnoiseFeaturesFrontEnd
 from ostinato.pipeline.front_ends.spectrum import SpectrumFrontEnd
 from ostinato.pipeline.resample import resampler
 
@@ -96,6 +98,7 @@ def main() -> None:
     print(activations())
     print(sound())
     print(bands_and_paths())
+    print(rnnoise())
 
 
 def int8() -> str:
@@ -164,6 +167,21 @@ def sound() -> str:
         events = back.step(state, spectra) + back.flush(state)
         digest.update(frames.tobytes() + b"".join(e.values.tobytes() for e in events if e.values is not None))
     return digest.hexdigest()
+
+
+def rnnoise() -> str:
+    """The digest of what RNNoise's front end makes of a voice and silence, and of the audio that gains make of it."""
+    rng, t = np.random.default_rng(8), np.arange(24000)
+    voice = (t % (300 + t // 480) / 400 + 0.2 * rng.uniform(-1, 1, 24000)) * (abs(t - 11000) > 2000) / 4
+    front, back = (
+        RnnoiseFeaturesFrontEnd(RnnoiseFeatures(), {}),
+        RnnoiseSynthesisDecoder(RnnoiseSynthesis(), 10.0, 0.0),
+    )
+    frames = front.step(front.start(), voice.astype(np.float32))
+    gains = rng.uniform(0, 1, (len(frames), 32)).astype(np.float32)
+    events = back.step(back.start(), np.hstack([gains, frames[:, 65:]]))
+    made = b"".join(event.values.tobytes() for event in events if event.values is not None)
+    return hashlib.sha256(frames.tobytes() + made).hexdigest()
 
 
 JOINS = (

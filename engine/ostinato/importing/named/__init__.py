@@ -14,6 +14,7 @@ _ROOMS = {
     "dtln": "dtln",
     "nsnet2": "nsnet2",
     "gtcrn": "gtcrn",
+    "rnnoise": "rnnoise",
     "madmom:onsets": "madmom",
     "madmom:onsets-bi": "madmom",
     "madmom:beats": "madmom",

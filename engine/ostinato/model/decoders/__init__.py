@@ -14,6 +14,7 @@ from ostinato.model.decoders.outputs import Outputs
 from ostinato.model.decoders.overlap_add import OverlapAdd
 from ostinato.model.decoders.overlapping import Overlapping
 from ostinato.model.decoders.peaks import Peaks
+from ostinato.model.decoders.rnnoise_synthesis import RnnoiseSynthesis
 from ostinato.model.decoders.sequence_class import SequenceClass
 from ostinato.model.decoders.speech_activity import SpeechActivity
 
@@ -21,12 +22,13 @@ DECODERS: dict[str, type[Decoder]] = {
     kind.kind: kind
     for kind in (
         Outputs, Labels, Ctc, SequenceClass, EndOfSpeech, Peaks, Beats, Crf, SpeechActivity, Audio, OverlapAdd,
-        InverseSpectrum, Generation,
+        InverseSpectrum, RnnoiseSynthesis, Generation,
     )
 }  # fmt: skip
 """All kinds, by their name in model files and on the wire."""
 
 __all__ = [
     "DECODERS", "Decoder", "Outputs", "Labels", "Ctc", "SequenceClass", "EndOfSpeech", "Peaks", "Beats", "Crf",
-    "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd", "InverseSpectrum", "Generation",
+    "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd", "InverseSpectrum",
+    "RnnoiseSynthesis", "Generation",
 ]  # fmt: skip

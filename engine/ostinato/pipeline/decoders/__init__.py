@@ -27,6 +27,7 @@ from ostinato.pipeline.decoders.labels import LabelsDecoder
 from ostinato.pipeline.decoders.outputs import OutputsDecoder
 from ostinato.pipeline.decoders.overlap_add import OverlapAddDecoder
 from ostinato.pipeline.decoders.peaks import PeaksDecoder
+from ostinato.pipeline.decoders.rnnoise_synthesis import RnnoiseSynthesisDecoder
 from ostinato.pipeline.decoders.sequence_class import SequenceClassDecoder
 from ostinato.pipeline.decoders.speech_activity import SpeechActivityDecoder
 
@@ -42,6 +43,7 @@ DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
     "audio": AudioDecoder,
     "overlap-add": OverlapAddDecoder,
     "inverse-spectrum": InverseSpectrumDecoder,
+    "rnnoise-synthesis": RnnoiseSynthesisDecoder,
     "beats": BeatsDecoder,
     "generation": GenerationDecoder,
 }

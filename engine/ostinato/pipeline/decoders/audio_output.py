@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -69,6 +70,18 @@ class AudioOutputDecoder(Decoder[D, S]):
         if whole < len(pending) or len(state.pending):
             state.pending = pending[whole:].copy()
         return made
+
+    def hops(self, states: Sequence[S], samples: F32, counts: Sequence[int]) -> Iterator[list[Event]]:
+        """The events of many streams, whose frames completed a hop each of ``samples``: stream i has the next
+        ``counts[i]`` hops, but for what is skipped at the start of an utterance."""
+        skipped, first = self.settings.skipped, 0
+        for state, count in zip(states, counts, strict=True):
+            before = state.frames * self.hop
+            state.frames += count
+            last = first + count * self.hop
+            own = samples[min(first + max(0, skipped - before), last) : last]
+            yield self.events(state, own, before + last - first)
+            first = last
 
     def expect(self, state: S) -> None:
         """Raise SnapshotError unless `events` can have left ``state`` behind."""

@@ -35,6 +35,31 @@ class OverlappingState(AudioOutputState):
         self.address = self.tail.ctypes.data
 
 
+def tail_size(covered: int, hop: int) -> int:
+    """Values of a tail, where frames cover so many samples."""
+    return padded(covered) + padded(hop)
+
+
+def added_up(
+    states: Sequence[OverlappingState], frames: F32, counts: Sequence[int], covered: int, hop: int, weights: F32
+) -> F32:
+    """What the rows of ``frames``, stream after stream, complete, a hop for each, and LANES values more; tails move
+    on. What row n completes is multiplied by row min(n, last) of ``weights``, whole vectors."""
+    samples = np.empty(len(frames) * hop + LANES, np.float32)
+    streams = np.array([[s.address for s in states], counts, [s.frames for s in states]], np.int64)
+    if len(frames):
+        overlap_add(frames, streams, covered, hop, weights, samples)
+    return samples
+
+
+def expect_sums(state: OverlappingState, covered: int, hop: int) -> None:
+    """Raise SnapshotError unless `added_up` can have left the tail behind."""
+    tail, summed = state.tail, covered - hop
+    snapshots.expect(len(tail) == tail_size(covered, hop), "state.tail is not of the model's size")
+    small = bool((np.abs(tail) < 1e6 * LOUDEST).all())
+    snapshots.expect(small and not tail[summed:].any(), "state.tail holds what no sum leaves behind")
+
+
 D = TypeVar("D", bound=Overlapping)
 
 
@@ -45,7 +70,6 @@ class OverlappingDecoder(AudioOutputDecoder[D, OverlappingState]):
     def __init__(self, settings: D, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
         prepare(overlap_add)
-        self._tail = padded(self.covered) + padded(self.hop)
         self._products = settings.products()
         sums = np.cumsum(self._products, axis=0) if settings.trim_start else self._products.sum(axis=0)[None]
         self._weights = np.pad(self._reciprocal(sums), ((0, 0), (0, -self.hop % LANES)))
@@ -56,7 +80,7 @@ class OverlappingDecoder(AudioOutputDecoder[D, OverlappingState]):
 
     def start(self) -> OverlappingState:
         """A fresh state."""
-        return OverlappingState(tail=np.zeros(self._tail, np.float32))
+        return OverlappingState(tail=np.zeros(tail_size(self.covered, self.hop), np.float32))
 
     def step(self, state: OverlappingState, outputs: F32) -> list[Event]:
         """The events that the rows of ``outputs`` [n, outputs] complete."""
@@ -67,20 +91,9 @@ class OverlappingDecoder(AudioOutputDecoder[D, OverlappingState]):
         self, states: Sequence[OverlappingState], outputs: F32, counts: Sequence[int]
     ) -> Iterator[list[Event]]:
         """`step` for many streams: their frames are transformed as one batch."""
-        step, skipped = self.hop, self.settings.skipped
-        samples = np.empty(len(outputs) * step + LANES, np.float32)
-        streams = np.array([[s.address for s in states], counts, [s.frames for s in states]], np.int64)
-        if len(outputs):
-            frames = self.windowed(outputs)
-            overlap_add(frames, streams, self.covered, step, self._weights, samples)
-        first = 0
-        for state, count in zip(states, counts, strict=True):
-            before = state.frames * step
-            state.frames += count
-            last = first + count * step
-            own = samples[min(first + max(0, skipped - before), last) : last]
-            yield self.events(state, own, before + last - first)
-            first = last
+        frames = self.windowed(outputs) if len(outputs) else np.empty((0, self.covered), np.float32)
+        samples = added_up(states, frames, counts, self.covered, self.hop, self._weights)
+        return self.hops(states, samples, counts)
 
     def flush(self, state: OverlappingState) -> list[Event]:
         """What only waited for later frames."""
@@ -97,11 +110,12 @@ class OverlappingDecoder(AudioOutputDecoder[D, OverlappingState]):
         """The state that `state.pack` packed. Raises SnapshotError."""
         state = snapshots.unpack(OverlappingState, packed)
         self.expect(state)
-        snapshots.expect(len(state.tail) == self._tail, "state.tail is not of the model's size")
-        summed = self.covered - self.hop
-        small = bool((np.abs(state.tail) < 1e6 * LOUDEST).all())
-        snapshots.expect(small and not state.tail[summed:].any(), "state.tail holds what no sum leaves behind")
         return state
+
+    def expect(self, state: OverlappingState) -> None:
+        """The sums, besides."""
+        super().expect(state)
+        expect_sums(state, self.covered, self.hop)
 
     def _last_weights(self, frames: int) -> F32:
         """What normalises samples beyond those that ``frames`` frames complete, [chunks, step]."""

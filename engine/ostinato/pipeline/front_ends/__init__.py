@@ -11,6 +11,7 @@ from ostinato.pipeline.front_ends.frames import FramesFrontEnd
 from ostinato.pipeline.front_ends.front_end import F32, FrontEnd
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
 from ostinato.pipeline.front_ends.mfcc import MfccFrontEnd
+from ostinato.pipeline.front_ends.rnnoise_features import RnnoiseFeaturesFrontEnd
 from ostinato.pipeline.front_ends.samples import SamplesFrontEnd
 from ostinato.pipeline.front_ends.spectrum import SpectrumFrontEnd
 from ostinato.pipeline.front_ends.tokens import TokensFrontEnd
@@ -21,6 +22,7 @@ FRONT_ENDS: dict[str, Callable[[Any, Mapping[str, F32]], FrontEnd[Any]]] = {
     "filtered-spectrogram": FilteredSpectrogramFrontEnd,
     "samples": SamplesFrontEnd,
     "spectrum": SpectrumFrontEnd,
+    "rnnoise-features": RnnoiseFeaturesFrontEnd,
     "tokens": TokensFrontEnd,
     "frames": FramesFrontEnd,
 }
