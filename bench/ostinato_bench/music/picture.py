@@ -82,6 +82,7 @@ def _tradeoff(axes: Axes, result: Row, task: str) -> None:
         axes.annotate(
             f"{_name(row)}\n{row['f']:.2f}", (x(row), row["f"]), xytext=(0, 10 if above else -10),
             textcoords="offset points", va="bottom" if above else "top", ha="center", size=8.5, color=colour,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
     lowest, highest = min(row["f"] for row in rows), max(row["f"] for row in rows)
     room = max(highest - lowest, 0.1)
@@ -126,6 +127,6 @@ def _heard(axes: Axes, excerpt: Row, direction: str) -> None:
                    size=9.5, weight="bold", color=colour, pad=4)  # fmt: skip
     if direction == "uni":
         axes.set_title(
-            f"{excerpt['name']}, {excerpt['about']}: grey: true onsets; triangles: found, hollow if wrong",
+            f"{excerpt['name']}, {excerpt['about']}; grey: true onsets; triangles: found, hollow if wrong",
             loc="right", size=8.5, color=SOFT, pad=4,
         )  # fmt: skip

@@ -107,12 +107,12 @@ def _waiting(result: Row, task: str) -> str:
         best = max(blocks, key=lambda row: row["f"])
         little = f"but {_pieces(result)} prove{'s' * (len(result['music']) == 1)} little"
         return f"{told}{bi['f']:.2f}; in blocks {best['f']:.2f} at {_ms(best['delay_ms'])}; {little}."
-    told += f"{bi['f']:.2f}, {_chance(bi, uni)}; in blocks "
+    told += f"{bi['f']:.2f}, a gain that {_chance(bi, uni)}; in blocks "
     good = next((row for row in blocks if row["f"] >= bi["f"] or _p(bi, row) >= SIGNIFICANT), None)
     if good is not None:
         return f"{told}{good['f']:.2f} at {_ms(good['delay_ms'])}, as good as that, as far as can be told."
     best = max(blocks, key=lambda row: row["f"])
-    return f"{told}{best['f']:.2f} at {_ms(best['delay_ms'])}, better than as they happen: {_chance(best, uni)}."
+    return f"{told}{best['f']:.2f} at {_ms(best['delay_ms'])}, less than that, a gain that {_chance(best, uni)}."
 
 
 def _p(one: Row, other: Row) -> float:
@@ -121,7 +121,7 @@ def _p(one: Row, other: Row) -> float:
 
 def _chance(row: Row, other: Row) -> str:
     p = _p(row, other)
-    return f"{'more than chance explains' if p < SIGNIFICANT else 'which may be chance'} (p = {p:.2g})"
+    return f"{'is more than chance explains' if p < SIGNIFICANT else 'may be chance'} (p = {p:.2g})"
 
 
 def _faster(result: Row) -> str:
