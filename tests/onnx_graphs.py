@@ -213,6 +213,30 @@ def convolution(g: Graph, x: Value) -> Value:
     return Value(g.node("Transpose", made, perm=[0, 2, 1]), size, rate)
 
 
+def spectral(g: Graph, x: Value) -> Value:
+    """Convolutions over time and the bands of a frame, one behind the other, and back."""
+    bands, channels = g.pick((9, 16)), g.pick((2, 4))
+    wide = g.node("MatMul", x.name, g.normal(x.size, bands * channels, scale=0.5))
+    made = g.node("Transpose", g.node("Reshape", wide, g.ints(1, -1, channels, bands)), perm=[0, 2, 1, 3])
+    made = g.node("Transpose", g.node("Relu", made), perm=[0, 1, 2, 3])  # [1, channels, time, bands]
+    for _ in range(g.pick((1, 2))):
+        frames, taps, stride = g.pick((1, 3)), g.pick((1, 3, 5)), g.pick((1, 2))
+        groups = g.pick([each for each in (1, 2, channels) if channels % each == 0])
+        outputs = groups * g.pick((1, 2))
+        W = g.normal(outputs, channels // groups, frames, taps, scale=0.4)
+        made = g.node(
+            "Conv", made, W, g.normal(outputs), pads=[frames - 1, taps // 2, 0, taps // 2], strides=[1, stride],
+            group=groups,
+        )  # fmt: skip
+        bands, channels = (bands + 2 * (taps // 2) - taps) // stride + 1, outputs
+    if g.chance(0.4):
+        W = g.normal(channels, 2, 1, 3, scale=0.4)
+        made = g.node("ConvTranspose", made, W, strides=[1, 2], pads=[0, 1, 0, 0])
+        bands, channels = 2 * bands, 2
+    made = g.node("Reshape", g.node("Transpose", made, perm=[0, 2, 1, 3]), g.ints(1, -1, channels * bands))
+    return dense(g, x._replace(name=made, size=channels * bands))
+
+
 def pool(g: Graph, x: Value) -> Value:
     taps = g.pick((2, 3))
     turned = g.node("Transpose", x.name, perm=[0, 2, 1])
@@ -291,7 +315,7 @@ IN_STEP: tuple[Callable[[Graph, Value], Value], ...] = (
     dense, gemm, unary, positive, clip, scale, prelu, join, concatenate, piece, turned, normalised,
 )  # fmt: skip
 OVER_TIME: tuple[Callable[[Graph, Value], Value], ...] = (
-    convolution, convolution, pool, upsample, repeated, recurrent, recurrent,
+    convolution, convolution, pool, upsample, repeated, recurrent, recurrent, spectral,
 )  # fmt: skip
 
 
@@ -312,7 +336,7 @@ def sequence(rng: Generator, blocks: int) -> onnx.ModelProto:
         x = recurrent(g, x)
     g.outputs = [g.node("Identity", x.name)]
     other = g.pick(g.values)
-    if other.rate == x.rate and other.name != "x" and g.chance(0.3):
+    if other.rate == x.rate and other.name != "x" and not g.waits and g.chance(0.3):
         g.outputs.append(g.node("Identity", other.name))
     return g.model()
 

@@ -26,6 +26,7 @@ from ostinato.importing.onnx.elements import (
 )  # fmt: skip
 from ostinato.importing.onnx.rows import along, time_axis
 from ostinato.importing.onnx.terms import Applied, View
+from ostinato.importing.onnx.unstacking import unstacked
 from ostinato.model.activation import Activation
 from ostinato.model.layers import Activate, Add, Layer, Multiply, PRelu, Scale, Slice
 
@@ -109,7 +110,9 @@ def joined(call: Call, left: Ids, right: Ids, layer: Layer) -> Ids:
 
 
 def _counted(call: Call, ids: Ids) -> Ids:
-    """Values of frames between which others are left out, by a term that counts those that are not."""
+    """Values of frames between which others are left out, or of parts of frames, by a term that counts those that
+    are there."""
+    ids = unstacked(ids, call.terms, call.name)
     found = time_axis(ids, call.terms)
     rows = None if found is None else along(*found, call.terms)
     if found is None or rows is None or rows.stride < 2:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ostinato.importing.onnx.call import Call, Convert
 from ostinato.importing.onnx.elements import Array, Tensor, Traced, constant, elements, term_of
 from ostinato.importing.onnx.evaluation import MOST
+from ostinato.importing.onnx.rows import frames_in, time_axis
 from ostinato.importing.onnx.terms import Input
 from ostinato.model.layers import Embedding
 
@@ -46,6 +48,18 @@ def _all_moved(call: Call) -> Sequence[Tensor]:
     if token and len(traced) < len(call.inputs):
         raise call.refuse("puts constants beside token ids")
     return [Traced(each, token) for each in call.run([None if x is None else elements(x) for x in call.inputs])]
+
+
+def _concat(call: Call) -> Sequence[Tensor]:
+    """Where some count frames and others parts of them, all count frames."""
+    (made,) = _all_moved(call)
+    if not isinstance(made, Traced) or made.token or len(frames_in(made.ids)) < 2:
+        return [made]
+    if time_axis(made.ids, call.terms) is None:
+        anew = [Traced(call.framed(k)) if isinstance(x, Traced) else x for k, x in enumerate(call.inputs)]
+        if any(isinstance(x, Traced) and (x.ids != call.traced(k)).any() for k, x in enumerate(anew)):
+            return _all_moved(replace(call, inputs=anew))
+    return [made]
 
 
 def _gather(call: Call) -> Sequence[Tensor]:
@@ -87,9 +101,8 @@ def _pad(call: Call) -> Sequence[Tensor]:
     where = list(range(rank)) if axes is None else [int(axis) % rank for axis in axes]
     widths = np.zeros((rank, 2), np.int64)
     widths[where] = np.asarray(pads, np.int64).reshape(2, -1).T
-    ids = first.ids[
-        tuple(slice(max(0, -a), size - max(0, -b)) for (a, b), size in zip(widths, first.shape, strict=True))
-    ]
+    whole = call.framed(0) if widths.any() else first.ids
+    ids = whole[tuple(slice(max(0, -a), size - max(0, -b)) for (a, b), size in zip(widths, first.shape, strict=True))]
     around = np.maximum(widths, 0)
     if math.prod(int(size + sum(more)) for size, more in zip(ids.shape, around.tolist(), strict=True)) > MOST:
         raise call.refuse(f"pads by up to {around.max()}: at most {MOST} values can be while a graph is read")
@@ -171,7 +184,7 @@ LAYOUT: dict[str, Convert] = {
     "Resize": _resized,
     "Upsample": _resized,
     "Where": _where,
-    "Concat": _all_moved,
+    "Concat": _concat,
     "Gather": _gather,
     "ScatterND": _scatter,
     "ScatterElements": _scatter,
