@@ -219,7 +219,7 @@ def test_batch_norm_by_the_batch_s_own_statistics() -> None:
     for _ in range(200):
         learning = Learning(np.random.default_rng(0))
         forward(learning)
-        net.settle(learning)
+        net.settle([learning])
     rows = np.concatenate([one[:n] for one, n in zip(x, LENGTHS, strict=True)])
     below = rows @ net.parameters["dense-1.W"].T + net.parameters["dense-1.b"]
     np.testing.assert_allclose(net.parameters["batch-norm.mean"], below.mean(axis=0), atol=1e-8)
@@ -251,7 +251,7 @@ def test_batch_norm_of_a_single_frame_and_of_none_goes_by_the_weights() -> None:
         learnt = net.forward(x, lengths, learning)["main"]
         assert np.isfinite(learnt).all() and np.array_equal(learnt, net.forward(x, lengths)["main"])
         net.backward({"main": np.ones_like(learnt)})
-        net.settle(learning)
+        net.settle([learning])
     assert all(np.array_equal(net.parameters[name], w) for name, w in before.items())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,10 @@ class TrainableNetwork:
 
     ``parameters``: every weight of a node by its name in the model file, in ``dtype``; change them in place.
     ``constants``: the other weights (``front_end.*``), passed through to `weights`. ``dropout``: the share of values
-    dropped between layers while training. ``left_to_loss``, by head: a softmax that the head reads, or the sigmoid of
-    such a dense layer, is not computed by `forward`, whose outputs are then logits: losses take them so, for the
-    precision; `activate` computes it.
+    dropped between layers while training; ``recurrent_dropout``: of the states that layers with recurrent matrices
+    multiply, the same values at all steps of a sequence. ``left_to_loss``, by head: a softmax that the head reads, or
+    the sigmoid of such a dense layer, is not computed by `forward`, whose outputs are then logits: losses take them
+    so, for the precision; `activate` computes it.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class TrainableNetwork:
         *,
         weights: Mapping[str, npt.NDArray[np.float32]] | None = None,
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
     ) -> None:
         """Start from ``weights`` (float32, all of them), or from random ones by ``seed`` (`Network.random`).
 
@@ -42,18 +44,24 @@ class TrainableNetwork:
         """
         if specification.precision == "int8":
             raise TrainingError("a network learns in float32: train that, then quantize it")
-        if not 0 <= dropout < 1:
-            raise TrainingError(f"dropout = {dropout} is not from 0 up to, but without, 1")
+        for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
+            if not 0 <= rate < 1:
+                raise TrainingError(f"{name} = {rate} is not from 0 up to, but without, 1")
         start = Network.random(specification, seed) if weights is None else Network(specification, weights)
-        self.specification, self.dtype, self.dropout = specification, np.dtype(dtype), dropout
+        self.specification, self.dtype = specification, np.dtype(dtype)
         self.parameters = {
             name: np.array(value, self.dtype, order="C")
             for name, value in start.weights.items()
             if not name.startswith(f"{FRONT_END}.")
         }
         self.constants = {name: value.copy() for name, value in start.weights.items() if name not in self.parameters}
-        self._tape = Tape(specification, dtype, dropout)
+        self.dropouts = dropout, recurrent_dropout
+        self._tape = self.tape()
         self.left_to_loss = self._tape.left
+
+    def tape(self) -> Tape:
+        """Another one beside that of `forward` and `backward`: for a thread of its own."""
+        return Tape(self.specification, self.dtype, *self.dropouts)
 
     def forward(self, x: Array, lengths: npt.ArrayLike, learning: Learning | None = None) -> dict[str, Array]:
         """Outputs [B, T, O] of each head, of frames [B, T, I] or token ids [B, T]; ``lengths`` [B] in frames, beyond
@@ -62,9 +70,7 @@ class TrainableNetwork:
         ``learning`` says how, while the network learns; None (the default, for evaluation) drops nothing, and
         normalises batches by the weights. Raises ShapeError, DtypeError or UnknownTokenError.
         """
-        x = np.asarray(x)
-        self._check(x)
-        return self._tape.forward(self.parameters, x, lengths, learning)
+        return self._tape.forward(self.parameters, self.checked(x), lengths, learning)
 
     def output_lengths(self, lengths: npt.ArrayLike) -> dict[str, npt.NDArray[np.int64]]:
         """How many frames come out of sequences of ``lengths`` [B] frames, by head."""
@@ -72,15 +78,28 @@ class TrainableNetwork:
         counts = staging.length(np.asarray(lengths, np.int64))
         return {head.name: counts[staging.of[head.node]] for head in self.specification.heads}
 
+    def output_shapes(self, x: Array, lengths: npt.ArrayLike) -> dict[str, tuple[int, int, int]]:
+        """[B, T, O] of what `forward` gives of inputs ``x``, by head."""
+        specification, counts = self.specification, self.output_lengths(lengths)
+        frames = {
+            head.name: int(counts[head.name].max(initial=0)) if specification.staging.of[head.node] else x.shape[1]
+            for head in specification.heads
+        }
+        return {
+            head.name: (len(x), frames[head.name], specification.wires[head.node].size)
+            for head in specification.heads
+        }
+
     def backward(self, d_outputs: Mapping[str, Array]) -> dict[str, Array]:
         """Gradients of the weights by name, from those of the last `forward`'s outputs [B, T, O] by head. Weights
         that only heads without one read have none."""
         return self._tape.backward(self.parameters, d_outputs)
 
-    def settle(self, learning: Learning) -> None:
-        """Take over the statistics of batches, after the step that these gave."""
-        for name, value in learning.statistics.items():
-            self.parameters[name][:] = value
+    def settle(self, passes: Sequence[Learning]) -> None:
+        """Take over the statistics of a batch after the step that it gave: the mean of those of its passes."""
+        for name in dict.fromkeys(name for each in passes for name in each.statistics):
+            found = [each.statistics[name] for each in passes if name in each.statistics]
+            self.parameters[name][:] = sum(found[1:], found[0]) / len(found)
 
     def activate(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
         """What the model will output: `forward`'s outputs after what was left to the loss."""
@@ -91,7 +110,9 @@ class TrainableNetwork:
         current = self.parameters | self.constants
         return {name: np.array(current[name], np.float32) for name in self.specification.weights()}
 
-    def _check(self, x: Array) -> None:
+    def checked(self, x: npt.ArrayLike) -> Array:
+        """Inputs of `forward` as it takes them. Raises as that does."""
+        x = np.asarray(x)
         front_end = self.specification.front_end
         if isinstance(front_end, Tokens):
             if x.ndim != 2 or x.dtype.kind not in "iu":
@@ -106,3 +127,4 @@ class TrainableNetwork:
         elif x.ndim != 3 or x.shape[2] != front_end.frame_size:
             size = front_end.frame_size
             raise ShapeError(f"inputs are {x.shape}: this network takes frames [sequence, frame, {size}]")
+        return x

@@ -22,12 +22,14 @@ Array: TypeAlias = npt.NDArray[Any]
 class Learning:
     """What one pass over a batch that is learnt from is given, and leaves behind.
 
-    ``random`` draws what is dropped. ``statistics``: weights that no gradient changes, by name, as they shall be once
-    the step is taken (`TrainableNetwork.settle`).
+    ``random`` draws what is dropped. ``statistics``: weights that no gradient changes, by name, as they shall be
+    once the step is taken (`TrainableNetwork.settle`). ``states``: of all sequences, by name, as the next pass shall
+    begin where this one ends; empty at the sequences' beginning, None if each pass begins anew.
     """
 
     random: np.random.Generator
     statistics: dict[str, Array] = field(default_factory=dict)
+    states: dict[str, Array] | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ostinato.model.specification import FRAMES, Node, Specification
 from ostinato.model.staging import SAME
 from ostinato.training.layers import LearningLayer, learning
 from ostinato.training.layers.dropout import Dropout
+from ostinato.training.layers.recurrent import RecurrentLayer
 from ostinato.training.losses import Link
 from ostinato.training.packing import Array, Learning, Packing
 from ostinato.training.reframing import Windows
@@ -30,12 +31,17 @@ class Tape:
     of the dense layer that is, if no other node reads them.
     """
 
-    def __init__(self, specification: Specification, dtype: npt.DTypeLike, dropout: float) -> None:
+    def __init__(
+        self, specification: Specification, dtype: npt.DTypeLike, dropout: float, recurrent_dropout: float
+    ) -> None:
         self.specification, self.dtype = specification, np.dtype(dtype)
         self._left: dict[str, Link] = {}
         self._tape = [(node, self._learning(node), self._dropouts(node, dropout)) for node in specification.nodes]
         self._ways = {node.name: self._way(node) for node in specification.nodes}
         self._packings: list[Packing] = []
+        recurrent = [layer for _, layer, _ in self._tape if isinstance(layer, RecurrentLayer)]
+        for part in (part for layer in recurrent for part in layer.parts):
+            part.dropout = recurrent_dropout
         self.left = {head.name: self._left.get(head.node) for head in specification.heads}
 
     def _learning(self, node: Node) -> LearningLayer | None:
@@ -62,6 +68,8 @@ class Tape:
         self, parameters: Mapping[str, Array], x: Array, lengths: npt.ArrayLike, learning: Learning | None
     ) -> dict[str, Array]:
         """As `TrainableNetwork.forward`, of inputs that fit."""
+        if learning is not None and learning.states is not None:
+            self._check_carrying()
         staging, random = self.specification.staging, None if learning is None else learning.random
         self._packings = [Packing.of(each, learning) for each in staging.length(np.asarray(lengths, np.int64))]
         rows = self._packings[0].pack(x)
@@ -116,6 +124,17 @@ class Tape:
                         d_input = self._windows[staging.of[name], stage, SAME].backward(d_input)
                     _flow(flowing, name, d_input)
         return gradients
+
+    def _check_carrying(self) -> None:
+        """Raise TrainingError for a layer that needs more of the frames before than its states."""
+        for node in self.specification.nodes:
+            _, before, after = self._ways[node.name]
+            if node.layer.backward or before or after:
+                why = "reads from the end" if node.layer.backward else "reads several frames"
+                raise TrainingError(
+                    f"node {node.name!r} ({node.layer.kind}) {why}, and only states of layers that read forward are "
+                    "carried from part to part: learn without truncation"
+                )
 
     def _way(self, node: Node) -> tuple[int, list[_Step], list[_Step]]:
         """The stage in which a node's inputs are, and how it re-frames before and after it computes: from which

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
@@ -19,11 +18,12 @@ from ostinato.errors import TrainingError
 from ostinato.model.network import Network
 from ostinato.training.batching import Batch
 from ostinato.training.checkpoint import Checkpoint
-from ostinato.training.losses import Judgement, Loss
+from ostinato.training.learner import Learner
+from ostinato.training.losses import Loss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
 from ostinato.training.optimisers import Optimiser
-from ostinato.training.packing import Array, Learning
+from ostinato.training.packing import Array
 
 Epochs = Callable[[int], Iterable[Batch]]
 Evaluate = Callable[[TrainableNetwork], Mapping[str, float]]
@@ -59,11 +59,14 @@ def fit(
     evaluate: Evaluate | None = None,
     evaluate_every: int = 500,
     patience: int | None = None,
+    truncate: int | None = None,
+    share: int | None = None,
+    workers: int | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     console: Console | None = None,
 ) -> History:
-    """Take ``steps`` optimiser steps on the mean loss, and leave ``network`` with its best weights.
+    """Learn from ``steps`` batches by their mean loss, and leave ``network`` with its best weights.
 
     ``loss`` is of the only head, or of each by its name, as a batch's targets then are; ``loss_weights`` says how
     much each counts (`objective.Objective`).
@@ -71,19 +74,21 @@ def fit(
     each other until the steps are done. Every ``evaluate_every`` steps and at the end, ``evaluate(network)`` gives
     numbers by name, of which the first is the score: the weights with the lowest are the best (None: the mean
     training loss is the score). Learning ends early after ``patience`` evaluations in a row without a better one.
-    ``checkpoint`` is written then, and read first if ``resume`` and it exists: the steps that follow are the same as
-    without the pause. Dropout is drawn from ``seed`` and the number of the step alone. Progress goes to ``console``
-    (None: standard error). KeyboardInterrupt ends learning early (``History.interrupted``) with the best weights so
-    far.
+    ``truncate``, ``share`` and ``workers`` are as `Learner` has them: numbers do not depend on ``workers``.
+    ``checkpoint`` is written at each evaluation, and read first if ``resume`` and it exists: the steps that follow
+    are the same as without the pause. Dropout is drawn from ``seed`` and the number of the step alone. Progress goes
+    to ``console`` (None: standard error). KeyboardInterrupt ends learning early (``History.interrupted``) with the
+    best weights so far.
 
     Raises TrainingError if losses and heads do not match, an epoch is empty, the loss is not finite, or the
     checkpoint is another network's.
     """
-    run = _Run(network, Objective(network, loss, loss_weights), optimiser, seed, checkpoint, patience)
+    learner = Learner(network, Objective(network, loss, loss_weights), optimiser, share, workers, truncate)
+    run = _Run(learner, seed, checkpoint, patience)
     if resume and checkpoint is not None and checkpoint.exists():
         run.read()
     # The products of one step are too small to share: a second thread makes learning several times slower.
-    with threadpool_limits(1), _progress(console) as progress:
+    with threadpool_limits(1), learner.threads(), _progress(console) as progress:
         task = progress.add_task("training", total=steps, completed=run.history.steps, note="")
         try:
             for batch in run.remaining(batches, steps):
@@ -101,21 +106,13 @@ def fit(
 class _Run:
     """One call of `fit`: what changes from step to step."""
 
-    def __init__(
-        self,
-        network: TrainableNetwork,
-        objective: Objective,
-        optimiser: Optimiser,
-        seed: int,
-        checkpoint: Path | None,
-        patience: int | None,
-    ) -> None:
-        self.network, self.objective, self.optimiser = network, objective, optimiser
-        self.seed, self.path, self.patience = seed, checkpoint, patience
+    def __init__(self, learner: Learner, seed: int, checkpoint: Path | None, patience: int | None) -> None:
+        self.learner, self.seed, self.path, self.patience = learner, seed, checkpoint, patience
+        self.network, self.optimiser, self.objective = learner.network, learner.optimiser, learner.objective
         self.history = History()
         self.best: dict[str, Array] = {}
         self.epoch, self.position = 0, 0
-        self.sums, self.counts = (dict.fromkeys(objective.losses, 0.0) for _ in range(2))
+        self.sums, self.counts = (dict.fromkeys(self.objective.losses, 0.0) for _ in range(2))
         self.recent = math.nan
 
     def remaining(self, batches: Epochs, steps: int) -> Iterable[Batch]:
@@ -137,19 +134,10 @@ class _Run:
         )
 
     def step(self, batch: Batch) -> None:
-        """Forward, loss, backward, one optimiser step."""
-        learning = Learning(np.random.default_rng((self.seed, self.history.steps)))
-        outputs = self.network.forward(batch.inputs, batch.lengths, learning)
-        lengths = self.network.output_lengths(batch.lengths)
-        judged = self.objective(outputs, lengths, self.objective.by_head(batch.targets))
-        sums, counts = ({name: float(array.sum()) for name, array in each.items()} for each in _counted(judged))
-        if not all(map(math.isfinite, sums.values())):
-            raise TrainingError(f"the loss is not finite at step {self.history.steps}: lower the learning rate")
-        gradients = self.network.backward(self.objective.gradients(judged, counts))
-        self.optimiser.step(self.network.parameters, gradients)
-        self.network.settle(learning)
+        """Learn from a batch."""
+        sums, counts, skipped = self.learner.learn(batch, (self.seed, self.history.steps))
         self.history.steps += 1
-        self.history.skipped += sum(int(np.isposinf(each.sums).sum()) for each in judged.values())
+        self.history.skipped += skipped
         for total, new in ((self.sums, sums), (self.counts, counts)):
             total |= {name: total[name] + value for name, value in new.items()}
         mean = self.objective.mean(sums, counts)
@@ -217,15 +205,6 @@ class _Run:
         self.optimiser.restore(saved.groups["optimiser"])
         self.epoch, self.position, self.recent = numbers["epoch"], numbers["position"], numbers["recent"]
         self.history = History(**numbers["history"])
-
-
-def _counted(judged: Mapping[str, Judgement]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Sums and counts of the sequences that count, by head."""
-    some = {name: each.counts > 0 for name, each in judged.items()}
-    return (
-        {name: each.sums[some[name]] for name, each in judged.items()},
-        {name: each.counts[some[name]] for name, each in judged.items()},
-    )
 
 
 def _fingerprint(network: TrainableNetwork) -> str:

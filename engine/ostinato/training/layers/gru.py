@@ -8,7 +8,7 @@ import numpy as np
 from ostinato.training.activations import compiled, sigmoid, tanh
 from ostinato.training.layers.gru_general import GeneralGru
 from ostinato.training.layers.layer import Parameters
-from ostinato.training.layers.recurrent import Direction, RecurrentLayer, take_previous
+from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
 
 
@@ -21,8 +21,10 @@ def gru_after_forward(
     offsets: Array,
     reverse: bool,
     start: Array,
+    mask: Array,
     y: Array,
     previous: Array,
+    dropped: Array,
     q: Array,
 ) -> None:
     """GRU, the reset gate after the product (linear_before_reset = 1). ``sums`` becomes z r n; ``q`` is Rn h + Rbn.
@@ -36,7 +38,8 @@ def gru_after_forward(
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
         take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
-        np.dot(previous[first : first + n], RT, products[:n])
+        drop(previous, mask, first, n, dropped)
+        np.dot(dropped[first : first + n], RT, products[:n])
         for b in range(n):
             g, p, h, hp, qb = sums[first + b], products[b], y[first + b], previous[first + b], q[first + b]
             z, r, m, pm = g[:H], g[H : 2 * H], g[2 * H :], p[2 * H :]
@@ -51,7 +54,7 @@ def gru_after_forward(
 @compiled
 def gru_after_backward(
     dy: Array, gates: Array, q: Array, previous: Array, R: Array, sizes: Array, offsets: Array, reverse: bool,
-    d_input: Array, d_recurrent: Array,
+    mask: Array, d_input: Array, d_recurrent: Array,
 ) -> Array:  # fmt: skip
     """Gradients of the sums z r n on the input's side [N, 3 H] and on the recurrent side, where n's is times r."""
     T, H = sizes.shape[0], R.shape[1]
@@ -81,15 +84,16 @@ def gru_after_backward(
                 dz[j] = a
                 ez[j] = a
         np.dot(d_recurrent[first : first + n], R, carry[:n])
+        drop_back(carry, mask, n)
     return carry + direct
 
 
 @compiled
 def gru_before_forward(
     sums: Array, RT_zr: Array, RT_n: Array, Rb: Array, sizes: Array, offsets: Array, reverse: bool,
-    start: Array, y: Array, previous: Array, s: Array,
+    start: Array, mask: Array, y: Array, previous: Array, dropped: Array, s: Array,
 ) -> None:  # fmt: skip
-    """GRU with the reset gate before the product (Cho et al. 2014). ``sums`` becomes z r n; ``s`` = r * h.
+    """GRU with the reset gate before the product (Cho et al. 2014). ``sums`` becomes z r n; ``s`` = r * h, dropped.
 
     n = tanh(Wn x + Rn (r * h) + Wbn + Rbn), the rest as above. ``RT_zr`` [H, 2 H] and ``RT_n`` [H, H] are RT's parts.
     """
@@ -101,7 +105,8 @@ def gru_before_forward(
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
         take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
-        np.dot(previous[first : first + n], RT_zr, products[:n])
+        drop(previous, mask, first, n, dropped)
+        np.dot(dropped[first : first + n], RT_zr, products[:n])
         for b in range(n):
             g, p, hp, sb = sums[first + b], products[b], previous[first + b], s[first + b]
             for j in range(2 * H):
@@ -109,6 +114,7 @@ def gru_before_forward(
             r = g[H : 2 * H]
             for j in range(H):
                 sb[j] = r[j] * hp[j]
+        drop(s, mask, first, n, s)
         np.dot(s[first : first + n], RT_n, candidates[:n])
         for b in range(n):
             g, p, hp, h = sums[first + b], candidates[b], previous[first + b], y[first + b]
@@ -121,7 +127,7 @@ def gru_before_forward(
 @compiled
 def gru_before_backward(
     dy: Array, gates: Array, previous: Array, R_zr: Array, R_n: Array, sizes: Array, offsets: Array, reverse: bool,
-    d_zr: Array, d_n: Array,
+    mask: Array, d_zr: Array, d_n: Array,
 ) -> Array:  # fmt: skip
     """Gradients of the sums: z r in ``d_zr`` [N, 2 H], n in ``d_n`` [N, H]."""
     T, H = sizes.shape[0], R_n.shape[1]
@@ -143,6 +149,7 @@ def gru_before_backward(
                 dz[j] = dh * (hp[j] - m) * z * (one - z)
                 dm[j] = dh * (one - z) * (one - m * m)
         np.dot(d_n[first : first + n], R_n, d_s[:n])
+        drop_back(d_s, mask, n)
         for b in range(n):
             gr, hp, s, ds, dr = (
                 gates[first + b, H : 2 * H],
@@ -156,6 +163,7 @@ def gru_before_backward(
                 dr[j] = ds[j] * hp[j] * r * (one - r)
                 s[j] += ds[j] * r
         np.dot(d_zr[first : first + n], R_zr, carry[:n])
+        drop_back(carry, mask, n)
     return carry + direct
 
 
@@ -166,31 +174,37 @@ class GruDirection(Direction):
         """As `Direction.recur`."""
         self.q, self.previous = (self.buffers(name, y.shape, y.dtype) for name in ("q", "previous"))
         start, after = self.start(own, "h"), self.layer.reset == "after"
+        self.dropped = self.before_product(self.previous)
+        kept = self.mask, y, self.previous, self.dropped, self.q
         if not self.layer.usual:
             self.general = GeneralGru(self.layer, self.sums, self.steps)
-            self.general.forward(own, start, y, self.previous, self.q)
+            self.general.forward(own, start, *kept)
         elif after:
             RT = np.ascontiguousarray(own["R"].T)
-            gru_after_forward(self.sums, RT, own["Rb"], *self.steps, start, y, self.previous, self.q)
+            gru_after_forward(self.sums, RT, own["Rb"], *self.steps, start, *kept)
         else:
             RT_zr, RT_n = (np.ascontiguousarray(part.T) for part in self._divided(own["R"]))
-            gru_before_forward(self.sums, RT_zr, RT_n, own["Rb"], *self.steps, start, y, self.previous, self.q)
+            gru_before_forward(self.sums, RT_zr, RT_n, own["Rb"], *self.steps, start, *kept)
 
     def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
         R, H, after = own["R"], self.layer.hidden, self.layer.reset == "after"
         d_recurrent = self.buffers("d_recurrent", d_sums.shape, dy.dtype) if after else d_sums
         if not self.layer.usual:
-            d_start = self.general.backward(own, dy, self.previous, self.q, d_sums, d_recurrent)
+            d_start = self.general.backward(own, dy, self.mask, self.previous, self.q, d_sums, d_recurrent)
         elif after:
-            d_start = gru_after_backward(dy, self.sums, self.q, self.previous, R, *self.steps, d_sums, d_recurrent)
+            d_start = gru_after_backward(
+                dy, self.sums, self.q, self.previous, R, *self.steps, self.mask, d_sums, d_recurrent
+            )
         else:
             d_zr, d_n = (self.buffers(f"d_{width}", (len(dy), width), dy.dtype) for width in (2 * H, H))
-            d_start = gru_before_backward(dy, self.sums, self.previous, *self._divided(R), *self.steps, d_zr, d_n)
+            d_start = gru_before_backward(
+                dy, self.sums, self.previous, *self._divided(R), *self.steps, self.mask, d_zr, d_n
+            )
             d_sums[:, : 2 * H], d_sums[:, 2 * H :] = d_zr, d_n
-        candidate = self.previous if after else self.q
-        d_R = [d_recurrent[:, : 2 * H].T @ self.previous, d_recurrent[:, 2 * H :].T @ candidate]
-        return {"R": np.concatenate(d_R), "Rb": d_recurrent.sum(axis=0), "initial_h": d_start.sum(axis=0)}
+        candidate = self.dropped if after else self.q
+        d_R = [d_recurrent[:, : 2 * H].T @ self.dropped, d_recurrent[:, 2 * H :].T @ candidate]
+        return {"R": np.concatenate(d_R), "Rb": d_recurrent.sum(axis=0), "initial_h": self.began(d_start)}
 
     def _divided(self, R: Array) -> tuple[Array, Array]:
         """Of z and r, and of n."""

@@ -26,6 +26,10 @@ class LruDirection(Direction):
             self.s[rows] = self.turn * self.previous[rows] + self.gamma * self.inputs[rows]
         y[:] = _real(self.s) @ own["C"].T + self.x @ own["D"].T
 
+    def ends(self) -> dict[str, Array]:
+        """As `Direction.ends`."""
+        return {"c": _real(self.s)}
+
     def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
         d_s = _complex(dy @ own["C"])
@@ -43,7 +47,7 @@ class LruDirection(Direction):
             "C": dy.T @ _real(self.s),
             "D": dy.T @ self.x,
             "x": dy @ own["D"],
-            "initial_c": _real(carry).sum(axis=0),
+            "initial_c": self.began(_real(carry)),
         }
 
 

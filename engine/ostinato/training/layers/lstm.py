@@ -8,14 +8,15 @@ import numpy as np
 from ostinato.training.activations import compiled, sigmoid, tanh
 from ostinato.training.layers.layer import Parameters
 from ostinato.training.layers.lstm_general import GeneralLstm
-from ostinato.training.layers.recurrent import Direction, RecurrentLayer, take_previous
+from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
 
 
 @compiled
 def lstm_forward(
     sums: Array, RT: Array, Rb: Array, P: Array, sizes: Array, offsets: Array, reverse: bool,
-    h_start: Array, c_start: Array, y: Array, previous: Array, c: Array, c_previous: Array,
+    h_start: Array, c_start: Array, mask: Array, y: Array, previous: Array, dropped: Array, c: Array,
+    c_previous: Array,
 ) -> None:  # fmt: skip
     """LSTM (gates i o f c; ``P`` [3 H] peepholes i o f, zeros without). ``sums`` becomes i o f g; ``c`` [N, H] cells.
 
@@ -31,7 +32,8 @@ def lstm_forward(
         n, first, before = sizes[t], offsets[t], t + 1 if reverse else t - 1
         take_previous(y, sizes, offsets, t, before, h_start, previous)
         take_previous(c, sizes, offsets, t, before, c_start, c_previous)
-        np.dot(previous[first : first + n], RT, products[:n])
+        drop(previous, mask, first, n, dropped)
+        np.dot(dropped[first : first + n], RT, products[:n])
         for b in range(n):
             a, p, h, cell, cp = sums[first + b], products[b], y[first + b], c[first + b], c_previous[first + b]
             ai, ao, af, ag = a[:H], a[H : 2 * H], a[2 * H : 3 * H], a[3 * H :]
@@ -50,7 +52,7 @@ def lstm_forward(
 @compiled
 def lstm_backward(
     dy: Array, gates: Array, c: Array, c_previous: Array, R: Array, P: Array, sizes: Array, offsets: Array,
-    reverse: bool, d_sums: Array,
+    reverse: bool, mask: Array, d_sums: Array,
 ) -> tuple[Array, Array]:  # fmt: skip
     """``d_sums`` [N, 4 H] <- gradients of the sums i o f c. Gives those of h and of c at the start."""
     T, H = sizes.shape[0], R.shape[1]
@@ -78,6 +80,7 @@ def lstm_backward(
                 dg[j] = dc[j] * i_ * (one - m * m)
                 dc[j] = dc[j] * f + di[j] * Pi[j] + df[j] * Pf[j]
         np.dot(d_sums[first : first + n], R, carry[:n])
+        drop_back(carry, mask, n)
     return carry, d_cell
 
 
@@ -91,25 +94,31 @@ class LstmDirection(Direction):
         self.previous = self.buffers("previous", y.shape, y.dtype)
         self.c, self.c_previous = (self.buffers(name, (len(y), H), y.dtype) for name in ("c", "c_previous"))
         starts = self.start(own, "h"), self.start(own, "c")
-        kept = y, self.previous, self.c, self.c_previous
+        self.dropped = self.before_product(self.previous)
+        kept = self.mask, y, self.previous, self.dropped, self.c, self.c_previous
         if self.layer.usual:
             lstm_forward(self.sums, np.ascontiguousarray(own["R"].T), own["Rb"], self.P, *self.steps, *starts, *kept)
         else:
             self.general = GeneralLstm(self.layer, self.sums, self.steps, self.P)
             self.general.forward(own, *starts, *kept)
 
+    def ends(self) -> dict[str, Array]:
+        """As `Direction.ends`."""
+        return {"h": self.y, "c": self.c}
+
     def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
         found: dict[str, Array] = {}
         if self.layer.usual:
-            d_starts = lstm_backward(dy, self.sums, self.c, self.c_previous, own["R"], self.P, *self.steps, d_sums)
+            kept = self.sums, self.c, self.c_previous
+            d_starts = lstm_backward(dy, *kept, own["R"], self.P, *self.steps, self.mask, d_sums)
         else:
-            *d_starts, found["H"] = self.general.backward(own, dy, self.c, self.c_previous, d_sums)
+            *d_starts, found["H"] = self.general.backward(own, dy, self.mask, self.c, self.c_previous, d_sums)
         d_i, d_o, d_f, _ = np.split(d_sums, 4, axis=1)
         parts = (d_i * self.c_previous, d_o * self.c, d_f * self.c_previous)
-        found |= {"R": d_sums.T @ self.previous, "Rb": d_sums.sum(axis=0)}
+        found |= {"R": d_sums.T @ self.dropped, "Rb": d_sums.sum(axis=0)}
         found |= {"P": np.concatenate([part.sum(axis=0) for part in parts])}
-        return found | {f"initial_{state}": d.sum(axis=0) for state, d in zip("hc", d_starts, strict=True)}
+        return found | {f"initial_{state}": self.began(d) for state, d in zip("hc", d_starts, strict=True)}
 
 
 class LearningLstm(RecurrentLayer):

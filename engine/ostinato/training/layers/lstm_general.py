@@ -8,7 +8,7 @@ import numpy as np
 from ostinato.model.layers import Lstm
 from ostinato.training.layers.gates import Gate
 from ostinato.training.layers.layer import Parameters
-from ostinato.training.layers.recurrent import Steps, backwards, forwards, take_previous
+from ostinato.training.layers.recurrent import Steps, backwards, drop, drop_back, forwards, take_previous
 from ostinato.training.packing import Array
 
 
@@ -26,15 +26,25 @@ class GeneralLstm:
         self.inner = np.empty_like(self.shown)
 
     def forward(
-        self, own: Parameters, h_start: Array, c_start: Array, y: Array, previous: Array, c: Array, c_previous: Array
+        self,
+        own: Parameters,
+        h_start: Array,
+        c_start: Array,
+        mask: Array,
+        y: Array,
+        previous: Array,
+        dropped: Array,
+        c: Array,
+        c_previous: Array,
     ) -> None:
-        """Fill ``y``, ``previous``, ``c`` and ``c_previous``."""
+        """Fill ``y``, ``previous``, ``dropped``, ``c`` and ``c_previous``."""
         Pi, Po, Pf = self.P
         for t, before, rows in forwards(self.steps):
             take_previous(y, *self.steps[:2], t, before, h_start, previous)
             take_previous(c, *self.steps[:2], t, before, c_start, c_previous)
             sums, old = self.sums[rows], c_previous[rows]
-            sums += previous[rows] @ own["R"].T + own["Rb"]
+            drop(previous, mask, rows.start, rows.stop - rows.start, dropped)
+            sums += dropped[rows] @ own["R"].T + own["Rb"]
             ai, ao, af, ag = np.split(sums, 4, axis=1)
             i, o, f, g = np.split(self.gates[rows], 4, axis=1)
             ai += Pi * old
@@ -50,7 +60,7 @@ class GeneralLstm:
             y[rows] = self.inner[rows] @ own["H"].T if self.layer.projection else self.inner[rows]
 
     def backward(
-        self, own: Parameters, dy: Array, c: Array, c_previous: Array, d_sums: Array
+        self, own: Parameters, dy: Array, mask: Array, c: Array, c_previous: Array, d_sums: Array
     ) -> tuple[Array, Array, Array]:
         """Fill ``d_sums``; gradients of h and c at the start, and of H."""
         Pi, Po, Pf = self.P
@@ -76,4 +86,5 @@ class GeneralLstm:
             dg[:] = self.g.back(ag, g, d_cell * i)
             d_c[b] = d_cell * f + di * Pi + df * Pf
             d_h[b] = d_sums[rows] @ own["R"]
+            drop_back(d_h, mask, b.stop)
         return d_h, d_c, d_y.T @ self.inner

@@ -5,10 +5,12 @@ overwrites them with what backward needs. Per step there is one product (BLAS) a
 function gives the gradients of the sums inside the gates; weight gradients are then one product over all rows.
 
 Shapes: gates G, hidden H, steps T, ``sums`` [N, G H], ``RT`` [H, G H] the transposed recurrent weights, ``Rb`` [G H],
-``y`` [N, H] the outputs, ``start`` [H] the state that sequences begin from, ``previous`` [N, H] the state that each
-row started from. ``reverse`` runs from each sequence's end to its start. A backward function gives the gradients of
-the states that the sequences began from, [B, H]. Formulas and gate orders: ONNX operators RNN, GRU, LSTM (opset 22);
-gradients by the chain rule (Werbos 1990, Back-propagation through time).
+``y`` [N, H] the outputs, ``start`` [B, H] the states that sequences begin from, ``previous`` [N, H] the state that
+each row started from, ``dropped`` [N, H] what the recurrent product takes of it: all of it if ``mask`` is empty, or
+times ``mask`` [B, H]. B sequences are in the order of the packing. ``reverse`` runs from each sequence's end to its
+start. A backward function gives the gradients of the states that the sequences began from, [B, H]. Formulas and gate
+orders: ONNX operators RNN, GRU, LSTM (opset 22); gradients by the chain rule (Werbos 1990, Back-propagation through
+time).
 """
 # mypy: disable-error-code="untyped-decorator"
 
@@ -29,13 +31,31 @@ from ostinato.training.packing import Array, Packing
 def take_previous(
     source: Array, sizes: Array, offsets: Array, t: int, before: int, start: Array, target: Array
 ) -> None:
-    """Rows of step t in ``target`` <- the same sequences' rows of step ``before`` in ``source``, or ``start``."""
+    """Rows of step t in ``target`` <- the same sequences' rows of step ``before`` in ``source``, or of ``start``."""
     n, first, rows = sizes[t], offsets[t], 0
     if 0 <= before < sizes.shape[0]:
         rows = min(n, sizes[before])
         place = offsets[before]
         target[first : first + rows] = source[place : place + rows]
-    target[first + rows : first + n] = start
+    target[first + rows : first + n] = start[rows:n]
+
+
+@compiled
+def drop(h: Array, mask: Array, first: int, n: int, dropped: Array) -> None:
+    """Rows of a step in ``dropped`` <- those of ``h`` times the mask of their sequences, if there is one."""
+    if mask.shape[0]:
+        for b in range(n):
+            for j in range(mask.shape[1]):
+                dropped[first + b, j] = h[first + b, j] * mask[b, j]
+
+
+@compiled
+def drop_back(dh: Array, mask: Array, n: int) -> None:
+    """The first ``n`` rows of ``dh`` times the mask, if there is one."""
+    if mask.shape[0]:
+        for b in range(n):
+            for j in range(mask.shape[1]):
+                dh[b, j] *= mask[b, j]
 
 
 Steps = tuple[Array, Array, bool]
@@ -55,23 +75,35 @@ def backwards(steps: Steps) -> Iterator[slice]:
 
 
 class Direction:
-    """One direction of a recurrent layer; a kind says how it recurs. ``own`` are its weights by their last part."""
+    """One direction of a recurrent layer; a kind says how it recurs. ``own`` are its weights by their last part.
+
+    ``dropout``: the share of h dropped before the recurrent product, while the network learns: the same values at
+    each step of a sequence (Gal and Ghahramani 2016, A theoretically grounded application of dropout in recurrent
+    neural networks).
+    """
 
     def __init__(self, prefix: str, layer: Any, reverse: bool) -> None:
         self.prefix, self.layer, self.reverse = prefix, layer, reverse
         self.buffers = Buffers()
+        self.dropout = 0.0
 
     def forward(self, parameters: Parameters, x: Array, packing: Packing) -> Array:
         """Outputs [N, width]."""
         own = self._own(parameters)
         W = own["W"]
         self.steps = packing.sizes, packing.offsets, self.reverse
+        self.order = packing.sequence[: packing.sizes.max(initial=0)]
+        self.states = packing.learning.states if packing.learning else None
+        self.carried = False
+        self.mask = self._mask(packing, W.dtype)
         self.x, self.sums = x, self.buffers("sums", (len(x), len(W)), W.dtype)
         project(x, W, self.sums)
         self.sums += own[self._bias]
         self.y = self.buffers("y", (len(x), self.layer.width), W.dtype)
         if len(x):
             self.recur(own, self.y)
+            if self.states is not None:
+                self._carry(own, packing)
         return self.y
 
     def recur(self, own: Parameters, y: Array) -> None:
@@ -83,9 +115,55 @@ class Direction:
         "x" what does not come through W."""
         raise NotImplementedError
 
+    def ends(self) -> dict[str, Array]:
+        """The rows of each state, by its name."""
+        return {"h": self.y}
+
     def start(self, own: Parameters, state: str) -> Array:
-        """What sequences begin from."""
-        return own.get(f"initial_{state}", np.zeros(self.layer.states[state], self.sums.dtype))
+        """What sequences begin from: what they ended with before, if states are carried on."""
+        key = f"{self.prefix}.{state}"
+        self.carried = self.states is not None and key in self.states
+        if self.states is not None and self.carried:
+            return np.ascontiguousarray(self.states[key][self.order])
+        return self._initial(own, state, len(self.order))
+
+    def began(self, d_start: Array) -> Array:
+        """Gradient of the states that streams begin from, of those that sequences began from [B, H]."""
+        total: Array = d_start.sum(axis=0)
+        return np.zeros_like(total) if self.carried else total
+
+    def before_product(self, previous: Array) -> Array:
+        """Where `drop` puts what the recurrent product takes of ``previous``: there, if nothing is dropped."""
+        return self.buffers("dropped", previous.shape, previous.dtype) if len(self.mask) else previous
+
+    def _initial(self, own: Parameters, state: str, count: int) -> Array:
+        size = self.layer.states[state]
+        return np.tile(own.get(f"initial_{state}", np.zeros(size, self.sums.dtype)), (count, 1))
+
+    def _carry(self, own: Parameters, packing: Packing) -> None:
+        """Keep the states that sequences end with, those without a frame as they are."""
+        assert self.states is not None
+        count = np.arange(len(self.order))
+        lengths = (packing.sizes[:, None] > count).sum(axis=0)
+        for state, rows in self.ends().items():
+            key = f"{self.prefix}.{state}"
+            kept = self.states.get(key, self._initial(own, state, packing.batch)).copy()
+            kept[self.order] = rows[packing.offsets[lengths - 1] + count]
+            self.states[key] = kept
+
+    def _mask(self, packing: Packing, dtype: np.dtype[Any]) -> Array:
+        """[B, H], in the order of the packing; empty if nothing is dropped. The same while states are carried on."""
+        width = self.layer.width
+        if packing.learning is None or not self.dropout or self.layer.elementwise:
+            return np.zeros((0, width), dtype)
+        key = f"{self.prefix}.mask"
+        mask = (self.states or {}).get(key)
+        if mask is None:
+            kept = packing.learning.random.random((packing.batch, width), np.float32) >= self.dropout
+            mask = kept.astype(dtype) / dtype.type(1 - self.dropout)
+            if self.states is not None:
+                self.states[key] = mask
+        return np.ascontiguousarray(mask[self.order])
 
     def backward(self, parameters: Parameters, dy: Array, gradients: dict[str, Array], wanted: bool) -> Array | None:
         """Gradients as `LearningLayer.backward`, of the one input."""

@@ -10,14 +10,14 @@ import numpy as np
 from ostinato.training import activations
 from ostinato.training.activations import activate, compiled, slope
 from ostinato.training.layers.layer import Parameters
-from ostinato.training.layers.recurrent import Direction, RecurrentLayer, take_previous
+from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
 
 
 @compiled
 def rnn_forward(
     sums: Array, RT: Array, Rb: Array, code: int, alpha: Any, beta: Any, limit: Any, sizes: Array, offsets: Array,
-    reverse: bool, start: Array, y: Array, previous: Array,
+    reverse: bool, start: Array, mask: Array, y: Array, previous: Array, dropped: Array,
 ) -> None:  # fmt: skip
     """h<t> = f(W x<t> + R h<t-1> + Wb + Rb). ``sums`` becomes f's argument, which is clipped to ``limit``."""
     T, H = sizes.shape[0], RT.shape[0]
@@ -27,7 +27,8 @@ def rnn_forward(
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
         take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
-        np.dot(previous[first : first + n], RT, products[:n])
+        drop(previous, mask, first, n, dropped)
+        np.dot(dropped[first : first + n], RT, products[:n])
         for b in range(n):
             a, p, h = sums[first + b], products[b], y[first + b]
             for j in range(H):
@@ -38,7 +39,7 @@ def rnn_forward(
 @compiled
 def rnn_backward(
     dy: Array, sums: Array, y: Array, R: Array, code: int, alpha: Any, beta: Any, limit: Any, sizes: Array,
-    offsets: Array, reverse: bool, d_sums: Array,
+    offsets: Array, reverse: bool, mask: Array, d_sums: Array,
 ) -> Array:  # fmt: skip
     """``d_sums`` [N, H] <- gradients of f's argument."""
     T, H = sizes.shape[0], R.shape[1]
@@ -55,6 +56,7 @@ def rnn_backward(
                 else:
                     da[j] = 0
         np.dot(d_sums[first : first + n], R, carry[:n])
+        drop_back(carry, mask, n)
     return carry
 
 
@@ -67,12 +69,14 @@ class RnnDirection(Direction):
         self.limit = y.dtype.type(np.inf if self.layer.clip is None else self.layer.clip)
         self.previous = self.buffers("previous", y.shape, y.dtype)
         RT, start = np.ascontiguousarray(own["R"].T), self.start(own, "h")
-        rnn_forward(self.sums, RT, own["Rb"], *self.f, self.limit, *self.steps, start, y, self.previous)
+        self.dropped = self.before_product(self.previous)
+        kept = y, self.previous, self.dropped
+        rnn_forward(self.sums, RT, own["Rb"], *self.f, self.limit, *self.steps, start, self.mask, *kept)
 
     def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
-        d_start = rnn_backward(dy, self.sums, self.y, own["R"], *self.f, self.limit, *self.steps, d_sums)
-        return {"R": d_sums.T @ self.previous, "Rb": d_sums.sum(axis=0), "initial_h": d_start.sum(axis=0)}
+        d_start = rnn_backward(dy, self.sums, self.y, own["R"], *self.f, self.limit, *self.steps, self.mask, d_sums)
+        return {"R": d_sums.T @ self.dropped, "Rb": d_sums.sum(axis=0), "initial_h": self.began(d_start)}
 
 
 class LearningRnn(RecurrentLayer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,7 +23,9 @@ class LearningWithin:
     def forward(self, parameters: Parameters, inputs: Sequence[Array], packing: Packing) -> Array:
         """As `LearningLayer.forward`."""
         counts, framings = self.layer.counts, self.layer.layer.framings
-        self.sequences = [Packing.of(np.full(len(inputs[0]), count), packing.learning) for count in counts]
+        # Its sequences are whole, and others in each frame: no state goes on.
+        learning = packing.learning and replace(packing.learning, states=None)
+        self.sequences = [Packing.of(np.full(len(inputs[0]), count), learning) for count in counts]
         windows = [Windows(f, *self.sequences[n : n + 2]) for n, f in enumerate(framings)]
         gathering = sum(framing.times == 1 for framing in framings)  # they come first
         self.before, self.after = windows[:gathering], windows[gathering:]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import ShapeError, TrainingError
-from ostinato.training.losses.loss import Judgement, Link, Loss, at_last_frame, within
+from ostinato.training.losses.loss import Judgement, Link, Loss, Shape, at_last_frame, within
 from ostinato.training.packing import Array
 
 
@@ -38,7 +38,7 @@ class CrossEntropy(Loss):
 
     def __call__(self, outputs: Array, lengths: npt.ArrayLike, targets: Any) -> Judgement:
         """As `Loss`. Raises TrainingError for a target that is no class, ShapeError for targets of another shape."""
-        y, classes = self.by_frame(outputs, lengths, targets), outputs.shape[2]
+        y, classes = self.by_frame(outputs.shape, lengths, targets), outputs.shape[2]
         counts = within(outputs, lengths) & (y >= 0)
         if y.max(initial=0, where=counts) >= classes:
             raise TrainingError(f"target class {y.max(where=counts, initial=0)} of {classes} classes (0-based)")
@@ -62,16 +62,16 @@ class CrossEntropy(Loss):
         gradient = np.where(counts[..., None], gradient * shares[..., None], 0)
         return Judgement(sums, shares.sum(axis=1, dtype=np.float64), gradient)
 
-    def by_frame(self, outputs: Array, lengths: npt.ArrayLike, targets: Any) -> Array:
+    def by_frame(self, shape: Shape, lengths: npt.ArrayLike, targets: Any) -> Array:
         """As `Loss`: [B, T]."""
         y = np.asarray(targets)
         if y.dtype.kind not in "iu":
             raise TrainingError(f"targets are {y.dtype}: cross-entropy takes class indices, integers")
-        if y.shape == outputs.shape[:1]:
-            y = at_last_frame(y.astype(np.int64), outputs, lengths, -1)
-        if y.shape != outputs.shape[:2]:
+        if y.shape == shape[:1]:
+            y = at_last_frame(y.astype(np.int64), shape, lengths, -1)
+        if y.shape != shape[:2]:
             raise ShapeError(
-                f"targets are {y.shape}, the outputs {outputs.shape}: cross-entropy takes one class per frame, or "
+                f"targets are {y.shape}, the outputs {shape}: cross-entropy takes one class per frame, or "
                 "one per sequence"
             )
         return y

@@ -134,6 +134,7 @@ class CtcLoss(Loss):
 
     kind: ClassVar[str] = "ctc"
     link: ClassVar[Link] = "softmax"
+    framewise: ClassVar[bool] = False
 
     def __call__(self, outputs: Array, lengths: npt.ArrayLike, targets: Sequence[npt.ArrayLike]) -> Judgement:
         """As `Loss`. Raises TrainingError for labels that are blank or no output, ShapeError for too many or few."""

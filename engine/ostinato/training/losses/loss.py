@@ -22,6 +22,10 @@ Link = Literal["softmax", "sigmoid", None]
 """An activation that a loss computes itself, for the precision: it takes logits then."""
 
 
+Shape = tuple[int, int, int]
+"""Of outputs [B, T, O]."""
+
+
 class Judgement(NamedTuple):
     """``sums`` [B] float64: a sequence's loss, the sum over what counts of it, infinite if it cannot be; ``counts``
     [B] float64: how much counts, of such a one nothing; ``gradient`` [B, T, O] of the total by the outputs, 0 beyond
@@ -38,16 +42,17 @@ class Loss:
 
     kind: ClassVar[str]
     link: ClassVar[Link] = None
+    framewise: ClassVar[bool] = True
+    """Whether frames are judged one by one, not a whole sequence."""
 
     def __call__(self, outputs: Array, lengths: npt.ArrayLike, targets: Any) -> Judgement:
         """Of outputs [B, T, O], logits if there is a ``link``, and ``lengths`` [B] in frames. Raises ShapeError or
         TrainingError for targets that do not fit."""
         raise NotImplementedError
 
-    def by_frame(self, outputs: Array, lengths: npt.ArrayLike, targets: Any) -> Array:
-        """The targets frame by frame [B, T] or [B, T, O], which can be cut between any two. Raises TrainingError if
-        only a whole sequence can be judged."""
-        raise TrainingError(f"{self.kind} judges whole sequences: learn without truncation")
+    def by_frame(self, shape: Shape, lengths: npt.ArrayLike, targets: Any) -> Array:
+        """The targets of a framewise loss for outputs of that shape: one for each frame, [B, T] or [B, T, O]."""
+        raise NotImplementedError
 
 
 def within(outputs: Array, lengths: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -59,10 +64,10 @@ def within(outputs: Array, lengths: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def at_last_frame(target: Array, outputs: Array, lengths: npt.ArrayLike, none: float) -> Array:
+def at_last_frame(target: Array, shape: Shape, lengths: npt.ArrayLike, none: float) -> Array:
     """One target of each sequence [B, ...] as that of its last frame [B, T, ...]; the other frames have ``none``."""
     lengths = np.asarray(lengths)
-    frames = np.full((*outputs.shape[:2], *target.shape[1:]), none, target.dtype)
+    frames = np.full((*shape[:2], *target.shape[1:]), none, target.dtype)
     (some,) = np.nonzero(lengths)
     frames[some, lengths[some] - 1] = target[some]
     return frames
@@ -75,19 +80,21 @@ class ElementwiseLoss(Loss):
 
     def __call__(self, outputs: Array, lengths: npt.ArrayLike, targets: Any) -> Judgement:
         """As `Loss`. Raises ShapeError for targets not shaped as the outputs."""
-        y = self.by_frame(outputs, lengths, targets)
+        y = self.by_frame(outputs.shape, lengths, targets).astype(outputs.dtype, copy=False)
         counts = within(outputs, lengths)[..., None] & ~np.isnan(y)
         losses, slopes = self.of(outputs, np.where(counts, y, 0))
         sums = np.where(counts, losses, 0).sum(axis=(1, 2), dtype=np.float64)
         return Judgement(sums, counts.sum(axis=(1, 2), dtype=np.float64), np.where(counts, slopes, 0))
 
-    def by_frame(self, outputs: Array, lengths: npt.ArrayLike, targets: Any) -> Array:
+    def by_frame(self, shape: Shape, lengths: npt.ArrayLike, targets: Any) -> Array:
         """As `Loss`: [B, T, O]."""
-        y = np.asarray(targets, outputs.dtype)
-        if y.ndim == 2 and y.shape == outputs.shape[::2]:
-            y = at_last_frame(y, outputs, lengths, np.nan)
-        if y.shape != outputs.shape:
-            raise ShapeError(f"targets are {y.shape}, the outputs {outputs.shape}: they must be alike")
+        y = np.asarray(targets)
+        if y.dtype.kind not in "fiub":
+            raise TrainingError(f"targets are {y.dtype}: {self.kind} takes numbers")
+        if y.ndim == 2 and y.shape == shape[::2]:
+            y = at_last_frame(y.astype(np.float64), shape, lengths, np.nan)
+        if y.shape != shape:
+            raise ShapeError(f"targets are {y.shape}, the outputs {shape}: they must be alike")
         return y
 
     def of(self, v: Array, y: Array) -> tuple[Array, Array]:
