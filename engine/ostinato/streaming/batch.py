@@ -46,7 +46,7 @@ def accept(records: Sequence[Record], data: Sequence[Any]) -> list[OstinatoError
 
 
 def push(
-    records: Sequence[Record], data: Sequence[Any], lengths: Sequence[int], max_frames: int
+    records: Sequence[Record], data: Sequence[Any], lengths: Sequence[int], max_frames: int | None = None
 ) -> list[list[Event]]:
     """`accept`, then `advance`, of causal streams in which nothing waits: in one go where nothing is unusual.
 
@@ -59,7 +59,8 @@ def push(
         return advance(records, max_frames)
     model = records[0].model
     frames, counts = model.front_end.step_many([record.front for record in records], data, lengths)
-    if not 0 < min(counts) <= max(counts) <= max_frames or len(frames) > model.runner.max_rows:
+    most = model.runner.max_rows if max_frames is None else max_frames
+    if not 0 < min(counts) <= max(counts) <= most or len(frames) > model.runner.max_rows:
         for record, units, part in zip(records, lengths, split(frames, counts), strict=True):
             record.receive(units, part)
         return advance(records, max_frames)

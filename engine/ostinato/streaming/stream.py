@@ -14,7 +14,7 @@ from ostinato.pipeline.state import expect, unpack
 from ostinato.sampling import Sampling
 from ostinato.streaming import generation
 from ostinato.streaming import snapshot as snapshots
-from ostinato.streaming.batch import advance
+from ostinato.streaming.batch import advance, push
 from ostinato.streaming.heads import Head
 from ostinato.streaming.options import Delay, check_dtype, delay
 from ostinato.streaming.pipeline import Pipeline
@@ -45,8 +45,12 @@ class Stream:
         ``events`` are those before that, the utterance is lost, and all input is refused so until `flush` or
         `reset`."""
         record = self.record
-        record.accept(record.check(data))
-        events = advance([record])[0]
+        data = record.check(data)
+        if record.plain and not record.queue.count:
+            events = push([record], [data], [record.admit(data)])[0]
+        else:
+            record.accept(data)
+            events = advance([record])[0]
         if record.fault is not None:
             raise told_again(record.fault, events)
         return events
