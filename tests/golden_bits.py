@@ -24,6 +24,8 @@ from ostinato.model.layers import (
     Concatenate,
     Convolution,
     Dense,
+    Each,
+    Gather,
     Gru,
     Layer,
     LayerNorm,
@@ -216,6 +218,14 @@ LATER: dict[str, tuple[Layer, ...]] = {
         Within(10, LayerNorm()),
         Within(10, TransposedConvolution(3, 4, 2, start=1, end=0)),
     ),
+    "each": (
+        Dense(70 * 3, Activation("tanh")),
+        Each(70, Gru(5)),
+        Each(70, Convolution(3, 3, dilation=2)),
+        Each(42, Lstm(17, peepholes=True, initial=True)),
+        Dense(5),
+    ),
+    "gather": (Dense(20), Gather((*range(19, -1, -2), -1, 3, 3, *range(18))), Dense(5)),
 }
 """What came after the digests above, which so stay as they are: layers by a name."""
 

@@ -27,7 +27,9 @@ from ostinato.model.front_ends import Frames, LogMel, Samples, Spectrum, Tokens
 from ostinato.model.layers import (
     Convolution,
     Dense,
+    Each,
     Embedding,
+    Gather,
     Gru,
     Layer,
     Lstm,
@@ -143,6 +145,9 @@ def test_a_branch_is_not_torn_apart() -> None:
         (Dense(11, Activation("relu")), "dense 11, relu"),
         (Softmax(), "softmax"),
         (Within(33, Gru(8, "bidirectional")), "within 33: gru 8, bidirectional"),
+        (Each(33, Gru(8)), "each 33: gru 8"),
+        (Gather((2, -1)), "gather, indices 2 -1"),
+        (Gather(tuple(range(60))), "gather, 60 indices"),
     ],
 )
 def test_settings_are_told_where_they_are_not_the_usual(layer: Layer, text: str) -> None:

@@ -30,7 +30,7 @@ from ostinato.kernels.program import bind
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames
-from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax, Transpose, Within
+from ostinato.model.layers import Dense, Each, Gather, Gru, Lstm, Rnn, Softmax, Transpose, Within
 from ostinato.model.specification import Sequential
 
 TESTS = Path(__file__).parent
@@ -69,6 +69,8 @@ GOLDEN_LATER = {
     "lru": "142be322469cb7ae0ec8cf4d78b2a76e5c81549f1578979741edba198efaf522",
     "each value": "2b9960005e7bbe8b5abe583ba04c8e06af51d40b0b0d4309b01d7dcdef7069e5",
     "within": "29c5e4992e86e212b8a9f9e59ab1bf7b575b9270fe565980154ed8d990de027b",
+    "each": "d61dbea5529f1097fed8730b86e009e360c76401b8c9850ee64032ea73527ba9",
+    "gather": "20cea16d3c5daba8d7e14b5d2daea9ec791b8ab4d89897acc8f54d2055e46172",
 }
 """By their names in golden_bits."""
 GOLDEN_JOINS = "a57c150bebeb288f95ec80531afdce0966af17488fbec1ab4a48747300a4e68c"
@@ -212,6 +214,8 @@ def everything() -> Any:
         Rnn(8),
         Within(4, Gru(3, "bidirectional")),
         Transpose(8),
+        Gather((3, -1, *range(20))),
+        Each(11, Lstm(2)),
         Dense(5),
         Softmax(),
     )

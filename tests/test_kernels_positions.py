@@ -113,7 +113,9 @@ def test_a_program_runs_what_it_has() -> None:
     with pytest.raises(ValueError, match=f"operation {at} runs 0 of 0 within frames"):
         Program(program.operations, *arguments)
     _, wide = positions(Convolution(5, 3))
-    with pytest.raises(ValueError, match=f"operation {at} makes 16 values of 21, what runs within it 35 of 21"):
+    with pytest.raises(
+        ValueError, match=f"operation {at} makes 16 values of 21 and keeps 0, what runs within it 35 of 21"
+    ):
         Program(program.operations, *arguments, positions=(wide,))
 
 

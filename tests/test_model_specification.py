@@ -46,7 +46,9 @@ from ostinato.model.layers import (
     LAYERS,
     Convolution,
     Dense,
+    Each,
     Embedding,
+    Gather,
     Gru,
     Layer,
     Lstm,
@@ -265,6 +267,13 @@ def test_a_value_of_no_use_is_refused_when_it_is_given(part: Any, field: str) ->
         (lambda: Tokens(("good",), unit="word"), "<unk>"),
         (lambda: Within(4, Within(2, Dense(3))), "within: positions within positions"),
         (lambda: Within(4, Gru(3, precision="int8")), "within: what runs within frames is float32"),
+        (lambda: Within(4, Each(2, Gru(3))), "within: positions within positions"),
+        (lambda: Each(4, Within(2, Dense(3))), "each: positions within positions"),
+        (lambda: Each(4, Gru(3, "bidirectional")), "each: what runs at each position runs forward"),
+        (lambda: Each(4, Convolution(3, 3, right=1)), "each: its layer has to make a frame of each"),
+        (lambda: Each(4, Gru(3, precision="int8")), "each: what runs at each position is float32"),
+        (lambda: Gather(()), "gather: 0 indices are not from 1 to 65536"),
+        (lambda: Gather((0, -2)), "gather: an index is not from -1 to 65535"),
     ],
 )
 def test_a_part_that_cannot_be_served_is_refused_when_it_is_made(make: Any, named: str) -> None:
@@ -276,6 +285,9 @@ def test_a_part_that_cannot_be_served_is_refused_when_it_is_made(make: Any, name
     ("size", "layer", "named"),
     [
         (65, Within(33, Gru(8)), "has 33 positions, and what is below it gives 65 values, which they do not divide"),
+        (65, Each(33, Gru(8)), "has 33 positions, and what is below it gives 65 values, which they do not divide"),
+        (12, Each(4, Embedding(3)), "has 4 positions of 3 values: its layer (embedding) takes token ids"),
+        (3, Gather((0, 3)), "takes value number 3, and what is below it gives 3, counted from 0"),
         (6, Within(2, Convolution(3, 3, left=0)), "has windows that do not fit into 2 positions"),
         (12, Within(4, Embedding(3)), "has 4 positions of 3 values: its layer (embedding) takes token ids"),
         (65536, Within(65536, Gru(65536)), "values within a frame, over the limit of 4194304"),

@@ -13,7 +13,9 @@ from kinds.batch_norm import BatchNorm
 from kinds.concatenate import Concatenate
 from kinds.convolution import Convolution
 from kinds.dense import Dense
+from kinds.each import Each
 from kinds.embedding import Embedding
+from kinds.gather import Gather
 from kinds.gru import Gru
 from kinds.kind import Example, Kind
 from kinds.layer_norm import LayerNorm
@@ -49,7 +51,9 @@ KINDS: dict[str, Kind] = {
         Convolution(), TransposedConvolution(), MaxPool(), MeanPool(), Stack(),
         Slice(), Scale(), BatchNorm(), LayerNorm(), PRelu(),
         Transpose(),
+        Gather(),
         Within(),
+        Each(),
     )
 }  # fmt: skip
 """By their name in model files."""

@@ -14,12 +14,14 @@ from rich.markup import escape
 from ostinato.cli.console import count
 from ostinato.model.decoders import Decoder
 from ostinato.model.front_ends import Audio, FrontEnd, Tokens
-from ostinato.model.layers import Layer, Recurrent
+from ostinato.model.layers import Each, Layer, Recurrent
 from ostinato.model.specification import FRAMES, Specification
 from ostinato_bench.terminal import Table
 
 WIDEST = 40
 """Signs of a drawing that stands beside the table: of a wider one the table tells in words who reads whom."""
+MOST_NUMBERS = 12
+"""Of a setting that is a list of them; of a longer one it is said how many there are."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def _timings(specification: Specification) -> dict[str, tuple[Fraction, int | No
 
 
 def _family(layer: Layer, weights: int) -> str:
+    if isinstance(layer, Each):
+        return _family(layer.layer, weights)
     if layer.backward:
         return "backward"
     return "recurrent" if isinstance(layer, Recurrent) else "weights" if weights else ""
@@ -130,6 +134,8 @@ def _setting(name: str, value: Any) -> str:
         parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
         text = " ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts if part is not None)
         return text if words == "activation" else f"{words} {text}"
+    if isinstance(value, tuple) and len(value) > MOST_NUMBERS:
+        return f"{len(value)} {words}"
     if isinstance(value, tuple):
         return f"{words} {' '.join(map(str, value))}"
     return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"

@@ -91,6 +91,11 @@ class Positions:
     gate_size: int = field(init=False)
     byte_size: int = field(init=False)
 
+    @property
+    def state_size(self) -> int:
+        """None: each frame begins anew."""
+        return 0
+
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         self.check()

@@ -48,7 +48,8 @@ class Pass(NamedTuple):
 
 
 class Inner(Protocol):
-    """What an operation runs within each frame: `kernels.positions.Positions`."""
+    """What an operation runs within each frame: `kernels.positions.Positions`, or at each position of a frame:
+    `kernels.several.Several`."""
 
     @property
     def frame_size(self) -> int:
@@ -59,8 +60,12 @@ class Inner(Protocol):
         """And after."""
 
     @property
+    def state_size(self) -> int:
+        """Values that it keeps in the stream's state row from frame to frame."""
+
+    @property
     def plan(self) -> Ints:
-        """As `operations.within` has it."""
+        """As the operation has it."""
 
     @property
     def room(self) -> int:
@@ -145,10 +150,11 @@ class Program:
         if not 0 <= op[i.POSITIONS] < len(self.positions):
             raise ValueError(f"operation {number} runs {op[i.POSITIONS]} of {len(self.positions)} within frames")
         inner: Inner = self.positions[op[i.POSITIONS]]
-        if (inner.frame_size, inner.output_size) != (op[i.INPUT_SIZE], op[i.OUTPUT_SIZE]):
+        wanted = inner.frame_size, inner.output_size, inner.state_size
+        if wanted != (op[i.INPUT_SIZE], op[i.OUTPUT_SIZE], op[i.KEPT]):
             raise ValueError(
-                f"operation {number} makes {op[i.OUTPUT_SIZE]} values of {op[i.INPUT_SIZE]}, what runs within it "
-                f"{inner.output_size} of {inner.frame_size}"
+                f"operation {number} makes {op[i.OUTPUT_SIZE]} values of {op[i.INPUT_SIZE]} and keeps {op[i.KEPT]}, "
+                f"what runs within it {inner.output_size} of {inner.frame_size} and {inner.state_size}"
             )
         return inner
 

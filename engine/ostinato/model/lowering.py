@@ -23,6 +23,7 @@ from ostinato.kernels.operations import record as i
 from ostinato.kernels.positions import Link, Positions
 from ostinato.kernels.product import pack
 from ostinato.kernels.program import Program, early_operations, row_pitch
+from ostinato.kernels.several import Several
 from ostinato.kernels.stages import Stages
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
@@ -70,7 +71,7 @@ class _Stage:
     given: int = 0
     """Values that links have brought so far."""
     initial: list[tuple[int, Floats]] = field(default_factory=list)
-    positions: list[Positions] = field(default_factory=list)
+    positions: list[Positions | Several] = field(default_factory=list)
 
 
 class Lowering:
@@ -215,6 +216,20 @@ class Lowering:
             given = inner.given
         self.add("within", source, target, positions=len(self._stage.positions))
         self._stage.positions.append(inner.positions(out))
+
+    def each(self, source: Value, target: Value, positions: int, lower: Inner) -> None:
+        """Append what ``lower`` makes of a position of a frame, for each of its ``positions``: each has a state of
+        its own."""
+        inner = Lowering(self.weights, Staging())
+        x = inner.value(Wire(source.region.size // positions))
+        program = inner.compiled(x, [lower(inner, [x])]).program
+        several = Several(program, positions)
+        initial = np.tile(program.initial, positions) if program.initial is not None else 0.0
+        self.add(
+            "each", source, target, positions=len(self._stage.positions), kept=several.state_size,
+            state_h=self.state(several.state_size, initial),
+        )  # fmt: skip
+        self._stage.positions.append(several)
 
     @property
     def _stage(self) -> _Stage:

@@ -128,8 +128,8 @@ class Algebra:
                 inner = self._lines(term.views[0].ids, depth + 1)
                 if not self._closed.is_state(inner.x).any():  # what is below is not the cell's
                     inner = _itself(term.views[0].ids)
-                matrix = operation.matrix[index].astype(np.float64)
-                return Line(inner.x, matrix @ inner.W, matrix @ inner.b + operation.bias[index])
+                matrix, bias = operation.rows(index), operation.bias[index % len(operation.bias)]
+                return Line(inner.x, matrix @ inner.W, matrix @ inner.b + bias)
             if isinstance(operation, Applied):
                 layer, weights = operation.layer, operation.weights
                 if isinstance(layer, Scale):

@@ -10,15 +10,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing.onnx.elements import Array, Ids, Tensor, Traced, constant, element, elements, value
+from ostinato.importing.onnx.elements import Array, Ids, Tensor, Traced, constant, element, elements, term_of, value
 from ostinato.importing.onnx.evaluation import Evaluator
 from ostinato.importing.onnx.rows import CannotFollow, Vectors, frames_in, vectors, view_of
-from ostinato.importing.onnx.terms import Affine, Applied, Term, Terms
+from ostinato.importing.onnx.terms import Affine, Applied, Input, State, Term, Terms
 from ostinato.importing.onnx.unstacking import unstacked
-from ostinato.model.layers import Layer
+from ostinato.model.framing import Framing
+from ostinato.model.layers import Layer, Within
 
-MOST_MATRIX = 1 << 25
-"""Values of a matrix that is made of an operator which runs at several positions of a frame."""
+MOST_VALUES = 1 << 22
+"""Values of all positions of a frame that an operator reads or makes."""
 
 
 class UnclearError(ForeignModelError):
@@ -113,12 +114,17 @@ class Call:
             raise self.unclear("reads frames in an order that cannot be followed") from None
 
     def per_vector(self, ids: Ids, size: int, layer: Layer, weights: Mapping[str, Array] | None = None) -> Ids:
-        """A layer at each vector [..., K] of a tensor: [..., size]."""
+        """A layer at each vector [..., K] of a tensor: [..., size]. Several vectors of a frame are its positions."""
         found = self.vectors(ids)
         if (found.which < 0).any():
             raise self.refuse("has frames of constants among those that are computed")
-        made = [self.apply(layer, [kind], size, weights, found=found).number for kind in found.kinds]
-        ids_of = element(np.array(made)[found.which][:, None], found.frame[:, None], np.arange(size))
+        P, lone = len(found.kinds), isinstance(layer, Within) or any(token_of(self.terms, ids))
+        if P > 1 and not lone:
+            term = self.apply(Within(P, layer), [found.kinds.reshape(-1)], P * size, weights, found=found)
+            made = element(term.number, found.frame[:, None], found.which[:, None] * size + np.arange(size))
+            return made.reshape(*ids.shape[:-1], size)
+        numbers = [self.apply(layer, [kind], size, weights, found=found).number for kind in found.kinds]
+        ids_of = element(np.array(numbers)[found.which][:, None], found.frame[:, None], np.arange(size))
         return ids_of.reshape(*ids.shape[:-1], size)
 
     def apply(
@@ -137,8 +143,7 @@ class Call:
 
     def affine(self, ids: Ids, W: Array, b: Array | None = None, end: int | None = None) -> Ids:
         """``ids`` [..., K] times ``W`` [M, K], plus ``b`` [M]: [..., M]. ``end``: where their padding ends, as
-        `View.end`. At several positions of a frame it is one
-        product, whose matrix is zero where positions do not see each other."""
+        `View.end`. Several vectors of a frame are its positions."""
         M, K = W.shape
         W, bias = np.asarray(W, np.float64), np.zeros(M) if b is None else np.asarray(b, np.float64).reshape(M)
         found = self.vectors(ids)._replace(end=end)
@@ -148,29 +153,71 @@ class Call:
         if fixed.any():
             out[fixed] = constant(value(ids.reshape(-1, K)[fixed]).astype(np.float64) @ W.T + bias)
         if P:
-            seen, column = np.unique(found.kinds, return_inverse=True)
-            column = column.reshape(found.kinds.shape)
-            if P * M * len(seen) > MOST_MATRIX:
-                raise self.refuse(
-                    f"runs at {P} positions of a frame, with {P * M} outputs of {len(seen)} values: too large"
-                )
-            product, sums = np.zeros((P, M, len(seen))), np.tile(bias, (P, 1))
-            for p in range(P):
-                if len(np.unique(column[p])) == K:
-                    product[p][:, column[p]] = W
-                else:
-                    np.add.at(product[p].T, column[p], W.T)
-            known = seen < 0
-            if known.any():
-                sums += product[:, :, known] @ value(seen[known]).astype(np.float64)
-            matrix = product[:, :, ~known].reshape(P * M, -1).astype(np.float32)
-            views = [view_of(found, seen[~known])]
-            frames = found.rows if found.reframed else self.frames([seen])
-            operation = Affine(matrix, sums.reshape(-1).astype(np.float32))
-            term = self.terms.add(operation, views, P * M, frames, self.name)
+            if P * max(M, K) > MOST_VALUES:
+                raise self.refuse(f"runs at {P} positions of a frame, with {M} outputs of {K} values: too large")
+            operation, view = self._same(found.kinds, W, bias) if P == 1 else self._each(found.kinds, W, bias)
+            number = self._term(operation, view, found)
             which = found.which[~fixed]
-            out[~fixed] = element(term.number, found.frame[~fixed][:, None], which[:, None] * M + np.arange(M))
+            out[~fixed] = element(number, found.frame[~fixed][:, None], which[:, None] * M + np.arange(M))
         return out.reshape(*ids.shape[:-1], M)
+
+    def slid(self, ids: Ids, W: Array, b: Array | None, window: Framing, end: int | None = None) -> Ids:
+        """``W`` [M, taps, C] at each ``window`` over the positions of ``ids`` [..., positions, C]: [..., positions',
+        M]. ``end``: as `affine` has it."""
+        *lead, Q, C = ids.shape
+        (M, taps, _), count = W.shape, int(window.length(np.int64(Q)))
+        if max(Q * C, count * M) > MOST_VALUES:
+            raise self.refuse(f"makes {count} positions of {M} values out of {Q} of {C} in a frame: too large")
+        bias = np.zeros(M) if b is None else np.asarray(b, np.float64).reshape(M)
+        found = self.vectors(ids.reshape(*lead, Q * C))._replace(end=end)
+        if (found.which < 0).any():
+            raise self.refuse("has frames of constants among those that are computed")
+        matrix, small = W.reshape(M, taps * C).astype(np.float32), bias.astype(np.float32)
+        operation = Affine(matrix, small, Q, window)
+        numbers = np.array([self._term(operation, kind, found) for kind in found.kinds])
+        made = element(numbers[found.which][:, None], found.frame[:, None], np.arange(count * M))
+        return made.reshape(*lead, count, M)
+
+    def _term(self, operation: Affine, ids: Ids, found: Vectors) -> int:
+        """The term of a product with ``ids``, read as the vectors were."""
+        frames = found.rows if found.reframed else self.frames([ids])
+        size = operation.count * len(operation.matrix)
+        return self.terms.add(operation, [view_of(found, ids)], size, frames, self.name).number
+
+    def _same(self, kinds: Ids, W: Array, bias: Array) -> tuple[Affine, Ids]:
+        """One product, which reads each value once, and no constants."""
+        (kind,), (M, K) = kinds, W.shape
+        seen, column = np.unique(kind, return_inverse=True)
+        product = np.zeros((M, len(seen)))
+        if len(seen) == K:
+            product[:, column.reshape(-1)] = W
+        else:
+            np.add.at(product.T, column.reshape(-1), W.T)
+        known = seen < 0
+        if known.any():
+            bias = bias + product[:, known] @ value(seen[known]).astype(np.float64)
+        return Affine(product[:, ~known].astype(np.float32), bias.astype(np.float32)), seen[~known]
+
+    def _each(self, kinds: Ids, W: Array, bias: Array) -> tuple[Affine, Ids]:
+        """The same product at each position; as one of all of them where states are read, of which a cell may be
+        made."""
+        P, M = len(kinds), len(W)
+        traced = np.unique(term_of(kinds[kinds >= 0]))
+        states = all(isinstance(self.terms[int(number)].operation, State) for number in traced)
+        if states and (P * M) * (P * W.shape[1]) <= MOST_VALUES:
+            full = Affine(W, bias, P).rows(np.arange(P * M))
+            return self._same(kinds.reshape(1, -1), full, np.tile(bias, P))
+        known = (kinds[0] < 0) & (kinds == kinds[0]).all(axis=0)
+        if known.any():
+            bias = bias + W[:, known] @ value(kinds[0, known]).astype(np.float64)
+        own = W[:, ~known].astype(np.float32)
+        return Affine(own, bias.astype(np.float32), P), kinds[:, ~known].reshape(-1)
+
+
+def token_of(terms: Terms, ids: Ids) -> list[bool]:
+    """Of the terms that elements are of, whether they are token ids."""
+    operations = [terms[int(number)].operation for number in np.unique(term_of(ids[ids >= 0]))]
+    return [isinstance(each, Input) and each.token for each in operations]
 
 
 Convert: TypeAlias = Callable[[Call], Sequence[Tensor]]

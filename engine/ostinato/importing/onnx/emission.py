@@ -9,13 +9,27 @@ import numpy as np
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing.builder import Builder
-from ostinato.importing.onnx.elements import Array, Ids, element, frame_of, index_of, shifted, term_of, value
+from ostinato.importing.onnx.elements import ZERO, Ids, element, frame_of, index_of, shifted, term_of, value
 from ostinato.importing.onnx.folding import Computed, folded
+from ostinato.importing.onnx.making import Made, grouped, within
+from ostinato.importing.onnx.orders import runs, turned
 from ostinato.importing.onnx.rows import whole
 from ostinato.importing.onnx.states import Closed
 from ostinato.importing.onnx.terms import Affine, Applied, CellState, Input, Operation, Recurrence, Term, View
-from ostinato.model.activation import IDENTITY, Activation
-from ostinato.model.layers import Activate, Add, Concatenate, Convolution, Dense, Mean, Multiply, Slice, Stack
+from ostinato.model.layers import (
+    Activate,
+    Add,
+    Concatenate,
+    Dense,
+    Each,
+    Gather,
+    Mean,
+    Multiply,
+    Scale,
+    Slice,
+    Stack,
+    Transpose,
+)
 from ostinato.model.specification import FRAMES
 
 _MOST_PIECES = 16
@@ -28,6 +42,7 @@ class Emission:
     def __init__(self, closed: Closed, builder: Builder, wanted: Sequence[View]) -> None:
         self._closed, self._terms, self._builder = closed, closed.terms, builder
         self._nodes: dict[int, str] = {}
+        self._begun: dict[int, Made] = {}
         self._made: dict[tuple[bytes, int, int], str] = {}
         self._views: dict[int, tuple[View, ...]] = {}
         self._order = self._ordered(wanted)
@@ -136,27 +151,43 @@ class Emission:
         return needed
 
     def _emitted(self, term: Term) -> str:
-        operation, views = self._operations[term.number], self._views[term.number]
+        """The term's node; none ("") if the one that reads it goes on with what is made so far."""
+        views = self._views[term.number]
         self._frames[term.number] = self._length(term, views)
-        if isinstance(operation, Input):
+        if isinstance(self._operations[term.number], Input):
             return FRAMES
+        made = self._made_of(term, views)
+        if isinstance(made, str):
+            return made
+        if self._goes_on(term):
+            self._begun[term.number] = made
+            return ""
+        return self._added(made)
+
+    def _added(self, made: Made) -> str:
+        return self._builder.add(made.layer, made.inputs, made.weights, name=made.name)
+
+    def _made_of(self, term: Term, views: Sequence[View]) -> Made | str:
+        """The node that computes a term, or one that there is already."""
+        operation = self._operations[term.number]
         if isinstance(operation, Affine):
-            if self._fused(term):
-                return ""
-            return self._affine(term, views[0], IDENTITY)
+            return self._affine(term, views[0])
         if isinstance(operation, Recurrence):
             return self._recurrence(term, operation, views[0])
         assert isinstance(operation, Applied)
-        if isinstance(operation.layer, Activate):
-            below = views[0].ids[0] >= 0 and self._terms[int(term_of(views[0].ids[:1])[0])]
-            if below and self._nodes[below.number] == "":
-                self._frames[term.number] = self._frames[below.number]
-                return self._affine(below, self._views[below.number][0], operation.layer.activation, term.origin)
+        below = int(term_of(views[0].ids[:1])[0]) if views[0].ids[0] >= 0 else -1
+        if (begun := self._begun.pop(below, None)) is not None:
+            self._frames[term.number] = self._frames[below]
+            if isinstance(operation.layer, Activate):
+                more = begun.activated(operation.layer.activation, term.origin)
+                if more is not None:
+                    return more
+            self._nodes[below] = self._added(begun)
         joins = isinstance(operation.layer, (Add, Multiply, Mean))
         inputs = [self._framed(self._single(view) if joins else view) for view in views]
         if joins and all(self._builder.wires[name].size < term.size for name in inputs):
             inputs = [self._framed(views[0]), *inputs[1:]]
-        return self._builder.add(operation.layer, inputs, operation.weights, name=term.origin)
+        return Made(operation.layer, inputs, operation.weights, term.origin)
 
     def _length(self, term: Term, views: Sequence[View]) -> int:
         if isinstance(self._operations[term.number], Affine) and views[0].reframed:
@@ -165,8 +196,8 @@ class Emission:
             return term.frames
         return min((self._frames[int(n)] for view in views for n in _numbers(view)), default=term.frames)
 
-    def _fused(self, term: Term) -> bool:
-        """Whether its only reader is an activation of all of it."""
+    def _goes_on(self, term: Term) -> bool:
+        """Whether its only reader activates all of it."""
         readers = self._readers[term.number]
         if len(readers) != 1 or readers[0] < 0:
             return False
@@ -183,11 +214,12 @@ class Emission:
         """Of a view of one value many times, the value."""
         return view._replace(ids=view.ids[:1]) if (view.ids == view.ids[0]).all() else view
 
-    def _recurrence(self, term: Term, operation: Recurrence, view: View) -> str:
+    def _recurrence(self, term: Term, operation: Recurrence, view: View) -> Made:
         layer, weights = operation.layer, dict(operation.weights)
+        ways = getattr(layer.layer if isinstance(layer, Each) else layer, "directions")  # noqa: B009
         begins = {
             f"{way}.initial_{state}": self._closed.initial(ids)
-            for way, of_way in zip(layer.directions, operation.begins, strict=True)  # type: ignore[attr-defined]
+            for way, of_way in zip(ways, operation.begins, strict=True)
             for state, ids in of_way.items()
         }
         if any(each is None for each in begins.values()):
@@ -195,52 +227,57 @@ class Emission:
         if any(each.any() for each in begins.values() if each is not None):
             layer = dataclasses.replace(layer, initial=True)  # type: ignore[call-arg]
             weights |= {name: each for name, each in begins.items() if each is not None}
-        return self._builder.add(layer, [self._framed(view)], weights, name=term.origin)
+        return Made(layer, [self._framed(view)], weights, term.origin)
 
-    def _affine(self, term: Term, view: View, activation: Activation, name: str = "") -> str:
+    def _affine(self, term: Term, view: View) -> Made | str:
         """A product with a frame, or with some that follow each other."""
         operation = self._operations[term.number]
         assert isinstance(operation, Affine)
         matrix, bias = operation.matrix, operation.bias.astype(np.float64)
         ids, fixed = view.ids, view.ids < 0
-        if fixed.any():
+        if fixed.any() and operation.positions == 1:
             bias = bias + matrix[:, fixed].astype(np.float64) @ value(ids[fixed])
-            ids, matrix = ids[~fixed], matrix[:, ~fixed]
-        if not len(ids):
+            ids, matrix, fixed = ids[~fixed], matrix[:, ~fixed], fixed[~fixed]
+        if fixed.all():
             raise ForeignModelError(f"node {term.origin!r}: depends on nothing that comes in")
-        offsets = frame_of(ids)
+        offsets = frame_of(ids[~fixed])
         low, high = min(0, int(offsets.min())), int(offsets.max())
         rows = self._needed[term.number] if view.reframed else self._frames[term.number]
-        source, column, size = self._beside(shifted(ids, -offsets))
-        have = min(self._frames[int(n)] for n in np.unique(term_of(ids)))
-        if low == high == 0 and view.stride == 1 and rows == have:
-            W = np.zeros((term.size, size), np.float32)
-            np.add.at(W.T, column, matrix.T)
-            if activation == IDENTITY and not bias.any() and np.array_equal(W, np.eye(*W.shape)):
-                return source  # a mean of one value, say
-            return self._builder.add(
-                Dense(term.size, activation), [source], {"W": W, "b": bias}, name=name or term.origin
-            )
+        have = min(self._frames[int(n)] for n in np.unique(term_of(ids[~fixed])))
+        plain = low == high == 0 and view.stride == 1 and rows == have
         exact = rows == view.rows and view.end is not None
         right = (view.end if exact and view.end is not None else (rows - 1) * view.stride + high + 1) - have
         if right < 0:
             high, right = (high - right, 0) if view.stride == 1 or exact else (high, 0)
+        if operation.positions > 1:
+            if plain:
+                source = self._framed(View(ids))
+            else:
+                source = self._stacked(ids, Stack(high - low + 1, view.stride, -low, right), low)
+            return Made(*within(operation, source), term.origin)
+        source, column, size = self._beside(shifted(ids, -offsets))
+        if plain:
+            W = np.zeros((term.size, size), np.float32)
+            np.add.at(W.T, column, matrix.T)
+            if not bias.any() and np.array_equal(W, np.eye(*W.shape)):
+                return source  # a mean of one value, say
+            return Made(Dense(term.size), [source], {"W": W, "b": bias}, term.origin)
         step = int(np.gcd.reduce(np.append(offsets - low, high - low))) or 1
         taps = (high - low) // step + 1
         W = np.zeros((term.size, taps, size), np.float32)
         np.add.at(W.transpose(1, 2, 0), ((offsets - low) // step, column), matrix.T)
-        groups = _groups(W)
-        layer = Convolution(term.size, taps, view.stride, step, groups, -low, right, activation)
-        own = [
-            W[
-                g * term.size // groups : (g + 1) * term.size // groups,
-                :,
-                g * size // groups : (g + 1) * size // groups,
-            ]
-            for g in range(groups)
-        ]
-        flat = np.concatenate(own).reshape(term.size, -1)
-        return self._builder.add(layer, [source], {"W": flat, "b": bias}, name=name or term.origin)
+        layer, W = grouped(W, view.stride, step, -low, right)
+        return Made(layer, [source], {"W": W, "b": bias}, term.origin)
+
+    def _stacked(self, ids: Ids, stack: Stack, low: int) -> str:
+        """A node with these elements of several frames, the first of which is ``low`` before."""
+        traced = ids >= 0
+        offsets = frame_of(ids[traced])
+        source, column, size = self._beside(shifted(ids[traced], -offsets))
+        node = self._kept((source.encode(), hash(stack), 0), stack, [source])
+        places = np.array(ids)
+        places[traced] = (offsets - low) * size + column
+        return self._picked(places, {0: (node, stack.taps * size)})
 
     def _beside(self, ids: Ids) -> tuple[str, Ids, int]:
         """A node in which all these elements of one frame are, where each stands in it, and its size."""
@@ -263,7 +300,7 @@ class Emission:
             return node
         return self._kept((b"slice", number, first * (1 << 24) + size), Slice(first, size), [node])
 
-    def _kept(self, key: tuple[bytes, int, int], layer: Slice | Stack | Concatenate, inputs: Sequence[str]) -> str:
+    def _kept(self, key: tuple[bytes, int, int], layer: Slice | Stack, inputs: Sequence[str]) -> str:
         if key not in self._made:
             self._made[key] = self._builder.add(layer, inputs)
         return self._made[key]
@@ -312,45 +349,37 @@ class Emission:
         number = int(term_of(ids[ids >= 0][:1])[0])
         if len(nodes) == 1 and len(ids) == nodes[number][1] and whole(ids):
             return nodes[number][0]
-        starts = np.flatnonzero(np.append(True, np.diff(ids) != 1))
-        if len(starts) <= _MOST_PIECES and (ids >= 0).all():
-            pieces = []
-            for start, end in zip(starts, np.append(starts[1:], len(ids)), strict=True):
+        pieces = runs(ids)
+        if (ids >= 0).all() and len(pieces) <= _MOST_PIECES:
+            found = turned(ids) if len(pieces) > 2 else None
+            if found is not None and len(runs(found[1])) < len(pieces) - 1:
+                return self._turned(*found, nodes)
+            names = []
+            for start, end in pieces:
                 node, size = nodes[int(term_of(ids[start : start + 1])[0])]
                 first = int(index_of(ids[start : start + 1])[0])
                 if end - start == size or self._builder.wires[node].token:
-                    pieces.append(node)
+                    names.append(node)
                 else:
-                    key = (node.encode(), first, int(end - start))
-                    pieces.append(self._kept(key, Slice(first, int(end - start)), [node]))
-            return pieces[0] if len(pieces) == 1 else self._builder.add(Concatenate(), pieces)
+                    key = (node.encode(), first, end - start)
+                    names.append(self._kept(key, Slice(first, end - start), [node]))
+            return names[0] if len(names) == 1 else self._builder.add(Concatenate(), names)
+        if (ids >= 0).all() and (found := turned(ids)) is not None and len(runs(found[1])) <= _MOST_PIECES:
+            return self._turned(*found, nodes)
         order = list(nodes)
         at = dict(zip(order, np.cumsum([0, *(nodes[n][1] for n in order)]).tolist(), strict=False))
-        W = np.zeros((len(ids), sum(size for _, size in nodes.values())), np.float32)
-        for row, each in enumerate(ids.tolist()):
-            if each >= 0:
-                one = np.array([each])
-                W[row, at[int(term_of(one)[0])] + int(index_of(one)[0])] = 1
-        b = np.where(ids >= 0, 0, value(np.where(ids < 0, ids, -1)))
         names = [nodes[n][0] for n in order]
         source = names[0] if len(names) == 1 else self._builder.add(Concatenate(), names)
-        return self._builder.add(Dense(len(ids)), [source], {"W": W, "b": b}, name="order")
+        indices = [at[int(n)] + int(k) if n >= 0 else -1 for n, k in zip(term_of(ids), index_of(ids), strict=True)]
+        made = self._builder.add(Gather(tuple(indices)), [source])
+        b = np.where(ids >= 0, 0, value(np.where(ids < 0, ids, ZERO)))
+        return self._builder.add(Scale(), [made], {"a": np.ones(len(b)), "b": b}) if b.any() else made
+
+    def _turned(self, rows: int, ids: Ids, nodes: dict[int, tuple[str, int]]) -> str:
+        return self._builder.add(Transpose(rows), [self._picked(ids, nodes)])
 
 
 def _numbers(view: View) -> Ids:
     """The terms that a view reads."""
     found: Ids = np.unique(term_of(view.ids[view.ids >= 0]))
     return found
-
-
-def _groups(W: Array) -> int:
-    """How many groups of outputs see only their own group of inputs: the most."""
-    outputs, _, inputs = W.shape
-    seen = (W != 0).any(axis=1)
-    for groups in range(int(np.gcd(outputs, inputs)), 1, -1):
-        if outputs % groups or inputs % groups or (groups > 64 and not groups == outputs == inputs):
-            continue
-        blocks = seen.reshape(groups, outputs // groups, groups, inputs // groups).any(axis=(1, 3))
-        if not (blocks & ~np.eye(groups, dtype=bool)).any():
-            return groups
-    return 1

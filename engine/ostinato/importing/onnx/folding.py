@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from ostinato.errors import BadModelFileError
-from ostinato.importing.onnx.elements import Ids, frame_of, index_of, term_of
+from ostinato.importing.onnx.elements import Array, Ids, frame_of, index_of, term_of
 from ostinato.importing.onnx.rows import whole
 from ostinato.importing.onnx.terms import Affine, Applied, Operation, View
 from ostinato.model.layers import Activate, Add, LayerNorm, Multiply, Scale
@@ -44,12 +45,17 @@ def _scaled(found: Mapping[int, Computed], readers: Mapping[int, int], number: i
     a, b = (np.asarray(term.operation.weights[part], np.float64) for part in ("a", "b"))
     operation, views, size = found[below]
     if isinstance(operation, Affine):
+        (a, *others), (b, *more) = (each.reshape(operation.count, -1) for each in (a, b))
+        if any((each != a).any() for each in others) or any((each != b).any() for each in more):
+            return None  # not the same at all positions
         matrix = (a[:, None] * operation.matrix).astype(np.float32)
-        return Computed(Affine(matrix, (a * operation.bias + b).astype(np.float32)), views, size)
-    if isinstance(operation, Applied) and isinstance(operation.layer, LayerNorm):
-        gamma, beta = operation.weights["gamma"], operation.weights["beta"]
-        weights = {"gamma": (a * gamma).astype(np.float32), "beta": (a * beta + b).astype(np.float32)}
-        return Computed(Applied(operation.layer, weights), views, size)
+        bias = (a * operation.bias + b).astype(np.float32)
+        return Computed(dataclasses.replace(operation, matrix=matrix, bias=bias), views, size)
+    if isinstance(operation, Applied):
+        weights = {part: np.asarray(each, np.float64) for part, each in operation.weights.items()}
+        if (changed := operation.layer.scaled(weights, a, b)) is not None:
+            made = {part: each.astype(np.float32) for part, each in changed.items()}
+            return Computed(Applied(operation.layer, made), views, size)
     return None
 
 
@@ -118,12 +124,17 @@ def _mean(found: Mapping[int, Computed], ids: Ids) -> tuple[Ids, float] | None:
     term = found.get(int(term_of(ids[:1])[0])) if _one(ids) else None
     if term is None or not isinstance(term.operation, Affine):
         return None
-    row = int(index_of(ids[:1])[0])
-    weights, bias, reads = term.operation.matrix[row], float(term.operation.bias[row]), term.views[0]
+    weights, bias, reads = *_row(term.operation, ids), term.views[0]
     used = weights != 0
     if reads.reframed or not used.any() or not np.allclose(weights[used], 1 / used.sum(), rtol=1e-5):
         return None
     return reads.ids[used], bias
+
+
+def _row(operation: Affine, ids: Ids) -> tuple[Array, float]:
+    """Of the first of these values, what each of the view's is multiplied by, and the constant."""
+    index = index_of(ids[:1])
+    return operation.rows(index)[0], float(operation.bias[index[0] % len(operation.bias)])
 
 
 def _square(found: Mapping[int, Computed], ids: Ids) -> Ids | None:
@@ -149,8 +160,7 @@ def _centred(found: Mapping[int, Computed], ids: Ids) -> Ids | None:
         mean = found.get(int(term_of(less[:1])[0]))
         if mean is None or not isinstance(mean.operation, Affine) or mean.views[0].reframed:
             continue
-        row = int(index_of(less[:1])[0])
-        weights, bias = mean.operation.matrix[row], float(mean.operation.bias[row])
+        weights, bias = _row(mean.operation, less)
         used = weights != 0
         reads = mean.views[0].ids[used]
         if bias == 0 and np.allclose(weights[used], -1 / len(x), rtol=1e-5) and _same(np.sort(reads), np.sort(x)):

@@ -16,6 +16,7 @@ import numpy as np
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing.onnx.elements import LONGEST, Array, Ids, element
+from ostinato.model.framing import Framing
 from ostinato.model.layers import Layer
 
 
@@ -54,12 +55,36 @@ class State:
     backward: bool = False
 
 
+SAME = Framing()
+"""Each position by itself."""
+
+
 @dataclass(frozen=True)
 class Affine:
-    """``matrix`` [values, view's values] times the view, and ``bias``."""
+    """``matrix`` [values, view's values] times the view, and ``bias``. The view may be of several ``positions``, one
+    behind the other; then it is one ``window`` over these that ``matrix`` [values, taps * a position's values]
+    multiplies, and all windows' values are given."""
 
     matrix: Array
     bias: Array
+    positions: int = 1
+    window: Framing = SAME
+
+    @property
+    def count(self) -> int:
+        """Positions that come out."""
+        return int(self.window.length(np.int64(self.positions)))
+
+    def rows(self, index: Ids) -> Array:
+        """As one matrix that reads the whole view: of the values ``index``."""
+        outputs, columns = self.matrix.shape
+        each, own = columns // self.window.taps, self.matrix[index % outputs].astype(np.float64)
+        made = np.zeros((len(index), self.positions, each))
+        for tap in range(self.window.taps):
+            at = self.window.first(index // outputs) + tap * self.window.dilation
+            inside = np.flatnonzero((at >= 0) & (at < self.positions))
+            made[inside, at[inside]] = own[inside, tap * each : (tap + 1) * each]
+        return made.reshape(len(index), -1)
 
 
 @dataclass(frozen=True)

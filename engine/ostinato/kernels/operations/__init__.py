@@ -5,7 +5,9 @@ from ostinato.kernels.operations.add import ADD
 from ostinato.kernels.operations.copy import COPY
 from ostinato.kernels.operations.dense import DENSE
 from ostinato.kernels.operations.depthwise import DEPTHWISE
+from ostinato.kernels.operations.each import EACH
 from ostinato.kernels.operations.embedding import EMBEDDING
+from ostinato.kernels.operations.gather import GATHER
 from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
 from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENERAL_BEFORE
 from ostinato.kernels.operations.kind import Kind, Reach, Region
@@ -54,6 +56,8 @@ KINDS: dict[str, Kind] = {
     "prelu": PRELU,
     "transpose": TRANSPOSE,
     "within": WITHIN,
+    "gather": GATHER,
+    "each": EACH,
 }
 """All kinds, as whoever makes a program names them."""
 

@@ -6,7 +6,9 @@ from ostinato.model.layers.batch_norm import BatchNorm
 from ostinato.model.layers.concatenate import Concatenate
 from ostinato.model.layers.convolution import Convolution
 from ostinato.model.layers.dense import Dense
+from ostinato.model.layers.each import Each
 from ostinato.model.layers.embedding import Embedding
+from ostinato.model.layers.gather import Gather
 from ostinato.model.layers.gru import Gru
 from ostinato.model.layers.layer import Layer, Precision
 from ostinato.model.layers.layer_norm import LayerNorm
@@ -42,7 +44,9 @@ LAYERS: dict[str, type[Layer]] = {
         Convolution, TransposedConvolution, MaxPool, MeanPool, Stack,
         Slice, Scale, BatchNorm, LayerNorm, PRelu,
         Transpose,
+        Gather,
         Within,
+        Each,
     )
 }  # fmt: skip
 """All kinds, by their name in model files."""
@@ -58,5 +62,7 @@ __all__ = [
     "Convolution", "TransposedConvolution", "MaxPool", "MeanPool", "Stack",
     "Slice", "Scale", "BatchNorm", "LayerNorm", "PRelu",
     "Transpose",
+    "Gather",
     "Within",
+    "Each",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ostinato.model.layers.layer import Layer, check_epsilon, only_vector
+from ostinato.model.layers.layer import Array, Layer, check_epsilon, only_vector
 from ostinato.model.wire import Weight, Wire, ones, zeros
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ class LayerNorm(Layer):
         """Gamma and beta."""
         size = only_vector(inputs).size
         return {"gamma": Weight((size,), ones), "beta": Weight((size,), zeros)}
+
+    def scaled(self, weights: Mapping[str, Array], a: Array, b: Array) -> Mapping[str, Array] | None:
+        """Gamma and beta times a."""
+        return {"gamma": a * weights["gamma"], "beta": a * weights["beta"] + b}
 
     def lower(self, to: Lowering, name: str, inputs: Sequence[Value]) -> Value:
         """One operation."""

@@ -78,6 +78,12 @@ class TransposedConvolution(Layer):
         shape = self.size, self.taps * only_vector(inputs).size
         return {"W": Weight(shape, glorot()), "b": Weight((self.size,), zeros)}
 
+    def scaled(self, weights: Mapping[str, Array], a: Array, b: Array) -> Mapping[str, Array] | None:
+        """As of a convolution."""
+        if self.activation != IDENTITY:
+            return None
+        return {"W": a[:, None] * weights["W"], "b": a * weights["b"] + b}
+
     def lower(self, to: Lowering, name: str, inputs: Sequence[Value]) -> Value:
         """A product that gives all the output frames of an input frame, which are then spread over time."""
         (source,), (gathered, spread) = inputs, self.framings

@@ -37,7 +37,7 @@ class Within(Layer):
     def check(self) -> None:
         """A layer that can run within a frame, besides."""
         super().check()
-        if isinstance(self.layer, Within):
+        if self.layer.kind in ("within", "each"):
             raise BadModelFileError(f"{self.kind}: positions within positions: use one, over all of them")
         if getattr(self.layer, "precision", "float32") != "float32":
             raise BadModelFileError(f"{self.kind}: what runs within frames is float32: leave its precision out")
@@ -78,6 +78,13 @@ class Within(Layer):
     def check_weights(self, weights: Mapping[str, Array]) -> None:
         """As the layer does."""
         self.layer.check_weights(weights)
+
+    def scaled(self, weights: Mapping[str, Array], a: Array, b: Array) -> Mapping[str, Array] | None:
+        """The layer's, where a and b are the same at all positions."""
+        (a, *others), (b, *more) = (each.reshape(self.counts[-1], -1) for each in (a, b))
+        if any((each != a).any() for each in others) or any((each != b).any() for each in more):
+            return None
+        return self.layer.scaled(weights, a, b)
 
     def multiply_adds(self, inputs: Sequence[Wire]) -> int:
         """The layer's, at each position that comes out."""

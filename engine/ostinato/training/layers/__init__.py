@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
-from ostinato.model.layers import Layer, Within
+from ostinato.model.layers import Each, Layer, Within
 from ostinato.training.layers.activate import LearningActivate
 from ostinato.training.layers.add import LearningAdd
 from ostinato.training.layers.batch_norm import LearningBatchNorm
 from ostinato.training.layers.concatenate import LearningConcatenate
 from ostinato.training.layers.convolution import LearningConvolution
 from ostinato.training.layers.dense import LearningDense
+from ostinato.training.layers.each import LearningEach
 from ostinato.training.layers.embedding import LearningEmbedding
+from ostinato.training.layers.gather import LearningGather
 from ostinato.training.layers.gru import LearningGru
 from ostinato.training.layers.layer import LearningLayer
 from ostinato.training.layers.layer_norm import LearningLayerNorm
@@ -59,14 +61,16 @@ LEARNING: Mapping[str, Callable[..., LearningLayer]] = {
     "layer-norm": LearningLayerNorm,
     "prelu": LearningPRelu,
     "transpose": LearningTranspose,
+    "gather": LearningGather,
     "within": LearningWithin,
+    "each": LearningEach,
 }
 """By the kind's name in model files: made of a node's name and its layer, and of what learns within it."""
 
 
 def learning(name: str, layer: Layer) -> LearningLayer:
     """What learns in the place of a node of that name."""
-    if isinstance(layer, Within):
+    if isinstance(layer, (Within, Each)):
         return LEARNING[layer.kind](name, layer, learning(name, layer.layer))
     return LEARNING[layer.kind](name, layer)
 

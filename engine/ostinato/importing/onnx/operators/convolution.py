@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
 
 from ostinato.importing.onnx.call import Call, Convert
-from ostinato.importing.onnx.elements import ZERO, Array, Ids, Tensor, Traced, constant, frame_of
+from ostinato.importing.onnx.elements import ZERO, Array, Ids, Tensor, Traced, constant, element, frame_of
 from ostinato.importing.onnx.operators.elementwise import greater
 from ostinato.importing.onnx.rows import Rows, along, time_axis
 from ostinato.importing.onnx.terms import Applied, View
-from ostinato.model.layers import MaxPool, TransposedConvolution
+from ostinato.model.framing import Framing
+from ostinato.model.layers import MaxPool, MeanPool, TransposedConvolution, Within
 
 _MOST = 1 << 25
 """Elements of all windows while a graph is read."""
@@ -63,6 +65,26 @@ class Window:
             found.append((less, more) if how == "SAME_UPPER" else (more, less))
         return found
 
+    def positions(self, sizes: Sequence[int]) -> int | None:
+        """The spatial axis of a frame's positions, if it is the only one beside time that windows move along."""
+        found = []
+        for axis, (size, span, stride, pads) in enumerate(
+            zip(sizes[2:], self.spans, self.strides, self.pads, strict=True)
+        ):
+            if axis + 2 != self.time and (size + sum(pads) - span) // stride > 0:
+                found.append(axis)
+        return found[0] if len(found) == 1 else None
+
+    def line(self, axis: int) -> tuple[Framing, Window]:
+        """How windows slide along an axis, and they without that."""
+        framing = Framing(self.kernel[axis], self.strides[axis], self.dilations[axis], *self.pads[axis])
+        rest = copy.copy(self)
+        one, nothing = {"kernel": 1, "strides": 1, "dilations": 1, "spans": 1}, (0, 0)
+        for name, each in one.items():
+            setattr(rest, name, [each if k == axis else size for k, size in enumerate(getattr(self, name))])
+        rest.pads = [nothing if k == axis else pads for k, pads in enumerate(self.pads)]
+        return framing, rest
+
     def of(self, ids: Ids, pad: int = ZERO) -> Ids:
         """[batch, places…, channels, kernel…]."""
         rank = ids.ndim - 2
@@ -84,15 +106,53 @@ def convolved(call: Call, ids: Ids, W: Array, b: Array | None) -> Ids:
     groups, (M, each) = int(call.attributes.get("group", 1)), W.shape[:2]
     if ids.shape[1] != each * groups or M % groups:
         raise call.refuse(f"takes {each * groups} channels in {groups} groups, and {ids.shape[1]} come in")
-    window = Window(call, ids, W.shape[2:])
-    seen = window.of(ids)
-    rank = ids.ndim - 2
-    full = np.zeros((M, groups, each, int(np.prod(W.shape[2:]))), np.float32)
+    full = np.zeros((M, groups, each, *W.shape[2:]), np.float32)
     for g in range(groups):
         rows = slice(g * M // groups, (g + 1) * M // groups)
-        full[rows, g] = W[rows].reshape(M // groups, each, -1)
+        full[rows, g] = W[rows]
+    return _product(Window(call, ids, W.shape[2:]), ids, full.reshape(M, groups * each, *W.shape[2:]), b)
+
+
+def _product(window: Window, ids: Ids, W: Array, b: Array | None) -> Ids:
+    """W [outputs, inputs, kernel…] at each window."""
+    call, rank = window.call, ids.ndim - 2
+    if (axis := window.positions(ids.shape)) is not None:
+        return _along_positions(window, ids, W, b, axis)
+    seen = window.of(ids)
     vectors = seen.reshape(*seen.shape[: 1 + rank], -1)
-    return np.moveaxis(call.affine(vectors, full.reshape(M, -1), b, window.end), -1, 1)
+    return np.moveaxis(call.affine(vectors, W.reshape(len(W), -1), b, window.end), -1, 1)
+
+
+def _along_positions(window: Window, ids: Ids, W: Array, b: Array | None, axis: int) -> Ids:
+    """The windows of one spatial axis as they slide over a frame's positions, whose values are the channels in the
+    windows of the other axes."""
+    rank, M = ids.ndim - 2, len(W)
+    framing, line = window.line(axis)
+    seen = np.moveaxis(line.of(ids), 1 + axis, rank)
+    seen = seen.reshape(*seen.shape[: 1 + rank], -1)  # [batch, other places…, positions, values]
+    taps = np.moveaxis(W, 2 + axis, 1).reshape(M, framing.taps, -1)
+    if not _depthwise(taps):
+        made = window.call.slid(seen, taps, b, framing, window.end)
+    else:  # each tap of each output as a position of its own, so that all outputs are made side by side
+        count, each = int(framing.length(np.int64(seen.shape[-2]))), seen.shape[-1] // M
+        around = np.pad(seen, [(0, 0)] * rank + [(framing.left, framing.right), (0, 0)], constant_values=ZERO)
+        at = np.arange(count)[:, None] * framing.stride + np.arange(framing.taps) * framing.dilation
+        parted = around[..., at, :].reshape(*seen.shape[:-2], count * framing.taps, M, each)
+        parted = np.moveaxis(parted, -1, -2).reshape(*seen.shape[:-2], count * framing.taps * each, M)
+        own = np.stack([taps[m, :, m * each : (m + 1) * each].reshape(-1) for m in range(M)])
+        diagonal = own[:, :, None] * np.eye(M, dtype=np.float32)[:, None, :]
+        n = own.shape[1]
+        made = window.call.slid(parted, diagonal, b, Framing(n, n), window.end)
+    return np.moveaxis(np.moveaxis(made, -1, 1), -1, 2 + axis)
+
+
+def _depthwise(taps: Array) -> bool:
+    """Whether each of several outputs reads some inputs of its own, of [outputs, taps, inputs]."""
+    M, _, inputs = taps.shape
+    if M == 1 or inputs <= M or inputs % M:
+        return False
+    others = taps.reshape(M, -1, M, inputs // M).any(axis=(1, 3)) & ~np.eye(M, dtype=bool)
+    return not others.any()
 
 
 def _conv(call: Call) -> Sequence[Tensor]:
@@ -108,8 +168,11 @@ def _average(call: Call) -> Sequence[Tensor]:
         raise call.refuse("leaves its padding out of the mean: use count_include_pad = 1, or no padding")
     if call.attributes.get("ceil_mode", 0) and max(window.strides) > 1:
         raise call.refuse("makes a mean of fewer values at the end (ceil_mode): use ceil_mode = 0")
-    seen = window.of(ids)
     count = int(np.prod(window.kernel))
+    if window.positions(ids.shape) is not None:
+        own = np.eye(ids.shape[1], dtype=np.float32).reshape(*2 * ids.shape[1:2], *[1] * (ids.ndim - 2))
+        return [Traced(_product(window, ids, np.broadcast_to(own / count, (*own.shape[:2], *window.kernel)), None))]
+    seen = window.of(ids)
     flat = seen.reshape(*seen.shape[: ids.ndim], count)  # a channel is a place of its own
     made = call.affine(flat, np.full((1, count), 1 / count), None, window.end)[..., 0]
     return [Traced(np.moveaxis(made, -1, 1))]
@@ -117,9 +180,19 @@ def _average(call: Call) -> Sequence[Tensor]:
 
 def _global_average(call: Call) -> Sequence[Tensor]:
     ids = call.traced(0)
-    flat = ids.reshape(*ids.shape[:2], -1)
-    made = call.affine(flat, np.full((1, flat.shape[-1]), 1 / flat.shape[-1]))
-    return [Traced(made.reshape(*ids.shape[:2], *[1] * (ids.ndim - 2)))]
+    return [Traced(mean(call, ids.reshape(*ids.shape[:2], -1)).reshape(*ids.shape[:2], *[1] * (ids.ndim - 2)))]
+
+
+def mean(call: Call, ids: Ids) -> Ids:
+    """Of vectors [..., K] one value each; where these are the channels of a frame, over its K positions."""
+    K = ids.shape[-1]
+    found = call.vectors(ids)
+    P = len(found.kinds)
+    if P == 1 or (found.which < 0).any() or (np.diff(found.kinds, axis=1) == 1).all():
+        return call.affine(ids, np.full((1, K), 1 / K))[..., 0]
+    layer = Within(K, MeanPool(K, left=0))
+    term = call.apply(layer, [found.kinds.T.reshape(-1)], P, found=found)
+    return element(term.number, found.frame, found.which).reshape(ids.shape[:-1])
 
 
 def _max_pool(call: Call) -> Sequence[Tensor]:
@@ -190,6 +263,9 @@ def _transposed(call: Call) -> Sequence[Tensor]:
         if rank != 1:
             raise call.refuse("upsamples time, and positions within frames beside it: use two nodes")
         return [Traced(_upsampled(call, ids, full, b, strides[0], dilations[0], (pads[0], pads[1] - more[0])))]
+    window = Window(call, ids, W.shape[2:])
+    if (made := _strided(window, ids, full, b, pads, more)) is not None:
+        return [Traced(made)]
     spread = np.full((*ids.shape[:2], *((n - 1) * s + 1 for n, s in zip(ids.shape[2:], strides, strict=True))), ZERO)
     spread[(slice(None), slice(None), *(slice(None, None, s) for s in strides))] = ids
     widths = []
@@ -197,14 +273,39 @@ def _transposed(call: Call) -> Sequence[Tensor]:
         span = (W.shape[axis + 2] - 1) * dilations[axis]
         widths.append((span - pads[axis], span - pads[rank + axis] + more[axis]))
     cut = tuple(slice(max(0, -a), n - max(0, -z)) for (a, z), n in zip(widths, spread.shape[2:], strict=True))
-    around = [(0, 0), (0, 0), *((max(0, a), max(0, z)) for a, z in widths)]
-    spread = np.pad(spread[(slice(None), slice(None), *cut)], around, constant_values=ZERO)
+    spread = spread[(slice(None), slice(None), *cut)]
     flipped = np.flip(full, tuple(range(2, 2 + rank)))
-    window = Window(call, ids, W.shape[2:])
-    window.strides, window.pads = [1] * rank, [(0, 0)] * rank
-    seen = window.of(spread)
-    vectors = seen.reshape(*seen.shape[: 1 + rank], -1)
-    return [Traced(np.moveaxis(call.affine(vectors, flipped.reshape(len(flipped), -1), b), -1, 1))]
+    window.strides, window.pads, window.end = [1] * rank, [(max(0, a), max(0, z)) for a, z in widths], None
+    return [Traced(_product(window, spread, flipped, b))]
+
+
+def _strided(
+    window: Window, ids: Ids, W: Array, b: Array | None, pads: Sequence[int], more: Sequence[int]
+) -> Ids | None:
+    """Upsampling along one axis of a frame's positions: W [outputs, inputs, kernel…]."""
+    rank, M = ids.ndim - 2, len(W)
+    axes = [axis for axis, stride in enumerate(window.strides) if stride > 1]
+    if len(axes) != 1 or any(k > 1 for axis, k in enumerate(window.kernel) if axis not in axes):
+        return None
+    (axis,) = axes
+    others = [pads[k] or pads[rank + k] or more[k] for k in range(rank) if k != axis]
+    taps, stride = window.kernel[axis], window.strides[axis]
+    start, end, Q = pads[axis], pads[rank + axis] - more[axis], ids.shape[2 + axis]
+    if any(others) or window.dilations[axis] > 1 or stride > taps or not 0 <= end < taps or start >= taps:
+        return None
+    lead = [size for k, size in enumerate(ids.shape[2:]) if k != axis]
+    if int(np.prod(lead)) > 1 and window.time is None:
+        return None
+    layer = TransposedConvolution(M, taps, stride, start, end)
+    weights = {
+        "W": np.moveaxis(W.reshape(M, -1, taps), 2, 1).reshape(M, -1),
+        "b": np.zeros(M) if b is None else b,
+    }
+    moved = np.moveaxis(np.moveaxis(ids, 1, -1), 1 + axis, -2)  # [batch, other places…, positions, channels]
+    flat = moved.reshape(*moved.shape[:-2], -1)
+    count = (Q - 1) * stride + taps - start - end
+    made = window.call.per_vector(flat, count * M, Within(Q, layer), weights).reshape(*flat.shape[:-1], count, M)
+    return np.moveaxis(np.moveaxis(made, -1, 1), -1, 2 + axis)
 
 
 def _upsampled(

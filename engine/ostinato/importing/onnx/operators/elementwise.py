@@ -93,9 +93,9 @@ def joined(call: Call, left: Ids, right: Ids, layer: Layer) -> Ids:
     if both.all():
         later = np.maximum(frame_of(left), frame_of(right))
         pairs = np.stack([shifted(left, -later).reshape(-1), shifted(right, -later).reshape(-1)], axis=1)
-        distinct, first, number = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        distinct, number = distinct[order], np.argsort(order)[number.reshape(-1)]
+        sides = [0, 1] if _leads(pairs[:, 0], pairs[:, 1]) else [1, 0]
+        distinct, number = np.unique(pairs[:, sides], axis=0, return_inverse=True)
+        distinct = distinct[:, sides]
         term = call.apply(layer, [distinct[:, 0], distinct[:, 1]], len(distinct))
         return element(term.number, later, number.reshape(left.shape))
     stacked = np.stack([left, right], axis=-1)
@@ -107,6 +107,13 @@ def joined(call: Call, left: Ids, right: Ids, layer: Layer) -> Ids:
     views = [View(pair[:, side], rows.stride, rows.length, True) for side in (0, 1)]
     term = call.terms.add(Applied(layer), views, len(pair), rows.length, call.name)
     return np.moveaxis(term.at(np.arange(rows.length)).reshape(rows.length, *rows.rest[:-1]), 0, found[1])
+
+
+def _leads(one: Ids, other: Ids) -> bool:
+    """Whether two values that are joined go in the order of the first: of that which has more different values, else
+    of that whose values are of fewer terms."""
+    counts = [(-len(np.unique(each)), len(np.unique(term_of(each)))) for each in (one, other)]
+    return counts[0] <= counts[1]
 
 
 def _counted(call: Call, ids: Ids) -> Ids:

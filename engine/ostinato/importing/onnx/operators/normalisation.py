@@ -8,6 +8,7 @@ import numpy as np
 
 from ostinato.importing.onnx.call import Call, Convert
 from ostinato.importing.onnx.elements import Ids, Tensor, Traced
+from ostinato.importing.onnx.operators.convolution import mean
 from ostinato.importing.onnx.operators.elementwise import activated, add, greater, scaled
 from ostinato.model.activation import Activation
 from ostinato.model.layers import LayerNorm, MaxPool, Softmax, Within
@@ -100,10 +101,6 @@ def _sum(call: Call, ids: Ids) -> Ids:
     return call.affine(ids, np.ones((1, ids.shape[-1])))[..., 0]
 
 
-def _mean(call: Call, ids: Ids) -> Ids:
-    return call.affine(ids, np.full((1, ids.shape[-1]), 1 / ids.shape[-1]))[..., 0]
-
-
 def _sum_square(call: Call, ids: Ids) -> Ids:
     return _sum(call, activated(call, ids, Activation("square"), np.square))
 
@@ -140,7 +137,7 @@ NORMALISATION: dict[str, Convert] = {
     "LayerNormalization": _layer_norm,
     "Softmax": _along_axis(_softmax),
     "LogSoftmax": _along_axis(_log_softmax),
-    "ReduceMean": _reduced(_mean),
+    "ReduceMean": _reduced(mean),
     "ReduceSum": _reduced(_sum),
     "ReduceSumSquare": _reduced(_sum_square),
     "ReduceL1": _reduced(_sum_abs),

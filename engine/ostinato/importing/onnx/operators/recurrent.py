@@ -19,11 +19,12 @@ from ostinato.importing.onnx.elements import (
     elements,
     frame_of,
     shifted,
+    term_of,
 )
 from ostinato.importing.onnx.rows import along, frames_in
-from ostinato.importing.onnx.terms import CellState, Recurrence, Term, View
+from ostinato.importing.onnx.terms import CellState, Recurrence, State, Term, View
 from ostinato.model.activation import Activation
-from ostinato.model.layers import Direction, Gru, Lstm, Recurrent, Rnn, Within
+from ostinato.model.layers import Direction, Each, Gru, Lstm, Recurrent, Rnn, Within
 
 _MOST_STREAMS = 256
 NAMES = {
@@ -131,6 +132,9 @@ def recurrent(call: Call, kind: Kind, weights: Sequence[Weights]) -> Sequence[Te
         if inside is not None:
             _within(call, layer, arrays, inside, begins, which, Y, last)
             continue
+        if batch > 1 and _alike(call, X, layer, begins):
+            _at_each(call, layer, arrays, X, begins, which.start, Y, last)
+            continue
         if batch > _MOST_STREAMS:
             raise call.refuse(f"has a batch of {batch} sequences within a frame: at most {_MOST_STREAMS} can be")
         for b in range(batch):
@@ -179,13 +183,40 @@ def _within(
             last["c"][which.start + d] = element(_nowhere(call), 0, np.arange(hidden))
 
 
+def _alike(call: Call, X: Ids, layer: Recurrent, begins: Sequence[Ids]) -> bool:
+    """Whether all sequences of a batch run forward over the same frames, and begin from zeros."""
+    rows = along(X.reshape(len(X), -1), 0, call.terms)
+    if layer.directions != ("forward",) or (len(X) > 1 and (rows is None or rows.stride < 1)):
+        return False
+    for number in np.unique(np.concatenate([term_of(each[each >= 0]) for each in begins])):
+        operation = call.terms[int(number)].operation
+        if not isinstance(operation, State) or np.any(operation.initial):
+            return False
+    return all((each[each < 0] == constant(0.0)).all() for each in begins)
+
+
+def _at_each(
+    call: Call, layer: Recurrent, weights: dict[str, Array], X: Ids, begins: Sequence[Ids], d: int, Y: Ids,
+    last: dict[str, Ids],
+) -> None:  # fmt: skip
+    """Sequences side by side: the positions of a frame, each with a state of its own."""
+    length, _, batch, hidden = Y.shape
+    start = {state: each[:, d].reshape(-1) for state, each in zip(last, begins, strict=True)}
+    made, frames = _over_time(call, X.reshape(length, -1), Each(batch, layer), weights, (start,))
+    Y[:, d] = made.at(frames).reshape(length, batch, hidden)
+    last["h"][d] = Y[-1, d]
+    if "c" in last:
+        cell = call.terms.add(CellState(made.number), made.views, batch * hidden, made.frames, call.name)
+        last["c"][d] = cell.at(frames[-1]).reshape(batch, hidden)
+
+
 def _nowhere(call: Call) -> int:
     """A cell state that is not kept."""
     return call.terms.add(CellState(-1), (), 1 << 16, 1, call.name).number
 
 
 def _over_time(
-    call: Call, X: Ids, layer: Recurrent, weights: dict[str, Array], begins: tuple[dict[str, Ids], ...]
+    call: Call, X: Ids, layer: Recurrent | Each, weights: dict[str, Array], begins: tuple[dict[str, Ids], ...]
 ) -> tuple[Term, Ids]:
     """The term of a recurrence over ``X`` [sequence, inputs], and the frame of it that each row is."""
     rows, steps = along(X, 0, call.terms), np.arange(len(X))
@@ -198,7 +229,7 @@ def _over_time(
         frames = np.full(1, seen[0] if len(seen) else 0)
         view = View(shifted(X[0], -frames[0]))
         count = call.frames([X[0]])
-    elif rows.stride == -1 and len(np.unique(frame_of(rows.ids[rows.ids >= 0]))) == 1:
+    elif isinstance(layer, Recurrent) and rows.stride == -1 and len(frames_in(rows.ids)) == 1:
         frames = len(X) - 1 - steps
         view = View(shifted(rows.ids, 1 - len(X)))
         count = len(X)
@@ -214,7 +245,10 @@ def _over_time(
     else:
         raise call.unclear("reads a sequence that is not one of frames in their order")
     operation = Recurrence(layer, weights, begins)
-    size = layer.width * len(layer.directions)
+    if isinstance(layer, Each):
+        size = sum(len(each) for each in begins[0].values()) // len(begins[0])
+    else:
+        size = layer.width * len(layer.directions)
     return call.terms.add(operation, [view], size, count, call.name), frames
 
 
