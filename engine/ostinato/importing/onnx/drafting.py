@@ -16,7 +16,6 @@ from ostinato.importing.onnx.call import UnclearError, WrongAxisError
 from ostinato.importing.onnx.cells import recognise
 from ostinato.importing.onnx.emission import Emission
 from ostinato.importing.onnx.plan import inputs_of, plans
-from ostinato.importing.onnx.positions import along_positions
 from ostinato.importing.onnx.reading import load
 from ostinato.importing.onnx.report import decisions
 from ostinato.importing.onnx.runtime import Output, Runtime, Usage
@@ -97,7 +96,7 @@ def _network(path: Path, settings: Settings, made: Attempt, closed: Closed, head
     builder = Builder(_front_end(settings, made))
     emission = Emission(closed, builder, [head.view for head in heads])
     named = [(head.name, emission.node(head.view), Outputs()) for head in heads]
-    return along_positions(builder.network(settings, named, name=path.stem, card={}))
+    return builder.network(settings, named, name=path.stem, card={})
 
 
 def _usage(made: Attempt, heads: Sequence[Head], pairing: Sequence[int], network: Network) -> Usage:
