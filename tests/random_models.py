@@ -52,7 +52,7 @@ from ostinato.model.front_ends import (
     Tokens,
 )
 from ostinato.model.layers import Concatenate, Dense, Direction, Embedding, Gru, Layer, OneHot, Slice, Softmax
-from ostinato.model.rnnoise import BANDS
+from ostinato.model.rnnoise import BANDS, FEATURES
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.wire import Wire
 from ostinato.pipeline import front_end
@@ -206,6 +206,8 @@ def specifications(
     The first head reads the last node, which depends on one of the direction; up to ``heads`` read any."""
     front_end = draw(front_ends(fronts))
     graph = Graph(draw, front_end.wire)
+    if isinstance(front_end, RnnoiseFeatures):
+        graph.narrow(FEATURES)
     wanted = direction or draw(st.sampled_from(("unidirectional", "bidirectional")))
     ways: tuple[Direction, ...] = ("forward",)
     if wanted == "bidirectional":
@@ -265,6 +267,7 @@ class Graph:
 
     def __init__(self, draw: st.DrawFn, frames: Wire) -> None:
         self.draw = draw
+        self.frames = frames
         self.nodes: list[Node] = []
         self.wires = {FRAMES: frames}
 
@@ -331,14 +334,20 @@ class Graph:
             fit.append(InverseSpectrum(own, self.draw(st.integers(1, own // 2)), size - 2, "hamming", block=block))
         return fit
 
+    def narrow(self, size: int) -> None:
+        """All that follows reads the first ``size`` values of large frames, not these themselves."""
+        self.append(Slice(0, size))
+        self.frames = self.wires.pop(FRAMES)
+
     def suppressing(self, name: str) -> Head:
         """A head that makes sound of gains, and of what RNNoise's front end analysed."""
         rest = RnnoiseSynthesis().outputs - BANDS
-        self.append(Slice(self.wires[FRAMES].size - rest, rest), (FRAMES,))
-        analysis = self.last
+        self.wires[FRAMES] = self.frames
         self.append(Gru(3), (FRAMES,))
         self.append(Dense(BANDS, SIGMOID))
-        self.append(Concatenate(), (self.last, analysis))
+        gains = self.last
+        self.append(Slice(self.frames.size - rest, rest), (FRAMES,))
+        self.append(Concatenate(), (gains, self.last))
         return Head(name, self.last, RnnoiseSynthesis(self.draw(st.sampled_from((None, 100, 1000)))))
 
     def read_by(self, *names: str) -> list[Node]:

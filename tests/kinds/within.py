@@ -77,7 +77,7 @@ class Within(Kind):
         self, draw: st.DrawFn, wires: Mapping[str, Wire], directions: Sequence[Direction]
     ) -> tuple[Layer, tuple[str, ...]] | None:
         """Any layer that can run over some positions of what there is, in any direction: within a frame nothing
-        waits."""
+        waits. None where all of them would give too much."""
         if (name := a_vector(draw, wires)) is None:
             return None
         positions, size = divisor(draw, wires[name].size), draw(st.sampled_from(SIZES))
@@ -91,6 +91,8 @@ class Within(Kind):
                 made, read = layers.Within(positions, inner), [wires[name]] * count
                 if self.takes(made, read) and made.output(read).size <= LARGEST:
                     found.append((made, count))
+        if not found:  # a large frame, of which nothing small is made
+            return None
         layer, count = draw(st.sampled_from(found))
         return layer, (name,) * count
 
