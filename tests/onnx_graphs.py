@@ -196,10 +196,12 @@ def convolution(g: Graph, x: Value) -> Value:
     groups = g.pick([each for each in (1, 2, x.size) if x.size % each == 0])
     size, span = groups * g.pick((1, 2)), (taps - 1) * dilation
     turned = g.node("Transpose", x.name, perm=[0, 2, 1])
-    how = g.pick(("causal", "pads", "chomp") if stride == 1 else ("causal", "pads"))
+    how = g.pick(("causal", "pads", "chomp", "SAME_UPPER", "SAME_LOWER") if stride == 1 else ("causal", "pads"))
     attributes: dict[str, Any] = {"dilations": [dilation], "strides": [stride], "group": groups}
     if how == "causal":
         turned = g.node("Pad", turned, g.ints(0, 0, span, 0, 0, 0))
+    elif how.startswith("SAME"):
+        attributes |= {"auto_pad": how, "dilations": [1]}  # ONNX Runtime dilates nothing there
     else:
         attributes["pads"] = [span, span] if how == "chomp" else [span // 2, span - span // 2]
     inputs = [g.normal(size, x.size // groups, taps, scale=0.5), *([g.normal(size)] if g.chance() else [])]
@@ -278,8 +280,12 @@ def recurrent(g: Graph, x: Value) -> Value:
     hidden, count = g.pick((1, 4, 9)), 1 + (way == "bidirectional")
     g.waits |= way != "forward"
     time_first = g.node("Transpose", x.name, perm=[1, 0, 2])
+    weights = _weights(g, kind, x.size, hidden, count)
+    if g.chance(0.3):  # learnt initial states
+        states = [g.normal(count, 1, hidden) for _ in range(1 + (kind == "LSTM"))]
+        weights += [""] * (4 - len(weights)) + states
     made = g.node(
-        kind, time_first, *_weights(g, kind, x.size, hidden, count), outputs=2, hidden_size=hidden, direction=way,
+        kind, time_first, *weights, outputs=2, hidden_size=hidden, direction=way,
         **_attributes(g, kind, count),
     )[0]  # fmt: skip
     if count == 1 and g.chance():

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing import Imported, Settings, import_model
-from ostinato.model.layers import Convolution, Gru, LayerNorm, Lstm, Stack, Within
+from ostinato.model.layers import Convolution, Gru, LayerNorm, Lstm, Rnn, Stack, Within
 
 FLOAT, INT8, INT64 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.INT64
 RNG = np.random.default_rng(5)
@@ -261,6 +261,45 @@ def test_logarithms_of_vanishing_probabilities_are_numbers(tmp_path: Path) -> No
     }  # fmt: skip
     imported = import_model(save(tmp_path / "log.onnx", nodes, constants, {"x": ["time", 1, 8]}, ["out"]))
     assert imported.parity.scale > 200 and imported.parity.largest < 1e-5 * imported.parity.scale
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_scan_is_the_layer_that_its_body_writes_out(backward: bool, tmp_path: Path) -> None:
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["frame", "W"], ["a"]),
+            helper.make_node("MatMul", ["before", "R"], ["b"]),
+            helper.make_node("Add", ["a", "b"], ["sum"]),
+            helper.make_node("Tanh", ["sum"], ["after"]),
+            helper.make_node("Identity", ["after"], ["out"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("before", FLOAT, [1, 5]),
+            helper.make_tensor_value_info("frame", FLOAT, [1, 3]),
+        ],
+        [helper.make_tensor_value_info("after", FLOAT, [1, 5]), helper.make_tensor_value_info("out", FLOAT, [1, 5])],
+    )
+    way = {"scan_input_directions": [1], "scan_output_directions": [1]} if backward else {}
+    nodes = [("Scan", "zeros x", "last y", {"body": body, "num_scan_inputs": 1, **way})]
+    constants = {"W": normal(3, 5), "R": normal(5, 5), "zeros": np.zeros((1, 5), np.float32)}
+    imported = import_model(save(tmp_path / "scan.onnx", nodes, constants, {"x": ["time", 1, 3]}, ["y"]))
+    assert imported.parity.largest < 1e-5
+    (node,) = imported.network.specification.nodes
+    assert node.layer == Rnn(5, "backward" if backward else "forward")
+
+
+def test_lengths_that_are_all_of_the_sequence_are_none(tmp_path: Path) -> None:
+    nodes = [
+        ("Shape", "x", "sizes"),
+        ("Gather", "sizes zero", "length", {"axis": 0}),
+        ("Cast", "length", "lengths", {"to": TensorProto.INT32}),
+        ("GRU", "x W R - lengths", "y h", {"hidden_size": 4, "linear_before_reset": 1}),
+        ("Squeeze", "y one", "out"),
+    ]
+    constants = {"W": normal(1, 12, 3), "R": normal(1, 12, 4), "zero": np.array([0]), "one": np.array([1])}
+    imported = import_model(save(tmp_path / "lengths.onnx", nodes, constants, {"x": ["time", 1, 3]}, ["out"]))
+    assert imported.parity.largest < 1e-5 and kinds(imported) == ["gru"]
 
 
 def test_functions_are_what_they_stand_for(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 from ostinato.errors import ForeignModelError
 from ostinato.importing.onnx.call import UnclearError, WrongAxisError
 from ostinato.importing.onnx.elements import Ids, Tensor, Traced, element, elements, frame_of, shifted, term_of
-from ostinato.importing.onnx.plan import Given, Plan
+from ostinato.importing.onnx.plan import MAX_INPUT, Given, Plan
 from ostinato.importing.onnx.rows import along, time_axis
 from ostinato.importing.onnx.states import pairings
 from ostinato.importing.onnx.terms import Applied, Input, Recurrence, Term, Terms, View, state_term
@@ -122,7 +123,12 @@ def attempt(model: Any, plan: Plan, length: int, hop: int, terms: Terms) -> Atte
     followed; UnclearError if it may be with more frames."""
     shape = plan.shape(length)
     rest = tuple(size for axis, size in enumerate(shape) if axis != plan.axis)
-    size = int(np.prod(rest, dtype=np.int64))
+    size = math.prod(rest)
+    if size * length > MAX_INPUT:
+        raise ForeignModelError(
+            f"input {plan.frames.name!r} of sizes {list(shape)} has more than the {MAX_INPUT} values that a graph can "
+            "be read with: export smaller frames"
+        )
     source = terms.add(Input(size, plan.frames.token), (), size, length, plan.frames.name)
     if plan.axis is None:
         ids = source.at(0).reshape(shape)

@@ -15,7 +15,7 @@ from onnx.reference import ReferenceEvaluator
 from ostinato.importing.onnx.elements import Array
 
 MOST = 1 << 26
-"""Elements of a tensor that is computed here."""
+"""Elements of a tensor that is computed here, of 32 bits: 256 MiB."""
 
 
 class Evaluator:
@@ -69,5 +69,7 @@ class Evaluator:
             raise ValueError(f"does not fit its inputs: {reason[-1]}") from error
         for each in made.values():
             dimensions: list[Any] = [one.dim_value for one in each.tensor_type.shape.dim]
-            if math.prod(dimensions) > MOST:
-                raise ValueError(f"gives {dimensions}: at most {MOST} values can be computed while a graph is read")
+            wide = each.tensor_type.elem_type in (onnx.TensorProto.INT64, onnx.TensorProto.DOUBLE)
+            most = MOST // 2 if wide else MOST
+            if math.prod(dimensions) > most:
+                raise ValueError(f"gives {dimensions}: at most {most} values can be computed while a graph is read")

@@ -19,7 +19,7 @@ from ostinato.importing.onnx.elements import Array
 
 LENGTHS = (29, 101, 401, 1601)
 """Frames with which a graph is traced: more, where windows are wider."""
-MAX_INPUT = 1 << 20
+MAX_INPUT = 1 << 22
 """Values of an input while a graph is traced."""
 Kind = Literal["step", "sequence", "window"]
 
