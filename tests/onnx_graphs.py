@@ -278,7 +278,9 @@ def recurrent(g: Graph, x: Value) -> Value:
     kind = g.pick(("RNN", "GRU", "LSTM"))
     way = "forward" if g.rates or g.chance(0.7) else g.pick(("reverse", "bidirectional"))
     hidden, count = g.pick((1, 4, 9)), 1 + (way == "bidirectional")
-    g.waits |= way != "forward"
+    if way != "forward":
+        g.waits = True
+        g.values.clear()  # what is joined with it must be in step with it
     time_first = g.node("Transpose", x.name, perm=[1, 0, 2])
     weights = _weights(g, kind, x.size, hidden, count)
     if g.chance(0.3):  # learnt initial states
@@ -341,7 +343,7 @@ def sequence(rng: Generator, blocks: int) -> onnx.ModelProto:
         g.values.append(x)
         x = recurrent(g, x)
     g.outputs = [g.node("Identity", x.name)]
-    other = g.pick(g.values)
+    other = g.pick(g.values or [x])
     if other.rate == x.rate and other.name != "x" and not g.waits and g.chance(0.3):
         g.outputs.append(g.node("Identity", other.name))
     return g.model()

@@ -126,8 +126,8 @@ def attempt(model: Any, plan: Plan, length: int, hop: int, terms: Terms) -> Atte
     size = math.prod(rest)
     if size * length > MAX_INPUT:
         raise ForeignModelError(
-            f"input {plan.frames.name!r} of sizes {list(shape)} has more than the {MAX_INPUT} values that a graph can "
-            "be read with: export smaller frames"
+            f"input {plan.frames.name!r} of sizes {list(shape)} has more than the {MAX_INPUT} values that a graph "
+            "can be read with: export smaller frames"
         )
     source = terms.add(Input(size, plan.frames.token), (), size, length, plan.frames.name)
     if plan.axis is None:
