@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -168,6 +170,29 @@ def test_a_hostile_file_is_refused_by_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(ForeignModelError, match=message):
         import_model(path)
     assert time.monotonic() - began < SOON
+
+
+def test_what_no_output_needs_is_never_run(tmp_path: Path) -> None:
+    made = expanded("ConstantOfShape", np.array([1 << 40]))()
+    del made.graph.node[1:]
+    made.graph.node.append(helper.make_node("Relu", ["x"], ["y"]))
+    path = tmp_path / "dead.onnx"
+    path.write_bytes(made.SerializeToString())
+    assert import_model(path).parity.largest == 0
+
+
+def test_without_the_package_it_is_told_what_to_install(tmp_path: Path) -> None:
+    path = tmp_path / "relu.onnx"
+    onnx.save(relu(), path)
+    code = (
+        "import sys; sys.modules['onnx'] = None\n"
+        "from ostinato.importing import import_model\n"
+        "from ostinato.errors import ForeignModelError\n"
+        f"try: import_model({str(path)!r})\n"
+        "except ForeignModelError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "reading ONNX needs the package onnx: pip install 'ostinato[import]'" in done.stdout
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:

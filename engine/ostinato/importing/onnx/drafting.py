@@ -32,7 +32,7 @@ _FIRST_SIGN = 0x4E00
 """Of the placeholder vocabulary: characters that stand for token ids, of which there are many in a row."""
 
 
-def draft(path: Path, settings: Settings) -> Draft:
+def drafted(path: Path, settings: Settings) -> Draft:
     """The network of an ONNX file. Raises ForeignModelError, naming node and cure."""
     settings.known("hop", "shapes")
     hop, shapes = settings.more.get("hop"), settings.more.get("shapes", {})
@@ -87,7 +87,7 @@ def _drafted(path: Path, model: Any, settings: Settings, made: Attempt) -> Draft
             continue
         usage = _usage(made, heads, pairing, network)
         what = decisions(model, made, heads, pairing, cells, network)
-        return Draft(network, Runtime(path.read_bytes(), usage), what)
+        return Draft(network, Runtime(model.SerializeToString(), usage), what)
     assert first is not None
     raise first
 

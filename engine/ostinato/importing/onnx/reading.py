@@ -21,15 +21,11 @@ MAX_DEPTH = 16
 
 
 def load(path: Path) -> Any:
-    """The `onnx.ModelProto` of a file. Raises ForeignModelError for what is none, is too large, keeps weights
-    elsewhere or breaks the format's rules."""
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ImportError as error:
-        raise ForeignModelError(
-            f"reading ONNX needs the package {error.name}: pip install onnx onnxruntime"
-        ) from error
+    """The `onnx.ModelProto` of a file, without nodes that no output needs. Raises ForeignModelError for what is none,
+    is too large, keeps weights elsewhere or breaks the format's rules."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
     with path.open("rb") as file:
         raw = file.read(MAX_FILE_BYTES + 1)
     if len(raw) > MAX_FILE_BYTES:
@@ -57,6 +53,12 @@ def load(path: Path) -> Any:
         model = inliner.inline_local_functions(model)
         if (count := sum(1 for _ in nodes(model))) > MAX_NODES:
             raise ForeignModelError(f"{count} nodes, functions inlined, are over the limit of {MAX_NODES}")
+    for graph in reversed(list(graphs(model.graph))):  # the innermost first
+        kept = _needed(graph)
+        if len(kept) < len(graph.node):
+            left = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+            del graph.node[:]
+            graph.node.extend(left)
     return model
 
 
@@ -79,6 +81,29 @@ def nodes(model: Any) -> Iterator[Any]:
         yield from graph.node
     for function in model.functions:
         yield from function.node
+
+
+def _needed(graph: Any) -> list[Any]:
+    """The nodes that its outputs need, in order."""
+    wanted, found = {each.name for each in graph.output}, []
+    for node in reversed(graph.node):
+        if any(name in wanted for name in node.output):
+            found.append(node)
+            wanted.update(node.input)
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    wanted.update(_captured(attribute.g))
+    return found[::-1]
+
+
+def _captured(graph: Any) -> Iterator[str]:
+    """Names that a branch or loop may read from outside."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _captured(attribute.g)
+    yield from (each.name for each in graph.output)
 
 
 def tensors(model: Any) -> Iterator[Any]:

@@ -4,7 +4,7 @@ loops are run, what is constant is computed."""
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class Trace:
             if initializer.name not in given:
                 scope[initializer.name] = array_of(initializer)
         scope.update(given)
-        for node in _needed(graph):
+        for node in graph.node:
             self._steps += 1
             if self._steps > MAX_STEPS:
                 raise ForeignModelError(f"its loops run over {MAX_STEPS} nodes: export a smaller graph")
@@ -299,29 +299,6 @@ def _source(body: Any, name: str) -> str:
     while name in same:
         name = same[name]
     return name
-
-
-def _needed(graph: Any) -> list[Any]:
-    """The nodes that its outputs need, in order."""
-    wanted, found = {each.name for each in graph.output}, []
-    for node in reversed(graph.node):
-        if any(name in wanted for name in node.output):
-            found.append(node)
-            wanted.update(node.input)
-            for attribute in node.attribute:
-                if attribute.HasField("g"):
-                    wanted.update(_captured(attribute.g))
-    return found[::-1]
-
-
-def _captured(graph: Any) -> Iterator[str]:
-    """Names that a branch or loop may read from outside."""
-    for node in graph.node:
-        yield from node.input
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _captured(attribute.g)
-    yield from (each.name for each in graph.output)
 
 
 def _raw(tensor: Tensor) -> Array:
