@@ -14,6 +14,7 @@ from ostinato.importing import import_model
 from ostinato.model.activation import Activation
 from ostinato.model.layers import (
     Add,
+    Concatenate,
     Convolution,
     Dense,
     Each,
@@ -24,6 +25,7 @@ from ostinato.model.layers import (
     Lstm,
     MeanPool,
     Multiply,
+    Slice,
     Stack,
     Transpose,
     TransposedConvolution,
@@ -158,6 +160,35 @@ def test_values_that_are_joined_keep_the_order_of_what_is_below(tmp_path: Path) 
     found = layers_of(tmp_path, (1, 2, 10), nodes, {"W": random(4, 2, 1), "V": random(4, 2, 1)}, 40)
     assert [each for each in found if isinstance(each, (Add, Transpose))] == [Transpose(2), Add(), Transpose(10)]
     assert not any(isinstance(each, Gather) for each in found)
+
+
+def test_neighbours_that_are_put_side_by_side_are_a_window(tmp_path: Path) -> None:
+    """As unfolding does it: padded, gathered, and multiplied."""
+    at = np.arange(20)[:, None] + np.arange(3)
+    nodes = [
+        node("Pad", "x pads", "p"),
+        node("Gather", "p at", "g", axis=1),
+        node("Reshape", "g sizes", "u"),
+        node("MatMul", "u W"),
+    ]
+    weights = {"pads": np.array([0, 1, 0, 0, 1, 0]), "at": at, "sizes": np.array([1, 20, 12]), "W": random(12, 6)}
+    found = layers_of(tmp_path, (1, 20, 4), nodes, weights, 120)
+    assert found == [Within(20, Convolution(6, 3, left=1, right=1))]
+
+
+def test_channels_are_parted_and_joined_at_each_position(tmp_path: Path) -> None:
+    nodes = [
+        node("Split", "x halves", "a", axis=2),
+        node("MatMul", "a W", "d"),
+        node("MatMul", "b V", "e"),
+        node("Concat", "e d", axis=2),
+    ]
+    nodes[0].output.append("b")
+    weights = {"halves": np.array([3, 5]), "W": random(3, 4), "V": random(5, 6)}
+    found = layers_of(tmp_path, (1, 20, 8), nodes, weights, 200)
+    parts = [Within(20, Slice(3, 5)), Within(20, Dense(6)), Within(20, Slice(0, 3)), Within(20, Dense(4))]
+    assert sorted(map(repr, found[:-1])) == sorted(map(repr, parts))
+    assert found[-1] == Within(20, Concatenate())
 
 
 def test_normalisation_that_is_spelled_out_over_all_positions(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class Gather(Kind):
         Example(layers.Gather((1,))),
         Example(layers.Gather((-1, 0, 0, 2, -1, 2))),
         Example(layers.Gather(tuple(range(39, -1, -1))), (Wire(40),)),
+        Example(layers.Gather((*range(3, 19), *[-1] * 16, *range(24, 40), *range(0, 32, 2), 5)), (Wire(40),)),
     )
 
     def reference(self, layer: layers.Gather, weights: Weights, inputs: Sequence[Doubles], wires: Wires) -> Doubles:

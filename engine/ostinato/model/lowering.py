@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ostinato import activations
 from ostinato.errors import BadModelFileError
 from ostinato.kernels import integer
-from ostinato.kernels.operations import NUMBERS, Region
+from ostinato.kernels.operations import NUMBERS, Region, gather
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.positions import Link, Positions
 from ostinato.kernels.product import pack
@@ -141,6 +141,15 @@ class Lowering:
         stage.buffers.append(flat)
         stage.weight_size += flat.size
         return offset
+
+    def order(self, indices: Sequence[int]) -> int:
+        """Place of the numbers of values that are gathered, -1 for zeros, as `operations.gather` reads them."""
+        numbers = np.array(indices)
+        vectors = numbers[: len(numbers) // LANES * LANES].reshape(-1, LANES)
+        follow = (np.diff(vectors, axis=1) == 1).all(axis=1) & (vectors[:, 0] >= 0)
+        starts = np.where(follow, vectors[:, 0], gather.SINGLY)
+        starts[(vectors < 0).all(axis=1)] = gather.NOTHING
+        return self.values(np.concatenate([starts, numbers]))
 
     def number(self, value: float | None) -> int:
         """Place of one number in the weight buffer; -1 for None."""

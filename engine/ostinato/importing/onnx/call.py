@@ -12,6 +12,7 @@ import numpy as np
 from ostinato.errors import ForeignModelError
 from ostinato.importing.onnx.elements import Array, Ids, Tensor, Traced, constant, element, elements, term_of, value
 from ostinato.importing.onnx.evaluation import Evaluator
+from ostinato.importing.onnx.orders import unfolded
 from ostinato.importing.onnx.rows import CannotFollow, Vectors, frames_in, vectors, view_of
 from ostinato.importing.onnx.terms import Affine, Applied, Input, State, Term, Terms
 from ostinato.importing.onnx.unstacking import unstacked
@@ -210,8 +211,11 @@ class Call:
         known = (kinds[0] < 0) & (kinds == kinds[0]).all(axis=0)
         if known.any():
             bias = bias + W[:, known] @ value(kinds[0, known]).astype(np.float64)
-        own = W[:, ~known].astype(np.float32)
-        return Affine(own, bias.astype(np.float32), P), kinds[:, ~known].reshape(-1)
+        own, kinds, small = W[:, ~known].astype(np.float32), kinds[:, ~known], bias.astype(np.float32)
+        if (found := unfolded(kinds)) is not None:
+            taps = own[:, found.columns].reshape(M, -1)
+            return Affine(taps, small, len(found.positions), found.framing), found.positions.reshape(-1)
+        return Affine(own, small, P), kinds.reshape(-1)
 
 
 def token_of(terms: Terms, ids: Ids) -> list[bool]:

@@ -12,7 +12,7 @@ from ostinato.importing.builder import Builder
 from ostinato.importing.onnx.elements import ZERO, Ids, element, frame_of, index_of, shifted, term_of, value
 from ostinato.importing.onnx.folding import Computed, folded
 from ostinato.importing.onnx.making import Made, grouped, within
-from ostinato.importing.onnx.orders import runs, turned
+from ostinato.importing.onnx.orders import at_positions, runs, turned
 from ostinato.importing.onnx.rows import whole
 from ostinato.importing.onnx.states import Closed
 from ostinato.importing.onnx.terms import Affine, Applied, CellState, Input, Operation, Recurrence, Term, View
@@ -23,12 +23,14 @@ from ostinato.model.layers import (
     Dense,
     Each,
     Gather,
+    Layer,
     Mean,
     Multiply,
     Scale,
     Slice,
     Stack,
     Transpose,
+    Within,
 )
 from ostinato.model.specification import FRAMES
 
@@ -300,7 +302,7 @@ class Emission:
             return node
         return self._kept((b"slice", number, first * (1 << 24) + size), Slice(first, size), [node])
 
-    def _kept(self, key: tuple[bytes, int, int], layer: Slice | Stack, inputs: Sequence[str]) -> str:
+    def _kept(self, key: tuple[bytes, int, int], layer: Layer, inputs: Sequence[str]) -> str:
         if key not in self._made:
             self._made[key] = self._builder.add(layer, inputs)
         return self._made[key]
@@ -350,6 +352,8 @@ class Emission:
         if len(nodes) == 1 and len(ids) == nodes[number][1] and whole(ids):
             return nodes[number][0]
         pieces = runs(ids)
+        if len(pieces) > 2 and (ids >= 0).all() and (parted := self._parted(ids, nodes)) is not None:
+            return parted
         if (ids >= 0).all() and len(pieces) <= _MOST_PIECES:
             found = turned(ids) if len(pieces) > 2 else None
             if found is not None and len(runs(found[1])) < len(pieces) - 1:
@@ -374,6 +378,26 @@ class Emission:
         made = self._builder.add(Gather(tuple(indices)), [source])
         b = np.where(ids >= 0, 0, value(np.where(ids < 0, ids, ZERO)))
         return self._builder.add(Scale(), [made], {"a": np.ones(len(b)), "b": b}) if b.any() else made
+
+    def _parted(self, ids: Ids, nodes: dict[int, tuple[str, int]]) -> str | None:
+        """Some channels of each position, of nodes that have as many positions."""
+        if (found := at_positions(ids)) is None:
+            return None
+        positions, pieces = found
+        if any(nodes[each.term][1] != positions * each.channels for each in pieces):
+            return None
+        if all(each.channels == 1 for each in pieces):
+            return None  # a matrix that is turned
+        names = []
+        for each in pieces:
+            name = nodes[each.term][0]
+            if each.size < each.channels:
+                layer = Within(positions, Slice(each.first, each.size))
+                name = self._kept((name.encode(), each.first, -each.size), layer, [name])
+            names.append(name)
+        if len(names) == 1:
+            return names[0]
+        return self._builder.add(Within(positions, Concatenate()), names)
 
     def _turned(self, rows: int, ids: Ids, nodes: dict[int, tuple[str, int]]) -> str:
         return self._builder.add(Transpose(rows), [self._picked(ids, nodes)])

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from ostinato.errors import BadModelFileError
 from ostinato.model.layers.layer import Layer, only_vector
 from ostinato.model.limits import MOST
@@ -45,5 +43,5 @@ class Gather(Layer):
     def lower(self, to: Lowering, name: str, inputs: Sequence[Value]) -> Value:
         """One operation."""
         out = to.value(self.output([inputs[0].wire]))
-        to.add("gather", inputs[0], out, W=to.values(np.array(self.indices, np.float32)))
+        to.add("gather", inputs[0], out, W=to.order(self.indices))
         return out

@@ -11,7 +11,7 @@ from ostinato.importing.onnx.call import Call, Convert
 from ostinato.importing.onnx.elements import ZERO, Array, Ids, Tensor, Traced, constant, element, frame_of
 from ostinato.importing.onnx.operators.elementwise import greater
 from ostinato.importing.onnx.rows import Rows, along, time_axis
-from ostinato.importing.onnx.terms import Applied, View
+from ostinato.importing.onnx.terms import SAME, Applied, View
 from ostinato.model.framing import Framing
 from ostinato.model.layers import MaxPool, MeanPool, TransposedConvolution, Within
 
@@ -131,7 +131,9 @@ def _along_positions(window: Window, ids: Ids, W: Array, b: Array | None, axis: 
     seen = np.moveaxis(line.of(ids), 1 + axis, rank)
     seen = seen.reshape(*seen.shape[: 1 + rank], -1)  # [batch, other places…, positions, values]
     taps = np.moveaxis(W, 2 + axis, 1).reshape(M, framing.taps, -1)
-    if not _depthwise(taps):
+    if framing == SAME:
+        made = window.call.affine(seen, taps[:, 0], b, window.end)
+    elif not _depthwise(taps):
         made = window.call.slid(seen, taps, b, framing, window.end)
     else:  # each tap of each output as a position of its own, so that all outputs are made side by side
         count, each = int(framing.length(np.int64(seen.shape[-2]))), seen.shape[-1] // M
