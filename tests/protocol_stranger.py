@@ -16,7 +16,10 @@ import zmq
 MODELS, OPEN, PUSH, FLUSH, MARK, SNAPSHOT, RESET, CLOSE, PING = range(1, 10)
 OPENED, RESULTS, CLOSED, PONG, ERROR = 0x82, 0x83, 0x88, 0x89, 0x8F
 ANSWER = 0x80
-KINDS = ("output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end", "beat")
+KINDS = (
+    "output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end", "beat",
+    "token", "end-of-generation",
+)  # fmt: skip
 
 socket = zmq.Context.instance().socket(zmq.DEALER)
 socket.linger = 0

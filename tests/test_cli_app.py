@@ -37,6 +37,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
         "models",
         "serve",
         "listen",
+        "generate",
         "compare",
         "inspect",
         "doctor",

@@ -57,6 +57,7 @@ def numbers() -> Iterator[tuple[str, str, type, Any]]:
 NUMBERS = list(numbers())
 NEEDED = {
     "evaluate": ["digits-uni", "--data", str(RECORDINGS)],
+    "generate": ["digits-uni"],
     "listen": ["digits-uni", "--file", str(RECORDINGS / "phone-number.wav")],
     "quantize": ["digits-uni", "--calibrate", str(RECORDINGS), "-o", "/dev/null/out.safetensors"],
 }

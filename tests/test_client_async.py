@@ -40,8 +40,10 @@ def test_the_signatures_are_the_same(one, other):
         if inspect.isfunction(method):
             here, there = inspect.signature(method), inspect.signature(public(other)[name])
             assert list(here.parameters.values()) == list(there.parameters.values())
-            assert there.return_annotation == here.return_annotation.replace("Stream", "AsyncStream")
-            assert inspect.iscoroutinefunction(public(other)[name])
+            awaited = here.return_annotation.replace("Stream", "AsyncStream").replace("Iterator", "AsyncIterator")
+            assert there.return_annotation == awaited
+            awaits = inspect.iscoroutinefunction, inspect.isasyncgenfunction
+            assert any(kind(public(other)[name]) for kind in awaits)
 
 
 def test_a_whole_life():

@@ -20,6 +20,7 @@ from ostinato.errors import BadMessageError, ProtocolError, TooLargeError, Versi
 from ostinato.events import Event
 from ostinato.options import Options
 from ostinato.protocol.results import KINDS
+from ostinato.sampling import MAX_SEED, Sampling
 
 quick = settings(deadline=None, max_examples=100)
 ids = st.binary(min_size=16, max_size=16)
@@ -82,10 +83,17 @@ opens = st.builds(
     wire.Open, ids, names, st.builds(Options, **asked),
     st.none() | st.binary(max_size=100), st.integers(0, 2), st.integers(3, 9),
 )  # fmt: skip
+rooms = st.integers(1, 256)
+samplings = st.builds(
+    Sampling, seed=st.integers(0, MAX_SEED), temperature=st.floats(0, 100), top_k=st.none() | st.integers(1, 65536),
+    top_p=st.none() | st.floats(0.001, 1),
+)  # fmt: skip
 requests = st.one_of(
     st.builds(wire.ListModels), opens, st.builds(wire.Push, ids, seqs, texts), st.builds(wire.Flush, ids, seqs),
     st.builds(wire.Mark, ids, seqs, tokens), st.builds(wire.TakeSnapshot, ids, seqs),
     st.builds(wire.Reset, ids, seqs), st.builds(wire.Close, ids), st.builds(wire.Ping, tokens),
+    st.builds(wire.Generate, ids, seqs, rooms, st.none() | samplings, st.none() | st.integers(1, 65536)),
+    st.builds(wire.More, ids, seqs, rooms), st.builds(wire.EndGeneration, ids, seqs),
 )  # fmt: skip
 replies = st.one_of(
     st.builds(wire.ModelList, st.lists(infos, max_size=3).map(tuple)),

@@ -15,11 +15,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
+from ostinato.events import Event
 from ostinato.options import Options
+from ostinato.sampling import Sampling
 from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
 from ostinato_client.links import Links
@@ -211,6 +214,20 @@ class AsyncStream(StreamView):
     async def flush(self, *, timeout: float | None = None) -> list[Result]:
         """End the utterance; the results not read yet, the last of them final."""
         return await self._client._run(self._core.flush(), timeout, "finish the utterance")
+
+    async def generate(
+        self, sampling: Sampling | None = None, longest: int | None = None, *, timeout: float | None = None
+    ) -> AsyncIterator[Event]:
+        """Let a language model go on with the text: ``async for event in stream.generate()``. See
+        `Stream.generate`; it begins with the first step."""
+        await self._client._run(self._core.generate(sampling, longest), timeout, "generate")
+        while events := await self._client._run(self._core.tokens(), timeout, "generate"):
+            for event in events:
+                yield event
+
+    async def end_generation(self, *, timeout: float | None = None) -> list[Event]:
+        """End the generation in progress. See `Stream.end_generation`."""
+        return await self._client._run(self._core.end_generation(), timeout, "end the generation")
 
     async def mark(self, *, timeout: float | None = None) -> None:
         """Wait until everything sent so far has been processed."""

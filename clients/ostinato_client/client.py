@@ -14,13 +14,16 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import TypeVar
 
 import zmq
 
 from ostinato import protocol as wire
 from ostinato.errors import CapacityError, ConnectionLostError, OstinatoError
+from ostinato.events import Event
 from ostinato.options import Options
+from ostinato.sampling import Sampling
 from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
 from ostinato_client.links import Links
@@ -215,6 +218,30 @@ class Stream(StreamView):
     def flush(self, *, timeout: float | None = None) -> list[Result]:
         """End the utterance; the results not read yet, the last of them final."""
         return self._client._run(self._core.flush(), timeout, "finish the utterance")
+
+    def generate(
+        self, sampling: Sampling | None = None, longest: int | None = None, *, timeout: float | None = None
+    ) -> Iterator[Event]:
+        """Let a language model go on with the text: ``token`` events as they come, then an ``end-of-generation``.
+
+        The text begins behind what was pushed, or with the head's start token; ``longest`` is how many tokens there
+        may be (default: the head's). Who breaks off pauses it, once the server is some 64 tokens ahead; called again
+        without settings, or for a stream from a snapshot, it goes on. Nothing can be pushed until it ends, or
+        `end_generation`. Results that were not read before are passed over. ``timeout`` holds for each token.
+
+        Raises InputError for a stream that cannot generate, StreamError for settings while it does; DivergedError
+        while iterating."""
+        self._client._run(self._core.generate(sampling, longest), timeout, "generate")
+        return self._tokens(timeout)
+
+    def _tokens(self, timeout: float | None) -> Iterator[Event]:
+        while events := self._client._run(self._core.tokens(), timeout, "generate"):
+            yield from events
+
+    def end_generation(self, *, timeout: float | None = None) -> list[Event]:
+        """End the generation in progress, if there is one. Returns the tokens that came and were not read: the stream
+        goes on behind them."""
+        return self._client._run(self._core.end_generation(), timeout, "end the generation")
 
     def mark(self, *, timeout: float | None = None) -> None:
         """Wait until everything sent so far has been processed."""

@@ -25,11 +25,13 @@ from ostinato.errors import (
     SequenceError,
     ShapeError,
     StreamClosedError,
+    StreamError,
     TooLargeError,
     UnknownStreamError,
     check_text,
 )
 from ostinato.events import Event
+from ostinato.sampling import Sampling
 from ostinato_client.results import ChunkClock, Result
 
 T = TypeVar("T")
@@ -37,6 +39,8 @@ MAX_UNREAD = 65536
 """Results that a stream holds for a reader; then push waits."""
 MAX_CHARACTERS = 15 * 1024
 """Of text in one message: four bytes each in the worst case."""
+AHEAD = 64
+"""Tokens that a server may generate before they are read."""
 _PAYLOAD_BYTES = wire.MAX_MESSAGE_BYTES - 512
 _TERMINAL = (SequenceError, CreditError, UnknownStreamError, StreamClosedError, DrainingError)
 
@@ -82,6 +86,8 @@ class StreamCore(Call):
         self._parts = wire.Assembler()
         self._refused: deque[OstinatoError] = deque()
         self._reset_at = 0  # the seq of the last RESET
+        self._generating = False
+        self._ahead = 0  # tokens that the server may give and that nobody has read
 
     # --- what the user may know -----------------------------------------------------------------------------------
 
@@ -134,6 +140,7 @@ class StreamCore(Call):
         """End the utterance; all results not yet read, the last of them final."""
         yield from self._room_for_one()
         seq = self._input(wire.Flush(self.id, self._seq + 1))
+        self._generating = False
         while self._last_final < seq:
             yield self
             self.raise_error()
@@ -154,7 +161,57 @@ class StreamCore(Call):
 
     def _resetting(self, seq: int) -> wire.Reset:
         self._reset_at = seq
+        self._generating = False
         return wire.Reset(self.id, seq)
+
+    def generate(self, sampling: Sampling | None, longest: int | None) -> Steps[None]:
+        """Let it generate, or go on with that; `tokens` has what comes."""
+        if self._generating:
+            if sampling is None and longest is None:
+                return
+            raise StreamError(
+                "a generation is in progress: go on with it by generate() alone, or end it first (end_generation)"
+            )
+        yield from self._room_for_one()
+        seq = yield from self._answered(wire.Generate(self.id, self._seq + 1, AHEAD, sampling, longest))
+        while self._results and self._results[0].seq < seq:
+            self._results.popleft()
+        self._generating = True
+        self._ahead = AHEAD
+
+    def tokens(self) -> Steps[tuple[Event, ...]]:
+        """The next token of a generation, and its end if it ends with that; none once it has ended."""
+        while self._generating:
+            while not self._results:
+                self.raise_error()
+                yield self
+            events = self._results[0].events
+            ends = any(event.kind == "end-of-generation" for event in events)
+            ahead = self._ahead - sum(event.kind == "token" for event in events)
+            if ahead <= AHEAD // 2 and not ends:
+                yield from self._room_for_one()
+                self._input(wire.More(self.id, self._seq + 1, AHEAD // 2))
+                ahead += AHEAD // 2
+            self._ahead, self._generating = ahead, not ends
+            self._results.popleft()
+            if events:
+                return events
+        return ()
+
+    def end_generation(self) -> Steps[list[Event]]:
+        """End the generation in progress: what came of it and was not read."""
+        yield from self._room_for_one()
+        yield from self._answered(wire.EndGeneration(self.id, self._seq + 1))
+        self._generating = False
+        return [event for result in self.take() for event in result.events]
+
+    def _answered(self, message: wire.Input) -> Steps[int]:
+        """Send an input, and wait until it is answered; its ``seq``."""
+        seq = self._input(message)
+        while self._waiting and self._waiting[0][0] <= seq:
+            yield self
+        self.raise_error()
+        return seq
 
     def results(self) -> Steps[list[Result]]:
         """All results not yet read, as soon as there is one; none when its time is over. Errors come last."""
@@ -295,6 +352,10 @@ class StreamCore(Call):
 
     def on_error(self, error: OstinatoError) -> None:
         """An ERROR about this stream: it refuses one input, or ends the stream."""
+        if isinstance(error, DivergedError) and error.seq is None:  # it came of no input, but of its own tokens
+            self._generating = False
+            self._refused.append(error)
+            return
         place = next((i for i, (seq, _) in enumerate(self._waiting) if seq == error.seq), None)
         if self.opened is None or place is None or isinstance(error, _TERMINAL):
             self.gone = self.opened is None or isinstance(error, UnknownStreamError)

@@ -137,7 +137,7 @@ def _about(param: Any) -> str:
     bounds = param if hasattr(param, "min") else param.type  # by typer's version
     low, high = getattr(bounds, "min", None), getattr(bounds, "max", None)
     if low is not None and high is not None:
-        facts.append(f"{low:,.12g} to {high:,.12g}")
+        facts.append(f"{low:,.16g} to {high:,.16g}")
     if getattr(param, "multiple", False):
         facts.append("may be repeated")
     shown = getattr(param, "show_default", True)

@@ -19,7 +19,7 @@ class Limits:
     inputs: int = 256
     """Messages that may wait in one stream: empty ones and marks use no credit, but memory."""
     tokens: int = 256
-    """Tokens that a stream may be allowed to generate before its client has asked for more."""
+    """Tokens that a stream may be allowed to generate before its client asks for more."""
     max_utterance_s: float = 60.0
     """Longest utterance of a bidirectional stream."""
     max_block_ms: float = 2000.0

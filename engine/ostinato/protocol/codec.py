@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 import msgpack
 
-from ostinato.errors import BadMessageError, ProtocolError, TooLargeError, VersionError
+from ostinato.errors import BadMessageError, InputError, ProtocolError, TooLargeError, VersionError
 from ostinato.options import Options
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, stream_id
 from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
 from ostinato.protocol.results import decode_result, pack_result, results_frame
+from ostinato.sampling import MAX_LONGEST, MAX_SEED, MAX_TOP_K, Sampling
 
 _MAX_PARTS = 1024
 _HEAD = 2
@@ -68,6 +69,29 @@ def _open(f: Fields) -> m.Open:
     )
 
 
+_SAMPLING: dict[str, Callable[[Fields, str], Any]] = {
+    "seed": lambda f, name: f.integer(name, 0, MAX_SEED),
+    "temperature": lambda f, name: f.number(name),
+    "top_k": lambda f, name: f.integer(name, 1, MAX_TOP_K),
+    "top_p": lambda f, name: f.number(name, above_zero=True),
+}
+"""How each field of `Sampling` is read, which may be left out."""
+
+
+def _generate(f: Fields) -> m.Generate:
+    given = {name: read(f, name) for name, read in _SAMPLING.items() if name in f}
+    try:
+        sampling = Sampling(**given) if given else None
+    except InputError as error:
+        raise BadMessageError(f"{f.where}: {error}") from error
+    longest = f.integer("longest", 1, MAX_LONGEST) if "longest" in f else None
+    return m.Generate(stream_id(f), _seq(f), _tokens(f), sampling, longest)
+
+
+def _tokens(f: Fields) -> int:
+    return f.integer("tokens", 1, m.MAX_TOKENS)
+
+
 _REQUESTS: dict[int, tuple[str, Callable[[Fields], m.Request]]] = {
     m.ListModels.TYPE: ("MODELS", lambda f: m.ListModels()),
     m.Open.TYPE: ("OPEN", _open),
@@ -77,6 +101,9 @@ _REQUESTS: dict[int, tuple[str, Callable[[Fields], m.Request]]] = {
     m.Mark.TYPE: ("MARK", lambda f: m.Mark(stream_id(f), _seq(f), _token(f))),
     m.TakeSnapshot.TYPE: ("SNAPSHOT", lambda f: m.TakeSnapshot(stream_id(f), _seq(f))),
     m.Reset.TYPE: ("RESET", lambda f: m.Reset(stream_id(f), _seq(f))),
+    m.Generate.TYPE: ("GENERATE", _generate),
+    m.More.TYPE: ("MORE", lambda f: m.More(stream_id(f), _seq(f), _tokens(f))),
+    m.EndGeneration.TYPE: ("END_GENERATION", lambda f: m.EndGeneration(stream_id(f), _seq(f))),
     m.Close.TYPE: ("CLOSE", lambda f: m.Close(stream_id(f))),
     m.Ping.TYPE: ("PING", lambda f: m.Ping(_token(f))),
 }
@@ -198,6 +225,9 @@ def encode(message: m.Request | m.Reply) -> bytes:
     elif isinstance(message, m.Open):
         body = _plain(message)
         body |= body.pop("options").given
+    elif isinstance(message, m.Generate):
+        body = _plain(message)
+        body |= _plain(body.pop("sampling")) if message.sampling is not None else {}
     elif isinstance(message, m.Opened):
         body = _plain(message) | {"model": _encode_info(message.model), "head": _encode_head(message.head)}
     elif isinstance(message, m.ModelList):

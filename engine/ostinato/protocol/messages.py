@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ostinato.errors import BadMessageError
 from ostinato.events import Event
 from ostinato.options import DEFAULT, Options
+from ostinato.sampling import Sampling
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 65536
@@ -25,6 +26,8 @@ STREAM_ID_BYTES = 16
 MAX_TOKEN_BYTES = 64
 MAX_HEADS = 64
 MAX_SYMBOLS = 1024
+MAX_TOKENS = 256
+"""Generated tokens that a client may say it has room for."""
 MAX_PUSHES = 1024
 """Chunks in one PUSHES."""
 
@@ -157,6 +160,41 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class Generate:
+    """Let a language model go on with the text, or go on with that: a token in each result, and after ``tokens`` of
+    them no more until `More`. ``sampling`` and ``longest`` None: as they are, or what is usual."""
+
+    stream: bytes
+    seq: int
+    tokens: int
+    sampling: Sampling | None = None
+    longest: int | None = None
+
+    TYPE: ClassVar[int] = 0x0B
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """There is room for so many more tokens of a generation."""
+
+    stream: bytes
+    seq: int
+    tokens: int
+
+    TYPE: ClassVar[int] = 0x0C
+
+
+@dataclass(frozen=True, slots=True)
+class EndGeneration:
+    """End a generation: the stream takes input again."""
+
+    stream: bytes
+    seq: int
+
+    TYPE: ClassVar[int] = 0x0D
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close the stream at once, dropping what waits."""
 
@@ -174,9 +212,9 @@ class Ping:
     TYPE: ClassVar[int] = 0x09
 
 
-Request: TypeAlias = ListModels | Open | Push | Pushes | Flush | Mark | TakeSnapshot | Reset | Close | Ping
-Input: TypeAlias = Push | Flush | Mark | TakeSnapshot | Reset
+Input: TypeAlias = Push | Flush | Mark | TakeSnapshot | Reset | Generate | More | EndGeneration
 """The messages that carry a ``seq``."""
+Request: TypeAlias = ListModels | Open | Pushes | Close | Ping | Input
 
 
 # --- server to client -----------------------------------------------------------------------------------------------

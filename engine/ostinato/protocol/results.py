@@ -17,7 +17,8 @@ from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, finite, stream_id
 
 KINDS: tuple[Kind, ...] = (
-    "output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end", "beat"
+    "output", "label", "symbol", "class", "end-of-speech", "peak", "audio", "speech-start", "speech-end", "beat",
+    "token", "end-of-generation",
 )  # fmt: skip
 """Kinds of event; the wire has their index."""
 _ROOM = m.MAX_MESSAGE_BYTES - 32

@@ -30,6 +30,9 @@ RETRY_AFTER_MS = 1000
 FEWEST_ROWS = 8
 """Answers that are written together; fewer are written one by one, which is then quicker."""
 
+IN_RESULTS = ("push", "flush", "generate", "more", "end-generation", "tokens")
+"""Kinds of answers that are results on the wire."""
+
 
 class Dialogue:
     """Between peers and the engine. ``touched`` are the peers that have something to be sent.
@@ -74,16 +77,16 @@ class Dialogue:
             self._input(peer, request, arrived_ns)
         elif isinstance(request, wire.Pushes):
             self._inputs(peer, request, arrived_ns)
-        elif isinstance(request, wire.Flush | wire.Mark | wire.TakeSnapshot | wire.Reset):
-            self._input(peer, request, arrived_ns)
         elif isinstance(request, wire.Open):
             self._open(peer, request)
         elif isinstance(request, wire.Close):
             self._close(peer, request.stream)
         elif isinstance(request, wire.Ping):
             self._send(peer, wire.Pong(request.token))
-        else:
+        elif isinstance(request, wire.ListModels):
             self._send_frames(peer, wire.encode_models(self._infos.values()))
+        else:
+            self._input(peer, request, arrived_ns)
 
     def _inputs(self, peer: Peer, request: wire.Pushes, arrived_ns: int) -> None:
         keys = [(peer, stream) for stream in request.streams]
@@ -104,6 +107,12 @@ class Dialogue:
                 again = engine.mark(key, seq, request.token, arrived_ns)
             elif isinstance(request, wire.TakeSnapshot):
                 again = engine.snapshot(key, seq, arrived_ns)
+            elif isinstance(request, wire.Generate):
+                again = engine.generate(key, seq, request.tokens, request.sampling, request.longest, arrived_ns)
+            elif isinstance(request, wire.More):
+                again = engine.more(key, seq, request.tokens, arrived_ns)
+            elif isinstance(request, wire.EndGeneration):
+                again = engine.end_generation(key, seq, arrived_ns)
             else:
                 again = engine.reset(key, seq, arrived_ns)
         except OstinatoError as error:
@@ -194,8 +203,11 @@ class Dialogue:
                     self._send_frames(peer, frames)
                 continue
             peer, stream = cast(tuple[Peer, bytes], result.key)
-            if result.kind in ("push", "flush"):
+            if result.kind in IN_RESULTS:
                 batches.setdefault(peer, []).append(on_the_wire(stream, result))
+                if result.kind == "tokens" and result.payload is not None:
+                    self._send_results(peer, batches.pop(peer))
+                    self._refuse(peer, result.payload, stream)
             else:
                 self._send_results(peer, batches.pop(peer, []))
                 self._answer_other(peer, stream, result)
