@@ -191,21 +191,25 @@ def test_channels_are_parted_and_joined_at_each_position(tmp_path: Path) -> None
     assert found[-1] == Within(20, Concatenate())
 
 
-def test_normalisation_that_is_spelled_out_over_all_positions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("axes", [[1, 2], [2]], ids=["over all positions", "at each position"])
+def test_normalisation_that_is_spelled_out(tmp_path: Path, axes: list[int]) -> None:
     nodes = [
-        node("ReduceMean", "x", "m", axes=[1, 2], keepdims=1),
+        node("ReduceMean", "x", "m", axes=axes, keepdims=1),
         node("Sub", "x m", "d"),
         node("Pow", "d two", "q"),
-        node("ReduceMean", "q", "v", axes=[1, 2], keepdims=1),
+        node("ReduceMean", "q", "v", axes=axes, keepdims=1),
         node("Add", "v epsilon", "e"),
         node("Sqrt", "e", "r"),
         node("Div", "d r", "n"),
         node("Mul", "n gamma", "g"),
         node("Add", "g beta"),
     ]
-    one = np.float32(1e-3)
-    weights = {"two": np.float32(2), "epsilon": one, "gamma": random(6, 4), "beta": random(6, 4)}
+    two, epsilon, own = np.float32(2), np.float32(1e-3), (6, 4)[-len(axes) :]
+    weights = {"two": two, "epsilon": epsilon, "gamma": random(*own), "beta": random(*own)}
     (found,) = layers_of(tmp_path, (1, 6, 4), nodes, weights, 24)
+    if isinstance(found, Within):
+        assert found.positions == 6 and len(axes) == 1
+        found = found.layer
     assert isinstance(found, LayerNorm) and found.epsilon == pytest.approx(1e-3)
 
 

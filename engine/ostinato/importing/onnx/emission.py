@@ -9,10 +9,10 @@ import numpy as np
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing.builder import Builder
-from ostinato.importing.onnx.elements import ZERO, Ids, element, frame_of, index_of, shifted, term_of, value
+from ostinato.importing.onnx.arranging import Arranging
+from ostinato.importing.onnx.elements import Ids, element, frame_of, index_of, shifted, term_of, value
 from ostinato.importing.onnx.folding import Computed, folded
 from ostinato.importing.onnx.making import Made, grouped, within
-from ostinato.importing.onnx.orders import at_positions, runs, turned
 from ostinato.importing.onnx.rows import whole
 from ostinato.importing.onnx.states import Closed
 from ostinato.importing.onnx.terms import Affine, Applied, CellState, Input, Operation, Recurrence, Term, View
@@ -22,20 +22,12 @@ from ostinato.model.layers import (
     Concatenate,
     Dense,
     Each,
-    Gather,
-    Layer,
     Mean,
     Multiply,
-    Scale,
     Slice,
     Stack,
-    Transpose,
-    Within,
 )
 from ostinato.model.specification import FRAMES
-
-_MOST_PIECES = 16
-"""Slices that are put together; what is scattered more is picked by a product."""
 
 
 class Emission:
@@ -46,6 +38,7 @@ class Emission:
         self._nodes: dict[int, str] = {}
         self._begun: dict[int, Made] = {}
         self._made: dict[tuple[bytes, int, int], str] = {}
+        self._arranging = Arranging(builder)
         self._views: dict[int, tuple[View, ...]] = {}
         self._order = self._ordered(wanted)
         self._readers = self._read(wanted)
@@ -276,10 +269,10 @@ class Emission:
         traced = ids >= 0
         offsets = frame_of(ids[traced])
         source, column, size = self._beside(shifted(ids[traced], -offsets))
-        node = self._kept((source.encode(), hash(stack), 0), stack, [source])
+        node = self._arranging.once(source, stack)
         places = np.array(ids)
         places[traced] = (offsets - low) * size + column
-        return self._picked(places, {0: (node, stack.taps * size)})
+        return self._arranging.picked(places, {0: (node, stack.taps * size)})
 
     def _beside(self, ids: Ids) -> tuple[str, Ids, int]:
         """A node in which all these elements of one frame are, where each stands in it, and its size."""
@@ -300,12 +293,7 @@ class Emission:
         node = self._nodes[number]
         if size == term.size or self._builder.wires[node].token:
             return node
-        return self._kept((b"slice", number, first * (1 << 24) + size), Slice(first, size), [node])
-
-    def _kept(self, key: tuple[bytes, int, int], layer: Layer, inputs: Sequence[str]) -> str:
-        if key not in self._made:
-            self._made[key] = self._builder.add(layer, inputs)
-        return self._made[key]
+        return self._arranging.once(node, Slice(first, size))
 
     def _framed(self, view: View) -> str:
         """A node whose frames are a view."""
@@ -323,7 +311,9 @@ class Emission:
         lengths = {int(n): self._frames[int(n)] for n in _numbers(view)}
         moved = view.stride > 1 or offsets.any() or (view.reframed and set(lengths.values()) != {view.rows})
         if not moved:
-            return self._picked(ids, {number: (self._nodes[number], self._terms[number].size) for number in lengths})
+            return self._arranging.picked(
+                ids, {number: (self._nodes[number], self._terms[number].size) for number in lengths}
+            )
         places = np.array(ids)
         nodes: dict[int, tuple[str, int]] = {}
         for number, have in lengths.items():
@@ -342,65 +332,9 @@ class Emission:
                 places[here] = element(number, 0, index_of(ids[here]) - first)
                 continue
             stack = Stack(taps, view.stride, -low, right)
-            nodes[number] = (self._builder.add(stack, [below]), taps * size)
+            nodes[number] = (self._arranging.once(below, stack), taps * size)
             places[here] = element(number, 0, (own - low) * size + index_of(ids[here]) - first)
-        return self._picked(places, nodes)
-
-    def _picked(self, ids: Ids, nodes: dict[int, tuple[str, int]]) -> str:
-        """Values of nodes that are in step, in the order of ``ids``, whose terms stand for these nodes."""
-        number = int(term_of(ids[ids >= 0][:1])[0])
-        if len(nodes) == 1 and len(ids) == nodes[number][1] and whole(ids):
-            return nodes[number][0]
-        pieces = runs(ids)
-        if len(pieces) > 2 and (ids >= 0).all() and (parted := self._parted(ids, nodes)) is not None:
-            return parted
-        if (ids >= 0).all() and len(pieces) <= _MOST_PIECES:
-            found = turned(ids) if len(pieces) > 2 else None
-            if found is not None and len(runs(found[1])) < len(pieces) - 1:
-                return self._turned(*found, nodes)
-            names = []
-            for start, end in pieces:
-                node, size = nodes[int(term_of(ids[start : start + 1])[0])]
-                first = int(index_of(ids[start : start + 1])[0])
-                if end - start == size or self._builder.wires[node].token:
-                    names.append(node)
-                else:
-                    key = (node.encode(), first, end - start)
-                    names.append(self._kept(key, Slice(first, end - start), [node]))
-            return names[0] if len(names) == 1 else self._builder.add(Concatenate(), names)
-        if (ids >= 0).all() and (found := turned(ids)) is not None and len(runs(found[1])) <= _MOST_PIECES:
-            return self._turned(*found, nodes)
-        order = list(nodes)
-        at = dict(zip(order, np.cumsum([0, *(nodes[n][1] for n in order)]).tolist(), strict=False))
-        names = [nodes[n][0] for n in order]
-        source = names[0] if len(names) == 1 else self._builder.add(Concatenate(), names)
-        indices = [at[int(n)] + int(k) if n >= 0 else -1 for n, k in zip(term_of(ids), index_of(ids), strict=True)]
-        made = self._builder.add(Gather(tuple(indices)), [source])
-        b = np.where(ids >= 0, 0, value(np.where(ids < 0, ids, ZERO)))
-        return self._builder.add(Scale(), [made], {"a": np.ones(len(b)), "b": b}) if b.any() else made
-
-    def _parted(self, ids: Ids, nodes: dict[int, tuple[str, int]]) -> str | None:
-        """Some channels of each position, of nodes that have as many positions."""
-        if (found := at_positions(ids)) is None:
-            return None
-        positions, pieces = found
-        if any(nodes[each.term][1] != positions * each.channels for each in pieces):
-            return None
-        if all(each.channels == 1 for each in pieces):
-            return None  # a matrix that is turned
-        names = []
-        for each in pieces:
-            name = nodes[each.term][0]
-            if each.size < each.channels:
-                layer = Within(positions, Slice(each.first, each.size))
-                name = self._kept((name.encode(), each.first, -each.size), layer, [name])
-            names.append(name)
-        if len(names) == 1:
-            return names[0]
-        return self._builder.add(Within(positions, Concatenate()), names)
-
-    def _turned(self, rows: int, ids: Ids, nodes: dict[int, tuple[str, int]]) -> str:
-        return self._builder.add(Transpose(rows), [self._picked(ids, nodes)])
+        return self._arranging.picked(places, nodes)
 
 
 def _numbers(view: View) -> Ids:

@@ -9,10 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ostinato.errors import BadModelFileError
-from ostinato.importing.onnx.elements import Array, Ids, frame_of, index_of, term_of
+from ostinato.importing.onnx.elements import Ids, frame_of, index_of, term_of
 from ostinato.importing.onnx.rows import whole
 from ostinato.importing.onnx.terms import Affine, Applied, Operation, View
-from ostinato.model.layers import Activate, Add, LayerNorm, Multiply, Scale
+from ostinato.model.layers import Activate, Add, LayerNorm, Multiply, Scale, Within
+
+_MOST_SEEN = 1 << 22
+"""Values of a matrix that may be one of means."""
 
 
 class Computed(NamedTuple):
@@ -60,10 +63,11 @@ def _scaled(found: Mapping[int, Computed], readers: Mapping[int, int], number: i
 
 
 def _normalised(found: Mapping[int, Computed], readers: Mapping[int, int], number: int) -> Computed | None:
-    """(x - mean x) / sqrt(mean (x - mean x)^2 + epsilon)."""
+    """(x - mean x) / sqrt(mean (x - mean x)^2 + epsilon), over a frame or at each position of it."""
     term = found[number]
     for centred, root in _pairs(term, Multiply):
-        under = _activated(found, root, "reciprocal")
+        heads = _spread(root)
+        under = None if heads is None else _activated(found, heads, "reciprocal")
         variance = None if under is None else _activated(found, under, "sqrt")
         line = None if variance is None else _mean(found, variance)
         if line is None:
@@ -72,14 +76,17 @@ def _normalised(found: Mapping[int, Computed], readers: Mapping[int, int], numbe
         d = _square(found, squares)
         if d is None or not _same(d, centred) or _all_of(found, View(d)) is None:
             continue
-        x = _centred(found, d)
+        x = _centred(found, d, len(squares))
         if x is None or len(x) != term.size:
             continue
-        ones, zeros = np.ones(len(x), np.float32), np.zeros(len(x), np.float32)
+        positions, size = squares.shape
+        weights = {"gamma": np.ones(size, np.float32), "beta": np.zeros(size, np.float32)}
         try:
-            return Computed(Applied(LayerNorm(epsilon), {"gamma": ones, "beta": zeros}), (View(x),), len(x))
+            norm = LayerNorm(epsilon)
         except BadModelFileError:
             return None
+        layer = norm if positions == 1 else Within(positions, norm)
+        return Computed(Applied(layer, weights), (View(x),), len(x))
     return None
 
 
@@ -101,8 +108,12 @@ def _pairs(term: Computed, layer: type) -> Iterator[tuple[Ids, Ids]]:
             yield right, left
 
 
-def _one(ids: Ids) -> bool:
-    return bool(ids[0] >= 0 and (ids == ids[0]).all())
+def _spread(ids: Ids) -> Ids | None:
+    """The values of which each stands so many times, one after the other."""
+    heads: Ids = ids[np.append(True, np.diff(ids) != 0)]
+    if (ids < 0).any() or len(ids) % len(heads) or not _same(np.repeat(heads, len(ids) // len(heads)), ids):
+        return None
+    return heads
 
 
 def _same(left: Ids, right: Ids) -> bool:
@@ -110,38 +121,45 @@ def _same(left: Ids, right: Ids) -> bool:
 
 
 def _activated(found: Mapping[int, Computed], ids: Ids, name: str) -> Ids | None:
-    """What one value, which may stand there often, is that activation of."""
-    term = found.get(int(term_of(ids[:1])[0])) if _one(ids) else None
+    """What these values are that activation of."""
+    term = _of_one(found, ids)
     if term is None or not isinstance(term.operation, Applied) or not isinstance(term.operation.layer, Activate):
         return None
     if term.operation.layer.activation.name != name:
         return None
-    return term.views[0].ids[index_of(ids[:1])]
+    return term.views[0].ids[index_of(ids)]
 
 
-def _mean(found: Mapping[int, Computed], ids: Ids) -> tuple[Ids, float] | None:
-    """Of what one value is the mean, plus a constant."""
-    term = found.get(int(term_of(ids[:1])[0])) if _one(ids) else None
-    if term is None or not isinstance(term.operation, Affine):
+def _of_one(found: Mapping[int, Computed], ids: Ids) -> Computed | None:
+    """The one term that all these values are of, at its own frame."""
+    if (ids < 0).any() or frame_of(ids).any() or len(np.unique(term_of(ids))) != 1:
         return None
-    weights, bias, reads = *_row(term.operation, ids), term.views[0]
+    return found.get(int(term_of(ids[:1])[0]))
+
+
+def _mean(found: Mapping[int, Computed], ids: Ids, sign: float = 1.0) -> tuple[Ids, float] | None:
+    """Of which values [of each, of one] these are the means, plus a constant."""
+    term = _of_one(found, ids)
+    if term is None or not isinstance(term.operation, Affine) or term.views[0].reframed:
+        return None
+    operation, index, reads = term.operation, index_of(ids), term.views[0].ids
+    bias = operation.bias[index % len(operation.bias)]
+    if len(reads) * len(ids) > _MOST_SEEN or (bias != bias[0]).any():
+        return None
+    weights = operation.rows(index)
     used = weights != 0
-    if reads.reframed or not used.any() or not np.allclose(weights[used], 1 / used.sum(), rtol=1e-5):
+    count = int(used[0].sum())
+    if not count or (used.sum(axis=1) != count).any() or not np.allclose(weights[used], sign / count, rtol=1e-5):
         return None
-    return reads.ids[used], bias
+    return np.broadcast_to(reads, used.shape)[used].reshape(len(ids), count), float(bias[0])
 
 
-def _row(operation: Affine, ids: Ids) -> tuple[Array, float]:
-    """Of the first of these values, what each of the view's is multiplied by, and the constant."""
-    index = index_of(ids[:1])
-    return operation.rows(index)[0], float(operation.bias[index[0] % len(operation.bias)])
-
-
-def _square(found: Mapping[int, Computed], ids: Ids) -> Ids | None:
-    """What these values are the squares of."""
-    if (ids < 0).any() or len(np.unique(term_of(ids))) != 1:
+def _square(found: Mapping[int, Computed], squares: Ids) -> Ids | None:
+    """What these values, one after the other, are the squares of."""
+    ids = squares.reshape(-1)
+    term, index = _of_one(found, ids), index_of(ids)
+    if term is None:
         return None
-    term, index = found[int(term_of(ids[:1])[0])], index_of(ids)
     for left, right in _pairs(term, Multiply):
         return left[index] if _same(left[index], right[index]) else None
     if isinstance(term.operation, Applied) and isinstance(term.operation.layer, Activate):
@@ -149,20 +167,16 @@ def _square(found: Mapping[int, Computed], ids: Ids) -> Ids | None:
     return None
 
 
-def _centred(found: Mapping[int, Computed], ids: Ids) -> Ids | None:
-    """What these values are, less its mean."""
+def _centred(found: Mapping[int, Computed], ids: Ids, positions: int) -> Ids | None:
+    """What these values are, at each of so many positions, less its mean."""
     number = _all_of(found, View(ids))
     if number is None:
         return None
     for x, less in _pairs(found[number], Add):
-        if not _one(less):
-            continue
-        mean = found.get(int(term_of(less[:1])[0]))
-        if mean is None or not isinstance(mean.operation, Affine) or mean.views[0].reframed:
-            continue
-        weights, bias = _row(mean.operation, less)
-        used = weights != 0
-        reads = mean.views[0].ids[used]
-        if bias == 0 and np.allclose(weights[used], -1 / len(x), rtol=1e-5) and _same(np.sort(reads), np.sort(x)):
-            return x
+        heads = _spread(less)
+        line = None if heads is None or len(heads) != positions else _mean(found, heads, -1.0)
+        if line is not None and line[1] == 0:
+            reads, own = (np.sort(each.reshape(positions, -1), axis=1) for each in (line[0], x))
+            if _same(reads, own):
+                return x
     return None
