@@ -119,7 +119,7 @@ def draw(
         for i in range(1, size):
             if row[i] > row[best]:
                 best = i
-        token, temperature = best, temperatures[r]
+        token, total, temperature = best, 0.0, temperatures[r]
         if temperature > 0.0:
             total = _weights(row, best, probabilities, temperature, weights)
             if last > first:
@@ -148,6 +148,7 @@ def draw(
                 if so_far > wanted:
                     break
         tokens[r] = token
-        total = _weights(row, best, probabilities, 1.0, weights)
+        if temperature != 1.0 or last > first:  # else the weights are these
+            total = _weights(row, best, probabilities, 1.0, weights)
         chances[r] = weights[token] / total
         first = last

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,21 +22,26 @@ def draw(
     """A token for each row of ``outputs`` [n, vocabulary], finite logits or ``probabilities``, and the probability
     that the model gives it (at temperature 1, among all). Row i is drawn as samplings[i] says, with the random number
     of its seed and steps[i]; other rows change nothing of it."""
-    prepare(sampling.draw)
     rows = np.ascontiguousarray(outputs)
     orders = [_order(row, each) for row, each in zip(rows, samplings, strict=True)]
     tokens, chances = np.empty(len(rows), np.int64), np.empty(len(rows))
-    sampling.draw(
+    _kernel()(
         rows, probabilities,
         np.array([each.temperature for each in samplings], np.float64),
         np.array([1.0 if each.top_p is None else each.top_p for each in samplings], np.float64),
         np.array([each.seed for each in samplings], np.uint64),
         np.array(steps, np.uint64),
-        np.concatenate(orders) if orders else np.empty(0, np.int64),
-        np.cumsum([len(order) for order in orders], dtype=np.int64),
+        np.concatenate(orders),
+        np.array([len(order) for order in orders]).cumsum(),
         np.empty(rows.shape[1]), tokens, chances,
     )  # fmt: skip
     return tokens.tolist(), chances.tolist()
+
+
+@functools.cache
+def _kernel() -> Any:
+    prepare(sampling.draw)
+    return sampling.draw
 
 
 NOTHING: Int64 = np.empty(0, np.int64)

@@ -22,7 +22,6 @@ from ostinato.model.front_ends import Tokens
 from ostinato.pipeline import sampling as pipeline
 from ostinato.pipeline.state import expect
 from ostinato.sampling import MAX_LONGEST, Sampling
-from ostinato.streaming.frames import Float32
 from ostinato.streaming.heads import Head
 from ostinato.streaming.record import Record, told_again
 from ostinato.streaming.snapshot import Generating
@@ -49,7 +48,7 @@ def begin(record: Record, sampling: Sampling | None, longest: int | None) -> Non
                     f"there is nothing to begin with: push a prompt first (head {record.head.name!r} of "
                     f"{record.model.name!r} has no start token)"
                 )
-            _feed(record, settings.start)
+            record.receive(0, np.array([[settings.start]], np.float32))
         going = Generating(Sampling(), settings.longest)
     record.generating = Generating(sampling or going.sampling, longest or going.left)
 
@@ -76,46 +75,34 @@ def draw(records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
 
 
 def _draw(head: Head, positions: list[int], records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
-    states = [records[i].decoder_state for i in positions]
-    going = [records[i].generating for i in positions]
-    samplings = [each.sampling for each in going if each is not None]
+    drawing = [records[i] for i in positions]
+    states = [record.decoder_state for record in drawing]
     tokens, chances = pipeline.draw(
-        np.stack([state.outputs for state in states]),
+        np.array([state.outputs for state in states]),
         head.probabilities,
-        samplings,
+        [record.generating.sampling for record in drawing if record.generating is not None],
         [state.frames - 1 for state in states],
     )
-    return [
-        (i, _taken(records[i], token, chance)) for i, token, chance in zip(positions, tokens, chances, strict=True)
-    ]
-
-
-def _taken(record: Record, token: int, chance: float) -> list[Event]:
-    """What a stream says by a token that was drawn, which becomes its next frame."""
-    going, settings = record.generating, _settings(record)
-    assert going is not None
-    last = record.decoder_state.frames - 1
-    time_ms = record.head.decoder.time_ms(last)
-    end = Event("end-of-generation", last, time_ms)
-    if token == settings.end:
-        record.generating = None
-        end.index, end.probability = token, chance
-        events = [end]
-    else:
-        front_end = record.model.network.specification.front_end
-        assert isinstance(front_end, Tokens)
-        events = [Event("token", last, time_ms, front_end.vocabulary[token], token, chance)]
-        going.left -= 1
-        if not going.left:
+    front_end, settings = drawing[0].model.network.specification.front_end, head.settings
+    assert isinstance(front_end, Tokens) and isinstance(settings, Generation)
+    found: list[tuple[int, list[Event]]] = []
+    frames = np.array(tokens, np.float32)[:, None, None]
+    for i, record, token, chance, frame in zip(positions, drawing, tokens, chances, frames, strict=True):
+        going, last = record.generating, record.decoder_state.frames - 1
+        assert going is not None
+        time_ms = head.decoder.time_ms(last)
+        if token == settings.end:
+            events = [Event("end-of-generation", last, time_ms, "", token, chance)]
             record.generating = None
-            events.append(end)
-    _feed(record, token)
-    return placed(events, record.utterance, record.utterance_ms)
-
-
-def _feed(record: Record, token: int) -> None:
-    frame: Float32 = np.array([[token]], np.float32)
-    record.receive(0, frame)
+        else:
+            events = [Event("token", last, time_ms, front_end.vocabulary[token], token, chance)]
+            going.left -= 1
+            if not going.left:
+                events.append(Event("end-of-generation", last, time_ms))
+                record.generating = None
+        record.receive(0, frame)
+        found.append((i, placed(events, record.utterance, record.utterance_ms)))
+    return found
 
 
 def _settings(record: Record) -> Generation:
