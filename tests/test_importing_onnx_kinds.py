@@ -13,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing import Imported, Settings, import_model
+from ostinato.importing.onnx import draft
+from ostinato.importing.parity import compare
 from ostinato.model.layers import Convolution, Gru, LayerNorm, Lstm, Rnn, Stack, Within
 
 FLOAT, INT8, INT64 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.INT64
@@ -105,6 +107,34 @@ def test_stacked_causal_convolutions_stream(tmp_path: Path) -> None:
         if isinstance(node.layer, Convolution)
     )
     assert not told(imported, "delay")
+
+
+@pytest.mark.parametrize("pool", ["AveragePool", "MaxPool"])
+def test_what_was_cut_off_is_not_seen_through_padding(pool: str, tmp_path: Path) -> None:
+    """By a stride that reaches the end for some lengths of an utterance, and for others does not."""
+    more = {"count_include_pad": 1} if pool == "AveragePool" else {}
+    nodes = [
+        ("Transpose", "x", "t", {"perm": [0, 2, 1]}),
+        ("Conv", "t W b", "c", {"pads": [2, 2]}),
+        ("Slice", "c zero cut two", "s"),
+        (pool, "s", "p", {"kernel_shape": [3], "pads": [1, 1], "strides": [2], **more}),
+        ("Transpose", "p", "y", {"perm": [0, 2, 1]}),
+    ]
+    constants = {
+        "W": normal(4, 4, 3),
+        "b": normal(4),
+        "zero": np.array([0]),
+        "cut": np.array([-2]),
+        "two": np.array([2]),
+    }
+    imported = import_model(save(tmp_path / "cut.onnx", nodes, constants, {"x": [1, "time", 4]}, ["y"]))
+    assert imported.parity.largest < 1e-5
+    for length in (30, 31, 32, 33):  # of either remainder
+        assert compare(imported.network, _source(tmp_path / "cut.onnx"), lengths=(length,)).largest < 1e-5
+
+
+def _source(path: Path) -> Any:
+    return draft(path, Settings()).source
 
 
 def test_caches_in_a_sequence_are_what_a_stream_keeps(tmp_path: Path) -> None:

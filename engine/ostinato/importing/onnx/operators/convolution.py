@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.importing.onnx.call import Call, Convert
-from ostinato.importing.onnx.elements import ZERO, Array, Ids, Tensor, Traced, constant, element, frame_of
+from ostinato.importing.onnx.elements import ZERO, Array, Ids, Tensor, Traced, constant, element, frame_of, term_of
 from ostinato.importing.onnx.operators.elementwise import greater
 from ostinato.importing.onnx.rows import Rows, along, time_axis
 from ostinato.importing.onnx.terms import SAME, Applied, View
@@ -45,7 +45,11 @@ class Window:
         frames = np.unique(frame_of(rows.ids[rows.ids >= 0]))
         if rows.stride != 1 or len(frames) > 1:
             return None
-        return rows.length + int(frames[0]) + self.pads[self.time - 2][1]
+        last, right = rows.length + int(frames[0]), self.pads[self.time - 2][1]
+        for number in np.unique(term_of(rows.ids[rows.ids >= 0])):
+            if right and last < self.call.terms.frames(int(number)):  # cut off, then padded
+                self.call.terms.cuts[int(number)] = last
+        return last + right
 
     def _pads(self, sizes: Sequence[int]) -> list[tuple[int, int]]:
         attributes, rank = self.call.attributes, len(sizes)
