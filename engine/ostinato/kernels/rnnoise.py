@@ -25,6 +25,15 @@ _SLOWEST = np.float32(0.6)
 
 
 @part
+def _parts(analysis: Any, bins: int, heard: int, bands: int) -> Any:
+    """Of an analysis: the spectrum, that of a period before, the energies of both in bands, their correlations."""
+    p = 2 * bins
+    own = p + 2 * heard
+    others, both = own + bands, own + 2 * bands
+    return analysis[:p], analysis[p:own], analysis[own:others], analysis[others:both], analysis[both:]
+
+
+@part
 def _bands(x: Any, y: Any, bins: int, heard: int, edges: Any, shares: Any, sums: Any, out: Any) -> None:
     """The real parts of x conj(y), added up in triangular bands. ``x`` and ``y`` hold ``bins`` and ``heard`` values
     of the real parts, then of the imaginary ones."""
@@ -77,19 +86,12 @@ def features(spectra: Any, periods: Any, edges: Any, shares: Any, cosines: Any, 
     bins = (out.shape[1] - values - 1 - 2 * heard - 3 * bands) // 2
     for r in range(count):
         row, x, p = out[r], spectra[r], spectra[count + r]
-        spectrum = row[values + 1 : values + 1 + 2 * bins]
-        earlier = row[values + 1 + 2 * bins : values + 1 + 2 * bins + 2 * heard]
+        spectrum, earlier, own, others, both = _parts(row[values + 1 :], bins, heard, bands)
         for k in range(2 * bins):
             spectrum[k] = x[k]
         for k in range(heard):
             earlier[k] = p[k]
             earlier[heard + k] = p[bins + k]
-        first = row.shape[0] - 3 * bands
-        own, others, both = (
-            row[first : first + bands],
-            row[first + bands : first + 2 * bands],
-            row[first + 2 * bands :],
-        )
         _bands(spectrum, spectrum, bins, bins, edges, shares, work, own)
         _bands(earlier, earlier, heard, heard, edges, shares, work, others)
         _bands(spectrum, earlier, bins, heard, edges, shares, work, both)
@@ -135,10 +137,8 @@ def suppress(outputs: Any, streams: Any, edges: Any, shares: Any, scale: float, 
     bands, heard, bins = edges.shape[0] - 2, edges[-1], out.shape[1] // 2
     size = 2 * bins + 2 * heard + 3 * bands
     before = work[:size]
-    x, p = before[: 2 * bins], before[2 * bins : 2 * bins + 2 * heard]
-    own, others, both = before[size - 3 * bands : size - 2 * bands], before[size - 2 * bands : size - bands], before[
-        size - bands :
-    ]  # fmt: skip
+    x, p, own, others, both = _parts(before, bins, heard, bands)
+    first = size - 3 * bands  # of the energies
     gains, ratios = work[size : size + bands], work[size + bands : size + 2 * bands]
     sums, curve = work[size + 2 * bands : size + 3 * bands + 2], work[size + 3 * bands + 2 :]
     r = 0
@@ -155,7 +155,7 @@ def suppress(outputs: Any, streams: Any, edges: Any, shares: Any, scale: float, 
                 _comb(x, p, bins, heard, own, others, both, gains, edges, shares, sums, ratios, curve)
                 for b in range(bands):
                     gain = max(gains[b], _SLOWEST * load_float(last + 4 * b))
-                    now = _kept(row[bands + 1 + size - 3 * bands + b], 0.0, LARGEST * LARGEST)
+                    now = _kept(row[bands + 1 + first + b], 0.0, LARGEST * LARGEST)
                     store_float(last + 4 * b, _kept(gain * (own[b] + 1e-3) / (now + 1e-3), 0.0, 1.0))
                     gains[b] = gain
                 _between(gains, edges, shares, curve)
@@ -164,8 +164,7 @@ def suppress(outputs: Any, streams: Any, edges: Any, shares: Any, scale: float, 
                 out[r, k] = x[k] * np.float32(scale)
             for n in range(size):
                 before[n] = _kept(row[bands + 1 + n], -LARGEST, LARGEST)
-            for b in range(2 * bands):
-                n = size - 3 * bands + b
+            for n in range(first, first + 2 * bands):
                 before[n] = _kept(row[bands + 1 + n], 0.0, LARGEST * LARGEST)
             r += 1
         for n in range(size):
