@@ -18,6 +18,7 @@ SAYS = {
     "compare": ("of real time", "pump-bi in blocks is as good", "pump-uni"),
     "bench": ("240 frames of data, in turns", "2000 of 50 ms", "2000, 0 lost"),
     "listen": ("0.05 s  ", "%"),
+    "train": (),
 }
 
 
@@ -28,6 +29,8 @@ def test_its_blocks_run_in_their_order(
     for snippet in snippets(DOCUMENT):
         if snippet.language == "python":
             run(snippet.code, tmp_path)
+        if snippet.language == "toml":
+            (tmp_path / "pump.toml").write_text(snippet.code)
         for line in commands(snippet) if snippet.language == "sh" else []:
             program, *arguments = shlex.split(line)
             assert program == ".venv/bin/ostinato"
@@ -35,6 +38,7 @@ def test_its_blocks_run_in_their_order(
             assert ended.returncode == 0, ended.stderr
             assert all(words in ended.stdout for words in SAYS[arguments[0]]), ended.stdout
             done.append(arguments[0])
+    assert (tmp_path / "runs" / "pump" / "pump.safetensors").exists()
     assert done == [*SAYS] and (tmp_path / "pump.png").stat().st_size > 10_000
 
 

@@ -1,4 +1,4 @@
-"""``ostinato train``: the recipes, with progress."""
+"""``ostinato train``: configurations and recipes, with progress."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ostinato.cli.console import err, note
 from ostinato.cli.output_files import check_folder
 from ostinato.cli.recordings import LeftOut
 from ostinato.model import file as model_file
+from ostinato.training.own.config import Config
+from ostinato.training.own.run import run
 from ostinato.training.recipes.digits import Options, train
 from ostinato.training.recipes.voices import synthesisers
 
@@ -39,6 +41,17 @@ def digits(
         note("interrupted: the last of these has what it had learnt so far, as its card says")
         raise typer.Exit(130)
     left_out.finish()
+
+
+def own(config: Path, folder: Path | None, resume: bool) -> None:
+    """Learn as ``config`` says, and write the model into its run's folder."""
+    folder = folder or Path("runs") / Config.of(config).name
+    check_folder(folder)
+    made = run(config, folder, resume, err)
+    note(f"written: {made.path}. {made.card['accuracy']}")
+    if made.history.interrupted:
+        note("interrupted: --resume goes on from here, to the same numbers as without the pause")
+        raise typer.Exit(130)
 
 
 class _Steps:

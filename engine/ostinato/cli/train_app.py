@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ostinato.cli.usage import App
+from ostinato.cli.usage import App, Group
 
-train = App(help="Train the bundled models anew.")
+
+class _Configurations(Group):
+    """A group in which the path of a configuration stands for the command that reads it."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command, and its arguments."""
+        if args and args[0] not in self.commands and args[0].endswith(".toml"):
+            args = [CONFIG, *args]
+        return super().resolve_command(ctx, args)
+
+
+CONFIG = "CONFIG.toml"
+
+train = App(help="Train a model: your own, as a configuration says, or the bundled ones anew.", cls=_Configurations)
+
+
+@train.command(CONFIG)
+def own(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="What to learn.", exists=True, dir_okay=False)],
+    run: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The run's folder.", file_okay=False, show_default="runs/NAME"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
+) -> None:
+    """Train your own model on your own frames with labels or numbers (docs/own-model.md).
+
+    The run's folder gets the model with its card, log.jsonl, curves.png and a checkpoint. Ctrl-C ends learning after
+    the step that runs, and the model has what was learnt so far; --resume goes on as if there had been no pause.
+    """
+    from ostinato.cli.train import own
+
+    own(config, run, resume)
 
 
 @train.command()

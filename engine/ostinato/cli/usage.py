@@ -79,7 +79,7 @@ class App(typer.Typer):
     """Typer, whose commands are the above."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, **settings)
+        super().__init__(**{"cls": Group} | settings, rich_markup_mode=None, pretty_exceptions_enable=False)
 
     def command(self, *args: Any, **settings: Any) -> Callable[[Function], Function]:
         """Make a function a command."""

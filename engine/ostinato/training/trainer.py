@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,6 +19,7 @@ from ostinato.errors import TrainingError
 from ostinato.model.network import Network
 from ostinato.training.batching import Batch
 from ostinato.training.checkpoint import Checkpoint
+from ostinato.training.interrupt import Interrupt
 from ostinato.training.learner import Learner
 from ostinato.training.losses import Loss
 from ostinato.training.network import TrainableNetwork
@@ -65,6 +67,7 @@ def fit(
     checkpoint: Path | None = None,
     resume: bool = False,
     console: Console | None = None,
+    on_evaluation: Callable[[History], None] | None = None,
 ) -> History:
     """Learn from ``steps`` batches by their mean loss, and leave ``network`` with its best weights.
 
@@ -77,8 +80,9 @@ def fit(
     ``truncate``, ``share`` and ``workers`` are as `Learner` has them: numbers do not depend on ``workers``.
     ``checkpoint`` is written at each evaluation, and read first if ``resume`` and it exists: the steps that follow
     are the same as without the pause. Dropout is drawn from ``seed`` and the number of the step alone. Progress goes
-    to ``console`` (None: standard error). KeyboardInterrupt ends learning early (``History.interrupted``) with the
-    best weights so far.
+    to ``console`` (None: standard error). Ctrl-C ends learning early (``History.interrupted``) after the step
+    that runs, writes the checkpoint, and leaves the best weights so far; a second one ends it at once.
+    ``on_evaluation`` is told after each evaluation.
 
     Raises TrainingError if losses and heads do not match, an epoch is empty, the loss is not finite, or the
     checkpoint is another network's.
@@ -88,7 +92,7 @@ def fit(
     if resume and checkpoint is not None and checkpoint.exists():
         run.read()
     # The products of one step are too small to share: a second thread makes learning several times slower.
-    with threadpool_limits(1), learner.threads(), _progress(console) as progress:
+    with threadpool_limits(1), learner.threads(), _progress(console) as progress, Interrupt() as interrupt:
         task = progress.add_task("training", total=steps, completed=run.history.steps, note="")
         try:
             for batch in run.remaining(batches, steps):
@@ -97,8 +101,13 @@ def fit(
                 if run.history.steps % evaluate_every == 0 or run.history.steps == steps:
                     run.evaluate(evaluate)
                     progress.console.print(run.summary, highlight=False)
+                    if on_evaluation is not None:
+                        on_evaluation(run.history)
+                interrupt.check()
         except KeyboardInterrupt:
             run.history.interrupted = True
+            if checkpoint is not None and run.whole:
+                run.write(checkpoint)
     run.keep_best()
     return run.history
 
@@ -114,6 +123,9 @@ class _Run:
         self.epoch, self.position = 0, 0
         self.sums, self.counts = (dict.fromkeys(self.objective.losses, 0.0) for _ in range(2))
         self.recent = math.nan
+        self.speed = 0.0
+        self.whole = True
+        """Whether all that `write` writes is of the same step."""
 
     def remaining(self, batches: Epochs, steps: int) -> Iterable[Batch]:
         """Batches until ``steps`` steps are done, or it makes no sense to go on, from where this run is."""
@@ -135,6 +147,7 @@ class _Run:
 
     def step(self, batch: Batch) -> None:
         """Learn from a batch."""
+        self.whole, start = False, time.perf_counter()
         sums, counts, skipped = self.learner.learn(batch, (self.seed, self.history.steps))
         self.history.steps += 1
         self.history.skipped += skipped
@@ -143,9 +156,13 @@ class _Run:
         mean = self.objective.mean(sums, counts)
         if math.isfinite(mean):
             self.recent = mean if math.isnan(self.recent) else 0.95 * self.recent + 0.05 * mean
+        speed = sum(map(int, batch.lengths)) / (time.perf_counter() - start)
+        self.speed = 0.9 * self.speed + 0.1 * speed if self.speed else speed
+        self.whole = True
 
     def evaluate(self, evaluate: Evaluate | None) -> None:
         """Note how good the network is now, keep it if it is the best, and write the checkpoint."""
+        self.whole = False
         numbers = {"loss": self.objective.mean(self.sums, self.counts)}
         if len(self.objective.losses) > 1:
             numbers |= {f"loss {name}": self.sums[name] / (self.counts[name] or math.nan) for name in self.sums}
@@ -159,6 +176,7 @@ class _Run:
             self.history.waited += 1
         self.optimiser.schedule.observe(score)
         self.history.evaluations.append({"step": self.history.steps} | numbers | scores)
+        self.whole = True
         if self.path is not None:
             self.write(self.path)
 
@@ -170,7 +188,9 @@ class _Run:
     @property
     def note(self) -> str:
         """The progress line's text."""
-        return f"loss {self.recent:.4g}  rate {self.optimiser.rate:.2g}  epoch {self.epoch}"
+        return (
+            f"loss {self.recent:.4g}  rate {self.optimiser.rate:.2g}  epoch {self.epoch}  {self.speed:,.0f} frames/s"
+        )
 
     @property
     def summary(self) -> str:
@@ -187,6 +207,8 @@ class _Run:
             "epoch": self.epoch,
             "position": self.position,
             "recent": self.recent,
+            "sums": self.sums,
+            "counts": self.counts,
             "history": vars(self.history),
         }
         groups = {"parameters": self.network.parameters, "best": self.best, "optimiser": self.optimiser.state()}
@@ -201,10 +223,11 @@ class _Run:
             raise TrainingError(f"{self.path} is of another network or seed: start anew without it")
         for name, w in saved.groups["parameters"].items():
             self.network.parameters[name][:] = w
-        self.best = dict(saved.groups["best"])
+        self.best = dict(saved.groups.get("best", {}))
         self.optimiser.restore(saved.groups["optimiser"])
         self.epoch, self.position, self.recent = numbers["epoch"], numbers["position"], numbers["recent"]
-        self.history = History(**numbers["history"])
+        self.sums, self.counts = dict(numbers["sums"]), dict(numbers["counts"])
+        self.history = History(**numbers["history"] | {"interrupted": False})
 
 
 def _fingerprint(network: TrainableNetwork) -> str:

@@ -1,0 +1,34 @@
+"""How learning went, as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def draw(evaluations: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Losses by step, and below them the other numbers. Nothing without matplotlib."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    names = [name for name in evaluations[-1] if name != "step"]
+    groups = [[n for n in names if "loss" in n], [n for n in names if "loss" not in n]]
+    groups = [group for group in groups if group]
+    figure = Figure(figsize=(7, 3 * len(groups)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, group in zip(figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0], groups, strict=True):
+        for name in group:
+            points = [(e["step"], e[name]) for e in evaluations if math.isfinite(e.get(name, math.nan))]
+            label = "training loss" if name == "loss" else name
+            axes.plot(*zip(*points, strict=True) if points else ([], []), label=label, marker=".", markersize=4)
+        axes.legend(frameon=False)
+        axes.grid(alpha=0.3)
+        if "accuracy" not in group and all(e[n] > 0 for e in evaluations for n in group):
+            axes.set_yscale("log")
+    axes.set_xlabel("batches learnt from")
+    part = path.with_name(f".{path.stem}.part.png")
+    figure.savefig(part, dpi=110)
+    part.replace(path)
