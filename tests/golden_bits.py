@@ -1,5 +1,5 @@
 """Prints digests of kernel results on fixed inputs: float32, int8, numbers around the smallest normal one, each of
-`LATER`, of `JOINS`, of activations and of sound; run for several targets by test_kernels_compilation."""
+`LATER`, of `JOINS`, of activations, of sound, …; run for several targets by test_kernels_compilation."""
 
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
 from ostinato.pipeline.front_ends.rnnoise_features import RnnoiseFeaturesFrontEnd
 from ostinato.pipeline.front_ends.spectrum import SpectrumFrontEnd
 from ostinato.pipeline.resample import resampler
+from ostinato.pipeline.sampling import draw
+from ostinato.sampling import Sampling
 
 Floats = npt.NDArray[np.float32]
 FIRST_FUNCTIONS = tuple(name for name, function in FUNCTIONS.items() if function.number < 12)
@@ -101,6 +103,7 @@ def main() -> None:
     print(sound())
     print(bands_and_paths())
     print(rnnoise())
+    print(draws())
 
 
 def int8() -> str:
@@ -314,6 +317,18 @@ def bands_and_paths() -> str:
         for event in made.step(state, scores) + made.flush(state):
             digest.update(f"{event.kind} {event.time_ms.hex()} {event.index} {event.probability.hex()}".encode())
         digest.update(repr(pack(state)).encode())
+    return digest.hexdigest()
+
+
+def draws() -> str:
+    """The digest of tokens that are drawn, and of their probabilities."""
+    rng, digest = np.random.default_rng(4), hashlib.sha256()
+    outputs = rng.uniform(-12, 12, (300, 40)).astype(np.float32)
+    shares = (outputs + 12) / 24
+    for rows, probabilities in ((outputs, False), (shares * shares * shares, True)):
+        for chosen in ({}, {"temperature": 0}, {"temperature": 0.7, "top_k": 9}, {"temperature": 3.1, "top_p": 0.9}):
+            drawn = draw(rows, probabilities, [Sampling(seed=2**50 + 1, **chosen)] * 300, range(300))
+            digest.update(repr([(token, chance.hex()) for token, chance in zip(*drawn, strict=True)]).encode())
     return digest.hexdigest()
 
 
