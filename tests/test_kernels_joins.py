@@ -41,6 +41,8 @@ from ostinato.model.layers import (
     Scale,
     Slice,
     Softmax,
+    TransposedConvolution,
+    Within,
 )
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node, Specification
@@ -144,6 +146,35 @@ def test_batch_norm_is_folded_into_a_convolution(below: Convolution) -> None:
     found = [event.values for event in whole_stream(above, frames)]
     np.testing.assert_allclose(
         found, reference.run(above.specification, above.weights, frames), atol=TOLERANCE, rtol=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("below", "folds"),
+    [
+        (LayerNorm(), True),
+        (Within(3, Dense(4)), True),
+        (Within(3, Convolution(4, 3, left=1, right=1)), True),
+        (Within(3, TransposedConvolution(2, 2, 2)), True),
+        (Within(3, Dense(4, Activation("relu"))), False),
+        (Within(3, TransposedConvolution(2, 2, 2, activation=Activation("relu"))), False),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("same", [True, False])
+def test_a_scale_is_folded_into_what_can_do_its_work(below: Layer, folds: bool, same: bool) -> None:
+    """At positions of a frame, where it is the same at all of them."""
+    specification = graph(("in0", Dense(6), "frames"), ("a", below, "in0"), ("y", Scale(), "a"))
+    weights = random_weights(specification, 5)
+    if isinstance(below, Within) and same:
+        for part in ("a", "b"):
+            size = specification.wires["y"].size // below.counts[-1]
+            weights[f"y.{part}"] = np.tile(weights[f"y.{part}"][:size], below.counts[-1])
+    program = compile_network(specification, weights).program
+    assert len(program.operations) == (2 if folds and (same or not isinstance(below, Within)) else 3)
+    frames = np.random.default_rng(2).standard_normal((9, 5)).astype(np.float32)
+    np.testing.assert_allclose(
+        whole(program, frames), reference.run(specification, weights, frames), atol=TOLERANCE, rtol=0
     )
 
 
