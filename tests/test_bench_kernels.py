@@ -16,7 +16,7 @@ import pytest
 
 from ostinato.errors import InputError
 from ostinato.model import Network
-from ostinato_bench import limits, peers, timing
+from ostinato_bench import limits, peers
 from ostinato_bench.cells import CELLS, PRECISIONS, QUICK, Cell, Kind, Precision, grid
 from ostinato_bench.kernels import run
 from ostinato_bench.ours import Ours
@@ -112,7 +112,7 @@ def test_a_peer_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest
 # --- timing and limits ----------------------------------------------------------------------------------------------
 
 
-def test_contenders_take_turns_and_what_is_prepared_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contenders_take_turns_and_what_is_prepared_does_not_count() -> None:
     now = 0
     order: list[str] = []
 
@@ -124,9 +124,8 @@ def test_contenders_take_turns_and_what_is_prepared_does_not_count(monkeypatch: 
 
         return call
 
-    monkeypatch.setattr(timing.time, "perf_counter_ns", lambda: now)
     contenders = {"a": Timed(spends("a", 40)), "b": Timed(spends("b", 300), before=spends("prepare", 5000))}
-    found = alternate(contenders, seconds=0.0, rounds=3)
+    found = alternate(contenders, seconds=0.0, rounds=3, clock=lambda: now)
     assert found == {"a": Spread(40, 40, 40), "b": Spread(300, 300, 300)}
     assert "".join(name[0] for name in order).endswith("apb" * 4)
 
