@@ -157,7 +157,12 @@ def test_a_document_gets_its_tables(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("docs/performance.md", "steps"), ("docs/music.md", "music"), ("README.md", "compare-short")],
+    [
+        ("docs/performance.md", "steps"),
+        ("docs/published.md", "published-files"),
+        ("docs/music.md", "music"),
+        ("README.md", "compare-short"),
+    ],
 )
 def test_the_document_has_the_figures_of_its_files(name: str, table: str) -> None:
     document = ROOT / name

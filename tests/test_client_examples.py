@@ -16,11 +16,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from snippets import ROOT
 
 import ostinato
 from ostinato.cli.files import bundled_recording
 from ostinato.errors import ConnectionLostError
+from ostinato.model import Network, write
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import InverseSpectrum
+from ostinato.model.front_ends import Spectrum
+from ostinato.model.layers import Activate
+from ostinato.model.specification import Sequential
 from ostinato_client import Client, FileSource, Stream
 
 EXAMPLES = ROOT / "clients/examples"
@@ -195,6 +202,29 @@ def test_reconnecting_loses_nothing_wherever_its_stream_breaks(endpoint: str, se
             events = [event for chunk in chunks for event in stream.push(chunk)] + stream.flush()
             heard = [(f"{event.time_ms / 1000:.2f}", event.text) for event in events]
             assert heard == undisturbed() and {event.utterance for event in events} == {utterance}
+
+
+def test_denoise(tmp_path: Path) -> None:
+    """A denoiser that keeps all gives the recording back, aligned, at its own rate."""
+    front_end = Spectrum(16000, 320, 160, window="sqrt-hann", pad=True)
+    decoder = InverseSpectrum(320, 160, window="sqrt-hann", trim_start=160, trim_end=160)
+    (tmp_path / "models").mkdir()
+    network = Network.random(Sequential("keeps-all", front_end, [Activate(Activation("identity"))], decoder))
+    write(tmp_path / "models" / "keeps-all.safetensors", network)
+    noisy, clean = str(tmp_path / "noisy.wav"), str(tmp_path / "clean.wav")
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 16000)
+    soundfile.write(noisy, samples, 16000)
+    with serve("--models", str(tmp_path / "models")) as (endpoint, _):
+        assert "clean.wav: 1.00 s at 16000 Hz" in example("denoise.py", noisy, clean, "keeps-all", endpoint)
+        heard, rate = soundfile.read(clean)
+        assert rate == 16000
+        np.testing.assert_allclose(heard, samples, atol=2e-4)
+        for wrong, why in (((noisy, clean, "digits-uni"), "makes no audio"), (("none.wav", clean), "none.wav")):
+            arguments = [*wrong, "keeps-all"][:3]
+            done = subprocess.run(
+                [sys.executable, EXAMPLES / "denoise.py", *arguments, endpoint], capture_output=True, text=True
+            )
+            assert done.returncode == 1 and why in done.stderr and "Traceback" not in done.stderr
 
 
 def test_sensors(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.errors import InputError, did_you_mean
 from ostinato.importing import Settings
 from ostinato.importing.named import dtln, gtcrn, nsnet2, silero_vad
 from ostinato.importing.packages import Package
@@ -49,12 +48,7 @@ class PublishedFile:
 
 
 def chosen(models: Sequence[str]) -> list[PublishedFile]:
-    """Those of the models of these names, all if none is named. Raises InputError."""
-    for name in models:
-        if name not in MODELS:
-            raise InputError(
-                f"{name!r} is not measured: those that are: {', '.join(MODELS)}{did_you_mean(name, MODELS)}"
-            )
+    """Those of the models of these names, all if none is named."""
     return [each for each in FILES if not models or each.model in models]
 
 
@@ -153,4 +147,3 @@ FILES = (
         ), _pairs,
     ),
 )  # fmt: skip
-MODELS = tuple(dict.fromkeys(each.model for each in FILES))

@@ -16,14 +16,12 @@ import numpy as np
 from ostinato.errors import ForeignModelError
 from ostinato.importing import import_model
 from ostinato.streaming import Model
-from ostinato_bench.published.sounds import F32, RATE, mixed, noises, speech
+from ostinato_bench.published.sounds import F32, RATE, mixed, noises, resampled, speech
 
-DENOISERS = ("nsnet2", "dtln", "gtcrn")
+DENOISERS = ("nsnet2", "dtln", "gtcrn", "rnnoise")
 SNRS_DB = (0.0, 5.0, 10.0)
 EXAMPLE = "pink", 5.0
 """The noise and the ratio that are shown."""
-_PIECE = RATE // 100
-"""Samples of a push: 10 ms."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +72,28 @@ def measure(names: Sequence[str], seconds: float) -> tuple[list[dict[str, Any]],
 
 
 def denoised(model: Model, noisy: F32) -> tuple[F32, float]:
-    """What a stream makes of samples that come 10 ms at a time, as many as come; and the seconds of computing."""
+    """What a stream makes of samples that come 10 ms at a time, as many as come; and the seconds of
+    computing, without resampling where the model has a rate of its own."""
+    rate = _rate(model)
+    given, piece = resampled(noisy, RATE, rate), rate // 100
     start = time.thread_time()
-    with model.stream(sample_rate=RATE) as stream:
-        events = [event for at in range(0, len(noisy), _PIECE) for event in stream.push(noisy[at : at + _PIECE])]
+    with model.stream() as stream:
+        events = [event for at in range(0, len(given), piece) for event in stream.push(given[at : at + piece])]
         events += stream.flush()
     taken = time.thread_time() - start
-    return np.concatenate([each.values for each in events if each.values is not None])[: len(noisy)], taken
+    made = np.concatenate([each.values for each in events if each.values is not None])
+    return resampled(made, rate, RATE)[: len(noisy)], taken
 
 
-def delay_ms(model: Model) -> float | None:
-    """From a sample that comes to the same sample that goes out: a frame is awaited, and then what `Model.delay`
-    says."""
-    return None if model.delay.ms is None else model.delay.ms + model.front_end.frame_ms
+def delay_ms(model: Model) -> float:
+    """How long after a sample has come it goes out, at most: seen by samples that come 1 ms at a time."""
+    rate, found = _rate(model), 0.0
+    with model.stream() as stream:
+        for come_ms in range(1, 301):
+            for event in stream.push(np.zeros(rate // 1000, np.float32)):
+                if event.values is not None:
+                    found = max(found, come_ms - event.time_ms + 1000 * len(event.values) / rate)
+    return round(found, 3)
 
 
 def si_sdr(estimate: F32, clean: F32) -> float:
@@ -105,7 +112,13 @@ def border_step(samples: F32, hop: int) -> float:
     return float(steps[borders].max() / steps[~borders].max())
 
 
+def _rate(model: Model) -> int:
+    """Hz, of what comes and what goes out."""
+    rate: int = model.network.specification.front_end.sample_rate  # type: ignore[attr-defined]
+    return rate
+
+
 def _hop(model: Model) -> int:
-    """Samples from frame to frame."""
+    """Samples from frame to frame, at `RATE`."""
     hop: int = round(model.front_end.frame_ms * RATE / 1000)
     return hop

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
 
-from ostinato.errors import ForeignModelError, InputError
+from ostinato.errors import ForeignModelError, InputError, did_you_mean
 from ostinato_bench import limits, machine
 from ostinato_bench.published import catalogue, chunks, denoising, paced
 from ostinato_bench.published.sounds import speech
 
+MODELS = tuple(dict.fromkeys((*(each.model for each in catalogue.FILES), *denoising.DENOISERS)))
+"""Names of those that can be measured."""
 Progress = Callable[[int, int, str], None]
 TIMING_S = 3.0
 """For a file, shared by all that is timed of it."""
@@ -20,7 +22,7 @@ TIMING_S = 3.0
 def run(
     models: Sequence[str] = (), seconds: float = 60.0, streams: int = 200, progress: Progress | None = None
 ) -> tuple[dict[str, Any], denoising.Example | None]:
-    """Measure the files of ``models`` (`catalogue.MODELS`; none: all) over ``seconds`` of speech; as far as they are
+    """Measure the files of ``models`` (of `MODELS`; none: all) over ``seconds`` of speech; as far as they are
     among them, ``streams`` streams of silero-vad for a third of that, and denoisers for half of it. ``progress(done,
     count, what)`` is told before each. Also returns an example of what was denoised, if anything was.
 
@@ -34,6 +36,10 @@ def run(
         if find_spec(package) is None:
             raise InputError(f"{package} is not installed: pip install {package}")
     report = progress or (lambda done, count, what: None)
+    for name in models:
+        if name not in MODELS:
+            known = ", ".join(MODELS)
+            raise InputError(f"{name!r} is not measured: those that are: {known}{did_you_mean(name, MODELS)}")
     files = catalogue.chosen(models)
     denoisers = [name for name in denoising.DENOISERS if not models or name in models]
     crowd = not models or paced.NAME in models

@@ -8,6 +8,7 @@ before are kept, the state is carried, the probability is judged.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -29,6 +30,8 @@ RATE, CHUNK, BEFORE = 16000, 512, 64
 """Samples: of a chunk, and those before it that the network sees again."""
 GATHER_MS = 8.0
 """How long an engine may let chunks gather, to compute them together: latency for computing."""
+ROUNDS = 5
+"""So that what else a machine does for some seconds meets all alike."""
 _WARM_S = 1.0
 """At the start, which does not count."""
 
@@ -37,23 +40,38 @@ Answer = Callable[[Sequence[int], Sequence[F32]], Iterator[int]]
 
 
 def measure(streams: int, seconds: float) -> dict[str, Any]:
-    """One after the other, ``seconds`` each: latencies in ms, and the share of a core that each took, waiting
-    excluded. The engine twice: ticking as soon as a chunk is there, and every `GATHER_MS`.
+    """In turns, ``seconds`` each in all: latencies in ms, and the share of a core that each took, waiting excluded,
+    medians over `ROUNDS`. The engine twice: ticking as soon as a chunk is there, and every `GATHER_MS`.
 
     Raises ForeignModelError for a model that cannot be had, ImportError without onnxruntime.
     """
-    answers = {
-        "ostinato": paced(_engine(streams), streams, seconds),
-        "ostinato-gathering": paced(_engine(streams), streams, seconds, GATHER_MS),
-        "onnxruntime": paced(_in_turns(streams), streams, seconds),
+    answers: dict[str, tuple[Answer, float]] = {
+        "ostinato": (_engine(streams), 0.0),
+        "ostinato-gathering": (_engine(streams), GATHER_MS),
+        "onnxruntime": (_in_turns(streams), 0.0),
     }
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in answers}
+    for _ in range(ROUNDS):
+        for name, (answer, gather_ms) in answers.items():
+            found[name].append(paced(answer, streams, seconds / ROUNDS, gather_ms))
     return {
         "model": NAME,
         "streams": streams,
         "seconds": seconds,
         "chunk_ms": 1000 * CHUNK / RATE,
         "gather_ms": GATHER_MS,
-        "answers": answers,
+        "rounds": ROUNDS,
+        "answers": {name: _median(rounds) for name, rounds in found.items()},
+    }
+
+
+def _median(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of each figure by itself."""
+    latencies = [each["latency_ms"] for each in rounds]
+    return {
+        "latency_ms": {key: statistics.median(each[key] for each in latencies) for key in latencies[0]},
+        "chunks": sum(each["chunks"] for each in rounds),
+        "core_share": statistics.median(each["core_share"] for each in rounds),
     }
 
 

@@ -13,7 +13,7 @@ from ostinato_bench.published.sounds import F32, RATE
 
 SHOWN_S = 8.0
 _SIZE, _HOP = 512, 128
-_FLOOR_DB = -70.0
+_FLOOR_DB, _LEVELS = -70.0, 14  # steps of 5 dB: noise in finer ones makes a file of megabytes
 
 
 def draw(example: Example, path: Path) -> None:
@@ -29,21 +29,21 @@ def draw(example: Example, path: Path) -> None:
     style: dict[Any, Any] = {"font.size": 9, "text.color": INK, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT}
     with plt.rc_context(style | {"xtick.color": SOFT, "ytick.color": SOFT}):
         figure, axes = plt.subplots(
-            len(shown), figsize=(10, 1.5 * len(shown) + 1), dpi=160, sharex=True, layout="constrained"
+            len(shown), figsize=(10, 1.5 * len(shown) + 1), dpi=100, sharex=True, layout="constrained"
         )
         top = max(float(_decibels(samples).max()) for samples in shown.values())
         for axis, (name, samples) in zip(axes, shown.items(), strict=True):
             made = _decibels(samples) - top
             extent = (0, len(made) * _HOP / RATE, 0, RATE / 2000)
             image = axis.imshow(
-                made.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=_FLOOR_DB, vmax=0,
-                interpolation="nearest",
+                made.T, origin="lower", aspect="auto", extent=extent, cmap=plt.get_cmap("magma", _LEVELS),
+                vmin=_FLOOR_DB, vmax=0, interpolation="nearest",
             )  # fmt: skip
             axis.set_title(name, loc="left", size=9, weight="bold")
             axis.set_ylabel("kHz")
             axis.spines[["top", "right"]].set_visible(False)
         axes[-1].set_xlabel("s")
-        figure.colorbar(image, ax=axes, label="dB below the loudest", shrink=0.6, pad=0.01)
+        figure.colorbar(image, ax=axes, ticks=range(-70, 1, 10), label="dB below the loudest", shrink=0.6, pad=0.01)
         figure.savefig(path)
         plt.close(figure)
 
@@ -61,7 +61,7 @@ def write_recordings(example: Example, path: Path) -> list[Path]:
 def _shown(example: Example) -> dict[str, F32]:
     what = {
         "speech": example.clean,
-        f"with {example.noise}, {example.snr_db:g} dB": example.noisy,
+        f"with {example.noise} noise at {example.snr_db:g} dB": example.noisy,
     } | {f"denoised by {name}": samples for name, samples in example.denoised.items()}
     return {name: samples[: int(SHOWN_S * RATE)] for name, samples in what.items()}
 

@@ -51,7 +51,7 @@ class Sound:
 def speech(seconds: float, rate: int = RATE) -> Sound:
     """Sentences by several voices, with pauses, of that length."""
     parts, about = _spoken(_VOICES, _SENTENCES) or (_recorded(), "the bundled recordings, repeated")
-    return Sound(_filled([_resampled(samples, own, rate) for samples, own in parts], seconds, rate), rate, about)
+    return Sound(_filled([resampled(samples, own, rate) for samples, own in parts], seconds, rate), rate, about)
 
 
 def noises(count: int) -> Mapping[str, F32]:
@@ -61,7 +61,7 @@ def noises(count: int) -> Mapping[str, F32]:
     babble = _spoken(_BABBLE, _SENTENCES[::-1])
     if babble is not None:
         voices = [
-            np.roll(_filled([_resampled(samples, rate, RATE)], count / RATE, RATE), int(random.integers(count)))
+            np.roll(_filled([resampled(samples, rate, RATE)], count / RATE, RATE), int(random.integers(count)))
             for samples, rate in babble[0]
         ]
         made["babble"] = _level(np.sum(voices, axis=0))
@@ -115,7 +115,8 @@ def _filled(parts: list[F32], seconds: float, rate: int) -> F32:
     return np.resize(whole, int(seconds * rate))
 
 
-def _resampled(samples: F32, source: int, target: int) -> F32:
+def resampled(samples: F32, source: int, target: int) -> F32:
+    """The samples at another rate, in Hz."""
     if source == target:
         return samples
     made = resampler(source, target)

@@ -166,7 +166,7 @@ def load(
 def published(
     models: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Of silero-vad, dtln, nsnet2, gtcrn.", show_default="all"),
+        typer.Option(metavar="NAME", help="Of silero-vad, dtln, nsnet2, gtcrn, rnnoise.", show_default="all"),
     ] = None,
     seconds: Annotated[float, typer.Option(metavar="S", min=2, max=3600, help="Of speech for each file.")] = 60.0,
     streams: Annotated[
