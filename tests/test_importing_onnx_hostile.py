@@ -192,7 +192,7 @@ def test_without_the_package_it_is_told_what_to_install(tmp_path: Path) -> None:
         "except ForeignModelError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "reading ONNX needs the package onnx: pip install 'ostinato[import]'" in done.stdout
+    assert "reading ONNX needs the package onnx: pip install onnx onnxruntime" in done.stdout
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def draft(path: Path, settings: Settings) -> Draft:
         from ostinato.importing.onnx.drafting import drafted  # needs onnx, which not everybody has
     except ModuleNotFoundError as error:
         raise ForeignModelError(
-            f"reading ONNX needs the package {error.name}: pip install 'ostinato[import]'"
+            f"reading ONNX needs the package {error.name}: pip install onnx onnxruntime"
         ) from error
     return drafted(path, settings)
 
