@@ -140,7 +140,10 @@ def published(
         recordings = write_recordings(example, plot)
     for table in terminal(found):
         out.print(table)
-    note(LEGEND)
+    if found["files"]:
+        note(LEGEND)
+    if plot is not None and example is None:
+        note(f"{plot} was not drawn: nothing was denoised")
     if recordings:
         note(f"to hear: {', '.join(map(str, recordings))}")
     for name, why in found["missing"].items():
