@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Draft
 from ostinato.importing.finishing import finished, fitting
 from ostinato.importing.parity import compare
+from ostinato.importing.recorded import recorded
 from ostinato.importing.source import Float64, Recorded
 from ostinato.model import Network
 from ostinato.model.decoders import Labels, Outputs
 from ostinato.model.front_ends import Frames, LogMel, Tokens
-from ostinato.model.layers import Dense, Gru, Softmax
+from ostinato.model.layers import Dense, Gru, OneHot, Softmax
 from ostinato.model.specification import FRAMES
 
 Array = npt.NDArray[Any]
@@ -133,6 +135,48 @@ def test_recorded_outputs_are_compared_with(tmp_path: Path) -> None:
     assert compare(made, Recorded(inputs, outputs)).largest < 1e-5
     with pytest.raises(ForeignModelError, match="not those of the source"):
         compare(made, Recorded(inputs, {"main": outputs["main"] + 1}))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"inputs": np.ones((9, 3))}, "has no array 'outputs'"),
+        ({"inputs": np.ones((9, 4)), "outputs": np.ones((9, 2))}, r"\[9, 4\]: the model takes frames \[frames, 3\]"),
+        ({"inputs": np.ones((0, 3)), "outputs": np.ones((0, 2))}, "the model takes frames"),
+        ({"inputs": np.full((9, 3), "a"), "outputs": np.ones((9, 2))}, "'inputs' is of type"),
+        ({"inputs": np.ones((9, 3)), "outputs": np.full((9, 2), None)}, "'outputs' holds Python objects"),
+    ],
+)
+def test_what_cannot_have_been_recorded_is_named(tmp_path: Path, arrays: dict[str, Array], told: str) -> None:
+    path = tmp_path / "expect.npz"
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    with pytest.raises(ForeignModelError, match=told) as caught:
+        recorded(path, built())
+    assert str(path) in str(caught.value)
+
+
+def test_a_recording_that_lies_about_its_size_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "expect.npz"
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 3), }\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("inputs", "outputs"):
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(ForeignModelError, match=r"expect.npz: array 'inputs' is cut off"):
+        recorded(path, built())
+
+
+def test_recorded_token_ids_are_of_the_vocabulary(tmp_path: Path) -> None:
+    builder = Builder(Tokens(("a", "b")))
+    dense = builder.add(OneHot(), [FRAMES])
+    dense = builder.add(Dense(2), [dense], {"W": np.ones((2, 2)), "b": np.ones(2)})
+    made = builder.network(Settings(), [("main", dense, Outputs())], name="tokens")
+    for ids, fits in (([0, 1], True), ([0, 2], False), ([-1, 0], False)):
+        np.savez(tmp_path / "expect.npz", inputs=np.array(ids), outputs=np.full((2, 2), 2.0))
+        if fits:
+            assert compare(made, recorded(tmp_path / "expect.npz", made), lengths=(0,)).largest == 0
+        else:
+            with pytest.raises(ForeignModelError, match=r"takes token ids \[frames\] below 2"):
+                recorded(tmp_path / "expect.npz", made)
 
 
 # --- settings -------------------------------------------------------------------------------------------------------

@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ostinato.errors import BadModelFileError, ForeignModelError
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.finishing import finished, fitting
 from ostinato.importing.formats import format_of
 from ostinato.importing.named import named
 from ostinato.importing.parity import Parity, compare
+from ostinato.importing.recorded import recorded
 from ostinato.importing.settings import Settings
-from ostinato.importing.source import Recorded, Source
 from ostinato.model import Network
-from ostinato.model.file import MAX_FILE_BYTES
 
 _NONE = Settings()
 
@@ -61,9 +58,11 @@ def completed(
     """A draft with its decoders, compared with its source, or with what was recorded. ``decisions``: told before its
     own. Raises ForeignModelError if the numbers are not the source's."""
     draft = finished(draft, settings)
-    source = draft.source if expect is None else _recorded(Path(expect), draft.network)
+    source, lengths = draft.source, draft.lengths
+    if expect is not None:
+        source, lengths = recorded(Path(expect), draft.network), (0,)  # one utterance, as long as it is
     told = [Decision("compared with", draft.unseen)] if expect is None and draft.unseen else []
-    parity = compare(draft.network, source, lengths=draft.lengths)
+    parity = compare(draft.network, source, lengths=lengths)
     specification = draft.network.specification
     card = specification.card | {"source": origin, "parity": str(parity)}
     network = Network(dataclasses.replace(specification, card=card), draft.network.weights)
@@ -119,24 +118,3 @@ def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft
     except (ForeignModelError, BadModelFileError) as error:  # the latter: a layer with settings that cannot be
         raise ForeignModelError(f"{path}: {error}".removeprefix(f"{path}: " * 2)) from error.__cause__
     return f"{path.name} ({found.name})", made, []
-
-
-def _recorded(path: Path, network: Network) -> Source:
-    """What was recorded, for the first head."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ForeignModelError(f"{path}: is too large: record a minute")
-        with np.load(path, allow_pickle=False) as arrays:
-            inputs, outputs = arrays["inputs"], arrays["outputs"]
-    except KeyError as error:
-        raise ForeignModelError(f"{path}: has no array {error}: save inputs and outputs with numpy.savez") from error
-    except (OSError, ValueError) as error:
-        raise ForeignModelError(f"{path}: no arrays can be read from it ({error}): use numpy.savez") from error
-    wire = network.specification.front_end.wire
-    fits = inputs.ndim == 1 and inputs.dtype.kind in "iu" if wire.token else inputs.shape[1:] == (wire.size,)
-    if not fits:
-        wanted = "token ids [frames]" if wire.token else f"[frames, {wire.size}]"
-        raise ForeignModelError(f"{path}: inputs are {list(inputs.shape)}, and the model takes {wanted}")
-    return Recorded(
-        inputs if wire.token else inputs.astype(np.float32), {network.specification.heads[0].name: outputs}
-    )
