@@ -214,9 +214,9 @@ def by_ours(network: Any, samples: Array) -> dict[str, Array]:
 def main(recordings: list[str]) -> int:
     """Compare, and tell; 1 if features or formulas are not the library's."""
     from ostinato.importing import import_model
-    from ostinato.importing.named import named
+    from ostinato.importing.named import well_known
 
-    (library,) = named("rnnoise").fetch().values()
+    (library,) = well_known("rnnoise").fetch().values()
     network = import_model("rnnoise").network
     samples = speech(recordings)
     with tempfile.TemporaryDirectory() as folder:

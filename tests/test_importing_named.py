@@ -15,7 +15,7 @@ import pytest
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing import import_model, packages
-from ostinato.importing.named import NAMES, named
+from ostinato.importing.named import NAMES, well_known
 from ostinato.importing.named.madmom import MODELS, draft
 from ostinato.importing.packages import Package, digest
 from ostinato.importing.parity import compare
@@ -36,7 +36,7 @@ def test_an_unknown_name_is_told_what_is_known() -> None:
     with pytest.raises(ForeignModelError, match=r"no file 'madmom:onset', .* did you mean 'madmom:onsets'"):
         import_model("madmom:onset")
     for name in NAMES:
-        assert named(name).files and len(named(name).sha256) == 64
+        assert well_known(name).files and len(well_known(name).sha256) == 64
 
 
 # --- packages -------------------------------------------------------------------------------------------------------
@@ -93,6 +93,12 @@ def test_other_files_than_expected_are_not_kept(index: Path, tmp_path: Path) -> 
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     with pytest.raises(ForeignModelError, match="has no weights_of_mine/c"):
         MINE.files(("weights_of_mine/c.bin",), "0" * 64)
+
+
+def test_what_cannot_be_kept_is_named_and_leaves_nothing_behind(index: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(ForeignModelError, match=r"a\.bin cannot be written: Not a directory"):
+        MINE.files(PATHS, "0" * 64)
 
 
 def test_an_installed_package_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from ostinato.errors import BadModelFileError, ForeignModelError
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.finishing import finished, fitting
 from ostinato.importing.formats import format_of
-from ostinato.importing.named import named
+from ostinato.importing.named import well_known
 from ostinato.importing.parity import Parity, compare
 from ostinato.importing.recorded import recorded
 from ostinato.importing.settings import Settings
@@ -98,7 +98,7 @@ def _draft(what: str | os.PathLike[str], settings: Settings) -> tuple[str, Draft
     """What it is, in words; what becomes of it; and where it was found, if that is worth telling."""
     path = Path(what)
     if not path.exists() and not path.suffix and len(path.parts) == 1:
-        model = named(str(what))
+        model = well_known(str(what))
         package = f"{model.package.requirement}, {model.package.licence}"
         known = dataclasses.replace(settings, description=settings.description or model.about)
         try:

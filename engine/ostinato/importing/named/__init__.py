@@ -24,7 +24,7 @@ _ROOMS = {
 NAMES = tuple(_ROOMS)
 
 
-def named(name: str) -> Named:
+def well_known(name: str) -> Named:
     """The model of that name. Raises ForeignModelError."""
     if name not in _ROOMS:
         raise ForeignModelError(
