@@ -128,6 +128,16 @@ def test_what_is_not_equal_makes_no_model(change: Any, told: str) -> None:
         compare(made, Changed(made, change))
 
 
+def test_small_outputs_are_compared_as_closely_as_large_ones() -> None:
+    """A probability of speech may be below 0.02 all along: a hundredth more of it is another network all the same."""
+    builder = Builder(Frames(3))
+    dense = builder.add(Dense(2), [FRAMES], {"W": np.full((2, 3), 0.005), "b": np.full(2, 0.01)})
+    made = builder.network(Settings(), [("main", dense, Outputs())], name="small")
+    assert compare(made, Float64(made)).scale < 0.1
+    with pytest.raises(ForeignModelError, match="outputs are not those of the source"):
+        compare(made, Changed(made, lambda y: 1.01 * y))
+
+
 def test_recorded_outputs_are_compared_with(tmp_path: Path) -> None:
     made = built(Settings(front_end=LogMel(mels=5, normalise=False)))
     inputs = np.random.default_rng(0).normal(size=(31, 5)).astype(np.float32)

@@ -15,12 +15,14 @@ from ostinato.errors import ForeignModelError
 from ostinato.importing.source import Source
 from ostinato.model import Network
 from ostinato.model.front_ends import Frames, Tokens
-from ostinato.model.specification import FRONT_END
+from ostinato.model.specification import FRONT_END, Head
 from ostinato.streaming import Model
 
 Array = npt.NDArray[Any]
 TOLERANCE = 1e-3
 """Of the largest value: beyond it something was understood wrong, and no model is written."""
+ROUNDING = 1e-5
+"""A difference that float32 may make where all values are small."""
 LENGTHS = (1, 29, 83)
 """Frames of the utterances."""
 
@@ -69,16 +71,14 @@ def compare(
                 largest = max(largest, float(np.abs(ours - theirs).max(initial=0.0)))
                 frames, cut = frames + len(ours), cut + 1
     parity = Parity(source.name, largest, scale, frames, cut)
-    if not largest <= TOLERANCE * max(1.0, scale):
+    if not largest <= max(ROUNDING, TOLERANCE * scale):
         raise ForeignModelError(f"the outputs are not those of the source, so no model is made: {parity}")
     return parity
 
 
 def waits(network: Network, head: str) -> bool:
     """Whether a head waits for the utterance: then a source may give its last frame alone."""
-    specification = network.specification
-    found = next(each for each in specification.heads if each.name == head)
-    return specification.direction_of(found) == "bidirectional"
+    return network.specification.direction_of(_head(network, head)) == "bidirectional"
 
 
 def _streamed(model: Model, head: str, inputs: Array, generator: np.random.Generator) -> Array:
@@ -90,7 +90,7 @@ def _streamed(model: Model, head: str, inputs: Array, generator: np.random.Gener
         events += stream.push(_pushed(model.network, piece))
     events += stream.flush()
     stream.close()
-    size = model.network.specification.wires[_node(model.network, head)].size
+    size = model.network.specification.wires[_head(model.network, head).node].size
     rows = [event.values for event in events]
     return np.array(rows, np.float32).reshape(len(rows), size)
 
@@ -103,8 +103,8 @@ def _pushed(network: Network, piece: Array) -> Any:
     return "".join(front.vocabulary[token] for token in piece)
 
 
-def _node(network: Network, head: str) -> str:
-    return next(each.node for each in network.specification.heads if each.name == head)
+def _head(network: Network, name: str) -> Head:
+    return next(each for each in network.specification.heads if each.name == name)
 
 
 def _without_front_end(network: Network) -> Network:
