@@ -174,6 +174,7 @@ def effects(source: str) -> Iterator[str]:
 ALLOWED = {
     "os.environ.setdefault('NUMBA_DISABLE_INTEL_SVML', '1')": "Numba reads it once, when it is imported",
     "app.add_typer(": "groups of commands",
+    "app.command(": "commands that have a file of their own",
     "codecs.register_error('ostinato.plain', _plain)": "what cannot be written has a name of ours there",
     "for _symbol": "Numba learns what + - * / are of our vectors",
     "for _name": "fills a table of its own",

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.bench_app import bench
+from ostinato.cli.generate_app import generate
+from ostinato.cli.import_app import import_, verify
 from ostinato.cli.options import (
     LONGEST_MS,
     LONGEST_S,
@@ -26,7 +28,6 @@ from ostinato.cli.options import (
 )
 from ostinato.cli.train_app import train
 from ostinato.cli.usage import EXIT_CODES, App, complete_model
-from ostinato.sampling import MAX_LONGEST, MAX_SEED, MAX_TOP_K
 
 app = App(
     name="ostinato",
@@ -70,77 +71,8 @@ def inspect(model: ModelArgument, folder: ModelsFolder = None, json: AsJson = Fa
     show_model(model, folder, json, plot)
 
 
-_Settings = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="A TOML file: what the model's own file does not say (name, front end, labels, …; docs/import.md).",
-        exists=True,
-        dir_okay=False,
-    ),
-]
-_Fixed = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="What an input of a graph always is (sr=16000), or the sizes of one that leaves them open (x=1x576).",
-    ),
-]
-
-
-@app.command("import")
-def import_(
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE", help="A trained model: what it is is found by its content. Or a well-known one's name."
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="MODEL", help="Where to write it.", show_default="NAME.safetensors"),
-    ] = None,
-    settings: _Settings = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the model.")] = None,
-    set_: _Fixed = None,
-    expect: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Compare with these recorded numbers: an .npz with inputs and outputs.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
-    draft: Annotated[
-        bool,
-        typer.Option("--draft", help="Import nothing; print settings to begin with, made of the arrays' names."),
-    ] = False,
-    json: Json = None,
-) -> None:
-    """Make a model of a file from elsewhere, and compare its outputs with those that it had there."""
-    from ostinato.cli.importing import import_file, print_draft
-
-    if draft:
-        return print_draft(file)
-    import_file(file, output, settings, name, set_ or [], expect, json)
-
-
-@app.command()
-def verify(
-    model: ModelArgument,
-    against: Annotated[
-        str, typer.Option(metavar="FILE", help="The file, or well-known model, that it was imported from.")
-    ],
-    folder: ModelsFolder = None,
-    settings: _Settings = None,
-    set_: _Fixed = None,
-) -> None:
-    """Compare an imported model with the file that it came from, once more."""
-    from ostinato.cli.importing import verify
-
-    verify(model, against, folder, settings, set_ or [])
+app.command("import")(import_)
+app.command()(verify)
 
 
 @app.command()
@@ -202,48 +134,7 @@ def serve(
     serve(bind, folders=[folder] if folder else [], settings=settings, workers=workers, log_level=log_level.value)
 
 
-@app.command()
-def generate(
-    model: ModelArgument,
-    prompt: Annotated[
-        str, typer.Option(metavar="TEXT", help="What the model goes on with.", show_default="its start token")
-    ] = "",
-    temperature: Annotated[
-        float, typer.Option(metavar="T", min=0.0, max=1000.0, help="How bold it is: 0 is always the likeliest token.")
-    ] = 1.0,
-    top_k: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=MAX_TOP_K, help="Draw among the N likeliest tokens alone.")
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(metavar="P", min=0.0, max=1.0, help="Draw among the likeliest, until they have P together."),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=0, max=MAX_SEED, help="The same seed, the same text.", show_default="another"),
-    ] = None,
-    longest: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, max=MAX_LONGEST, help="Tokens at most.", show_default="the model's"),
-    ] = None,
-    head: HeadName = None,
-    connect: Annotated[
-        str | None,
-        typer.Option(metavar="ENDPOINT", help=f"Use the server that runs there, such as {LOOPBACK}."),
-    ] = None,
-    folder: ModelsFolder = None,
-) -> None:
-    """Let a language model go on with a text, a token at a time."""
-    import secrets
-
-    from ostinato.cli.generate import generate as command
-    from ostinato.sampling import Sampling
-
-    if connect and folder:
-        raise typer.BadParameter("--models is for a model that runs here: a server has its own")
-    seed = secrets.randbelow(1_000_000) if seed is None else seed
-    sampling = Sampling(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
-    command(model, prompt, sampling, longest, head, connect, folder)
+app.command()(generate)
 
 
 @app.command()

@@ -1,0 +1,53 @@
+"""``ostinato generate``: its options. What it does is in the module that it imports."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.options import LOOPBACK, HeadName, ModelArgument, ModelsFolder
+from ostinato.sampling import MAX_LONGEST, MAX_SEED, MAX_TOP_K
+
+
+def generate(
+    model: ModelArgument,
+    prompt: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the model goes on with.", show_default="its start token")
+    ] = "",
+    temperature: Annotated[
+        float, typer.Option(metavar="T", min=0.0, max=1000.0, help="How bold it is: 0 is always the likeliest token.")
+    ] = 1.0,
+    top_k: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=MAX_TOP_K, help="Draw among the N likeliest tokens alone.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(metavar="P", min=0.0, max=1.0, help="Draw among the likeliest, until they have P together."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, max=MAX_SEED, help="The same seed, the same text.", show_default="another"),
+    ] = None,
+    longest: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=MAX_LONGEST, help="Tokens at most.", show_default="the model's"),
+    ] = None,
+    head: HeadName = None,
+    connect: Annotated[
+        str | None,
+        typer.Option(metavar="ENDPOINT", help=f"Use the server that runs there, such as {LOOPBACK}."),
+    ] = None,
+    folder: ModelsFolder = None,
+) -> None:
+    """Let a language model go on with a text, a token at a time."""
+    import secrets
+
+    from ostinato.cli.generate import generate as command
+    from ostinato.sampling import Sampling
+
+    if connect and folder:
+        raise typer.BadParameter("--models is for a model that runs here: a server has its own")
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    sampling = Sampling(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
+    command(model, prompt, sampling, longest, head, connect, folder)
