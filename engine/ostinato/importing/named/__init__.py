@@ -19,6 +19,7 @@ _ROOMS = {
     "madmom:onsets-bi": "madmom",
     "madmom:beats": "madmom",
     "madmom:beats-bi": "madmom",
+    "g2pm": "g2pm",
 }
 """The room of each, by its name; loaded when it is asked for."""
 NAMES = tuple(_ROOMS)

@@ -1,0 +1,96 @@
+"""Well-known models of text: files like their packages', of small networks, become what the packages compute."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.importing.finishing import finished
+from ostinato.importing.named.g2pm import MODELS
+from ostinato.importing.parity import compare
+from ostinato.importing.settings import Settings
+from ostinato.streaming import Model
+
+Array = npt.NDArray[Any]
+RANDOM = np.random.default_rng(11)
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def array(*shape: int, scale: float = 0.5) -> Array:
+    return RANDOM.normal(0, scale, shape).astype(np.float32)
+
+
+def pickled(folder: Path, names: tuple[str, ...], *objects: object) -> dict[str, Path]:
+    """The files of a package, by their paths in it."""
+    found = {}
+    for name, value in zip(names, objects, strict=True):
+        found[name] = folder / Path(name).name
+        found[name].write_bytes(pickle.dumps(value, 3))
+    return found
+
+
+# --- g2pM -----------------------------------------------------------------------------------------------------------
+
+ROWS = {"<PAD>": 0, "<UNK>": 1, "시": 2, "끝": 3, "，": 4, "行": 5, "长": 6, "大": 7, "高": 8, "a": 9}
+CLASSES = {"xing2": 0, "hang2": 1, "chang2": 2, "zhang3": 3, "da4": 4}
+DICTIONARY = {"行": ["hang2", "xing2"], "长": ["chang2", "zhang3"], "重": ["chong2", "zhong4"], "大": ["da4"],
+              "高": ["gao1"], "瓩": ["qian1 wa3"]}  # fmt: skip
+
+
+def g2pm_readings(weights: dict[str, Array], sentence: str) -> list[str]:
+    """As the package's program has them: a network for whoever has several readings, signs around the sentence."""
+    ids = [ROWS["시"], *(ROWS.get(each, 1) for each in sentence), ROWS["끝"]]
+
+    def direction(ids: list[int], suffix: str) -> Array:
+        h = c = np.zeros(3)
+        rows = []
+        for each in ids:
+            x = weights["embedding.weight"][each]
+            gates = weights[f"lstm.weight_ih_l0{suffix}"] @ x + weights[f"lstm.bias_ih_l0{suffix}"]
+            i, f, g, o = np.split(
+                gates + weights[f"lstm.weight_hh_l0{suffix}"] @ h + weights[f"lstm.bias_hh_l0{suffix}"], 4
+            )
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+            rows.append(h)
+        return np.array(rows)
+
+    hidden = np.hstack([direction(ids, ""), direction(ids[::-1], "_reverse")[::-1]])[1:-1]
+    hidden = np.maximum(hidden @ weights["logit_layer.0.weight"].T + weights["logit_layer.0.bias"], 0)
+    scores = hidden @ weights["logit_layer.2.weight"].T + weights["logit_layer.2.bias"]
+    names = list(CLASSES)
+    found = []
+    for each, row in zip(sentence, scores, strict=True):
+        readings = DICTIONARY.get(each, [each])
+        found.append(readings[0] if len(readings) == 1 else names[int(row.argmax())])
+    return found
+
+
+def test_g2pm_reads_each_character_as_its_package_does(tmp_path: Path) -> None:
+    weights = {"embedding.weight": array(len(ROWS), 4, scale=2)}
+    for suffix in ("", "_reverse"):
+        weights |= {f"lstm.weight_ih_l0{suffix}": array(12, 4, scale=2), f"lstm.weight_hh_l0{suffix}": array(12, 3)}
+        weights |= {f"lstm.bias_{part}_l0{suffix}": array(12) for part in ("ih", "hh")}
+    weights |= {"logit_layer.0.weight": array(6, 6, scale=2), "logit_layer.0.bias": array(6)}
+    weights |= {"logit_layer.2.weight": array(5, 6, scale=2), "logit_layer.2.bias": array(5, scale=0.1)}
+    named = MODELS["g2pm"]
+    draft = named.draft(pickled(tmp_path, named.files, ROWS, CLASSES, DICTIONARY, weights), Settings())
+    made = finished(draft, Settings())
+    assert compare(made.network, made.source).largest < 1e-5
+    stream = Model(made.network).stream()
+    wanted, found = [], []
+    for _ in range(20):
+        sentence = "".join(RANDOM.choice([*"行长行长大高重瓩a，X"], 30))
+        wanted += g2pm_readings(weights, sentence)
+        found += [event.text for event in (*stream.push(sentence[:7]), *stream.push(sentence[7:]), *stream.flush())]
+    assert len({each for each in found if each in CLASSES}) > 2
+    assert found == wanted
+    stream.push("€")  # nowhere in the package
+    assert [event.text for event in stream.flush()] == ["<UNK>"]
