@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ostinato.training.recipes import augment
+from ostinato.training.recipes.digits import augment
 
 
 def tone(seconds: float, hz: float = 220.0, rate: int = 16000) -> augment.Samples:

@@ -11,7 +11,7 @@ from ostinato.cli.files import RECORDINGS, read_audio, transcript_beside
 from ostinato.cli.recordings import LeftOut, transcribed
 from ostinato.errors import InputError
 from ostinato.streaming import load
-from ostinato.training.recipes.recording import EDGE_MS, GROUP_PAUSE_MS, joined
+from ostinato.training.recipes.digits.recording import EDGE_MS, GROUP_PAUSE_MS, joined
 from ostinato_bench.alignment import aligned
 from ostinato_bench.word_times import Word, matched, read_word_times
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipe_sounds import tone
 
-from ostinato.training.recipes import augment
+from ostinato.training.recipes.digits import augment
 
 CHANGES = ["throat", "room", "colour", "telephone", "loudness"]
 

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from ostinato.model import file as model_file
-from ostinato.training.recipes import compose, digits, learn, real, voices
+from ostinato.training.recipes.digits import compose, learn, real, voices
+from ostinato.training.recipes.digits import recipe as digits
+from ostinato.training.recipes.recipe import Telling
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
@@ -59,8 +61,8 @@ def test_ctrl_c_while_learning_writes_what_was_learnt_and_says_so(
             yield batch
 
     monkeypatch.setattr(learn.Batches, "__call__", interrupted)
-    options = digits.Options(output=tmp_path, data=tmp_path, shards=2, steps=50, batch=4, workers=1)
-    (path,), ended = digits.train(options)
+    options = digits.Options(output=tmp_path, data=tmp_path, runs=tmp_path, shards=2, steps=50, batch=4, workers=1)
+    (path,), ended = digits.train(options, Telling())
     assert ended
     card = model_file.read(path).specification.card
     assert "Steps of learning: 1, stopped by hand (of 50)." in card["training data"]

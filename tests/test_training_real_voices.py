@@ -15,7 +15,9 @@ from ostinato.model import file as model_file
 from ostinato.model.bundled import BUNDLED
 from ostinato.model.decoders import Ctc
 from ostinato.pipeline.score import Errors
-from ostinato.training.recipes import cards, digits, evaluation, real, words
+from ostinato.training.recipes.digits import cards, evaluation, real, words
+from ostinato.training.recipes.digits import recipe as digits
+from ostinato.training.recipes.recipe import Telling
 
 RECORDINGS = Path(ostinato.__file__).parent / "recordings"
 
@@ -71,7 +73,7 @@ def test_one_bad_recording_is_left_out_before_learning_begins(tmp_path: Path) ->
     assert "cannot be read as audio" in told["3"] and "is empty" in told["7"] and len(told) == 2
     options = digits.Options(output=tmp_path, data=tmp_path / "data", real=(tmp_path,))
     with pytest.raises(InputError, match=r"3/default.wav' cannot be read"):
-        digits.train(options)
+        digits.train(options, Telling())
     assert not (tmp_path / "data").exists(), "nothing was spoken or learnt yet"
 
 

@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recipe_sounds import tone
+from test_import_circles import imports, modules
 
 import ostinato
 from ostinato.errors import TrainingError
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
-from ostinato.training.recipes import compose, digits, learn, real, voices, words
+from ostinato.training.recipes import RECIPES, Options
+from ostinato.training.recipes.digits import compose, learn, real, voices, words
+from ostinato.training.recipes.digits import recipe as digits
+from ostinato.training.recipes.recipe import Telling
 
 # --- utterances
 
@@ -117,7 +121,7 @@ def test_batches_repeat_by_epoch_and_hold_every_example_once() -> None:
 
 
 @pytest.mark.parametrize("direction", ["uni", "bi"])
-def test_networks_are_of_about_equal_size_and_fit_their_loss(direction: learn.Direction) -> None:
+def test_networks_are_of_about_equal_size_and_fit_their_loss(direction: str) -> None:
     network = TrainableNetwork(learn.specification(direction), np.float32, 1)
     assert 330_000 < sum(w.size for w in network.parameters.values()) < 350_000
     assert network.left_to_loss == {"main": CtcLoss.link}
@@ -134,7 +138,7 @@ def test_training_without_a_synthesiser_says_how_to_get_one(tmp_path: Path, monk
     none = tuple(dataclasses.replace(s, found=lambda: False) for s in voices.SYNTHESISERS)
     monkeypatch.setattr(voices, "SYNTHESISERS", none)
     with pytest.raises(TrainingError, match="apt-get install espeak-ng"):
-        digits.train(digits.Options(output=tmp_path, data=tmp_path))
+        digits.train(digits.Options(output=tmp_path, data=tmp_path, runs=tmp_path), Telling())
 
 
 def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +158,8 @@ def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     options = digits.Options(
         output=tmp_path,
         data=tmp_path,
-        directions=("uni",),
+        runs=tmp_path,
+        only=("uni",),
         shards=2,
         examples_per_shard=8,
         steps=3,
@@ -167,10 +172,13 @@ def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "digits-old.safetensors").write_bytes(b"no model")
     left_out: list[str] = []
     (path,), interrupted = digits.train(
-        options, lambda what, done, total: seen.append(what), lambda path, error: left_out.append(path.name)
+        options,
+        Telling(lambda what, done, total: seen.append(what), left_out=lambda path, error: left_out.append(path.name)),
     )
     assert left_out == ["digits-old.safetensors"] and "digits-uni" in (tmp_path / "MODELS.md").read_text()
     assert not interrupted
+    run = {each.name for each in (tmp_path / "digits-uni").iterdir()}
+    assert run == {"config.toml", "log.jsonl", "curves.png", "checkpoint.safetensors", "results.json"}
     model = ostinato.load(path)
     card = model.network.specification.card
     assert card["training data"].startswith("8 utterances") and card["training data"].endswith("learning: 3.")
@@ -184,16 +192,34 @@ def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "0.3 s of quiet" not in card["how it was tested"] and "not tested" in card["limits"]
 
 
+def test_a_recipe_is_a_package_that_knows_no_other() -> None:
+    """Each in a package of its name; what several need is beside them."""
+    home = "ostinato.training.recipes"
+    graph = imports(modules())
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name and recipe.train.__module__ == f"{home}.{name}.recipe"
+        others = {f"{home}.{other}" for other in RECIPES if other != name}
+        for module in graph:
+            if module.startswith(f"{home}.{name}"):
+                assert not {each for each in graph[module] if each.startswith(tuple(f"{o}." for o in others))}, module
+
+
+def test_only_models_that_a_recipe_has_can_be_chosen() -> None:
+    assert Options().chosen(("uni", "bi")) == ("uni", "bi") and Options(only=("bi",)).chosen(("uni", "bi")) == ("bi",)
+    with pytest.raises(TrainingError, match="no model 'by' in this recipe: it has uni, bi"):
+        Options(only=("by",)).chosen(("uni", "bi"))
+
+
 def test_what_is_held_out_is_not_learnt() -> None:
     with pytest.raises(TrainingError, match="held out"):
         digits.Options(shards=1)
 
 
 def test_a_quick_run_is_small_named_so_and_apart_from_the_others(tmp_path: Path) -> None:
-    quick, whole = digits.Options.small(tmp_path, steps=7), digits.Options(data=tmp_path)
+    quick, whole = digits.Options.of(quick=True, data=tmp_path, steps=7), digits.Options(data=tmp_path)
     assert quick.data.parent == whole.data and quick.steps == 7 and quick.quick
     assert quick.shards * quick.examples_per_shard < whole.shards * whole.examples_per_shard / 50
-    assert digits.Options.small().steps < whole.steps / 50
+    assert digits.Options.of(quick=True).steps < whole.steps / 50
 
 
 def test_a_damaged_part_of_the_training_set_is_named_with_the_cure(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,24 +16,18 @@ from ostinato.cli.recordings import LeftOut
 from ostinato.model import file as model_file
 from ostinato.training.own.config import Config
 from ostinato.training.own.run import run
-from ostinato.training.recipes.digits import Options, train
-from ostinato.training.recipes.voices import synthesisers
+from ostinato.training.recipes import Recipe, Telling
 
 
-def digits(
-    output: Path, data: Path, quick: bool, steps: int | None, resume: bool, real: list[Path], fsdd: Path | None
-) -> None:
-    """Train digits-uni and digits-bi and write them, with their cards, to ``output``."""
-    check_folder(output)
-    check_folder(data)
-    make: Callable[..., Options] = Options.small if quick else Options
-    wanted: dict[str, Any] = {} if steps is None else {"steps": steps}
-    options = make(output=output, data=data, resume=resume, real=tuple(real), fsdd=fsdd, **wanted)
-    for missing in synthesisers()[1]:
-        note(f"{missing.name} is not installed, so its voices will be missing: {missing.install}")
+def recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
+    """Carry out a recipe, with those of its options that were given, and write its models, with their cards."""
+    options = recipe.options.of(**given)
+    for folder in (options.output, options.runs, options.data):
+        if folder is not None:
+            check_folder(folder)
     left_out = LeftOut()
     with _Steps() as report:
-        trained = train(options, report, left_out.add)
+        trained = recipe.train(options, Telling(report, note, left_out.add))
     for path in trained.paths:
         card = model_file.read(path).specification.card
         note(f"written: {path}. {card['accuracy']}")

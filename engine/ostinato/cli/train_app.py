@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,19 +11,33 @@ import typer
 from ostinato.cli.usage import App, Group
 
 
-class _Configurations(Group):
-    """A group in which the path of a configuration stands for the command that reads it."""
+class _Trainings(Group):
+    """A group in which the path of a configuration stands for the command that reads it, with a command for each
+    recipe. Recipes are loaded once their names are asked for: with all that learns they take most of a second."""
+
+    own: MutableMapping[str, Any]
+
+    @property
+    def commands(self) -> MutableMapping[str, Any]:
+        """By name; those that are not recipes first."""
+        from ostinato.cli.train_recipes import commands
+
+        return {**self.own, **commands()}
+
+    @commands.setter
+    def commands(self, own: MutableMapping[str, Any]) -> None:
+        self.own = own
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command, and its arguments."""
-        if args and args[0] not in self.commands and args[0].endswith(".toml"):
+        if args and args[0].endswith(".toml"):
             args = [CONFIG, *args]
         return super().resolve_command(ctx, args)
 
 
 CONFIG = "CONFIG.toml"
 
-train = App(help="Train a model: your own, as a configuration says, or the bundled ones anew.", cls=_Configurations)
+train = App(help="Train a model: your own, as a configuration says, or a recipe's.", cls=_Trainings)
 
 
 @train.command(CONFIG)
@@ -42,45 +57,3 @@ def own(
     from ostinato.cli.train import own
 
     own(config, run, resume)
-
-
-@train.command()
-def digits(
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where the models go.", file_okay=False)] = Path(
-        "models"
-    ),
-    data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the training set is kept.", file_okay=False)
-    ] = Path("data/digits"),
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A trial of a minute: few voices, little data, few steps.")
-    ] = False,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, max=10_000_000, help="Batches to learn from.", show_default="9000, quick: 150"
-        ),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    real: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="DIR",
-            help="Unpacked packages of recordings to test on.",
-            exists=True,
-            file_okay=False,
-        ),
-    ] = None,
-    fsdd: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A clone of the Free Spoken Digit Dataset.", exists=True, file_okay=False),
-    ] = None,
-) -> None:
-    """Train digits-uni and digits-bi on synthetic voices, and test them on real ones. Takes hours, --quick a minute.
-
-    Ctrl-C while a model learns ends that: what it has learnt so far is tested and written. What was spoken and made
-    before stays in the data folder, and the next run goes on with it; --resume goes on from the last checkpoint too.
-    """
-    from ostinato.cli.train import digits
-
-    digits(output, data, quick, steps, resume, real or [], fsdd)

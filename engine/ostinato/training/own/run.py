@@ -1,10 +1,9 @@
-"""A run of learning and its folder: configuration, log as JSON lines, curves, checkpoint, and the model."""
+"""A run of learning as a configuration asks for it, in a folder of its own."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +27,9 @@ from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
 from ostinato.training.own import dataset
 from ostinato.training.own.config import Config
-from ostinato.training.own.curves import draw
 from ostinato.training.own.dataset import Dataset, Task
-from ostinato.training.trainer import History, export, fit
-
-LOG, CURVES, CHECKPOINT, STARTED = "log.jsonl", "curves.png", "checkpoint.safetensors", "config.toml"
+from ostinato.training.run_folder import RunFolder
+from ostinato.training.trainer import History, export
 
 
 @dataclass(frozen=True)
@@ -63,15 +60,13 @@ def run(config_path: Path, folder: Path, resume: bool = False, console: Console 
         specification(config, task, loss), seed=how.seed, dropout=how.dropout, recurrent_dropout=how.recurrent_dropout
     )
     network.constants = {"front_end.mean": mean, "front_end.scale": scale}
-    _begin(folder, config_path, seen, held, resume)
+    digest = hashlib.sha256((seen.digest() + held.digest()).encode()).hexdigest()
+    kept = RunFolder(folder)
+    kept.begin(config_path.read_text(encoding="utf-8"), digest, resume)
     count = math.ceil(len(seen.lengths) / how.batch)
     parts = math.ceil(max(seen.lengths) / how.truncate) if how.truncate else 1
 
-    def evaluated(history: History) -> None:
-        _write(folder / LOG, "".join(f"{json.dumps(each)}\n" for each in history.evaluations))
-        draw(history.evaluations, folder / CURVES)
-
-    history = fit(
+    history = kept.fit(
         network,
         lambda epoch: seen.batches(how.batch, how.seed, epoch),
         loss,
@@ -84,10 +79,8 @@ def run(config_path: Path, folder: Path, resume: bool = False, console: Console 
         truncate=how.truncate,
         share=how.share,
         workers=how.workers,
-        checkpoint=folder / CHECKPOINT,
         resume=resume,
         console=console,
-        on_evaluation=evaluated,
     )
     made = export(network)
     card = _card(config, task, seen, held, network, history, loss, _test(made, test, task) if test else None)
@@ -181,30 +174,3 @@ def _card(
         ),
         "accuracy": f"Validation, {len(held.lengths)} utterances not learnt from: {shown}. {chosen} {tested}",
     }
-
-
-def _begin(folder: Path, config: Path, seen: Dataset, held: Dataset, resume: bool) -> None:
-    """Make the folder of a new run, or see that it is this one's."""
-    text = config.read_text(encoding="utf-8")
-    started = folder / STARTED
-    digest = hashlib.sha256((seen.digest() + held.digest()).encode()).hexdigest()
-    mark = f"# data: {digest}\n"
-    if not resume:
-        if (folder / CHECKPOINT).exists():
-            raise TrainingError(f"{folder} has a run already: go on with --resume, or name another folder with --run")
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(started, mark + text)
-        return
-    if not started.exists() or not (folder / CHECKPOINT).exists():
-        raise TrainingError(f"{folder} has no run to go on with: begin one without --resume")
-    before, _, old = started.read_text(encoding="utf-8").partition("\n")
-    if old != text:
-        raise TrainingError(f"{config.name} has changed since the run in {folder} began: name another with --run")
-    if f"{before}\n" != mark:
-        raise TrainingError(f"the data have changed since the run in {folder} began: name another with --run")
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

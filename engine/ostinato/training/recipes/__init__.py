@@ -1,1 +1,11 @@
-"""Recipes: everything from data to a tested model file. `digits` is the first."""
+"""What each recipe does, a room each, and the table of them all."""
+
+from collections.abc import Mapping
+
+from ostinato.training.recipes.digits.recipe import RECIPE as DIGITS
+from ostinato.training.recipes.recipe import Options, Recipe, Telling, Trained
+
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS,)}
+"""By name."""
+
+__all__ = ["RECIPES", "Options", "Recipe", "Telling", "Trained"]

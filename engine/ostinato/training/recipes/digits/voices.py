@@ -29,13 +29,12 @@ from numpy.typing import NDArray
 
 from ostinato import children
 from ostinato.errors import TrainingError
-from ostinato.training.recipes import augment
-from ostinato.training.recipes.words import DIGITS, FILLERS, OH, SPELLINGS
+from ostinato.training.recipes.digits import augment
+from ostinato.training.recipes.digits.words import DIGITS, FILLERS, OH, SPELLINGS
+from ostinato.training.recipes.recipe import Progress
 
 Samples: TypeAlias = NDArray[np.float32]
 Rng: TypeAlias = np.random.Generator
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 RATE = 16000
 

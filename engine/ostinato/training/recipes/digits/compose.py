@@ -7,7 +7,8 @@ of the product's front end, before normalisation and stacking, so that both can 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from ostinato import children
 from ostinato.model.front_ends import LogMel
 from ostinato.pipeline import front_end
-from ostinato.training.recipes import augment, voices
-from ostinato.training.recipes.augment import RATE, Rng, Samples
-from ostinato.training.recipes.voices import Clip, Progress
+from ostinato.training.recipes.digits import augment, voices
+from ostinato.training.recipes.digits.augment import RATE, Rng, Samples
+from ostinato.training.recipes.digits.voices import Clip
+from ostinato.training.recipes.recipe import Progress
 
 Features: TypeAlias = NDArray[np.float32]
 
@@ -186,6 +188,14 @@ def load(path: Path) -> list[Example]:
     with voices.stored(path) as file:
         pieces = np.split(file["features"], file["ends"][:-1])
         return [Example(p, tuple(int(d) for d in str(s))) for p, s in zip(pieces, file["digits"], strict=True)]
+
+
+def digest(examples: Iterable[Example]) -> str:
+    """Of all that is in them."""
+    found = hashlib.sha256()
+    for each in examples:
+        found.update(each.features.tobytes() + bytes(each.digits))
+    return found.hexdigest()
 
 
 def make_shards(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,18 @@ from ostinato.model.specification import Sequential, Specification
 from ostinato.pipeline.score import Errors, align, count
 from ostinato.training.batching import Batch, bucketed, pad
 from ostinato.training.network import TrainableNetwork
-from ostinato.training.recipes.compose import FRONT_END, Example
-from ostinato.training.recipes.words import SYMBOLS, labels
+from ostinato.training.recipes.digits.compose import FRONT_END, Example
+from ostinato.training.recipes.digits.words import SYMBOLS, labels
 
 Array: TypeAlias = NDArray[np.float32]
 Rng: TypeAlias = np.random.Generator
-Direction: TypeAlias = Literal["uni", "bi"]
 
 STACK = FRONT_END.stack
 MELS = FRONT_END.mels
 
 
-def specification(direction: Direction) -> Specification:
-    """The model without its card: about 340,000 weights in either direction."""
+def specification(direction: str) -> Specification:
+    """The model without its card, "uni" or "bi": about 340,000 weights in either direction."""
     layers: tuple[Layer, ...]
     if direction == "uni":
         layers = (Gru(176), Gru(176), Dense(len(SYMBOLS)), Softmax())

@@ -27,7 +27,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from ostinato.errors import InputError
-from ostinato.training.recipes import augment
+from ostinato.training.recipes.digits import augment
 
 Samples: TypeAlias = NDArray[np.float32]
 Kind: TypeAlias = Literal["isolated", "string", "other"]

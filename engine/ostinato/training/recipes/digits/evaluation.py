@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,10 +12,9 @@ from ostinato.model.network import Network
 from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors, align, count
 from ostinato.streaming import Model
-from ostinato.training.recipes.real import SELECTION, Item
-from ostinato.training.recipes.words import DIGITS, SYMBOLS
-
-Progress = Callable[[str, int, int], None]
+from ostinato.training.recipes.digits.real import SELECTION, Item
+from ostinato.training.recipes.digits.words import DIGITS, SYMBOLS
+from ostinato.training.recipes.recipe import Progress
 
 CHUNK_MS = 40
 

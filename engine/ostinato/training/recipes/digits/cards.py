@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ostinato.model.network import Network
 from ostinato.model.specification import Specification
 from ostinato.pipeline.score import Errors
-from ostinato.training.recipes.compose import Example
-from ostinato.training.recipes.evaluation import Report
-from ostinato.training.recipes.real import SELECTION, VOICES
-from ostinato.training.recipes.voices import Synthesiser
+from ostinato.training.recipes.digits.compose import Example
+from ostinato.training.recipes.digits.evaluation import Report
+from ostinato.training.recipes.digits.real import SELECTION, VOICES
+from ostinato.training.recipes.digits.voices import Synthesiser
 
 LICENCE = "Apache-2.0"
 
@@ -31,7 +30,7 @@ DESCRIPTION = {
 class Making:
     """How a model came about. ``heard`` and ``missing``: the recipe's synthesisers that it learnt from, and the
     others. ``steps`` of ``planned`` were taken. ``held_out``: what the model makes of utterances that it has not
-    learnt. ``chosen``: whether a checkpoint was chosen at all. ``quick``: only a trial of the recipe was wanted."""
+    learnt. ``chosen``: whether a checkpoint was chosen at all."""
 
     learnt: Sequence[Example]
     heard: Sequence[Synthesiser]
@@ -40,30 +39,25 @@ class Making:
     planned: int
     held_out: Errors
     chosen: bool = True
-    quick: bool = False
 
 
-def with_card(network: Network, report: Report, making: Making) -> Network:
-    """The network with description, licence and card."""
-    description = DESCRIPTION[network.specification.direction]
-    card = {
+def described(model: Specification) -> Specification:
+    """With description and licence."""
+    return dataclasses.replace(model, description=DESCRIPTION[model.direction], licence=LICENCE)
+
+
+def card(report: Report, making: Making, causal: bool) -> dict[str, str]:
+    """What the model says of itself."""
+    return {
         "what it does": (
             "Writes the English digits zero to nine that it hears, alone or in strings; 'oh' in a string is to "
             "be zero. Noise should give nothing. It knows no other words and may hear digits in them."
         ),
         "training data": training_data(making),
-        "accuracy": accuracy(report, making.held_out, network.specification.direction == "unidirectional"),
+        "accuracy": accuracy(report, making.held_out, causal),
         "how it was tested": tested(report, making),
         "limits": limits(report),
     }
-    if making.quick:
-        description += ": a trial"
-        card["what it does"] = (
-            "Shows in a minute that the recipe runs, and no more: made by `ostinato train digits --quick` from "
-            f"little data in few steps. What the recipe aims at: {card['what it does']}"
-        )
-    specification = dataclasses.replace(network.specification, description=description, licence=LICENCE, card=card)
-    return Network(specification, network.weights)
 
 
 def training_data(making: Making) -> str:

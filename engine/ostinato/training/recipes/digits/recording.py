@@ -1,6 +1,6 @@
 """Make the bundled recording: a telephone number in a real voice, joined from single recorded words.
 
-    python -m ostinato.training.recipes.recording FOLDER OUTPUT
+    python -m ostinato.training.recipes.digits.recording FOLDER OUTPUT
 
 FOLDER holds the unpacked Debian package asterisk-core-sounds-en-wav (see `real`). Nothing is changed but that the
 words are trimmed and joined with pauses of quiet noise, as in the tests; the rate stays 8 kHz.
@@ -16,8 +16,8 @@ import numpy as np
 import soundfile
 
 from ostinato.errors import InputError
-from ostinato.training.recipes import augment, real
-from ostinato.training.recipes.words import DIGITS
+from ostinato.training.recipes.digits import augment, real
+from ostinato.training.recipes.digits.words import DIGITS
 
 NUMBER = ("5 5 5", "0 1 4 9")
 """A number kept for fiction, in its groups; with the same digit three times in a row."""
@@ -34,7 +34,7 @@ def phone_number(folder: Path) -> tuple[real.Samples, int, list[TimedWord]]:
     words = {r.digits[0]: r for r in real.recordings([folder]) if r.voice == "allison"}
     if not words:
         raise InputError(
-            f"{folder} has no asterisk-core-sounds-en: see ostinato.training.recipes.real for how to get it"
+            f"{folder} has no asterisk-core-sounds-en: see ostinato.training.recipes.digits.real for how to get it"
         )
     rate = words[0].rate
     samples, timed = joined({digit: word.samples for digit, word in words.items()}, rate, NUMBER)

@@ -1,0 +1,1 @@
+"""Spoken English digits by CTC, from synthetic voices, tested on people."""
