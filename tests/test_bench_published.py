@@ -19,14 +19,14 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from ostinato.cli.app import app
-from ostinato.errors import ForeignModelError, InputError
-from ostinato.importing.packages import Package
+from ostinato.errors import ForeignModelError, InputError, PackageError
 from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import InverseSpectrum, SpeechActivity
 from ostinato.model.front_ends import Samples, Spectrum
 from ostinato.model.layers import Activate, Dense
 from ostinato.model.specification import Sequential
+from ostinato.packages import Wheel
 from ostinato.streaming import Model
 from ostinato_bench.peers.onnx_file import OnnxFile, Signature
 from ostinato_bench.published import catalogue, chunks, denoising, measurement, paced, sounds
@@ -41,7 +41,7 @@ WHOLE = Signature("x", (1, 1, SIZE), "y", sequence=0)
 
 
 @dataclass(frozen=True)
-class Folder(Package):
+class Folder(Wheel):
     """A package whose files lie in a folder."""
 
     folder: Path = Path()
@@ -49,7 +49,7 @@ class Folder(Package):
     def files(self, paths: Sequence[str], sha256: str) -> dict[str, Path]:
         for path in paths:
             if not (self.folder / path).exists():
-                raise ForeignModelError(f"{path} is not there")
+                raise PackageError(f"{path} is not there")
         return {path: self.folder / path for path in paths}
 
 

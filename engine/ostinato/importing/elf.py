@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing.packages import MAX_BYTES
+from ostinato.packages.placing import MAX_BYTES
 
 _LOADED, _DYNAMIC_SYMBOLS, _RELOCATIONS = 1, 11, 4
 _RELATIVE = {62: 8, 183: 1027}

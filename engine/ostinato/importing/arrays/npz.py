@@ -16,6 +16,7 @@ from ostinato.importing.arrays.nodes import draft_of
 from ostinato.importing.arrays.sketch import sketch
 from ostinato.importing.draft import Draft
 from ostinato.importing.settings import Settings
+from ostinato.packages import zips
 
 _HEADER = 10_000
 """Characters of a .npy header, at most: NumPy's own bound."""
@@ -42,7 +43,7 @@ def read(path: Path) -> Contents:
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stored:
     """An array, whose header must say as many bytes as the archive has for it."""
     name = info.filename.removesuffix(_SUFFIX)
-    data = archives.read(archive, info.filename)
+    data = zips.read(archive, info.filename)
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)

@@ -13,6 +13,7 @@ from ostinato.errors import ForeignModelError
 from ostinato.importing import archives
 from ostinato.importing.keras import hdf5
 from ostinato.importing.keras.weights import ArchiveWeights, ListedWeights, Weights
+from ostinato.packages import zips
 
 MAX_CONFIG = 16 << 20
 MAX_VALUES, MAX_CONTAINERS = 1 << 20, 1 << 18
@@ -39,7 +40,7 @@ def read(path: Path) -> File:
             raise ForeignModelError("has no model.weights.h5: save it in one piece, with model.save('model.keras')")
         model = _json(_text(archive, "config.json"), "config.json")
         about = _json(_text(archive, "metadata.json"), "metadata.json") if "metadata.json" in names else {}
-        data = archives.read(archive, "model.weights.h5")
+        data = zips.read(archive, "model.weights.h5")
     with tempfile.TemporaryDirectory(prefix="ostinato-") as folder:
         weights = Path(folder) / "model.weights.h5"
         weights.write_bytes(data)
@@ -50,7 +51,7 @@ def _text(archive: zipfile.ZipFile, name: str) -> bytes:
     """A member that describes a model."""
     if (size := archive.getinfo(name).file_size) > MAX_CONFIG:
         raise ForeignModelError(f"{name} has {size} bytes, over the limit of {MAX_CONFIG}: use a smaller model")
-    return archives.read(archive, name)
+    return zips.read(archive, name)
 
 
 def _listed(contents: hdf5.Contents) -> File:

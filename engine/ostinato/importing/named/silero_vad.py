@@ -9,12 +9,12 @@ from pathlib import Path
 from ostinato.importing import onnx
 from ostinato.importing.draft import Draft
 from ostinato.importing.named.named import Named, decoded
-from ostinato.importing.packages import Package
 from ostinato.importing.settings import Settings
 from ostinato.model.decoders import SpeechActivity
 from ostinato.model.front_ends import Samples
+from ostinato.packages import Wheel
 
-PACKAGE = Package("silero-vad", "6.2.3", "MIT")
+PACKAGE = Wheel("silero-vad", "6.2.3", "MIT")
 FRONT_END = Samples(sample_rate=16000, size=576, hop=512, pad=True)
 
 

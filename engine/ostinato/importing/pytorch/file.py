@@ -22,6 +22,7 @@ from ostinato.importing.arrays.sketch import sketch
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.inert import Inert
 from ostinato.importing.settings import Settings
+from ostinato.packages import zips
 
 CURE = "torch.save(model.state_dict(), PATH)"
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -72,9 +73,9 @@ def read(path: Path, settings: Settings | None = None) -> Contents:
     with archives.opened(path) as archive:
         root = _root(archive)
         order = f"{root}/byteorder"
-        big = order in archive.NameToInfo and archives.read(archive, order) == b"big"
+        big = order in archive.NameToInfo and zips.read(archive, order) == b"big"
         storages = _Storages(archive, root, ">" if big else "<")
-        found = inert.loads(archives.read(archive, f"{root}/data.pkl"), _allowed, storages.declared)
+        found = inert.loads(zips.read(archive, f"{root}/data.pkl"), _allowed, storages.declared)
         name, state = _chosen(found, settings)
         entries = {key: value for key, value in _entries(state) or () if isinstance(key, str)}
         decided = [Decision("read", f"{name} of the file")] if name else []
@@ -145,7 +146,7 @@ class _Storages:
             )
         dtype = np.dtype(_STORAGES[storage.kind]).newbyteorder(self._order)
         if storage.key not in self._read:
-            data = archives.read(self._archive, f"{self._root}/data/{storage.key}")
+            data = zips.read(self._archive, f"{self._root}/data/{storage.key}")
             self._read[storage.key] = np.frombuffer(data, dtype)
         numbers = self._read[storage.key].view(dtype)
         steps = [stride * dtype.itemsize for stride in strides]
