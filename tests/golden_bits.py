@@ -16,17 +16,19 @@ from ostinato.kernels.program import Workspace, advance
 from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
-from ostinato.model.decoders import Beats, Crf, InverseSpectrum, Outputs, Peaks, RnnoiseSynthesis
-from ostinato.model.front_ends import FilteredSpectrogram, Frames, LogMel, Mfcc, RnnoiseFeatures, Spectrum
+from ostinato.model.decoders import Beats, Crf, Generation, InverseSpectrum, Outputs, Peaks, RnnoiseSynthesis
+from ostinato.model.front_ends import FilteredSpectrogram, Frames, LogMel, Mfcc, RnnoiseFeatures, Spectrum, Tokens
 from ostinato.model.layers import (
     Activate,
     Add,
+    Attention,
     Concatenate,
     Convolution,
     Dense,
     Each,
     Gather,
     Gru,
+    Last,
     Layer,
     LayerNorm,
     Lru,
@@ -35,6 +37,7 @@ from ostinato.model.layers import (
     MinGru,
     MinLstm,
     Multiply,
+    OneHot,
     PRelu,
     Rnn,
     Scale,
@@ -47,6 +50,7 @@ from ostinato.model.layers import (
 )
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node, Sequential, Specification
+from ostinato.model.whole_sequence import whole_sequence
 from ostinato.pipeline import decoder, front_end, pack
 from ostinato.pipeline.decoders.inverse_spectrum import InverseSpectrumDecoder
 from ostinato.pipeline.decoders.rnnoise_synthesis import RnnoiseSynthesisDecoder
@@ -104,6 +108,7 @@ def main() -> None:
     print(bands_and_paths())
     print(rnnoise())
     print(draws())
+    print(looked_up())
 
 
 def int8() -> str:
@@ -329,6 +334,31 @@ def draws() -> str:
         for chosen in ({}, {"temperature": 0}, {"temperature": 0.7, "top_k": 9}, {"temperature": 3.1, "top_p": 0.9}):
             drawn = draw(rows, probabilities, [Sampling(seed=2**50 + 1, **chosen)] * 300, range(300))
             digest.update(repr([(token, chance.hex()) for token, chance in zip(*drawn, strict=True)]).encode())
+    return digest.hexdigest()
+
+
+def looked_up() -> str:
+    """The digest of networks that look up what an encoder made, by dot products and by additive scores."""
+    rng, digest = np.random.default_rng(5), hashlib.sha256()
+    encoder = Specification(
+        "golden", Frames(13), (Node("gru", Gru(23, direction="bidirectional"), ("frames",)),),
+        (Head("made", "gru", Outputs()),),
+    )  # fmt: skip
+    for attention in (Attention(scale=0.3), Attention("additive")):
+        nodes = (
+            Node("one-hot", OneHot(), ("frames",)),
+            Node("gru", Gru(46), ("one-hot", "encoder.made")),
+            Node("attention", attention, ("gru", "encoder.made", "encoder.made")),
+            Node("last", Last(), ("encoder.made",)),
+            Node("y", Concatenate(), ("attention", "last")),
+            Node("out", Dense(9), ("y",)),
+        )
+        head = Head("main", "out", Generation(start=0))
+        network = Network.random(Specification("golden", Tokens(tuple("abcdefghi")), nodes, (head,), encoder=encoder))
+        for length in (1, 16, 77):
+            source = rng.uniform(-1, 1, (length, 13)).astype(np.float32)
+            tokens = rng.integers(0, 9, (5, 1)).astype(np.float32)
+            digest.update(whole_sequence(network, tokens, source)[0].tobytes())
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ The formulas of each kind of layer are in its file in `kinds`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +20,30 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 Inputs = Sequence[Doubles]
 
 
-def run(specification: Specification, weights: Weights, frames: npt.ArrayLike) -> Doubles:
-    """Outputs [T, output_size] of a whole utterance: ``frames`` [T, frame_size], or token ids [T]."""
-    return run_all(specification, weights, frames)[specification.heads[0].node]
+def run(
+    specification: Specification, weights: Weights, frames: npt.ArrayLike, source: npt.ArrayLike | None = None
+) -> Doubles:
+    """Outputs [T, output_size] of a whole utterance: ``frames`` [T, frame_size], or token ids [T]; ``source``: the
+    encoder's, likewise."""
+    return run_all(specification, weights, frames, source)[specification.heads[0].node]
 
 
-def run_all(specification: Specification, weights: Weights, frames: npt.ArrayLike) -> dict[str, Doubles]:
+def run_all(
+    specification: Specification, weights: Weights, frames: npt.ArrayLike, source: npt.ArrayLike | None = None
+) -> dict[str, Doubles]:
     """What every node of `run` gives, by its name."""
 
     def whole(node: Node, weights: Parts, inputs: Inputs) -> Doubles:
-        return KINDS[node.layer.kind].reference(node.layer, weights, inputs, specification.inputs(node))
+        found = KINDS[node.layer.kind].reference(node.layer, weights, inputs, specification.inputs(node))
+        return np.tile(found, (count, 1)) if len(found) == 1 != count else found
 
-    return _values(specification, weights, frames, whole)
+    count, memories = len(np.asarray(frames)), dict[str, Doubles]()
+    if (encoder := specification.encoder) is not None:
+        own = {name.removeprefix("encoder."): x for name, x in weights.items() if name.startswith("encoder.")}
+        assert source is not None
+        made = run_all(encoder, own, source)
+        memories = {f"encoder.{head.name}": made[head.node] for head in encoder.heads}
+    return _values(specification, weights, frames, whole, memories)
 
 
 def run_blocks(
@@ -61,10 +74,11 @@ def _values(
     weights: Weights,
     frames: npt.ArrayLike,
     compute: Callable[[Node, Parts, Inputs], Doubles],
+    memories: Mapping[str, Doubles] = MappingProxyType({}),
 ) -> dict[str, Doubles]:
     """What each node gives, and the front end."""
     x = np.asarray(frames, np.float64)
-    values = {FRAMES: x.reshape(len(x)) if specification.front_end.wire.token else x}
+    values = {**memories, FRAMES: x.reshape(len(x)) if specification.front_end.wire.token else x}
     for node in specification.nodes:
         prefix = f"{node.name}."
         own = {n.removeprefix(prefix): a.astype(np.float64) for n, a in weights.items() if n.startswith(prefix)}

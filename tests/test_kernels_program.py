@@ -5,17 +5,21 @@ when it runs."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from kinds import Example
 from test_kinds import EXAMPLES, frames_for, network_around
 
+from ostinato.kernels.memory import Memories, Memory
 from ostinato.kernels.operations import NUMBERS, Region
 from ostinato.kernels.operations import record as i
-from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
+from ostinato.kernels.program import Program, Start, Workspace, advance, advance_slice, bind
 from ostinato.model import Network
+from ostinato.model.layers import Attention
+from ostinato.model.wire import Wire
 
 Floats = npt.NDArray[np.float32]
 
@@ -41,6 +45,11 @@ KINDS = {
     "embedding": EMBEDDING,
 }  # fmt: skip
 
+LOOKING_UP = {
+    "attention": {"input_size": 20, "output": 32, "output_size": 16, "W": 0, "keys": 0, "values": 20},
+    "last": {"output": 32, "output_size": 16, "values": 20},
+}
+
 
 CELLS = ("rnn", "gru-after", "gru-before", "lstm", "gru-general-after", "gru-general-before", "lstm-general")
 
@@ -51,7 +60,7 @@ def operation(kind: str, /, **fields: int) -> list[int]:
     for place in i.PLACES:
         record[place] = -1
     record[i.KIND], record[i.PARAMETERS] = NUMBERS[kind], WEIGHTS - 16
-    for name, value in (KINDS[kind] | fields).items():
+    for name, value in ((KINDS | LOOKING_UP)[kind] | fields).items():
         record[NAMES[name]] = value
     return record
 
@@ -209,10 +218,21 @@ def outputs(made: Program, frames: Floats, guard: float) -> bytes | None:
     around, rows = guarded(len(frames), made.row_size, guard)
     beside, states = guarded(1, made.state_size, guard)
     rows[:, made.input.slice], states[:] = frames, made.initial
+    slots, sizes = np.zeros(1, np.int64), np.ones(len(frames), np.int64)
     with np.errstate(all="ignore"):
-        advance(made, states, np.zeros(1, np.int64), np.ones(len(frames), np.int64), rows, Workspace())
+        advance(made, states, slots, sizes, rows, Workspace(), remembered(made, guard))
     ends = np.concatenate([around[:GUARD], around[-GUARD:], beside[:GUARD], beside[-GUARD:]])
     return rows[:, made.output.slice].tobytes() if (ends == guard).all() else None
+
+
+def remembered(made: Program, guard: float = 0.0) -> Memories | None:
+    """A memory of five frames, behind which lies ``guard``; None if the program looks nothing up."""
+    if not made.memory_size:
+        return None
+    memory = Memory(made.memory_size)
+    memory.append(np.random.default_rng(4).standard_normal((5, made.memory_size)).astype(np.float32))
+    memory.append(np.full((3, made.memory_size), guard, np.float32))
+    return Memories([memory], [5])
 
 
 @pytest.mark.parametrize("kind", NUMBERS)
@@ -231,7 +251,7 @@ def test_whatever_is_taken_stays_within(kind: str) -> None:
             try:
                 other = Program(
                     changed, made.weights, made.row_size, made.state_size, made.input, made.outputs, made.initial,
-                    made.positions,
+                    made.positions, made.memory_size, made.starts,
                 )  # fmt: skip
             except ValueError:
                 refused += 1
@@ -292,3 +312,77 @@ def test_a_slice_is_of_operations_that_are_there(first: int, last: int) -> None:
     made = program(operation("rnn"))
     with pytest.raises(ValueError, match="there are no operations"):
         advance_slice(made, first, last, *GOOD.values(), Workspace())
+
+
+# --- memories -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        *(("attention", fields) for fields in ({"keys": -1}, {"keys": 17}, {"values": -1}, {"values": 33})),
+        *(("last", {"values": place}) for place in (-1, 33)),
+    ],
+)  # fmt: skip
+def test_what_reaches_outside_a_memorys_frame_is_refused(kind: str, fields: Fields) -> None:
+    program(operation(kind), memory_size=48)
+    with pytest.raises(ValueError, match=r"operation 0 reads .* outside a memory's frame of 48"):
+        program(operation(kind, **fields), memory_size=48)
+    with pytest.raises(ValueError, match="outside a memory's frame of 0"):
+        program(operation(kind))
+
+
+@pytest.mark.parametrize("start", [Start(60, Region(0, 5)), Start(-1, Region(0, 5)), Start(0, Region(44, 5))])
+def test_states_begin_within_their_row(start: Start) -> None:
+    program(operation("last"), memory_size=48, starts=(Start(59, Region(43, 5)),))
+    with pytest.raises(ValueError, match="outside"):
+        program(operation("last"), memory_size=48, starts=(start,))
+
+
+def test_streams_see_what_is_there() -> None:
+    """No memory, one of another pitch, and more than it holds are refused; none of an earlier call is looked up."""
+    made, workspace = program(operation("last"), memory_size=48), Workspace()
+    arrays = made.new_states(2), np.arange(2), np.array([2]), made.new_rows(2)
+    memory, other = Memory(48), Memory(64)
+    for each in (memory, other):
+        each.append(np.arange(3 * each.pitch, dtype=np.float32).reshape(3, -1))
+    advance(made, *arrays, workspace, Memories([memory, memory], [3, 1]))
+    assert arrays[3][:, 32:48].tolist() == [list(range(116, 132)), list(range(20, 36))]
+    for wrong in (None, Memories([memory], [1]), Memories([other, other], [1, 1])):
+        with pytest.raises(ValueError, match="looks up a memory of pitch 48 of each of 2 streams"):
+            advance(made, *arrays, workspace, wrong)
+    with pytest.raises(ValueError, match="looks up a memory of pitch 0"):
+        advance(program(operation("rnn")), *GOOD.values(), workspace, Memories([memory, memory], [3, 1]))
+    for seen in (0, 4, -1):
+        with pytest.raises(ValueError, match=f"sees {seen} frames of 3"):
+            Memories([memory], [seen])
+    with pytest.raises(ValueError, match="pitches"):
+        Memories([memory, other], [1, 1])
+    with pytest.raises(ValueError, match="is not bound"):
+        bind(made, *arrays)
+
+
+@pytest.mark.parametrize("score", ["dot", "additive"])
+def test_a_memory_is_seen_alike_in_any_company_and_wherever_it_lies(score: Literal["dot", "additive"]) -> None:
+    """One stream of many, its frames added in any pieces, gives the bits that it gives alone."""
+    memory_wire = Wire(20, memory=True)
+    specification = network_around(Example(Attention(score), (Wire(20), memory_wire, memory_wire)))
+    made, generator = Network.random(specification).program, np.random.default_rng(3)
+    lengths = generator.integers(1, 70, 33).tolist()
+    sources = [generator.standard_normal((n, made.memory_size)).astype(np.float32) for n in lengths]
+    memories = [Memory(made.memory_size) for _ in sources]
+    for memory, frames in zip(memories, sources, strict=True):
+        for part in np.array_split(frames, 3):
+            memory.append(part)
+        memory.append(np.full((2, made.memory_size), np.nan, np.float32))  # not seen
+    ids = generator.integers(0, 3, (33, 1)).astype(np.float32)
+    rows = made.new_rows(33)
+    rows[:, made.input.slice] = ids
+    advance(made, made.new_states(33), np.arange(33), np.array([33]), rows, Workspace(), Memories(memories, lengths))
+    for row, token, frames in zip(rows, ids, sources, strict=True):
+        alone, memory = made.new_rows(1), Memory(made.memory_size)
+        memory.append(frames)
+        alone[:, made.input.slice] = token
+        one = made.new_states(1), np.zeros(1, np.int64), np.ones(1, np.int64), alone
+        advance(made, *one, Workspace(), Memories([memory], [len(frames)]))
+        assert row[made.output.slice].tobytes() == alone[0, made.output.slice].tobytes()

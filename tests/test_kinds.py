@@ -16,12 +16,13 @@ from kinds import KINDS, Example, sensible
 from test_kernels_cells import random_weights
 from test_training_gradients import check
 
+from ostinato.errors import BadModelFileError, TrainingError
 from ostinato.kernels.operations import KINDS as OPERATIONS
 from ostinato.kernels.operations import record
 from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.compile import compile_network
-from ostinato.model.decoders import Outputs
+from ostinato.model.decoders import Generation, Outputs
 from ostinato.model.front_ends import Frames, FrontEnd, Tokens
 from ostinato.model.layers import LAYERS, Dense, OneHot
 from ostinato.model.quantization import quantize
@@ -43,7 +44,9 @@ def examples() -> Iterator[Any]:
     """Each example of each kind, in each direction if it has one."""
     for kind in KINDS.values():
         for number, example in enumerate(kind.examples):
-            for way in ("forward", "backward", "bidirectional") if hasattr(example.layer, "direction") else (None,):
+            remembers = any(wire.memory for wire in example.inputs)  # then it stands in what generates
+            ways = ("forward",) if remembers else ("forward", "backward", "bidirectional")
+            for way in ways if hasattr(example.layer, "direction") else (None,):
                 layer = example.layer if way is None else dataclasses.replace(example.layer, direction=way)
                 label = f"{layer.kind} {number} {way or ''}".strip()
                 yield pytest.param(Example(layer, example.inputs), id=label)
@@ -54,7 +57,9 @@ EXAMPLES = list(examples())
 
 def network_around(example: Example, above: bool = True) -> Specification:
     """The example's layer as node "x" in a network: below it dense layers for vectors, or tokens; above it, where it
-    gives a vector, a dense layer."""
+    gives a vector, a dense layer. Beside an encoder, if the layer looks something up."""
+    if any(wire.memory for wire in example.inputs):
+        return beside_an_encoder(example, above)
     nodes: list[Node] = []
     front: FrontEnd = Frames(FEATURES)
     names: list[str] = []
@@ -70,6 +75,33 @@ def network_around(example: Example, above: bool = True) -> Specification:
     if above or example.layer.output(example.inputs).token:
         nodes.append(Node("above", Dense(3), ("x",)))
     return Specification("around", front, tuple(nodes), (Head("main", nodes[-1].name, Outputs()),))
+
+
+def beside_an_encoder(example: Example, above: bool) -> Specification:
+    """`network_around` in a model that generates; what is looked up comes from dense layers over frames."""
+    entries = 3 if above else example.layer.output(example.inputs).size
+    nodes, made, names = [Node("one-hot", OneHot(), (FRAMES,))], list[Node](), list[str]()
+    for number, wire in enumerate(example.inputs):
+        if wire.memory:
+            made.append(Node(f"made-{number}", Dense(wire.size, PLAIN), (FRAMES,)))
+        else:
+            nodes.append(Node(f"below-{number}", Dense(wire.size, PLAIN), ("one-hot",)))
+        names.append(f"encoder.head-{number}" if wire.memory else nodes[-1].name)
+    nodes.append(Node("x", example.layer, tuple(names)))
+    if above:
+        nodes.append(Node("above", Dense(entries), ("x",)))
+    if example.layer.kind == "last":  # nothing else reads the tokens
+        nodes = nodes[1:]
+    heads = tuple(Head(node.name.replace("made", "head"), node.name, Outputs()) for node in made)
+    encoder = Specification("encoder", Frames(FEATURES), tuple(made), heads)
+    vocabulary = tuple(chr(ord("a") + number) for number in range(entries))
+    head = Head("main", nodes[-1].name, Generation(start=0))
+    return Specification("around", Tokens(vocabulary), tuple(nodes), (head,), encoder=encoder)
+
+
+def source_for(specification: Specification, seed: int = 0) -> npt.NDArray[np.float32] | None:
+    """What the encoder is given, if there is one."""
+    return None if specification.encoder is None else frames_for(specification.encoder, 35, seed)
 
 
 def frames_for(specification: Specification, count: int, seed: int = 0) -> npt.NDArray[np.float32]:
@@ -140,9 +172,9 @@ def test_kernels_compute_what_the_formulas_say(example: Example) -> None:
     for above in (False, True):
         specification = network_around(example, above)
         weights, frames = random_weights(specification, 3), frames_for(specification, 20)
-        network = Network(specification, weights)
-        program, found = network.program, whole_sequence(network, frames)[0]
-        exact = reference.run(specification, weights, frames)
+        network, source = Network(specification, weights), source_for(specification)
+        program, found = network.program, whole_sequence(network, frames, source)[0]
+        exact = reference.run(specification, weights, frames, source)
         assert np.abs(exact).max() > 0.01, "the comparison must mean something"
         assert exact.shape[1] == specification.output_size
         assert exact.shape == found.shape
@@ -157,7 +189,12 @@ def test_it_learns(example: Example) -> None:
     if why := KINDS[example.layer.kind].learns_not:
         assert example.layer.kind not in LEARNING, why
         return
-    net = TrainableNetwork(network_around(example), np.float64)
+    specification = network_around(example)
+    if specification.encoder is not None:
+        with pytest.raises(TrainingError, match="has an encoder"):
+            TrainableNetwork(specification)
+        return
+    net = TrainableNetwork(specification, np.float64)
     generator = np.random.default_rng(5)
     for weight in net.parameters.values():
         weight[:] = generator.normal(scale=0.7, size=weight.shape)
@@ -170,7 +207,7 @@ def test_it_learns(example: Example) -> None:
 def test_from_nothing_nothing_is_learnt(example: Example) -> None:
     """Recordings too short for a frame, alone in their batch."""
     specification = network_around(example)
-    if KINDS[example.layer.kind].learns_not:
+    if KINDS[example.layer.kind].learns_not or specification.encoder is not None:
         return
     trained = TrainableNetwork(specification, weights=random_weights(specification, 3))
     frames = frames_for(specification, 0)
@@ -187,6 +224,10 @@ def test_it_answers_on_quantizing(example: Example) -> None:
     specification = network_around(example)
     network = Network(specification, random_weights(specification, 4))
     frames = frames_for(specification, 40)
+    if specification.encoder is not None:
+        with pytest.raises(BadModelFileError, match="has an encoder"):
+            quantize(network, [frames])
+        return
     wires = [specification.wires[name] for name in specification.nodes[-2].inputs]
     layer = example.layer.in_int8(wires, last=False)
     assert type(layer) is type(example.layer)

@@ -9,8 +9,9 @@ import numba
 import numpy as np
 
 from ostinato.kernels import interpreter
+from ostinato.kernels.aligned import zeros
 from ostinato.kernels.product import pack, product, vectors_of
-from ostinato.kernels.program import Workspace, row_pitch, zeros
+from ostinato.kernels.program import Workspace, row_pitch
 from ostinato.kernels.simd import address
 from ostinato.lanes import LANES, padded
 from ostinato_bench.cells import GATES, Cell

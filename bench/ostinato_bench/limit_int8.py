@@ -11,9 +11,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ostinato.kernels.aligned import zeros
 from ostinato.kernels.integer_tile import GROUP, HOST, QUADS
 from ostinato.kernels.product import WIDE
-from ostinato.kernels.program import zeros
 from ostinato.kernels.simd import I32, I64, POINTER, address
 from ostinato_bench.probe import Probe
 

@@ -14,8 +14,8 @@ import llvmlite.binding
 import numba
 
 from ostinato.kernels import warm_up
+from ostinato.kernels.aligned import zeros
 from ostinato.kernels.product import WIDE
-from ostinato.kernels.program import zeros
 from ostinato.kernels.simd import BYTES, address, fma, load, splat, store
 from ostinato.lanes import LANES
 from ostinato_bench import limit_int8

@@ -9,6 +9,7 @@ from typing import Any
 
 from kinds.activate import Activate
 from kinds.add import Add
+from kinds.attention import Attention
 from kinds.batch_norm import BatchNorm
 from kinds.concatenate import Concatenate
 from kinds.convolution import Convolution
@@ -18,6 +19,7 @@ from kinds.embedding import Embedding
 from kinds.gather import Gather
 from kinds.gru import Gru
 from kinds.kind import Example, Kind
+from kinds.last import Last
 from kinds.layer_norm import LayerNorm
 from kinds.lru import Lru
 from kinds.lstm import Lstm
@@ -54,6 +56,7 @@ KINDS: dict[str, Kind] = {
         Gather(),
         Within(),
         Each(),
+        Attention(), Last(),
     )
 }  # fmt: skip
 """By their name in model files."""

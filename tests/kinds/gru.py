@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kinds.formulas import activate, clipped
-from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights, Wires
+from kinds.kind import MEMORY, ONE_HOT, VECTOR, Doubles, Example, Floats, Weights, Wires
 from kinds.onnx_graph import OnnxGraph, recurrent
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import activated, fma, product
@@ -28,6 +28,8 @@ class Gru(RecurrentKind):
         Example(layers.Gru(5, clip=0.3)),
         Example(layers.Gru(5, gate_activation=HARD, activation=SCALED)),
         Example(layers.Gru(5, reset="before", gate_activation=HARD, activation=SCALED)),
+        Example(layers.Gru(3), (VECTOR, MEMORY)),
+        Example(layers.Gru(3, reset="before"), (VECTOR, MEMORY)),
     )
 
     def recur(self, layer: layers.Gru, weights: Weights, x: Doubles) -> Doubles:

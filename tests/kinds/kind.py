@@ -27,6 +27,8 @@ Wires = Sequence[Wire]
 SIZES = (1, 2, 5, 7, 16, 17, 33)
 """Of layers that are drawn: below, at and above whole vectors."""
 VECTOR, ID, ONE_HOT = Wire(3), Wire(5, "id"), Wire(5, "one-hot")
+MEMORY = Wire(3, memory=True)
+"""Of as many values as a vector."""
 
 
 class Example(NamedTuple):
@@ -49,8 +51,8 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def reference(self, layer: Any, weights: Weights, inputs: Sequence[Doubles], wires: Wires) -> Doubles:
-        """Outputs [T, size] of a whole utterance in float64: ``inputs`` [T, size] each, or token ids [T]; weights
-        in float64."""
+        """Outputs [T, size] of a whole utterance in float64: ``inputs`` [T, size] each, or token ids [T], or what an
+        encoder has made of a source, of any length; weights in float64. [1, size] if each frame gives the same."""
 
     def block(
         self, layer: Any, weights: Weights, past: Sequence[Doubles], inputs: Sequence[Doubles], wires: Wires
@@ -104,6 +106,8 @@ class Kind(abc.ABC):
             if hasattr(layer, "direction"):
                 layer = dataclasses.replace(layer, direction=way)  # type: ignore[call-arg]
             count = len(example.inputs)
+            if any(wire.memory for wire in example.inputs):
+                continue  # only beside an encoder
             if fitting := [name for name, wire in wires.items() if self.takes(layer, [wire] * count)]:
                 drawn.append((layer, count, fitting))
         if not drawn:

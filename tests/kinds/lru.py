@@ -6,16 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from kinds.kind import Doubles, Example, Floats, Weights
+from kinds.kind import VECTOR, Doubles, Example, Floats, Weights
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import fma, product
 from ostinato.model import layers
+from ostinato.model.wire import Wire
 
 
 class Lru(RecurrentKind):
     layer = layers.Lru
     onnx_lacks = "ONNX has no complex states"
-    examples = (Example(layers.Lru(5, size=4)), Example(layers.Lru(5, size=2, initial=True)))
+    examples = (
+        Example(layers.Lru(5, size=4)),
+        Example(layers.Lru(5, size=2, initial=True)),
+        Example(layers.Lru(19, size=4), (VECTOR, Wire(38, memory=True))),
+    )
 
     def recur(self, layer: layers.Lru, weights: Weights, x: Doubles) -> Doubles:
         turn = factor(weights)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from kinds.formulas import activate, clipped
-from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights, Wires
+from kinds.kind import MEMORY, ONE_HOT, VECTOR, Doubles, Example, Floats, Weights, Wires
 from kinds.onnx_graph import OnnxGraph, recurrent
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import activated, fma, product
 from ostinato.model import layers
 from ostinato.model.activation import Activation
+from ostinato.model.wire import Wire
 
 HARD, SCALED, SOFT = Activation("hard-sigmoid", 0.3, 0.4), Activation("scaled-tanh", 0.9, 0.7), Activation("softsign")
 
@@ -30,6 +31,8 @@ class Lstm(RecurrentKind):
         Example(layers.Lstm(5, gate_activation=HARD, activation=SCALED, output_activation=SOFT)),
         Example(layers.Lstm(5, projection=3)),
         Example(layers.Lstm(5, projection=3, peepholes=True, initial=True, input_forget=True, clip=0.5)),
+        Example(layers.Lstm(3), (VECTOR, MEMORY)),
+        Example(layers.Lstm(5, projection=3), (VECTOR, Wire(8, memory=True))),
     )
 
     def recur(self, layer: layers.Lstm, weights: Weights, x: Doubles) -> Doubles:

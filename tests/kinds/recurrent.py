@@ -22,6 +22,8 @@ class RecurrentKind(Kind):
         raise NotImplementedError(f"{layer.kind}: how it is rounded is not written down")
 
     def reference(self, layer: Any, weights: Weights, inputs: Sequence[Doubles], wires: Wires) -> Doubles:
+        if len(inputs) > 1:
+            weights = {**weights, **begun(layer, inputs[1][-1])}
         return side_by_side(layer, weights, inputs[0], lambda w, x: self.recur(layer, w, x))
 
     def rounded(self, layer: Any, weights: Weights, inputs: Sequence[Floats], wires: Wires) -> Floats:
@@ -46,6 +48,16 @@ def side_by_side(layer: Any, weights: Weights, x: Any, recur: Callable[[Weights,
     turns = {"forward": 1, "backward": -1}
     ways = [(direction(weights, way), turns[way]) for way in layer.directions]
     return np.concatenate([recur(own, x[::turn])[::turn] for own, turn in ways], axis=1)
+
+
+def begun(layer: Any, values: Doubles) -> Weights:
+    """What a layer that runs forward begins from, as the weights that would say so: h, then what else there is."""
+    found = {}
+    for state in sorted(layer.states, key=lambda state: state != "h"):
+        own, values = np.split(values, [layer.states[state]])
+        if len(own):
+            found[f"forward.initial_{state}"] = own
+    return found
 
 
 def start(layer: Any, weights: Weights, state: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kinds.formulas import DEFINED, activate, clipped
-from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights, Wires
+from kinds.kind import MEMORY, ONE_HOT, VECTOR, Doubles, Example, Floats, Weights, Wires
 from kinds.onnx_graph import OnnxGraph, recurrent
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import activated, product
@@ -22,6 +22,7 @@ class Rnn(RecurrentKind):
         Example(layers.Rnn(5), (ONE_HOT,)),
         Example(layers.Rnn(5, initial=True, clip=0.4)),
         *(Example(layers.Rnn(5, activation=Activation(name))) for name in DEFINED),
+        Example(layers.Rnn(3), (VECTOR, MEMORY)),
     )
 
     def recur(self, layer: layers.Rnn, weights: Weights, x: Doubles) -> Doubles:

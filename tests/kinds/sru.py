@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kinds.formulas import sigmoid
-from kinds.kind import ONE_HOT, VECTOR, Doubles, Example, Floats, Weights
+from kinds.kind import MEMORY, ONE_HOT, VECTOR, Doubles, Example, Floats, Weights
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import activated, fma, product
 from ostinato.model import layers
@@ -20,6 +20,7 @@ class Sru(RecurrentKind):
         Example(layers.Sru(VECTOR.size, scale=1.7, initial=True)),
         Example(layers.Sru(5, highway="projected")),
         Example(layers.Sru(5, highway="projected"), (ONE_HOT,)),
+        Example(layers.Sru(3), (VECTOR, MEMORY)),
     )
 
     def recur(self, layer: layers.Sru, weights: Weights, x: Doubles) -> Doubles:

@@ -15,7 +15,7 @@ from ostinato.cli.console import count
 from ostinato.model.decoders import Decoder
 from ostinato.model.front_ends import Audio, FrontEnd, Tokens
 from ostinato.model.layers import Each, Layer, Recurrent
-from ostinato.model.specification import FRAMES, Specification
+from ostinato.model.specification import ENCODER, FRAMES, Specification
 from ostinato_bench.terminal import Table
 
 WIDEST = 40
@@ -52,7 +52,11 @@ class Vertex:
 
 def vertices(specification: Specification) -> list[Vertex]:
     """The front end, all nodes and all heads, each as soon as all that it reads is there, and what can go on from
-    the vertex before goes first: so a branch is not torn apart."""
+    the vertex before goes first: so a branch is not torn apart. An encoder's come before, named "encoder.<node>"; of
+    its heads the nodes stand for them that they read."""
+    encoder = specification.encoder
+    below = [_within_encoder(vertex) for vertex in vertices(encoder) if vertex.size is not None] if encoder else []
+    behind = {f"{ENCODER}.{head.name}": f"{ENCODER}.{head.node}" for head in encoder.heads} if encoder else {}
     front = specification.front_end
     frame_ms = None if isinstance(front, Tokens) else front.frame_ms
     timings = _timings(specification)
@@ -61,7 +65,8 @@ def vertices(specification: Specification) -> list[Vertex]:
         inputs, wire = specification.inputs(node), specification.wires[node.name]
         work = node.layer.multiply_adds(inputs)
         weights = sum(math.prod(weight.shape) for weight in node.layer.weights(inputs).values())
-        made = Vertex(node.name, node.layer.kind, settings(node.layer), node.inputs, wire.size, wire.token)
+        reads = tuple(behind.get(name, name) for name in node.inputs)
+        made = Vertex(node.name, node.layer.kind, settings(node.layer), reads, wire.size, wire.token)
         rate, ahead = timings[node.name]
         made = dataclasses.replace(
             made, weights=weights, multiply_adds=work, rate=rate, ahead=ahead, family=_family(node.layer, weights)
@@ -75,7 +80,8 @@ def vertices(specification: Specification) -> list[Vertex]:
         about = "" if first or head is not specification.heads[0] else "unless another is asked for"
         waiting.append(Vertex(f"head {head.name}", head.decoder.kind, about, (head.node,)))
     about = _about_front_end(specification)
-    placed = [Vertex(FRAMES, front.kind, about, (), front.wire.size, front.wire.token, frame_ms=frame_ms)]
+    frames = Vertex(FRAMES, front.kind, about, (), front.wire.size, front.wire.token, frame_ms=frame_ms)
+    placed = [*below, frames]
     while waiting:
         there = {vertex.name for vertex in placed}
         ready = [vertex for vertex in waiting if there.issuperset(vertex.reads)]
@@ -84,6 +90,11 @@ def vertices(specification: Specification) -> list[Vertex]:
         placed.append((nodes or following or ready)[0])
         waiting.remove(placed[-1])
     return placed
+
+
+def _within_encoder(vertex: Vertex) -> Vertex:
+    reads = tuple(f"{ENCODER}.{name}" for name in vertex.reads)
+    return dataclasses.replace(vertex, name=f"{ENCODER}.{vertex.name}", reads=reads)
 
 
 def _timings(specification: Specification) -> dict[str, tuple[Fraction, int | None]]:
@@ -196,7 +207,7 @@ def table(found: Sequence[Vertex]) -> Table:
             *([] if narrow else [escape(_few(vertex.reads))]),
             "" if vertex.size is None else f"{vertex.size}" if not vertex.token else f"1 of {vertex.size}",
             *[every(vertex)] * reframes,
-            *[delay(vertex, found[0])] * waits,
+            *[delay(vertex)] * waits,
             *(count(cost) if cost else "" for cost in costs),
             beside=f"[dim]{escape(below)}[/]" if narrow else "",
         )
@@ -214,11 +225,13 @@ def every(vertex: Vertex) -> str:
     return f"{1 / vertex.rate} tokens" if vertex.frame_ms is None else f"{vertex.frame_ms:g} ms"
 
 
-def delay(vertex: Vertex, frames: Vertex) -> str:
-    """How far it looks ahead; ``frames``: the front end."""
+def delay(vertex: Vertex) -> str:
+    """How far it looks ahead."""
     if not vertex.ahead:
         return "" if vertex.ahead == 0 else "utterance"
-    return f"{vertex.ahead} tokens" if frames.frame_ms is None else f"{vertex.ahead * frames.frame_ms:g} ms"
+    if vertex.frame_ms is None:
+        return f"{vertex.ahead} tokens"
+    return f"{vertex.ahead * vertex.frame_ms * float(vertex.rate):g} ms"
 
 
 def _few(names: Sequence[str]) -> str:

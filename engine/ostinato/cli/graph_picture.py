@@ -39,17 +39,16 @@ _Slot = tuple[int, int]
 
 def draw(specification: Specification, path: Path) -> None:
     """Write the picture of a model's graph to ``path``. Raises InputError if it has more than 300 nodes."""
-    if len(specification.nodes) > MOST:
+    found = vertices(specification)
+    if (nodes := sum(vertex.size is not None and bool(vertex.reads) for vertex in found)) > MOST:
         raise InputError(
-            f"a picture of {len(specification.nodes)} nodes could not be read: at most {MOST} are drawn; "
-            "without --plot all are listed"
+            f"a picture of {nodes} nodes could not be read: at most {MOST} are drawn; without --plot all are listed"
         )
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    found = vertices(specification)
     layout = Layout(found)
     at = layout.coordinates()
     left, right = min(x for x, _ in at.values()), max(x for x, _ in at.values())
@@ -64,7 +63,7 @@ def draw(specification: Specification, path: Path) -> None:
     for edge in layout.edges:
         _line(axes, [at[slot] for slot in edge])
     for number, vertex in enumerate(found):
-        _box(axes, vertex, found[0], *at[number, layout.rows[number]])
+        _box(axes, vertex, *at[number, layout.rows[number]])
     _legend(axes, found, middle - wide / 2 + 0.2, 1.15 - high)
     figure.savefig(path, facecolor="white")
     plt.close(figure)
@@ -153,7 +152,7 @@ def _line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     axes.fill([x - 0.045, x + 0.045, x], [y + 0.08, y + 0.08, y], color=SOFT)
 
 
-def _box(axes: Axes, vertex: Vertex, frames: Vertex, x: float, y: float) -> None:
+def _box(axes: Axes, vertex: Vertex, x: float, y: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     end = vertex.size is None or not vertex.reads
@@ -166,20 +165,20 @@ def _box(axes: Axes, vertex: Vertex, frames: Vertex, x: float, y: float) -> None
     about = ", ".join(filter(None, (vertex.kind if vertex.size is None else "", vertex.about)))
     lines = [(textwrap.shorten(vertex.name, 26, placeholder="…"), 8.0, "bold", INK)]
     lines += [(textwrap.shorten(text, 38, placeholder=" …"), 7.0, "normal", INK) for text in [about] if text]
-    lines += [(text, 6.0, "normal", SOFT) for text in _costs(vertex, frames)]
+    lines += [(text, 6.0, "normal", SOFT) for text in _costs(vertex)]
     for row, (text, size, weight, ink) in enumerate(lines):
         height = y + min(0.16, 0.52 / len(lines)) * ((len(lines) - 1) / 2 - row)
         axes.text(x, height, text, size=size, weight=weight, color=ink, ha="center", va="center", parse_math=False)
 
 
-def _costs(vertex: Vertex, frames: Vertex) -> Iterator[str]:
+def _costs(vertex: Vertex) -> Iterator[str]:
     if vertex.size is not None:
         parts = [f"1 of {vertex.size}" if vertex.token else plural(vertex.size, "value")]
         parts += [f"{count(vertex.weights)} weights"] if vertex.weights else []
         parts += [f"{count(vertex.per_second)} mul-add/s"] if vertex.per_second else []
         yield " · ".join(parts)
         times = [f"every {every(vertex)}"] if vertex.rate != 1 else []
-        times += [f"{delay(vertex, frames)} ahead"] if vertex.ahead else []
+        times += [f"{delay(vertex)} ahead"] if vertex.ahead else []
         if times:
             yield " · ".join(times)
 

@@ -14,7 +14,7 @@ from ostinato.cli.output_files import check_picture, print_json, write_picture
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
 from ostinato.model.decoders import AudioOutput
-from ostinato.model.front_ends import Audio, Tokens
+from ostinato.model.front_ends import Audio, FrontEnd, Tokens
 from ostinato.model.specification import Head, Specification
 from ostinato.streaming import load
 from ostinato_bench.terminal import Table
@@ -138,7 +138,12 @@ def _facts(path: Path, model: Model) -> Table:
     for name, value in (
         ("file", f"{path} ({size(path.stat().st_size)})"),
         ("input", _input(specification)),
-        ("front end", graph.settings(specification.front_end, ("size", "hop"), ("sample_rate", "vocabulary"))),
+        (
+            "front end",
+            graph.settings(
+                (specification.encoder or specification).front_end, ("size", "hop"), ("sample_rate", "vocabulary")
+            ),
+        ),
         ("frame", _frame(specification)),
         ("direction", specification.direction),
         ("delay", _delay(model)),
@@ -154,7 +159,13 @@ def _facts(path: Path, model: Model) -> Table:
 
 
 def _input(specification: Specification) -> str:
-    front = specification.front_end
+    """What is pushed; and what becomes of it, if that is another sequence."""
+    if specification.encoder is not None:
+        return f"{_taken(specification.encoder.front_end)}; {_taken(specification.front_end)} out"
+    return _taken(specification.front_end)
+
+
+def _taken(front: FrontEnd) -> str:
     if isinstance(front, Audio):
         return f"audio, {front.sample_rate / 1000:g} kHz"
     if isinstance(front, Tokens):
@@ -163,7 +174,7 @@ def _input(specification: Specification) -> str:
 
 
 def _frame(specification: Specification) -> str:
-    front = specification.front_end
+    front = (specification.encoder or specification).front_end
     return f"{front.frame_size} value{'s' * (front.frame_size > 1)}, {graph.pace(front.frame_ms)}"
 
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from ostinato.activations import parameters
 from ostinato.kernels import activations
+from ostinato.kernels.aligned import zeros
 from ostinato.kernels.compiler import kernel, prepare
 from ostinato.kernels.product import pack, product, vectors_of
-from ostinato.kernels.program import zeros
 from ostinato.kernels.simd import BYTES, address, flushed, load, store, store_int
 from ostinato.lanes import LANES, padded
 

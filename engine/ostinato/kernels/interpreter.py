@@ -14,6 +14,8 @@ from ostinato.kernels.operations.record import (
     FIELDS,
     FIRST,
     LAST,
+    MEMORIES,
+    MEMORY_STEP,
     OPERATIONS,
     ROW_COUNT,
     ROWS,
@@ -28,7 +30,7 @@ from ostinato.kernels.operations.record import (
 )  # fmt: skip
 from ostinato.kernels.simd import address, field, invoke, load_int, store_int
 
-OK, BAD_SLOT, BAD_BATCH_SIZES, TOO_FEW_ROWS, NEEDS_CAPACITY = range(5)
+OK, BAD_SLOT, BAD_BATCH_SIZES, TOO_FEW_ROWS, NEEDS_CAPACITY, NO_MEMORY = range(6)
 
 
 @part
@@ -47,6 +49,8 @@ def _check(call: int) -> Any:
         rows += batch
     if rows != field(call, ROW_COUNT):
         return TOO_FEW_ROWS
+    if field(call, MEMORY_STEP) > 0 and field(call, MEMORIES) == 0:
+        return NO_MEMORY
     if streams > field(call, CAPACITY):
         return NEEDS_CAPACITY
     slots = field(call, SLOTS)

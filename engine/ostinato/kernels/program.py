@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.kernels import compiler, integer, interpreter
+from ostinato.kernels.aligned import zeros
+from ostinato.kernels.memory import Memories
 from ostinato.kernels.operations import KINDS, Region
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.regions import covered, inside, overlap
@@ -19,16 +21,7 @@ from ostinato.lanes import LANES, padded
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-_ALIGNMENT = 64
 _KINDS = tuple(KINDS.values())
-
-
-def zeros(*shape: int) -> Floats:
-    """float32 zeros that begin at a cache line, as rows and states best do."""
-    count = int(np.prod(shape))
-    raw = np.zeros(4 * count + _ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % _ALIGNMENT
-    return raw[start : start + 4 * count].view(np.float32).reshape(shape)
 
 
 def row_pitch(vectors: int) -> int:
@@ -45,6 +38,14 @@ class Pass(NamedTuple):
     last: int
     backward: bool
     context: bool
+
+
+class Start(NamedTuple):
+    """What a stream begins with: from ``state`` on, its state row has what lies in ``memory`` of the last frame of
+    its memory."""
+
+    state: int
+    memory: Region
 
 
 class Inner(Protocol):
@@ -103,6 +104,11 @@ class Program:
     """A state row of a stream that has not begun; None: zeros."""
     positions: tuple[Inner, ...] = ()
     """What operations run within each frame, by their number there."""
+    memory_size: int = 0
+    """Values from one frame to the next of the memory that a stream has, whose frames operations look up; 0: it has
+    none."""
+    starts: tuple[Start, ...] = ()
+    """Of that memory, what `begin` puts into a state row."""
     backward: tuple[bool, ...] = field(init=False)
     early: int = field(init=False)
     passes: tuple[Pass, ...] = field(init=False)
@@ -200,10 +206,15 @@ class Program:
                 )
             for region in reach.weights:
                 inside(region, len(self.weights), f"operation {number} reads", "the weights")
+            for region in reach.memory:
+                inside(region, self.memory_size, f"operation {number} reads", "a memory's frame")
         for region in self.outputs:
             inside(region, self.row_size, "an output lies", "its row")
             if not covered(region, held):
                 raise ValueError(f"output {region} is written by nothing")
+        for state, region in self.starts:
+            inside(region, self.memory_size, "a state begins with", "a memory's frame")
+            inside(Region(state, region.size), self.state_size, "a state lies", "its state row")
 
     def new_states(self, count: int) -> Floats:
         """State rows of ``count`` streams that have not begun, [count, state_size]."""
@@ -215,6 +226,12 @@ class Program:
     def begin(self, states: Floats) -> None:
         """Make state rows [..., state_size] those of streams that have not begun."""
         states[...] = 0 if self.initial is None else self.initial
+
+    def begin_behind(self, state: Floats, frame: Floats) -> None:
+        """Make a state row [state_size] that of a stream that begins behind ``frame`` [memory_size] of its memory."""
+        self.begin(state)
+        for place, region in self.starts:
+            state[place : place + region.size] = frame[region.slice]
 
     def new_rows(self, count: int) -> Floats:
         """Memory for ``count`` frames: zeros [count, row_size]."""
@@ -267,6 +284,7 @@ class Workspace:
         self._address = int(self._call.ctypes.data)
         self._program: Program | None = None
         self._gates = self._scratch = self._bytes = self._room = zeros(0)
+        self._scores = zeros(0)
         self._tables = np.zeros(0, np.int64)
         self._streams = 0
 
@@ -286,6 +304,7 @@ class Workspace:
         call[i.WEIGHTS] = program.weights.ctypes.data
         call[i.ROW_STEP] = 4 * program.row_size
         call[i.STATE_STEP] = 4 * program.state_size
+        call[i.MEMORY_STEP] = 4 * program.memory_size
         self._reserve(program, self._streams)
 
     def _reserve(self, program: Program, streams: int) -> None:
@@ -307,6 +326,22 @@ class Workspace:
         call[i.INTEGERS], call[i.ROOM] = self._bytes.ctypes.data, self._room.ctypes.data
         call[i.CAPACITY] = rows
 
+    def _look_up(self, program: Program, memories: Memories | None, streams: int) -> None:
+        """Point the call to the memories of its streams."""
+        call = self._call
+        call[i.MEMORIES] = 0
+        if memories is None and not program.memory_size:
+            return
+        if memories is None or memories.pitch != program.memory_size or len(memories.held) != streams:
+            what = f"{len(memories.held)} of pitch {memories.pitch}" if memories else "none"
+            raise ValueError(
+                f"a program looks up a memory of pitch {program.memory_size} of each of {streams} streams, and is "
+                f"given {what}"
+            )
+        if self._scores.size < memories.longest:
+            self._scores = zeros(padded(2 * memories.longest))
+        call[i.MEMORIES], call[i.SCORES] = memories.table.ctypes.data, self._scores.ctypes.data
+
     @property
     def address(self) -> int:
         """Where the latest call is described, for compiled code that makes it again: `interpreter.run` takes it."""
@@ -315,24 +350,31 @@ class Workspace:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        held = (self._gates, self._scratch, self._bytes, self._room, self._tables, self._call)
+        held = (self._gates, self._scratch, self._bytes, self._room, self._scores, self._tables, self._call)
         return sum(array.nbytes for array in held)
 
 
 def advance(
-    program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: Floats, workspace: Workspace
+    program: Program,
+    state: Floats,
+    slots: Ints,
+    batch_sizes: Ints,
+    rows: Floats,
+    workspace: Workspace,
+    memories: Memories | None = None,
 ) -> None:
     """Advance streams over their frames, in place.
 
     ``state`` [any, state_size]: state rows; ``slots`` [streams]: which of them, all different, sorted by their number
     of frames, most first. ``batch_sizes`` [steps], never increasing: how many streams have a frame at each step.
     ``rows`` [sum of batch_sizes, row_size]: the frames of step 0, then of step 1, …; their input regions are read,
-    all others are left filled. All arrays C-contiguous, float32 or int64.
+    all others are left filled. ``memories``: of the streams, in the order of their slots, if the program looks any
+    up. All arrays C-contiguous, float32 or int64.
 
     Holds no GIL while it computes. Operations that run forward give the same bits however frames are divided over
     calls and batches. Raises ValueError if the arrays do not fit together.
     """
-    _advance(program, 0, len(program.backward), state, slots, batch_sizes, rows, workspace)
+    _advance(program, 0, len(program.backward), state, slots, batch_sizes, rows, workspace, memories)
 
 
 def advance_slice(
@@ -344,13 +386,14 @@ def advance_slice(
     batch_sizes: Ints,
     rows: Floats,
     workspace: Workspace,
+    memories: Memories | None = None,
 ) -> None:
     """`advance` by the operations first … last-1 only, over the rows given.
 
     So a long utterance is computed in slices: operation by operation, its rows ascending (descending for
     ``program.backward`` ones), the state rows carrying on between.
     """
-    _advance(program, first, last, state, slots, batch_sizes, rows, workspace)
+    _advance(program, first, last, state, slots, batch_sizes, rows, workspace, memories)
 
 
 def _advance(
@@ -362,6 +405,7 @@ def _advance(
     batch_sizes: Ints,
     rows: Floats,
     workspace: Workspace,
+    memories: Memories | None,
 ) -> None:
     if workspace._program is not program:
         workspace._prepare(program)
@@ -371,6 +415,7 @@ def _advance(
         raise ValueError(f"there are no operations {first} to {last}: the program has {len(program.backward)}")
     call[i.FIRST] = first
     call[i.LAST] = last
+    workspace._look_up(program, memories, len(slots))
     interpreter.point(call, state, slots, batch_sizes, rows)
     _run(program, workspace)
 
@@ -396,6 +441,7 @@ _MESSAGES = {
     interpreter.BAD_SLOT: "a slot is not a row of state",
     interpreter.BAD_BATCH_SIZES: "batch_sizes must be positive, never increase, and not exceed the number of slots",
     interpreter.TOO_FEW_ROWS: "rows must be as many as batch_sizes add up to",
+    interpreter.NO_MEMORY: "the program looks memories up, and the call has none",
 }
 
 
@@ -405,6 +451,8 @@ def bind(program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: 
     The function keeps the arrays, and a workspace of its own, alive: write frames into ``rows``, call it, read them.
     """
     _check_shapes(program, state, rows)
+    if program.memory_size:
+        raise ValueError("a program that looks memories up is not bound: they move as they grow")
     workspace = Workspace()
     workspace._prepare(program)
     workspace._reserve(program, len(slots))

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels.aligned import zeros
 from ostinato.kernels.compiler import kernel, part, prepare
 from ostinato.kernels.interpreter import run
 from ostinato.kernels.operations import record as i
-from ostinato.kernels.program import Program, Workspace, zeros
+from ostinato.kernels.program import Program, Workspace
 from ostinato.kernels.simd import BYTES, address, load, load_float, store, store_float, store_int
 from ostinato.lanes import LANES
 

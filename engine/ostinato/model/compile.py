@@ -37,7 +37,7 @@ def _lower(specification: Specification, weights: Weights) -> tuple[Lowering, di
 def _walk(
     specification: Specification, folded: Mapping[str, str], lowering: Lowering
 ) -> tuple[Lowering, dict[str, Value]]:
-    values = {FRAMES: lowering.value(specification.front_end.wire)}
+    values = {FRAMES: lowering.value(specification.front_end.wire)} | lowering.memory(specification.memories)
     for node in specification.nodes:
         if node.name in folded:
             values[node.name] = values[folded[node.name]]

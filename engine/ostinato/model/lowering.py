@@ -22,7 +22,7 @@ from ostinato.kernels.operations import NUMBERS, Region, gather
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.positions import Link, Positions
 from ostinato.kernels.product import pack
-from ostinato.kernels.program import Program, early_operations, row_pitch
+from ostinato.kernels.program import Program, Start, early_operations, row_pitch
 from ostinato.kernels.several import Several
 from ostinato.kernels.stages import Stages
 from ostinato.lanes import LANES, padded
@@ -41,7 +41,8 @@ Inner = Callable[["Lowering", Sequence["Value"]], "Value"]
 
 
 class Value(NamedTuple):
-    """What a node gives, and where a row of its stage has it; of a token, its id is there."""
+    """What a node gives, and where a row of its stage has it; of a token, its id is there. Of a memory, where one of
+    its frames has it."""
 
     wire: Wire
     region: Region
@@ -49,7 +50,8 @@ class Value(NamedTuple):
 
     def part(self, start: int, size: int) -> Value:
         """The ``size`` values from ``start`` on."""
-        return Value(Wire(size), Region(self.region.offset + start, size), self.stage)
+        wire = Wire(size, memory=self.wire.memory)
+        return Value(wire, Region(self.region.offset + start, size), self.stage)
 
 
 class Compiled(NamedTuple):
@@ -90,6 +92,8 @@ class Lowering:
         self._stages = [_Stage(row_size=padded(size + LANES - 1) if size else 0) for size in given or ()]
         self._drafts: list[Draft] = []
         self._linked: dict[Any, Value] = {}
+        self._memory_size = 0
+        self._starts: list[Start] = []
         self._now = 0
 
     @property
@@ -100,8 +104,11 @@ class Lowering:
     def in_step(self, values: Sequence[Value], node: str = "") -> list[Value]:
         """The values in the stage in which all are there, where what is asked for next goes. ``node``: whose inputs
         they are."""
-        self._now = self._staging.joined([value.stage for value in values], node)
-        return [value if value.stage == self._now else self._link(value, SAME) for value in values]
+        stages = [value.stage for value in values if not value.wire.memory]
+        self._now = self._staging.joined(stages or [0], node)
+        return [
+            value if value.stage == self._now or value.wire.memory else self._link(value, SAME) for value in values
+        ]
 
     # --- what layers ask for ----------------------------------------------------------------------------------------
 
@@ -111,6 +118,20 @@ class Lowering:
         value = Value(wire, Region(stage.row_size, size), self._now)
         stage.row_size += padded(size + LANES - 1)
         return value
+
+    def memory(self, wires: Mapping[str, Wire]) -> dict[str, Value]:
+        """What an encoder's heads give, side by side in the frames of a stream's memory, by the names that nodes have
+        for it."""
+        sizes = [wire.size for wire in wires.values()]
+        places = np.cumsum([0, *sizes]).tolist()
+        if wires:  # whole vectors are read, from any value on
+            self._memory_size = LANES * row_pitch(padded(places[-1] + LANES - 1) // LANES)
+        regions = [Region(place, size) for place, size in zip(places, sizes, strict=False)]
+        return {name: Value(wires[name], region, 0) for name, region in zip(wires, regions, strict=True)}
+
+    def begins(self, state: int, values: Value) -> None:
+        """Let state rows have these values of a memory's last frame from that place on, before the first frame."""
+        self._starts.append(Start(state, values.region))
 
     def window(self, source: Value, framing: Framing) -> Value:
         """Frames of ``source`` side by side, as ``framing`` says: a row of taps times as many values. What is asked
@@ -190,7 +211,7 @@ class Lowering:
     def add(
         self,
         operation: str,
-        source: Value,
+        source: Value | None,
         target: Value,
         *,
         activation: Activation | Sequence[Activation] = IDENTITY,
@@ -203,8 +224,10 @@ class Lowering:
         record = [0] * i.FIELDS
         for place in i.PLACES:
             record[place] = -1
-        record[i.KIND], record[i.TOKENS] = NUMBERS[operation], int(source.wire.token)
-        record[i.INPUT], record[i.INPUT_SIZE] = source.region.offset, source.wire.size
+        record[i.KIND] = NUMBERS[operation]
+        if source is not None:
+            record[i.TOKENS] = int(source.wire.token)
+            record[i.INPUT], record[i.INPUT_SIZE] = source.region.offset, source.wire.size
         record[i.OUTPUT], record[i.OUTPUT_SIZE] = target.region
         for name, value in fields.items():
             record[i.FIELD_NAMES[name]] = int(value)
@@ -316,6 +339,8 @@ class Lowering:
             outputs=tuple(outputs),
             initial=initial,
             positions=tuple(stage.positions),
+            memory_size=self._memory_size,
+            starts=tuple(self._starts),
         )
 
 

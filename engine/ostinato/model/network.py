@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError
-from ostinato.model.specification import Specification
+from ostinato.model.specification import ENCODER, Specification
 from ostinato.model.wire import Weight
 
 if TYPE_CHECKING:
@@ -40,13 +40,19 @@ class Network:
 
     specification: Specification
     weights: Mapping[str, Array]
+    encoder: Network | None = field(init=False)
+    """What makes the memory that this one looks up: its only head gives what all heads of the specification's encoder
+    do, side by side."""
 
     def __post_init__(self) -> None:
         wanted = self.specification.weights()
         check_weights({name: (array.dtype.name, array.shape) for name, array in self.weights.items()}, wanted)
-        weights = {name: _frozen(name, self.weights[name]) for name in wanted}
+        encoder = self._encoder()
+        object.__setattr__(self, "encoder", encoder)
+        weights = {f"{ENCODER}.{name}": array for name, array in (encoder.weights if encoder else {}).items()}
+        weights = {name: weights[name] if name in weights else _frozen(name, self.weights[name]) for name in wanted}
         for name, weight in wanted.items():
-            if weight.int8:
+            if weight.int8 and not name.startswith(f"{ENCODER}."):
                 from ostinato.model.integers import check_integers  # loads Numba, which float32 networks need not
 
                 check_integers(name, weights[name], weights[f"{name}_scale"], weights[f"{name}_input_scale"])
@@ -57,6 +63,16 @@ class Network:
             except BadModelFileError as error:
                 raise BadModelFileError(f"weight {node.name}.{error}") from error.__cause__
         object.__setattr__(self, "weights", MappingProxyType(weights))
+
+    def _encoder(self) -> Network | None:
+        encoding, prefix = self.specification.encoding, f"{ENCODER}."
+        if encoding is None:
+            return None
+        own = {name.removeprefix(prefix): x for name, x in self.weights.items() if name.startswith(prefix)}
+        try:
+            return Network(encoding, own)
+        except BadModelFileError as error:
+            raise BadModelFileError(f"the encoder: {error}") from error.__cause__
 
     @cached_property
     def compiled(self) -> Compiled:

@@ -30,6 +30,7 @@ def quantize(network: Network, utterances: Iterable[Float32]) -> Network:
     stays float32, and so does the W of a layer that token ids come to. Raises BadModelFileError if the network is
     int8 already or has nothing that can be, InputError if there are no frames.
     """
+    quantized(network.specification)  # before anything is computed for it
     return quantize_for(network, observe(network, utterances))
 
 
@@ -51,6 +52,8 @@ def quantized(specification: Specification) -> Specification:
     name = specification.name
     if specification.precision == "int8":
         raise BadModelFileError(f"{name} is int8 already: quantize the float32 model that it was made from")
+    if specification.encoder is not None:
+        raise BadModelFileError(f"{name} has an encoder: only models of one graph are quantized")
     made = dataclasses.replace(specification, name=f"{name}-int8", nodes=tuple(_nodes(specification)))
     if made.precision == "float32":
         raise BadModelFileError(f"{name} has no layer to quantize: no recurrent one, no dense one below the last")

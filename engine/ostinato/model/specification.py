@@ -5,6 +5,9 @@ Whatever cannot be served is refused as it is made, in Python as from JSON, by a
 
 Each node names the nodes that it reads; ``frames`` is what the front end makes. Sizes follow from that. Weights are
 named ``<node>.<part>`` and described by `Specification.weights`.
+
+A language model may have an *encoder*, which is a specification too. What its heads give of all frames of a source is
+the memory of a stream, which some layers of the language model look up: they read ``encoder.<head>``.
 """
 
 from __future__ import annotations
@@ -22,9 +25,9 @@ from typing import Literal
 from ostinato.bounded import check_json
 from ostinato.errors import BadModelFileError, did_you_mean
 from ostinato.lanes import LANES, padded
-from ostinato.model.decoders import DECODERS, Decoder
+from ostinato.model.decoders import DECODERS, Decoder, Generation, Outputs
 from ostinato.model.front_ends import FRONT_ENDS, FrontEnd
-from ostinato.model.layers import LAYERS, Layer, Precision
+from ostinato.model.layers import LAYERS, Concatenate, Layer, Precision
 from ostinato.model.limits import MAX_CONTAINERS, MAX_HEADS, MAX_NODES, MAX_ROW, MAX_VALUES, MOST
 from ostinato.model.staging import Staging
 from ostinato.model.strict_json import Strict, decode, encode
@@ -35,6 +38,8 @@ FRAMES = "frames"
 """What the front end makes, as nodes and heads name it."""
 FRONT_END = "front_end"
 """What the names of the front end's weights begin with."""
+ENCODER = "encoder"
+"""What the names of the encoder's weights begin with, and of its heads, where nodes read them."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -62,7 +67,8 @@ class Specification(Strict):
     """A whole pipeline: front end -> nodes -> heads, with a name and where it comes from.
 
     Each node stands behind those that it reads. The first head is the one that a client gets unless it asks for
-    another. ``card`` is free text about the model by heading (data, accuracy, licence).
+    another. ``card`` is free text about the model by heading (data, accuracy, licence). ``encoder``: what makes the
+    memory of what the model generates from.
     """
 
     name: str
@@ -72,6 +78,7 @@ class Specification(Strict):
     description: str = ""
     licence: str = ""
     card: dict[str, str] = dataclasses.field(default_factory=dict)
+    encoder: Specification | None = dataclasses.field(default=None, kw_only=True)
 
     @property
     def direction(self) -> Literal["unidirectional", "bidirectional"]:
@@ -99,8 +106,9 @@ class Specification(Strict):
 
     @property
     def precision(self) -> Precision:
-        """int8 if any layer is."""
-        return "int8" if any(getattr(node.layer, "precision", None) == "int8" for node in self.nodes) else "float32"
+        """int8 if any layer is, be it the encoder's."""
+        nodes = (*self.nodes, *(self.encoder.nodes if self.encoder else ()))
+        return "int8" if any(getattr(node.layer, "precision", None) == "int8" for node in nodes) else "float32"
 
     @property
     def output_size(self) -> int:
@@ -116,17 +124,45 @@ class Specification(Strict):
         """
         found = {FRAMES: self.front_end.wire}
         for node in self.nodes:
-            self._check_name("node", node.name)
+            self._check_name_of_node(node.name)
             if node.name in found:
                 raise BadModelFileError(f"node {node.name!r} is there twice: each needs a name of its own")
             for name in node.inputs:
-                if name not in found:
+                if name not in found and name not in self.memories:
                     raise BadModelFileError(self._why_missing(node, name))
+            inputs = [self.memories[name] if name in self.memories else found[name] for name in node.inputs]
             try:
-                found[node.name] = node.layer.output([found[name] for name in node.inputs])
+                node.layer.check_memories(inputs)
+                found[node.name] = node.layer.output(inputs)
             except BadModelFileError as error:
                 raise BadModelFileError(f"node {node.name!r} ({node.layer.kind}) {error}") from error.__cause__
         return MappingProxyType(found)
+
+    @cached_property
+    def memories(self) -> Mapping[str, Wire]:
+        """What nodes can read of the encoder, by the names that they have for it."""
+        if self.encoder is None:
+            return MappingProxyType({})
+        if self.encoder.encoder is not None:
+            raise BadModelFileError("the encoder has an encoder: only what generates has one")
+        wires = {head.name: self.encoder.wires[head.node] for head in self.encoder.heads}
+        return MappingProxyType(
+            {f"{ENCODER}.{name}": dataclasses.replace(wire, memory=True) for name, wire in wires.items()}
+        )
+
+    @cached_property
+    def encoding(self) -> Specification | None:
+        """The encoder with one head, which has what all its heads give side by side, in their order."""
+        if self.encoder is None:
+            return None
+        nodes, heads = self.encoder.nodes, self.encoder.heads
+        name = heads[0].node
+        if len(heads) > 1:
+            name = "memory"
+            while name in self.encoder.wires:
+                name += "-"
+            nodes = (*nodes, Node(name, Concatenate(), tuple(head.node for head in heads)))
+        return dataclasses.replace(self.encoder, nodes=nodes, heads=(Head("memory", name, Outputs()),))
 
     @cached_property
     def staging(self) -> Staging:
@@ -137,25 +173,26 @@ class Specification(Strict):
         waiting: dict[str, str] = {}  # nodes that wait for the utterance's end, and the backward one that is why
         for node in self.nodes:
             try:
-                stage = staging.joined([staging.of[name] for name in node.inputs], node.name, node.inputs)
+                read = [name for name in node.inputs if name not in self.memories]
+                stage = staging.joined([staging.of[name] for name in read] or [0], node.name, read)
                 for framing in node.layer.framings:
                     stage = staging.after(stage, framing, node.name)
             except BadModelFileError as error:
                 raise BadModelFileError(f"node {node.name!r} ({node.layer.kind}) {error}") from None
             staging.of[node.name] = stage
             late = next((waiting[name] for name in node.inputs if name in waiting), None)
-            if late and any(staging.of[name] != stage for name in node.inputs):
+            if late and any(staging.of[name] != stage for name in read):
                 raise BadModelFileError(
                     f"node {node.name!r} ({node.layer.kind}) re-frames what backward node {late!r} gives: only "
                     "layers that are in step with a backward one can stand above it; re-frame below it"
                 )
             if node.layer.backward or late:
                 waiting[node.name] = late or node.name
-        read = list(dict.fromkeys(head.node for head in self.heads if head.node in staging.of))
-        last = [staging.of[name] for name in read]
+        above = list(dict.fromkeys(head.node for head in self.heads if head.node in staging.of))
+        last = [staging.of[name] for name in above]
         if len(set(last)) > 1:
             try:
-                staging.joined(last, read[-1], read)
+                staging.joined(last, above[-1], above)
             except BadModelFileError as error:
                 raise BadModelFileError(f"the heads' nodes {error}".replace("joins nodes", "are", 1)) from None
             if waiting:
@@ -166,7 +203,7 @@ class Specification(Strict):
 
     def inputs(self, node: Node) -> list[Wire]:
         """What a node reads."""
-        return [self.wires[name] for name in node.inputs]
+        return [self.memories[name] if name in self.memories else self.wires[name] for name in node.inputs]
 
     def weights(self) -> dict[str, Weight]:
         """Every weight that a model file of this specification holds, by name, in the order of the nodes.
@@ -184,6 +221,8 @@ class Specification(Strict):
                 if weight.int8:
                     found[f"{owner}.{part}_scale"] = Weight(weight.shape[:1], ones)
                     found[f"{owner}.{part}_input_scale"] = Weight((1,), ones)
+        if self.encoder is not None:
+            found |= {f"{ENCODER}.{name}": weight for name, weight in self.encoder.weights().items()}
         return found
 
     def readers(self, name: str) -> list[Node]:
@@ -191,8 +230,12 @@ class Specification(Strict):
         return [node for node in self.nodes if name in node.inputs]
 
     def to_json(self) -> str:
-        """As JSON text, with the format's version."""
-        return json.dumps({"version": VERSION} | encode(self), ensure_ascii=False, sort_keys=True)
+        """As JSON text, with the format's version. Where there is no encoder, the text has none."""
+        made = {"version": VERSION} | encode(self)
+        for each in (made, made["encoder"] or {}):
+            if each.get("encoder", ...) is None:
+                del each["encoder"]
+        return json.dumps(made, ensure_ascii=False, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Specification:
@@ -242,6 +285,8 @@ class Specification(Strict):
         for head in self.heads:
             if head.decoder.feeds_back:
                 self._check_feedback(head)
+        if self.encoder is not None:
+            self._check_encoder(self.encoder)
 
     def _check_heads(self) -> None:
         if not self.heads:
@@ -290,6 +335,38 @@ class Specification(Strict):
             return
         raise BadModelFileError(f"head {head.name!r} feeds its tokens back, and {why}")
 
+    def _check_encoder(self, encoder: Specification) -> None:
+        """That what the encoder makes is looked up by a model that generates."""
+        for head in encoder.heads:
+            if not isinstance(head.decoder, Outputs):
+                raise BadModelFileError(
+                    f"head {head.name!r} of the encoder has the decoder {head.decoder.kind!r}: what it gives is "
+                    f"remembered as it is, so let it be {Outputs.kind!r}"
+                )
+        read = {name for node in self.nodes for name in node.inputs}
+        if idle := [name for name in self.memories if name not in read]:
+            raise BadModelFileError(f"{idle[0]} is read by no node: leave that head out")
+        for head in self.heads:
+            if not isinstance(head.decoder, Generation):
+                raise BadModelFileError(
+                    f"head {head.name!r} has the decoder {head.decoder.kind!r}: what has an encoder generates, so "
+                    f"let it be {Generation.kind!r}"
+                )
+            if head.decoder.start is None:
+                raise BadModelFileError(
+                    f"head {head.name!r} has no start token: with an encoder, what is pushed is the source, so each "
+                    "text begins with one"
+                )
+        try:
+            self.encoding  # noqa: B018  its heads must be in step
+        except BadModelFileError as error:
+            raise BadModelFileError(f"the encoder's heads, side by side: {error}") from None
+
+    def _check_name_of_node(self, name: str) -> None:
+        self._check_name("node", name)
+        if name == ENCODER and self.encoder is not None:
+            raise BadModelFileError(f"no node is named {ENCODER!r} beside an encoder: rename it")
+
     @staticmethod
     def _check_name(what: str, name: str) -> None:
         if not _NAME.fullmatch(name) or name in (FRAMES, FRONT_END):
@@ -302,7 +379,7 @@ class Specification(Strict):
         """Why a node cannot read what it names."""
         by_name = {each.name: each for each in self.nodes}
         if name not in by_name:
-            near = did_you_mean(name, [*by_name, FRAMES])
+            near = did_you_mean(name, [*by_name, FRAMES, *self.memories])
             return f"node {node.name!r} reads {name!r}, which is not there: name a node, or {FRAMES!r}{near}"
         if circle := _circle(by_name, name, node.name):
             return f"nodes {' -> '.join(circle)} read each other in a circle: only a layer's own state may go round"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels.memory import Memories, Memory
 from ostinato.kernels.program import Workspace, advance
 from ostinato.kernels.stages import StagesRunner
 from ostinato.model.network import Network
@@ -13,23 +14,33 @@ from ostinato.model.network import Network
 Float32 = npt.NDArray[np.float32]
 
 
-def whole_sequence(network: Network, frames: Float32) -> list[Float32]:
-    """Of each head, its outputs [T, size] for ``frames`` [T, frame_size], or token ids [T, 1]."""
-    rows = whole_sequence_rows(network, frames)[-1]
+def whole_sequence(network: Network, frames: Float32, source: Float32 | None = None) -> list[Float32]:
+    """Of each head, its outputs [T, size] for ``frames`` [T, frame_size], or token ids [T, 1]. ``source``: likewise,
+    of a network's encoder, from one frame up."""
+    rows = whole_sequence_rows(network, frames, source)[-1]
     return [rows[:, region.slice].copy() for region in network.program.outputs]
 
 
-def whole_sequence_rows(network: Network, frames: Float32) -> list[Float32]:
+def whole_sequence_rows(network: Network, frames: Float32, source: Float32 | None = None) -> list[Float32]:
     """What is in the rows of each stage then, [its frames, row_size], the last being the program's."""
     rows: list[Float32] = []
+    program, memories = network.program, None
+    states = program.new_states(1)
+    if network.encoder is not None:
+        if source is None:
+            raise ValueError("a network that has an encoder needs a source")
+        memory = Memory(program.memory_size)
+        memory.append(whole_sequence(network.encoder, source)[0])
+        memories = Memories([memory], [memory.count])
+        program.begin_behind(states[0], memory.frames[-1])
     if network.stages:
         runner = StagesRunner(network.stages)
         state = network.stages.new_state()[None].copy()
         frames, _ = runner.advance(state, frames, np.array([len(frames)], np.int64), ended=True)
         rows = runner.rows()
-    program = network.program
-    top, states = program.new_rows(len(frames)), program.new_states(1)
+    top = program.new_rows(len(frames))
     top[:, program.input.offset : program.input.offset + frames.shape[1]] = frames
     if len(frames):
-        advance(program, states, np.zeros(1, np.int64), np.ones(len(frames), np.int64), top, Workspace())
+        slots, sizes = np.zeros(1, np.int64), np.ones(len(frames), np.int64)
+        advance(program, states, slots, sizes, top, Workspace(), memories)
     return [*rows, top]

@@ -25,6 +25,9 @@ class Wire:
     form: Literal["vector", "id", "one-hot"] = "vector"
     probabilities: bool = False
     """Whether all values are in [0, 1], as a softmax or a sigmoid makes them."""
+    memory: bool = False
+    """Whether it is none of the frame's: vectors of all frames that an encoder has made of the stream's source so
+    far, to be looked up."""
 
     @property
     def token(self) -> bool:

@@ -44,6 +44,8 @@ class TrainableNetwork:
         """
         if specification.precision == "int8":
             raise TrainingError("a network learns in float32: train that, then quantize it")
+        if specification.encoder is not None:
+            raise TrainingError(f"{specification.name} has an encoder: only networks of one graph learn")
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0 <= rate < 1:
                 raise TrainingError(f"{name} = {rate} is not from 0 up to, but without, 1")

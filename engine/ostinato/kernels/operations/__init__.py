@@ -2,6 +2,7 @@
 
 from ostinato.kernels.operations.activate import ACTIVATE
 from ostinato.kernels.operations.add import ADD
+from ostinato.kernels.operations.attention import ATTENTION
 from ostinato.kernels.operations.copy import COPY
 from ostinato.kernels.operations.dense import DENSE
 from ostinato.kernels.operations.depthwise import DEPTHWISE
@@ -11,6 +12,7 @@ from ostinato.kernels.operations.gather import GATHER
 from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
 from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENERAL_BEFORE
 from ostinato.kernels.operations.kind import Kind, Reach, Region
+from ostinato.kernels.operations.last import LAST
 from ostinato.kernels.operations.layer_norm import LAYER_NORM
 from ostinato.kernels.operations.lru import LRU
 from ostinato.kernels.operations.lstm import LSTM
@@ -58,6 +60,8 @@ KINDS: dict[str, Kind] = {
     "within": WITHIN,
     "gather": GATHER,
     "each": EACH,
+    "attention": ATTENTION,
+    "last": LAST,
 }
 """All kinds, as whoever makes a program names them."""
 

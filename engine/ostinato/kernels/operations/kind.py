@@ -28,7 +28,8 @@ class Reach:
     """What an operation touches. Of a row: what it ``reads``, all whose values matter; and what it ``writes``, as
     whole vectors, of which those behind its output hold nothing. Of a state row and the weight buffer: all of it. Of
     the workspace: so many vectors ``scratch`` for each row, of the VECTORS that are its. ``loads``: what is loaded of
-    a row beyond that, though its values do not matter (what fills the last vector of ``reads`` need not be told)."""
+    a row beyond that, though its values do not matter (what fills the last vector of ``reads`` need not be told).
+    ``memory``: what is loaded of a frame of the stream's memory."""
 
     reads: list[Region] = field(default_factory=list)
     writes: list[Region] = field(default_factory=list)
@@ -36,6 +37,7 @@ class Reach:
     weights: list[Region] = field(default_factory=list)
     scratch: int = 0
     loads: list[Region] = field(default_factory=list)
+    memory: list[Region] = field(default_factory=list)
 
 
 Record = Sequence[int]

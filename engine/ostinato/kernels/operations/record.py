@@ -30,26 +30,43 @@ from ostinato.kernels.simd import field, load_float, load_int, store_int
 #   TAPS, DILATION     a window over frames; LEFT: how many frames before a frame it begins; HISTORY: those of earlier
 #                      calls, KEPT many, in the state row; COUNT: how many frames there have been, likewise
 #   COLUMNS            of the matrix that an input is, row by row
+#   KEYS, VALUES       where a frame of the memory has them
 #   POSITIONS          which of the program's `positions` runs within each frame; PLAN: the address of its plan
 (
     RUN, CELL, KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, SECOND, VECTORS, STATE_H, STATE_C, W,
     BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
     KEPT, COUNT, SECOND_SIZE, ACTIVATION_G, ACTIVATION_H, CLIP, UNITS, VARIANT, EPSILON, COLUMNS,
-    POSITIONS, PLAN,
-) = range(39)  # fmt: skip
-FIELDS = 39
+    POSITIONS, PLAN, KEYS, VALUES,
+) = range(41)  # fmt: skip
+FIELDS = 41
 
 FIELD_NAMES = {
     "backward": BACKWARD, "second": SECOND, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W,
     "bias": BIAS, "R": R, "recurrent_bias": RECURRENT_BIAS, "R2": R2, "diagonal": DIAGONAL, "W_int8": W_INT8,
     "R_int8": R_INT8, "taps": TAPS, "dilation": DILATION, "left": LEFT, "history": HISTORY, "kept": KEPT,
     "count": COUNT, "second_size": SECOND_SIZE, "clip": CLIP, "units": UNITS, "variant": VARIANT, "epsilon": EPSILON,
-    "columns": COLUMNS, "positions": POSITIONS,
+    "columns": COLUMNS, "positions": POSITIONS, "keys": KEYS, "values": VALUES,
 }  # fmt: skip
 """Fields of an operation, as whoever makes a program names them."""
 
-PLACES = (SECOND, STATE_H, STATE_C, W, BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, HISTORY, COUNT, CLIP, EPSILON)
-"""Those that are places in a row, a state row or the weight buffer: -1 where there is nothing."""
+PLACES = (
+    SECOND,
+    STATE_H,
+    STATE_C,
+    W,
+    BIAS,
+    R,
+    RECURRENT_BIAS,
+    R2,
+    DIAGONAL,
+    HISTORY,
+    COUNT,
+    CLIP,
+    EPSILON,
+    KEYS,
+    VALUES,
+)
+"""Those that are places in a row, a state row, the weight buffer or a memory's frame: -1 where there is nothing."""
 
 ACTIVATIONS = (ACTIVATION, ACTIVATION_G, ACTIVATION_H)
 """f, g and h."""
@@ -60,10 +77,13 @@ ACTIVATIONS = (ACTIVATION, ACTIVATION_G, ACTIVATION_H)
 #                      the state row of each stream is
 #   GATES, SCRATCH     gate sums, and as much again for a cell's use, of CAPACITY rows; INTEGERS: rows made int8
 #   ROOM               for the rows and states of what runs within frames, as its plan lays them out
+#   MEMORIES           of each stream, where the first frame of its memory is and how many it sees; these lie
+#                      MEMORY_STEP apart. SCORES: room for a number for each frame of the longest
 OPERATIONS, FIRST, LAST, WEIGHTS, ROW_STEP, STATE_STEP = range(6)
 STATE, STATE_ROWS, SLOTS, STREAMS, BATCH_SIZES, STEPS, ROWS, ROW_COUNT = range(6, 14)
 TABLE, TABLE_H, TABLE_SLOTS, GATES, SCRATCH, CAPACITY, INTEGERS, ROOM = range(14, 22)
-CALL_FIELDS = 22
+MEMORIES, MEMORY_STEP, SCORES = range(22, 25)
+CALL_FIELDS = 25
 
 BLOCK_ROWS = 64
 """Rows that are projected at once: enough to use each weight often, few enough for the sums to stay in L2."""
@@ -94,3 +114,15 @@ def token(place: int, size: int) -> int:
 def state_of(call: int, stream: int) -> Any:
     """Where the state row of a stream begins, by its number in the call."""
     return load_int(field(call, TABLE_SLOTS) + 8 * stream)
+
+
+@part
+def memory_of(call: int, stream: int) -> Any:
+    """Where the first frame of a stream's memory is, by its number in the call."""
+    return load_int(field(call, MEMORIES) + 16 * stream)
+
+
+@part
+def frames_of(call: int, stream: int) -> Any:
+    """How many frames of its memory a stream sees, at least one."""
+    return load_int(field(call, MEMORIES) + 16 * stream + 8)

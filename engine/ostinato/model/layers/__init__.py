@@ -2,6 +2,7 @@
 
 from ostinato.model.layers.activate import Activate
 from ostinato.model.layers.add import Add
+from ostinato.model.layers.attention import Attention
 from ostinato.model.layers.batch_norm import BatchNorm
 from ostinato.model.layers.concatenate import Concatenate
 from ostinato.model.layers.convolution import Convolution
@@ -10,6 +11,7 @@ from ostinato.model.layers.each import Each
 from ostinato.model.layers.embedding import Embedding
 from ostinato.model.layers.gather import Gather
 from ostinato.model.layers.gru import Gru
+from ostinato.model.layers.last import Last
 from ostinato.model.layers.layer import Layer, Precision
 from ostinato.model.layers.layer_norm import LayerNorm
 from ostinato.model.layers.lru import Lru
@@ -47,6 +49,7 @@ LAYERS: dict[str, type[Layer]] = {
         Gather,
         Within,
         Each,
+        Attention, Last,
     )
 }  # fmt: skip
 """All kinds, by their name in model files."""
@@ -65,4 +68,5 @@ __all__ = [
     "Gather",
     "Within",
     "Each",
+    "Attention", "Last",
 ]  # fmt: skip

@@ -37,6 +37,9 @@ class Layer(Strict):
     from_zero: ClassVar[tuple[str, ...]] = ()
     """Fields that are whole numbers from 0; others are from 1."""
 
+    memories: ClassVar[tuple[int, ...]] = ()
+    """Which of its inputs, by number, are memories that an encoder makes (`Wire.memory`); all others are not."""
+
     @property
     def framings(self) -> tuple[Framing, ...]:
         """How it re-frames, one after the other; nothing if it does not."""
@@ -54,6 +57,20 @@ class Layer(Strict):
         """What it makes of its inputs. Raises BadModelFileError, in words that go behind "node 'x' (kind)", for
         inputs that it cannot take."""
         raise NotImplementedError
+
+    def check_memories(self, inputs: Sequence[Wire]) -> None:
+        """Raise BadModelFileError, in words as `output` does, for a memory where it takes a vector, or the other way
+        round."""
+        for number, wire in enumerate(inputs):
+            if wire.memory and number not in self.memories:
+                raise BadModelFileError(
+                    f"takes vectors of the frame, and its input {number + 1} is what the encoder has made of the "
+                    "source: attention, last and the beginning of a recurrent layer read that"
+                )
+            if not wire.memory and number in self.memories:
+                raise BadModelFileError(
+                    f"takes as its input {number + 1} what an encoder has made of the source: name 'encoder.<head>'"
+                )
 
     def weights(self, inputs: Sequence[Wire]) -> Mapping[str, Weight]:
         """Its weights by the last part of their name."""

@@ -52,7 +52,7 @@ class Lru(Recurrent):
 
     def output(self, inputs: Sequence[Wire]) -> Wire:
         """Outputs of the directions side by side."""
-        only_vector(inputs)
+        only_vector(inputs[:1])
         return super().output(inputs)
 
     def more_weights(self, below: Wire) -> Mapping[str, Weight]:
@@ -98,12 +98,19 @@ class Lru(Recurrent):
         row = interleaved(split_gates(initial, 2))
         return {"c": to.state(row.size, row)}
 
-    def lower_direction(self, to: Lowering, name: str, source: Value, target: Value, backward: bool) -> None:
+    def runs(self, state: str) -> Sequence[tuple[int, int]]:
+        """Blocks of 16, as `state_offsets` says."""
+        blocks = [(first, min(LANES, self.hidden - first)) for first in range(0, self.hidden, LANES)]
+        return [(count, 2 * first + part * LANES) for part in range(2) for first, count in blocks]
+
+    def lower_direction(
+        self, to: Lowering, name: str, inputs: Sequence[Value], target: Value, backward: bool
+    ) -> None:
         """The states, and a product with them, which that with the input is added to."""
         states = to.value(Wire(2 * self.hidden))
-        super().lower_direction(to, name, source, states, backward)
+        super().lower_direction(to, name, inputs, states, backward)
         C, D, wide = f"{name}.C", f"{name}.D", padded(self.size)
         to.multiplies(C, states)
-        for matrix, read, bias in ((C, states, to.values(np.zeros(wide))), (D, source, -1)):
+        for matrix, read, bias in ((C, states, to.values(np.zeros(wide))), (D, inputs[0], -1)):
             W = to.matrix(matrix, lambda M: widened(M, wide))
             to.add("dense", read, target, vectors=wide // LANES, W=W, bias=bias, W_int8=to.is_int8(matrix))

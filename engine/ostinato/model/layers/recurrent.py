@@ -48,7 +48,8 @@ class Recurrent(Layer):
     """``hidden`` units in one direction, or in both: outputs [forward, backward] side by side.
 
     ``initial``: streams begin from states that are weights (``initial_h`` and so on, of each direction), not from
-    zeros; a backward direction begins so at the end of what it sees.
+    zeros; a backward direction begins so at the end of what it sees. A second input, what an encoder has made of a
+    source, is another way to begin: its last frame when the text begins is h, or all states, h first.
     """
 
     hidden: int
@@ -56,6 +57,7 @@ class Recurrent(Layer):
     precision: Precision = field(default="float32", kw_only=True)
     initial: bool = field(default=False, kw_only=True)
 
+    memories: ClassVar[tuple[int, ...]] = (1,)
     gates: ClassVar[int]
     elementwise: ClassVar[bool] = False
     """Whether there is no R."""
@@ -83,12 +85,13 @@ class Recurrent(Layer):
 
     def output(self, inputs: Sequence[Wire]) -> Wire:
         """Hidden states."""
-        only_matrix_input(inputs)
+        only_matrix_input(inputs[:1])
+        self._begun(inputs[1:])
         return Wire(self.width * len(self.directions))
 
     def weights(self, inputs: Sequence[Wire]) -> Mapping[str, Weight]:
         """Of both directions; see the module."""
-        below, rows, int8 = only_matrix_input(inputs), self.gates * self.hidden, self.precision == "int8"
+        below, rows, int8 = only_matrix_input(inputs[:1]), self.gates * self.hidden, self.precision == "int8"
         found = {"W": Weight((rows, below.size), glorot(self.gates), int8 and not below.token)}
         if self.elementwise:
             found["b"] = Weight((rows,), zeros)
@@ -121,7 +124,7 @@ class Recurrent(Layer):
         out = to.value(self.output([value.wire for value in inputs]))
         for number, way in enumerate(self.directions):
             target = out.part(number * self.width, self.width)
-            self.lower_direction(to, f"{name}.{way}", inputs[0], target, way == "backward")
+            self.lower_direction(to, f"{name}.{way}", inputs, target, way == "backward")
         return out
 
     def cell(self, to: Lowering, name: str, source: Value) -> Cell:
@@ -132,16 +135,21 @@ class Recurrent(Layer):
         """The bias of that name, [padded hidden] for each gate."""
         return split_gates(to.weights[name], self.gates)
 
-    def lower_direction(self, to: Lowering, name: str, source: Value, target: Value, backward: bool) -> None:
+    def lower_direction(
+        self, to: Lowering, name: str, inputs: Sequence[Value], target: Value, backward: bool
+    ) -> None:
         """One direction, whose weights' names begin with ``name``.
 
         What it can project while frames arrive although it must run later (it runs backward, or reads layers that
         do) is an operation of its own, so that less is left when the utterance ends. The sums, and so the bits, are
         the same; that is why a product in int8, whose sums are rounded once, is not divided.
         """
-        gates, W = self.gates, f"{name}.W"
+        source, gates, W = inputs[0], self.gates, f"{name}.W"
         cell = self.cell(to, name, source)
-        fields: dict[str, Any] = {f"state_{state}": offset for state, offset in self.state_offsets(to, name).items()}
+        places = self.state_offsets(to, name)
+        for memory in inputs[1:]:
+            self._begin(to, memory, places)
+        fields: dict[str, Any] = {f"state_{state}": offset for state, offset in places.items()}
         fields |= cell.fields
 
         def arranged(stacked: Array) -> Array:
@@ -179,6 +187,36 @@ class Recurrent(Layer):
             state: to.state(size, to.weights[f"{name}.initial_{state}"] if self.initial else 0.0)
             for state, size in self.states.items()
         }
+
+    def runs(self, state: str) -> Sequence[tuple[int, int]]:
+        """Of a state's values, in order, those that lie side by side: how many, and where from the state's place."""
+        return [(self.states[state], 0)]
+
+    def _begun(self, memories: Sequence[Wire]) -> list[str]:
+        """The states that a second input gives, in its order. Raises BadModelFileError if it fits none."""
+        if not memories:
+            return []
+        if len(memories) > 1 or self.direction != "forward" or self.initial:
+            raise BadModelFileError(
+                "begins from what an encoder has made: then there is one such input, it runs forward, and its states "
+                "are no weights"
+            )
+        names = sorted(self.states, key=lambda state: state != "h")
+        size, whole = memories[0].size, sum(self.states.values())
+        if size == self.states[names[0]]:
+            return names[:1]
+        if size != whole:
+            wanted = f"{self.states[names[0]]}, its {names[0]}" + f", or {whole}, all its states" * (len(names) > 1)
+            raise BadModelFileError(f"begins from {size} values: they must be {wanted}")
+        return names
+
+    def _begin(self, to: Lowering, memory: Value, places: Mapping[str, int]) -> None:
+        """Let streams begin so: with the values of the memory in the states at these places."""
+        at = 0
+        for state in self._begun([memory.wire]):
+            for count, offset in self.runs(state):
+                to.begins(places[state] + offset, memory.part(at, count))
+                at += count
 
 
 def check_clip(kind: str, clip: float | None) -> None:
