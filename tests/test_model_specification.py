@@ -161,7 +161,7 @@ def changed(path: str, value: Any, specification: Specification = SPECIFICATIONS
         (changed("nodes.0.layer", {"kind": "one-hot"}), "node 'gru-1' (one-hot) takes token ids"),
         (changed("nodes.2.layer", {"kind": "embedding", "size": 3}), "node 'dense' (embedding) takes token ids"),
         (changed("nodes.0.inputs", []), "node 'gru-1' (gru) takes one input, not 0"),
-        (changed("nodes.1.inputs", ["gru-1", "gru-1"]), "takes one input, not 2"),
+        (changed("nodes.1.inputs", ["gru-1", "gru-1"]), "takes as its input 2 only what an encoder has made"),
         (changed("nodes.1.inputs", ["gru-7"]), "node 'gru-2' reads 'gru-7', which is not there"),
         (changed("nodes.1.inputs", ["dense"]), "nodes gru-2 -> dense -> gru-2 read each other in a circle"),
         (changed("nodes.1.inputs", ["gru-2"]), "nodes gru-2 -> gru-2 read each other in a circle"),

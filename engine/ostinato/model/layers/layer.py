@@ -69,7 +69,7 @@ class Layer(Strict):
                 )
             if not wire.memory and number in self.memories:
                 raise BadModelFileError(
-                    f"takes as its input {number + 1} what an encoder has made of the source: name 'encoder.<head>'"
+                    f"takes as its input {number + 1} only what an encoder has made of a source: 'encoder.<head>'"
                 )
 
     def weights(self, inputs: Sequence[Wire]) -> Mapping[str, Weight]:
