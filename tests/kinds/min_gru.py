@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kinds.formulas import sigmoid
-from kinds.kind import MEMORY, ONE_HOT, VECTOR, Doubles, Example, Floats, Weights
+from kinds.kind import ONE_HOT, Doubles, Example, Floats, Weights
 from kinds.recurrent import RecurrentKind, start
 from kinds.rounding import activated, fma, product
 from ostinato.model import layers
@@ -20,7 +20,6 @@ class MinGru(RecurrentKind):
         Example(layers.MinGru(5), (ONE_HOT,)),
         Example(layers.MinGru(5, positive=True)),
         Example(layers.MinGru(5, initial=True)),
-        Example(layers.MinGru(3), (VECTOR, MEMORY)),
     )
 
     def recur(self, layer: layers.MinGru, weights: Weights, x: Doubles) -> Doubles:
