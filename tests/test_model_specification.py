@@ -265,6 +265,7 @@ def test_a_value_of_no_use_is_refused_when_it_is_given(part: Any, field: str) ->
         (lambda: Frames(0), "size"),
         (lambda: Tokens(("a", "a")), "twice"),
         (lambda: Tokens(("good",), unit="word"), "<unk>"),
+        (lambda: Tokens(("good",), unit="piece"), "a piece vocabulary needs"),
         (lambda: Within(4, Within(2, Dense(3))), "within: positions within positions"),
         (lambda: Within(4, Gru(3, precision="int8")), "within: what runs within frames is float32"),
         (lambda: Within(4, Each(2, Gru(3))), "within: positions within positions"),

@@ -38,6 +38,11 @@ def words(**changes: object) -> TokensFrontEnd:
     return TokensFrontEnd(specified.Tokens(WORDS, unit="word", unknown=0, **changes), {})  # type: ignore[arg-type]
 
 
+def pieces(**changes: object) -> TokensFrontEnd:
+    entries = ("<unk>", "un", "good", "go", "ness", "o", "!", "!!", "déjà", ":-)")
+    return TokensFrontEnd(specified.Tokens(entries, unit="piece", unknown=0, **changes), {})  # type: ignore[arg-type]
+
+
 def ids(front: TokensFrontEnd, *pushes: str) -> list[int]:
     state = front.start()
     got: list[int] = []
@@ -62,6 +67,16 @@ def test_words() -> None:
     assert ids(words(), "\t \n") == []
     assert ids(words(), "GOOD") == [0]
     assert ids(words(lowercase=True), "GOOD ὈΔΥΣΣΕΎΣ") == [1, 5]
+
+
+def test_pieces_of_words_are_the_longest_first() -> None:
+    assert ids(pieces(), "goodness!!! go") == [2, 4, 7, 6, 3]
+    assert ids(pieces(), "un", "good good") == [1, 2, 2]
+    assert ids(pieces(), ":-) :-(o") == [9, 0, 5]  # unknown characters beside each other are one
+    assert ids(pieces(), "xyz", "goxo") == [0, 3, 0, 5]
+    assert ids(pieces(), "GOOD!") == [0, 6]
+    assert ids(pieces(lowercase=True), "GOOD! De\u0301ja\u0300") == [2, 6, 8]
+    assert ids(pieces(), "good" * 257 + " go") == [0, 3]  # longer than words are: unknown as a whole
 
 
 def test_a_word_is_composed_however_it_was_typed() -> None:
@@ -89,7 +104,9 @@ def test_an_endless_word_is_unknown_and_bounded() -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(
-    st.sampled_from([words(), words(lowercase=True), characters(unknown=1, lowercase=True)]),
+    st.sampled_from(
+        [words(), words(lowercase=True), pieces(), pieces(lowercase=True), characters(unknown=1, lowercase=True)]
+    ),
     st.text(alphabet="good bad\n\u0301eΣσ\x1f\u2003İ", max_size=40),
     st.data(),
 )

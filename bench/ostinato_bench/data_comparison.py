@@ -214,7 +214,7 @@ def _pieces(data: Float32 | str, most: int, way: Way) -> Iterator[Float32 | str]
     """Frame by frame, character by character, or word by word."""
     front_end = way.model.network.specification.front_end
     if isinstance(data, str):
-        words = isinstance(front_end, Tokens) and front_end.unit == "word"
+        words = isinstance(front_end, Tokens) and front_end.in_words
         yield from [f"{word} " for word in data.split()][:most] if words else data[:most]
     else:
         for at in range(min(len(data), most)):

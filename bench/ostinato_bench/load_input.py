@@ -74,7 +74,7 @@ def _noise(samples: int) -> npt.NDArray[np.int16]:
 
 def _noise_of_tokens(front_end: Tokens) -> list[str]:
     words = [front_end.vocabulary[i] for i in np.random.default_rng(0).integers(0, len(front_end.vocabulary), CHUNKS)]
-    return [f"{word} " for word in words] if front_end.unit == "word" else words
+    return [f"{word} " for word in words] if front_end.in_words else words
 
 
 def _utterances(data: Path, model: str) -> Iterator[Utterance]:
@@ -103,5 +103,5 @@ def _pieces(front_end: Tokens, data: Path, model: str) -> list[str]:
     for each in _utterances(data, model):
         if not isinstance(each.input, str):
             raise InputError(f"{each.name} holds frames, {model} takes text")
-        pieces += [f"{word} " for word in each.input.split()] if front_end.unit == "word" else each.input
+        pieces += [f"{word} " for word in each.input.split()] if front_end.in_words else each.input
     return pieces

@@ -12,12 +12,12 @@ from ostinato.model.wire import Wire
 
 @dataclass(frozen=True)
 class Tokens(FrontEnd):
-    """Text to token ids: characters, or words split at white space. ``unknown`` is the index of the entry that stands
-    for all others; None refuses them, which only characters can do: a word that is cut between two pushes is complete
-    only once its first part has been accepted."""
+    """Text to token ids: characters, words split at white space, or the pieces of such words. ``unknown`` is the
+    index of the entry that stands for all others; None refuses them, which only characters can do: a word that is cut
+    between two pushes is complete only once its first part has been accepted."""
 
     vocabulary: tuple[str, ...]
-    unit: Literal["character", "word"] = "character"
+    unit: Literal["character", "word", "piece"] = "character"
     unknown: int | None = None
     lowercase: bool = False
 
@@ -28,6 +28,11 @@ class Tokens(FrontEnd):
     def wire(self) -> Wire:
         """Ids of the vocabulary."""
         return Wire(len(self.vocabulary), "id")
+
+    @property
+    def in_words(self) -> bool:
+        """Whether a word's tokens are known once white space, or the end, has come."""
+        return self.unit != "character"
 
     @property
     def frame_size(self) -> int:
@@ -45,8 +50,8 @@ class Tokens(FrontEnd):
             raise BadModelFileError("front_end: the vocabulary is empty or names an entry twice")
         if self.unknown is not None and not 0 <= self.unknown < len(self.vocabulary):
             raise BadModelFileError(f"front_end: unknown = {self.unknown} is outside the vocabulary")
-        if self.unit == "word" and self.unknown is None:
+        if self.in_words and self.unknown is None:
             raise BadModelFileError(
-                "front_end: a word vocabulary needs an entry for unknown words: add one such as '<unk>' and set "
-                "`unknown` to its index"
+                f"front_end: a {self.unit} vocabulary needs an entry for unknown words: add one such as '<unk>' and "
+                "set `unknown` to its index"
             )

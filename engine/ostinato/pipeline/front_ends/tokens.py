@@ -32,6 +32,9 @@ class TokensFrontEnd:
     *Characters*: each code point is a token, so compose accents (NFC) before sending if the vocabulary is composed.
     *Words*: white space separates and is no token; a word is brought to NFC before it is looked up. It may be cut
     between two pushes; `flush` yields the last one. ``lowercase`` applies to each token as a whole.
+    *Pieces*: of each such word the longest entry that it begins with, then the longest that goes on from there, and
+    so on (longest match first, as Wu et al. 2016, https://arxiv.org/abs/1609.08144, divide words; here without marks
+    for pieces within a word); characters that begin no entry are unknown, those beside each other one token.
     """
 
     frame_size = 1
@@ -42,6 +45,7 @@ class TokensFrontEnd:
         """``weights``: there are none."""
         self.settings = settings
         self._ids = {token: index for index, token in enumerate(settings.vocabulary)}
+        self._longest = max(map(len, settings.vocabulary))
 
     def start(self, sample_rate: int | None = None) -> TokensState:
         """A fresh state. Raises InputError if a sample rate is given."""
@@ -64,7 +68,7 @@ class TokensFrontEnd:
         return data
 
     def units(self, data: str) -> int:
-        """How many characters the text holds (at least as many as tokens, lower-casing of a few letters apart)."""
+        """How many characters the text holds (as many as tokens at least, lower-casing of a few letters apart)."""
         return len(data)
 
     def step(self, state: TokensState, data: str) -> F32:
@@ -74,7 +78,7 @@ class TokensFrontEnd:
         text = state.pending + data
         words = text.split()
         state.pending = words.pop()[: MAX_WORD + 1] if words and not text[-1].isspace() else ""
-        return self._look_up(map(self._word, words))
+        return self._look_up(self._parts(words))
 
     def step_many(
         self, states: Sequence[TokensState], data: Sequence[str], lengths: Sequence[int] | None = None
@@ -84,10 +88,10 @@ class TokensFrontEnd:
         return joined(ids, 1), [len(each) for each in ids]
 
     def flush(self, state: TokensState) -> F32:
-        """The id of the word that no white space ended yet, float32 [0 or 1, 1]."""
-        words = [self._word(state.pending)] if state.pending else []
+        """The ids of the word that no white space ended yet, float32 [n, 1]."""
+        words = [state.pending] if state.pending else []
         state.pending = ""
-        return self._look_up(words)
+        return self._look_up(self._parts(words))
 
     def restore(self, packed: object) -> TokensState:
         """The state that `state.pack` packed. Raises SnapshotError."""
@@ -102,6 +106,22 @@ class TokensFrontEnd:
         # Character by character: str.lower of a text looks at neighbours (final sigma), so its result would depend on
         # chunking.
         return (part for character in data for part in character.lower()) if self.settings.lowercase else data
+
+    def _parts(self, words: Iterable[str]) -> Iterable[str]:
+        """The tokens of words as they came."""
+        whole = map(self._word, words)
+        return whole if self.settings.unit == "word" else (part for word in whole for part in self._pieces(word))
+
+    def _pieces(self, word: str) -> Iterable[str]:
+        at, known = 0, True
+        while at < len(word):
+            ends = range(min(len(word), at + self._longest), at, -1)
+            end = next((end for end in ends if word[at:end] in self._ids), 0)
+            if end or known:
+                yield word[at:end]  # "" is unknown
+            known, at = bool(end), end or at + 1
+        if not word:
+            yield word
 
     def _word(self, word: str) -> str:
         if len(word) > MAX_WORD:
