@@ -125,9 +125,15 @@ def front_ends(draw: st.DrawFn, fronts: Sequence[str]) -> FrontEnd:
     if front == "frames":
         return Frames(draw(st.sampled_from((1, 3, 16, 19))), normalise=draw(st.booleans()))
     if front == "tokens":
-        return Tokens(VOCABULARY)
+        return texts(draw)
     audio = mel_bands(), filtered_spectrograms(), samples(), spectra(), st.just(RnnoiseFeatures(16000))
     return draw(draw(st.sampled_from(audio)))
+
+
+def texts(draw: st.DrawFn) -> Tokens:
+    """Characters, perhaps with tokens of their own around a text."""
+    entry = st.sampled_from((None, 0, 5))
+    return Tokens(VOCABULARY, begin=draw(entry), end=draw(entry))
 
 
 @st.composite

@@ -105,6 +105,24 @@ def test_each_token_is_the_next_input(
     assert [e.probability for e in events if e.index >= 0] == pytest.approx(chances.tolist(), rel=1e-5)
 
 
+def test_a_prompt_has_what_its_text_begins_and_ends_with() -> None:
+    layers = (Embedding(5), Gru(6), Dense(len(VOCABULARY)))
+    plain = Network.random(Sequential("plain", Tokens(VOCABULARY), layers, Generation(start=2)), seed=1)
+    ends = replace(plain.specification, front_end=Tokens(VOCABULARY, begin=2, end=3))
+    model, other = Model(Network(ends, plain.weights)), Model(plain)
+    how, (begin, end) = Sampling(seed=4), VOCABULARY[2:4]
+    stream = model.stream()
+    stream.push("a")
+    stream.push("b")
+    first = list(stream.generate(how, 5))
+    assert bits(first) == bits(whole(other, f"{begin}ab{end}", how, 5))
+    stream.push("a")  # a second text, behind the first and what came of it
+    assert said(list(stream.generate(how, 5))) == said(
+        whole(other, f"{begin}ab{end}{said(first)}{begin}a{end}", how, 5)
+    )
+    assert said(whole(model, "", how, 5)) == said(whole(other, "", how, 5))  # which begins by the head's start
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     specification=language_models(),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from ostinato.importing.finishing import finished
-from ostinato.importing.named.g2pm import MODELS
+from ostinato.importing.named.g2pm import MODELS as G2PM
+from ostinato.importing.named.textgenrnn import MODELS as TEXTGENRNN
 from ostinato.importing.parity import compare
 from ostinato.importing.settings import Settings
+from ostinato.sampling import Sampling
 from ostinato.streaming import Model
 
 Array = npt.NDArray[Any]
@@ -80,7 +84,7 @@ def test_g2pm_reads_each_character_as_its_package_does(tmp_path: Path) -> None:
         weights |= {f"lstm.bias_{part}_l0{suffix}": array(12) for part in ("ih", "hh")}
     weights |= {"logit_layer.0.weight": array(6, 6, scale=2), "logit_layer.0.bias": array(6)}
     weights |= {"logit_layer.2.weight": array(5, 6, scale=2), "logit_layer.2.bias": array(5, scale=0.1)}
-    named = MODELS["g2pm"]
+    named = G2PM["g2pm"]
     draft = named.draft(pickled(tmp_path, named.files, ROWS, CLASSES, DICTIONARY, weights), Settings())
     made = finished(draft, Settings())
     assert compare(made.network, made.source).largest < 1e-5
@@ -94,3 +98,69 @@ def test_g2pm_reads_each_character_as_its_package_does(tmp_path: Path) -> None:
     assert found == wanted
     stream.push("€")  # nowhere in the package
     assert [event.text for event in stream.flush()] == ["<UNK>"]
+
+
+# --- textgenrnn -----------------------------------------------------------------------------------------------------
+
+CHARACTERS = {"<s>": 1, "a": 2, "b": 3, "c": 4, " ": 5}
+SIZES = (4, 3)
+"""Of a vector, of a state."""
+
+
+def lstm(W: Array, R: Array, b: Array, frames: Array) -> Array:
+    """As Keras has them: rows times W and R, gates i f c o."""
+    h = c = np.zeros(len(R))
+    rows = []
+    for x in frames:
+        i, f, g, o = np.split(x @ W + h @ R + b, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        rows.append(h)
+    return np.array(rows)
+
+
+def as_cudnn(W: Array, R: Array, b: Array) -> tuple[Array, Array, Array]:
+    """What Keras writes of the same layer if it ran by cuDNN."""
+    kernels = [gate.T.reshape(gate.shape) for gate in np.split(W, 4, axis=1)]
+    part = array(len(b))
+    return np.hstack(kernels), np.hstack([gate.T for gate in np.split(R, 4, axis=1)]), np.append(part, b - part)
+
+
+def test_textgenrnn_writes_as_its_package_does(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    size, hidden = SIZES
+    E, attention, count = array(6, size), array(size + 2 * hidden, 1, scale=1), len(CHARACTERS) + 1
+    W, b = array(size + 2 * hidden, count, scale=2), array(count)
+    layers = [(array(below, 4 * hidden), array(hidden, 4 * hidden), array(4 * hidden)) for below in (size, hidden)]
+    named = TEXTGENRNN["textgenrnn"]
+    files = {path: tmp_path / Path(path).name for path in named.files}
+    weights, vocabulary = files.values()
+    with h5py.File(weights, "w") as file:
+        file["embedding/embedding/embeddings:0"], file["attention/attention/attention_W:0"] = E, attention
+        file["output/output/kernel:0"], file["output/output/bias:0"] = W, b
+        for number, layer in enumerate(layers, 1):
+            for part, values in zip(("kernel", "recurrent_kernel", "bias"), as_cudnn(*layer), strict=True):
+                file[f"rnn_{number}/rnn_{number}/{part}:0"] = values
+    vocabulary.write_text(json.dumps(CHARACTERS))
+    made = finished(named.draft(files, Settings()), Settings())
+    assert compare(made.network, made.source, lengths=made.lengths).largest < 1e-5
+
+    text = "".join(RANDOM.choice([*"abc ?"], 60))
+    ids = [1, *(CHARACTERS.get(each, 0) for each in text)]
+    wanted = []
+    for last in range(len(ids)):
+        window = E[([0] * 39 + ids[: last + 1])[-40:]]
+        first = lstm(*layers[0], window)
+        values = np.hstack([window, first, lstm(*layers[1], first)])
+        shares = np.exp(values @ attention)
+        chances = np.exp((shares * values).sum(axis=0) / shares.sum() @ W + b)
+        chances[0] = 0  # the placeholder, which is drawn again
+        wanted.append(chances / chances.sum())
+    model = Model(made.network)
+    events = model.stream(decoder="outputs").push(text)
+    np.testing.assert_allclose([event.values for event in events], wanted, rtol=0, atol=1e-5)
+    stream = model.stream()
+    stream.push(text)
+    assert next(iter(stream.generate(Sampling(temperature=0)))).index == int(np.argmax(wanted[-1]))
+    fresh = next(iter(model.stream().generate(Sampling(temperature=0))))  # of nothing but its beginning
+    assert fresh.index == int(np.argmax(wanted[0]))

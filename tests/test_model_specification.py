@@ -72,7 +72,7 @@ SPECIFICATIONS = [
     ),
     Sequential(
         "text",
-        Tokens(("a", "b", "?"), unknown=2),
+        Tokens(("a", "b", "?"), unknown=2, begin=0, end=1),
         (Embedding(4), Lstm(6, peepholes=True, direction="backward"), Dense(2), Softmax()),
         SequenceClass(("bad", "good"), pool="mean"),
     ),
@@ -266,6 +266,7 @@ def test_a_value_of_no_use_is_refused_when_it_is_given(part: Any, field: str) ->
         (lambda: Tokens(("a", "a")), "twice"),
         (lambda: Tokens(("good",), unit="word"), "<unk>"),
         (lambda: Tokens(("good",), unit="piece"), "a piece vocabulary needs"),
+        (lambda: Tokens(("a", "b"), end=2), "front_end: end = 2 is outside the vocabulary"),
         (lambda: Within(4, Within(2, Dense(3))), "within: positions within positions"),
         (lambda: Within(4, Gru(3, precision="int8")), "within: what runs within frames is float32"),
         (lambda: Within(4, Each(2, Gru(3))), "within: positions within positions"),

@@ -250,9 +250,9 @@ def test_what_a_wheel_has_in_its_data_is_where_it_would_be_installed(index: Path
 
 def test_an_installed_package_is_read_where_it_is() -> None:
     path = Path(np.__file__).parent / "version.py"
-    package = Wheel("numpy", np.__version__, "BSD")
-    assert package.files(("numpy/version.py",), digest(path)) == {"numpy/version.py": path}
-    assert package.there(("numpy/versio*.py",), digest(path)) == {"numpy/version.py": path}
+    for package in (Wheel("numpy", np.__version__, "BSD"), Sdist("numpy", np.__version__, "BSD")):
+        assert package.files(("numpy/version.py",), digest(path)) == {"numpy/version.py": path}
+        assert package.there(("numpy/versio*.py",), digest(path)) == {"numpy/version.py": path}
 
 
 def test_another_source_distribution_is_not_asked_for_its_name(index: Path, tmp_path: Path, cache: Path) -> None:

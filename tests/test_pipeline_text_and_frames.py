@@ -93,6 +93,24 @@ def test_a_word_is_given_once_it_is_complete_and_not_before() -> None:
     assert state.pending == "f"
 
 
+def test_a_text_begins_and_ends_with_tokens_of_its_own() -> None:
+    assert ids(characters(begin=3, end=4), "", "ab", "a") == [3, 0, 1, 0, 4]
+    assert ids(characters(begin=3), "ab") == [3, 0, 1]
+    assert ids(words(end=2), "good fi", "lm") == [1, 4, 2]
+    assert ids(words(begin=3, end=2), "good") == [3, 1, 2]
+    assert ids(words(begin=3, end=2), " ", "") == ids(characters(begin=3, end=4)) == []
+    front = characters(begin=3, end=4)
+    state = front.start()
+    made = [
+        front.step(state, "a"),
+        front.flush(state),
+        front.flush(state),
+        front.step(state, "b"),
+        front.step(state, "b"),
+    ]
+    assert [each[:, 0].tolist() for each in made] == [[3, 0], [4], [], [3, 1], [1]]
+
+
 def test_an_endless_word_is_unknown_and_bounded() -> None:
     front = words()
     state = front.start()
@@ -105,7 +123,14 @@ def test_an_endless_word_is_unknown_and_bounded() -> None:
 @settings(deadline=None, max_examples=150)
 @given(
     st.sampled_from(
-        [words(), words(lowercase=True), pieces(), pieces(lowercase=True), characters(unknown=1, lowercase=True)]
+        [
+            words(),
+            words(lowercase=True),
+            words(begin=3, end=2),
+            pieces(),
+            pieces(lowercase=True),
+            characters(unknown=1, lowercase=True),
+        ]
     ),
     st.text(alphabet="good bad\n\u0301eΣσ\x1f\u2003İ", max_size=40),
     st.data(),
@@ -147,7 +172,9 @@ def test_a_forged_state_is_refused(pending: str) -> None:
     with pytest.raises(SnapshotError, match="pending"):
         words().restore(pack(TokensState(pending)))
     with pytest.raises(SnapshotError, match="pending"):
-        characters().restore({"pending": "a"})
+        characters().restore({"pending": "a", "begun": False})
+    with pytest.raises(SnapshotError, match="begun"):
+        characters().restore({"pending": "", "begun": True})
 
 
 # --- ready frames ---------------------------------------------------------------------------------------------------

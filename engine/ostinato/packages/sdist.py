@@ -1,4 +1,4 @@
-"""Source distributions of a package index: for what their wheels leave out."""
+"""Source distributions of a package index: for what wheels leave out, and packages that have none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ostinato.packages import tars
 from ostinato.packages.download import download
 from ostinato.packages.package import Package, Progress
 from ostinato.packages.placing import Take
-from ostinato.packages.wheel import pip_download
+from ostinato.packages.wheel import installed, pip_download
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Sdist(Package):
         wanted.write_text(f"{self.requirement} --hash=sha256:{self.sha256}\n", encoding="utf-8")
         command = pip_download("--no-binary", self.name, "--require-hashes", "--requirement", wanted.name)
         cure = (
-            f"get it with 'pip download --no-deps --no-binary {self.name} {self.requirement}' elsewhere and name the "
-            "file (--file), or try again when the network is there"
+            f"get it with 'pip download --no-deps --no-binary {self.name} {self.requirement}' elsewhere, and install "
+            "it or, where a command has --file, name it; or try again when the network is there"
         )
         download(command, folder, self.requirement, self.size, cure, progress)
         archives = sorted(folder.glob("*.tar.gz"))
@@ -51,5 +51,5 @@ class Sdist(Package):
                     take(path, info.size, tars.contents(opened, info))
 
     def installed(self, path: str) -> Mapping[str, Path]:
-        """None: what a wheel leaves out is not installed."""
-        return {}
+        """As `Package.installed`; what its wheel leaves out is not there."""
+        return installed(self.name, path)

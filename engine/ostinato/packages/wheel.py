@@ -62,11 +62,16 @@ class Wheel(Package):
 
     def installed(self, path: str) -> Mapping[str, Path]:
         """As `Package.installed`."""
-        try:
-            found = importlib.metadata.distribution(self.name)
-        except importlib.metadata.PackageNotFoundError:
-            return {}
-        if "*" not in path:
-            return {path: Path(str(found.locate_file(path)))}
-        every = {each.as_posix(): Path(str(each.locate())) for each in found.files or ()}
-        return {name: every[name] for name in sorted(every) if fnmatchcase(name, path)}
+        return installed(self.name, path)
+
+
+def installed(name: str, path: str) -> Mapping[str, Path]:
+    """The files of that path, which may have wildcards, of an installed distribution; none if there is none."""
+    try:
+        found = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    if "*" not in path:
+        return {path: Path(str(found.locate_file(path)))}
+    every = {each.as_posix(): Path(str(each.locate())) for each in found.files or ()}
+    return {name: every[name] for name in sorted(every) if fnmatchcase(name, path)}

@@ -20,6 +20,7 @@ _ROOMS = {
     "madmom:beats": "madmom",
     "madmom:beats-bi": "madmom",
     "g2pm": "g2pm",
+    "textgenrnn": "textgenrnn",
 }
 """The room of each, by its name; loaded when it is asked for."""
 NAMES = tuple(_ROOMS)

@@ -14,12 +14,18 @@ from ostinato.model.wire import Wire
 class Tokens(FrontEnd):
     """Text to token ids: characters, words split at white space, or the pieces of such words. ``unknown`` is the
     index of the entry that stands for all others; None refuses them, which only characters can do: a word that is cut
-    between two pushes is complete only once its first part has been accepted."""
+    between two pushes is complete only once its first part has been accepted.
+
+    ``begin`` and ``end`` are entries that a text begins and ends with, as the network learnt them: one comes before
+    its first token, the other when it is flushed, or a generation begins. An empty text has neither.
+    """
 
     vocabulary: tuple[str, ...]
     unit: Literal["character", "word", "piece"] = "character"
     unknown: int | None = None
     lowercase: bool = False
+    begin: int | None = None
+    end: int | None = None
 
     kind: ClassVar[str] = "tokens"
     counted_in: ClassVar[Literal["sample", "character", "frame"]] = "character"
@@ -48,8 +54,10 @@ class Tokens(FrontEnd):
         """A vocabulary without repetitions, with an entry for unknown words."""
         if len(set(self.vocabulary)) != len(self.vocabulary) or not self.vocabulary:
             raise BadModelFileError("front_end: the vocabulary is empty or names an entry twice")
-        if self.unknown is not None and not 0 <= self.unknown < len(self.vocabulary):
-            raise BadModelFileError(f"front_end: unknown = {self.unknown} is outside the vocabulary")
+        for name in ("unknown", "begin", "end"):
+            token = getattr(self, name)
+            if token is not None and not 0 <= token < len(self.vocabulary):
+                raise BadModelFileError(f"front_end: {name} = {token} is outside the vocabulary")
         if self.in_words and self.unknown is None:
             raise BadModelFileError(
                 f"front_end: a {self.unit} vocabulary needs an entry for unknown words: add one such as '<unk>' and "

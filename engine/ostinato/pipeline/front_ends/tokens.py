@@ -21,9 +21,11 @@ sends a space."""
 
 @dataclass(slots=True)
 class TokensState:
-    """``pending``: the start of a word that the next push may go on with (at most MAX_WORD + 1 characters)."""
+    """``pending``: the start of a word that the next push may go on with (at most MAX_WORD + 1 characters).
+    ``begun``: whether the text has had a token, where it begins or ends with one of its own."""
 
     pending: str = ""
+    begun: bool = False
 
 
 class TokensFrontEnd:
@@ -35,6 +37,8 @@ class TokensFrontEnd:
     *Pieces*: of each such word the longest entry that it begins with, then the longest that goes on from there, and
     so on (longest match first, as Wu et al. 2016, https://arxiv.org/abs/1609.08144, divide words; here without marks
     for pieces within a word); characters that begin no entry are unknown, those beside each other one token.
+
+    What a text begins and ends with is put around it; what comes after an end begins again.
     """
 
     frame_size = 1
@@ -74,11 +78,11 @@ class TokensFrontEnd:
     def step(self, state: TokensState, data: str) -> F32:
         """The ids of the tokens that are complete, float32 [n, 1]."""
         if self.settings.unit == "character":
-            return self._look_up(self._characters(data))
+            return self._look_up(state, self._characters(data))
         text = state.pending + data
         words = text.split()
         state.pending = words.pop()[: MAX_WORD + 1] if words and not text[-1].isspace() else ""
-        return self._look_up(self._parts(words))
+        return self._look_up(state, self._parts(words))
 
     def step_many(
         self, states: Sequence[TokensState], data: Sequence[str], lengths: Sequence[int] | None = None
@@ -88,10 +92,14 @@ class TokensFrontEnd:
         return joined(ids, 1), [len(each) for each in ids]
 
     def flush(self, state: TokensState) -> F32:
-        """The ids of the word that no white space ended yet, float32 [n, 1]."""
+        """The ids of the word that no white space ended yet, and that of the end, float32 [n, 1]."""
         words = [state.pending] if state.pending else []
         state.pending = ""
-        return self._look_up(self._parts(words))
+        last = self._look_up(state, self._parts(words))
+        if self.settings.end is None or not state.begun:
+            return last
+        state.begun = False
+        return np.concatenate([last, np.array([[self.settings.end]], np.float32)])
 
     def restore(self, packed: object) -> TokensState:
         """The state that `state.pack` packed. Raises SnapshotError."""
@@ -100,6 +108,7 @@ class TokensFrontEnd:
         snapshots.expect(
             len(state.pending) <= bound and not any(map(str.isspace, state.pending)), "state.pending is no word"
         )
+        snapshots.expect(self._bounded or not state.begun, "state.begun says what no text has")
         return state
 
     def _characters(self, data: str) -> Iterable[str]:
@@ -129,7 +138,15 @@ class TokensFrontEnd:
         composed = unicodedata.normalize("NFC", word)
         return composed.lower() if self.settings.lowercase else composed
 
-    def _look_up(self, tokens: Iterable[str]) -> F32:
-        unknown = self.settings.unknown
+    @property
+    def _bounded(self) -> bool:
+        """Whether there is anything around a text."""
+        return self.settings.begin is not None or self.settings.end is not None
+
+    def _look_up(self, state: TokensState, tokens: Iterable[str]) -> F32:
+        unknown, begin = self.settings.unknown, self.settings.begin
         ids = [self._ids[token] if unknown is None else self._ids.get(token, unknown) for token in tokens]
+        if ids and self._bounded and not state.begun:
+            state.begun = True
+            ids = ids if begin is None else [begin, *ids]
         return np.array(ids, np.float32).reshape(-1, 1)
