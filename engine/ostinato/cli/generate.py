@@ -3,92 +3,120 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from ostinato.cli.console import note, plural
+from ostinato.cli.tunes import TuneFiles
 from ostinato.errors import InputError
 from ostinato.events import Event
 from ostinato.model.decoders import Generation
-from ostinato.sampling import Sampling
-from ostinato.streaming import load
+from ostinato.model.file import SUFFIX
+from ostinato.model.front_ends import Tokens
+from ostinato.sampling import MAX_SEED, Sampling
+from ostinato.streaming import Stream, load
 from ostinato_client import Client
+from ostinato_client import Stream as RemoteStream
 
 TIMEOUT_S = 10.0
+MAX_CONTINUATIONS = 15
+_Opened: TypeAlias = tuple[Stream | RemoteStream, str, tuple[str, ...]]
 
 
-def generate(
-    model: str,
-    prompt: str,
-    sampling: Sampling,
-    longest: int | None,
-    head: str | None,
-    connect: str | None,
-    folder: Path | None,
-) -> None:
-    """Print what ``model`` goes on with, here or on the server at ``connect``; on a terminal behind the prompt.
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for. ``longest`` tokens in all; after ``shared`` of them the text goes on in ``continuations``
+    ways, each with a seed of its own."""
+
+    prompt: str
+    sampling: Sampling
+    longest: int | None = None
+    head: str | None = None
+    shared: int = 0
+    continuations: int = 1
+
+
+def generate(model: str, wanted: Wanted, connect: str | None, folder: Path | None, files: TuneFiles) -> None:
+    """Print what ``model`` goes on with, here or on the server at ``connect``; on a terminal behind the prompt. Tunes
+    go into ``files`` too.
 
     Raises OstinatoError for what is wrong with model, prompt or server.
     """
     with contextlib.ExitStack() as opened:
-        begun = _connected if connect else _loaded
-        separator, events = begun(opened, model, prompt, sampling, longest, head, connect or folder)
-        started, tokens, end = time.monotonic(), 0, -1
-        shown = prompt if sys.stdout.isatty() else ""
-        _write(shown)
-        for event in events:
-            if event.kind == "token":
-                _write((separator if shown else "") + event.text)
-                shown, tokens = event.text, tokens + 1
-            else:
-                end = event.index
-        _write("" if shown.endswith("\n") else "\n")
+        stream, separator, vocabulary = _opened(opened, model, wanted.head, connect, folder)
+        prompt = files.prompt(wanted.prompt, vocabulary)
+        stream.push(prompt)
+        _write(shown := prompt if sys.stdout.isatty() else "")
+        if wanted.continuations == 1:
+            said, _ = _show(stream.generate(wanted.sampling, wanted.longest), separator, bool(shown), wanted.sampling)
+            files.write(separator.join([*[prompt] * bool(prompt), *said]), _title(model, wanted.sampling))
+            return
+        begun: list[str] = []
+        if wanted.shared:
+            events = stream.generate(wanted.sampling, wanted.shared)
+            begun, end = _show(events, separator, bool(shown), wanted.sampling)
+            if end >= 0:
+                raise InputError(f"the text ended after {plural(len(begun), 'token')}: share fewer")
+        for number in range(wanted.continuations):
+            sampling = dataclasses.replace(wanted.sampling, seed=(wanted.sampling.seed + number) % (MAX_SEED + 1))
+            fork: Stream | RemoteStream = stream.fork()
+            opened.callback(fork.close)
+            note(f"continuation {number + 1}:")
+            left = None if wanted.longest is None else wanted.longest - wanted.shared
+            said, _ = _show(fork.generate(sampling, left), separator, False, sampling)
+            text = separator.join([*[prompt] * bool(prompt), *begun, *said])
+            files.write(text, _title(model, sampling), number + 1)
+
+
+def _title(model: str, sampling: Sampling) -> str:
+    name = Path(model).name.removesuffix(SUFFIX)
+    return f"{name}, seed {sampling.seed}" if sampling.temperature else name
+
+
+def _show(events: Iterable[Event], separator: str, goes_on: bool, sampling: Sampling) -> tuple[list[str], int]:
+    """Print tokens as they come; what they were, and the index of the model's end, -1 if it was not that.
+
+    ``goes_on``: something stands before them."""
+    started, said, end = time.monotonic(), list[str](), -1
+    for event in events:
+        if event.kind == "token":
+            _write(separator * (goes_on or bool(said)) + event.text)
+            said.append(event.text)
+        else:
+            end = event.index
+    _write("" if said and said[-1].endswith("\n") else "\n")
     seconds = time.monotonic() - started
     seed = f"seed {sampling.seed}: " if sampling.temperature else ""
     why = "the model's end" if end >= 0 else "as many as there may be"
-    note(f"{seed}{plural(tokens, 'token')} in {seconds:.2f} s, {why}")
+    note(f"{seed}{plural(len(said), 'token')} in {seconds:.2f} s, {why}")
+    return said, end
 
 
-def _loaded(
-    opened: contextlib.ExitStack,
-    name: str,
-    prompt: str,
-    sampling: Sampling,
-    longest: int | None,
-    head: str | None,
-    folder: Path | str | None,
-) -> tuple[str, Iterator[Event]]:
-    """What joins the tokens, and what comes, of a model that runs here."""
-    model = load(name, folders=[] if folder is None else [folder], max_streams=1)
+def _opened(
+    opened: contextlib.ExitStack, name: str, head: str | None, connect: str | None, folder: Path | None
+) -> _Opened:
+    """A stream, what joins its tokens, and these, where they are known."""
+    if connect:
+        client = opened.enter_context(Client(connect, timeout=TIMEOUT_S))
+        for each in client.models():
+            if each.name == name and head is None:
+                head = _first(name, {one.name: one.decoder for one in each.heads})
+        remote = opened.enter_context(client.open(name, head=head))
+        return remote, remote.head.separator, ()
+    model = load(name, folders=[] if folder is None else [folder], max_streams=MAX_CONTINUATIONS + 1)
     if head is None:
         head = _first(name, {each.name: each.settings.kind for each in model.heads.all.values()})
     stream = opened.enter_context(model.stream(head=head))
-    stream.push(prompt)
-    return stream.head.settings.separator, stream.generate(sampling, longest)
+    front_end = model.network.specification.front_end
+    return stream, stream.head.settings.separator, front_end.vocabulary if isinstance(front_end, Tokens) else ()
 
 
-def _connected(
-    opened: contextlib.ExitStack,
-    name: str,
-    prompt: str,
-    sampling: Sampling,
-    longest: int | None,
-    head: str | None,
-    endpoint: Path | str | None,
-) -> tuple[str, Iterator[Event]]:
-    """The same of one that a server has."""
-    client = opened.enter_context(Client(str(endpoint), timeout=TIMEOUT_S))
-    for each in client.models():
-        if each.name == name and head is None:
-            head = _first(name, {one.name: one.decoder for one in each.heads})
-    stream = opened.enter_context(client.open(name, head=head))
-    stream.push(prompt)
-    return stream.head.separator, stream.generate(sampling, longest)
-
-
-def _first(model: str, kinds: dict[str, str]) -> str:
+def _first(model: str, kinds: Mapping[str, str]) -> str:
     """The name of the first head that generates, of decoders by the heads' names."""
     for name, kind in kinds.items():
         if kind == Generation.kind:

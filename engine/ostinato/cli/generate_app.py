@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,29 @@ def generate(
         int | None,
         typer.Option(metavar="N", min=1, max=MAX_LONGEST, help="Tokens at most.", show_default="the model's"),
     ] = None,
+    continuations: Annotated[
+        int, typer.Option(metavar="N", min=1, max=15, help="Go on in N ways, with seeds that follow each other.")
+    ] = 1,
+    shared: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=MAX_LONGEST,
+            help="With --continuations: tokens that they begin with.",
+            show_default="32",
+        ),
+    ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Of a tune: an .abc, .mid or .wav file; may be repeated."
+        ),
+    ] = None,
+    tempo: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=20, max=400, help="Of its files, in beats a minute.", show_default="112"),
+    ] = None,
     head: HeadName = None,
     connect: Annotated[
         str | None,
@@ -40,14 +64,23 @@ def generate(
     ] = None,
     folder: ModelsFolder = None,
 ) -> None:
-    """Let a language model go on with a text, a token at a time."""
+    """Let a language model go on with a text, a token at a time; with a tune, as ABC, MIDI and sound too."""
     import secrets
 
+    from ostinato.cli.generate import Wanted
     from ostinato.cli.generate import generate as command
+    from ostinato.cli.tunes import TuneFiles
     from ostinato.sampling import Sampling
 
     if connect and folder:
         raise typer.BadParameter("--models is for a model that runs here: a server has its own")
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     sampling = Sampling(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
-    command(model, prompt, sampling, longest, head, connect, folder)
+    if shared is not None and continuations == 1:
+        raise typer.BadParameter("--shared is for --continuations")
+    shared = 32 if shared is None else shared
+    if continuations > 1 and longest is not None and longest <= shared:
+        raise typer.BadParameter(f"--longest {longest} leaves nothing behind the {shared} tokens that are shared")
+    files = TuneFiles(output or (), tempo)
+    files.check(continuations)
+    command(model, Wanted(prompt, sampling, longest, head, shared, continuations), connect, folder, files)
