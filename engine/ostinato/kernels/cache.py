@@ -168,10 +168,12 @@ def _checksum(key: bytes, data: bytes) -> bytes:
 
 
 def _digest(package: Path) -> str:
-    """Of everything but the CPU that compiled code depends on."""
+    """Of everything but the CPU that compiled code depends on: what others compile may hold parts of ours."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
-    agreed = (package.parent / name for name in ("lanes.py", "activations.py"))
-    for source in (*sorted(package.rglob("*.py")), *agreed):
+    ours = Path(__file__).parent
+    agreed = [ours.parent / name for name in ("lanes.py", "activations.py")]
+    sources = {source for folder in (package, ours) for source in folder.rglob("*.py")}
+    for source in (*sorted(sources), *agreed):
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from ostinato.model.layers import Dense
 from ostinato.training import activations
-from ostinato.training.layers.layer import Buffers, Parameters, project, weight_gradient
+from ostinato.training.layers.layer import Buffers, Parameters
 from ostinato.training.packing import Array, Packing
+from ostinato.training.products import input_gradient, project, weight_gradients
 
 
 class LearningDense:
@@ -24,8 +25,7 @@ class LearningDense:
         (x,) = inputs
         W = parameters[f"{self.name}.W"]
         self.x, self.a = x, self.buffers("a", (len(x), len(W)), W.dtype)
-        project(x, W, self.a)
-        self.a += parameters[f"{self.name}.b"]
+        project(x, W, parameters[f"{self.name}.b"], self.a)
         self.f = activations.settings(self.activation, self.a.dtype)
         self.y = self.buffers("y", self.a.shape, W.dtype)
         activations.activate_all(*self.f, self.a, self.y)
@@ -38,6 +38,5 @@ class LearningDense:
         da = self.buffers("da", self.a.shape, self.a.dtype)
         activations.slope_all(*self.f, self.a, self.y, np.ascontiguousarray(dy), da)
         W = parameters[f"{self.name}.W"]
-        gradients[f"{self.name}.W"] = weight_gradient(self.x, da, W)
-        gradients[f"{self.name}.b"] = da.sum(axis=0)
-        return [np.matmul(da, W, out=self.buffers("dx", self.x.shape, W.dtype)) if wanted else None]
+        gradients[f"{self.name}.W"], gradients[f"{self.name}.b"] = weight_gradients(self.x, da, W)
+        return [input_gradient(da, W, self.buffers("dx", self.x.shape, W.dtype)) if wanted else None]

@@ -5,7 +5,6 @@ A layer's inputs are rows [N, size], or token ids [N] from a tokens front end an
 with one-hot vectors are look-ups of weight columns. Weights are the arrays of the network's ``parameters``, read anew
 on each call.
 """
-# mypy: disable-error-code="untyped-decorator"
 
 from __future__ import annotations
 
@@ -16,7 +15,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.training.activations import compiled
 from ostinato.training.packing import Array, Packing
 
 Parameters = Mapping[str, Array]
@@ -51,30 +49,3 @@ class Buffers:
         if kept is None or kept.size < size or kept.dtype != dtype:
             kept = self._arrays[name] = np.empty(size, dtype)
         return kept[:size].reshape(shape)
-
-
-def project(x: Array, W: Array, out: Array) -> None:
-    """``out`` [N, output] <- W x for all rows of x [N, input], or of token ids [N] standing for one-hot vectors."""
-    if x.ndim == 1:
-        out[:] = W.T[x]
-    else:
-        np.matmul(x, W.T, out=out)
-
-
-def weight_gradient(x: Array, dy: Array, W: Array) -> Array:
-    """Gradient of W [output, input] in `project`, summed over the rows."""
-    if x.ndim == 1:
-        columns = np.zeros((W.shape[1], W.shape[0]), dy.dtype)
-        scatter_add(columns, x, dy)
-        return np.ascontiguousarray(columns.T)
-    gradient: Array = dy.T @ x
-    return gradient
-
-
-@compiled
-def scatter_add(table: Array, ids: Array, rows: Array) -> None:
-    """table[ids[i]] += rows[i] for each i, repeats included."""
-    for i in range(ids.shape[0]):
-        target, row = table[ids[i]], rows[i]
-        for j in range(row.shape[0]):
-            target[j] += row[j]

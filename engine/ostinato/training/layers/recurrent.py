@@ -1,16 +1,16 @@
 """Recurrent layers: the inputs of all steps are projected in one product, then the kind's recurrence runs.
 
 Each kind's forward function takes a direction's inputs already projected, W x + Wb, for all N rows at once, and
-overwrites them with what backward needs. Per step there is one product (BLAS) and one fused loop. Its backward
-function gives the gradients of the sums inside the gates; weight gradients are then one product over all rows.
+overwrites them with what backward needs. Per step there is one product and one fused loop. Its backward function
+gives the gradients of the sums inside the gates; weight gradients are then one product over all rows.
 
-Shapes: gates G, hidden H, steps T, ``sums`` [N, G H], ``RT`` [H, G H] the transposed recurrent weights, ``Rb`` [G H],
-``y`` [N, H] the outputs, ``start`` [B, H] the states that sequences begin from, ``previous`` [N, H] the state that
-each row started from, ``dropped`` [N, H] what the recurrent product takes of it: all of it if ``mask`` is empty, or
-times ``mask`` [B, H]. B sequences are in the order of the packing. ``reverse`` runs from each sequence's end to its
-start. A backward function gives the gradients of the states that the sequences began from, [B, H]. Formulas and gate
-orders: ONNX operators RNN, GRU, LSTM (opset 22); gradients by the chain rule (Werbos 1990, Back-propagation through
-time).
+Shapes: gates G, hidden H, steps T, ``sums`` [N, G H], ``R`` and ``Rb`` the recurrent weights [G H, H] and their bias
+[G H] as `products.times` takes them (backward R^T, and ``zero`` a bias of [H] zeros), ``y`` [N, H] the outputs,
+``start`` [B, H] the states that sequences begin from, ``previous`` [N, H] the state that each row started from,
+``dropped`` [N, H] what the recurrent product takes of it: all of it if ``mask`` is empty, or times ``mask`` [B, H]. B
+sequences are in the order of the packing. ``reverse`` runs from each sequence's end to its start. A backward function
+gives the gradients of the states that the sequences began from, [B, H]. Formulas and gate orders: ONNX operators RNN,
+GRU, LSTM (opset 22); gradients by the chain rule (Werbos 1990, Back-propagation through time).
 """
 # mypy: disable-error-code="untyped-decorator"
 
@@ -23,8 +23,9 @@ import numpy as np
 
 from ostinato.model.layers import Recurrent
 from ostinato.training.activations import compiled
-from ostinato.training.layers.layer import Buffers, Parameters, project, weight_gradient
+from ostinato.training.layers.layer import Buffers, Parameters
 from ostinato.training.packing import Array, Packing
+from ostinato.training.products import input_gradient, project, weight_gradients
 
 
 @compiled
@@ -97,8 +98,7 @@ class Direction:
         self.carried = False
         self.mask = self._mask(packing, W.dtype)
         self.x, self.sums = x, self.buffers("sums", (len(x), len(W)), W.dtype)
-        project(x, W, self.sums)
-        self.sums += own[self._bias]
+        project(x, W, own[self._bias], self.sums)
         self.y = self.buffers("y", (len(x), self.layer.width), W.dtype)
         if len(x):
             self.recur(own, self.y)
@@ -172,11 +172,11 @@ class Direction:
         found = {part: np.zeros_like(array) for part, array in own.items()}
         if len(d_sums):
             found |= self.recur_back(own, np.ascontiguousarray(dy), d_sums)
-        found |= {"W": weight_gradient(self.x, d_sums, own["W"]), self._bias: d_sums.sum(axis=0)}
+        found["W"], found[self._bias] = weight_gradients(self.x, d_sums, own["W"])
         gradients.update({f"{self.prefix}.{part}": found[part] for part in own})
         if not wanted:
             return None
-        dx: Array = np.matmul(d_sums, own["W"], out=self.buffers("dx", self.x.shape, d_sums.dtype))
+        dx = input_gradient(d_sums, own["W"], self.buffers("dx", self.x.shape, d_sums.dtype))
         if "x" in found:
             dx += found["x"]
         return dx

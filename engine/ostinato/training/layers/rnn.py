@@ -12,39 +12,40 @@ from ostinato.training.activations import activate, compiled, slope
 from ostinato.training.layers.layer import Parameters
 from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
+from ostinato.training.products import nothing, packed, times, weight_gradients, widened
 
 
 @compiled
 def rnn_forward(
-    sums: Array, RT: Array, Rb: Array, code: int, alpha: Any, beta: Any, limit: Any, sizes: Array, offsets: Array,
+    sums: Array, R: Array, Rb: Array, code: int, alpha: Any, beta: Any, limit: Any, sizes: Array, offsets: Array,
     reverse: bool, start: Array, mask: Array, y: Array, previous: Array, dropped: Array,
 ) -> None:  # fmt: skip
     """h<t> = f(W x<t> + R h<t-1> + Wb + Rb). ``sums`` becomes f's argument, which is clipped to ``limit``."""
-    T, H = sizes.shape[0], RT.shape[0]
+    T, H = sizes.shape[0], y.shape[1]
     one = sums.dtype.type(1)
-    products = np.empty((sizes[0], H), sums.dtype)
+    products = np.empty((sizes[0], Rb.shape[0]), sums.dtype)
     for i in range(T):
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
         take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
         drop(previous, mask, first, n, dropped)
-        np.dot(dropped[first : first + n], RT, products[:n])
+        times(dropped[first : first + n], R, Rb, products[:n])
         for b in range(n):
             a, p, h = sums[first + b], products[b], y[first + b]
             for j in range(H):
-                a[j] += p[j] + Rb[j]
+                a[j] += p[j]
                 h[j] = activate(code, alpha, beta, one, min(max(a[j], -limit), limit))
 
 
 @compiled
 def rnn_backward(
-    dy: Array, sums: Array, y: Array, R: Array, code: int, alpha: Any, beta: Any, limit: Any, sizes: Array,
-    offsets: Array, reverse: bool, mask: Array, d_sums: Array,
+    dy: Array, sums: Array, y: Array, R: Array, zero: Array, code: int, alpha: Any, beta: Any, limit: Any,
+    sizes: Array, offsets: Array, reverse: bool, mask: Array, d_sums: Array,
 ) -> Array:  # fmt: skip
     """``d_sums`` [N, H] <- gradients of f's argument."""
-    T, H = sizes.shape[0], R.shape[1]
+    T, H = sizes.shape[0], y.shape[1]
     one = sums.dtype.type(1)
-    carry = np.zeros((sizes[0], H), sums.dtype)
+    carry = np.zeros((sizes[0], zero.shape[0]), sums.dtype)
     for i in range(T):
         t = i if reverse else T - 1 - i
         n, first = sizes[t], offsets[t]
@@ -55,9 +56,9 @@ def rnn_backward(
                     da[j] = (d[j] + c[j]) * slope(code, alpha, beta, one, a[j], h[j])
                 else:
                     da[j] = 0
-        np.dot(d_sums[first : first + n], R, carry[:n])
+        times(d_sums[first : first + n], R, zero, carry[:n])
         drop_back(carry, mask, n)
-    return carry
+    return carry[:, :H]
 
 
 class RnnDirection(Direction):
@@ -68,15 +69,18 @@ class RnnDirection(Direction):
         self.f = activations.settings(self.layer.activation, y.dtype)
         self.limit = y.dtype.type(np.inf if self.layer.clip is None else self.layer.clip)
         self.previous = self.buffers("previous", y.shape, y.dtype)
-        RT, start = np.ascontiguousarray(own["R"].T), self.start(own, "h")
+        R, Rb, start = packed(own["R"]), widened(own["Rb"]), self.start(own, "h")
         self.dropped = self.before_product(self.previous)
         kept = y, self.previous, self.dropped
-        rnn_forward(self.sums, RT, own["Rb"], *self.f, self.limit, *self.steps, start, self.mask, *kept)
+        rnn_forward(self.sums, R, Rb, *self.f, self.limit, *self.steps, start, self.mask, *kept)
 
     def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
-        d_start = rnn_backward(dy, self.sums, self.y, own["R"], *self.f, self.limit, *self.steps, self.mask, d_sums)
-        return {"R": d_sums.T @ self.dropped, "Rb": d_sums.sum(axis=0), "initial_h": self.began(d_start)}
+        R, zero = packed(own["R"].T), nothing(self.layer.hidden, dy.dtype)
+        kept = self.sums, self.y, R, zero
+        d_start = rnn_backward(dy, *kept, *self.f, self.limit, *self.steps, self.mask, d_sums)
+        d_R, d_Rb = weight_gradients(self.dropped, d_sums, own["R"])
+        return {"R": d_R, "Rb": d_Rb, "initial_h": self.began(d_start)}
 
 
 class LearningRnn(RecurrentLayer):

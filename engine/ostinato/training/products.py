@@ -1,0 +1,194 @@
+"""Matrix products while learning: y = x W^T + b for rows of x, and the gradients of W and b.
+
+In float32 they run on the engine's register tiles (`kernels.product`), which come close to what a processor can do
+already at the 8 to 32 rows that a step of a recurrent layer has; how fast a BLAS library is there, and whether it
+knows the processor at all, differs widely. Sums are over k in order, so numbers depend on no library. In float64,
+for checks of gradients, they are NumPy's.
+
+Matrices are ``packed`` and biases ``widened`` for `times`, once for all steps of a batch.
+"""
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from ostinato.kernels import prepare
+from ostinato.kernels.aligned import zeros
+from ostinato.kernels.product import PANEL, pack, product
+from ostinato.kernels.simd import BYTES, address, load, store, store_float, transpose
+from ostinato.lanes import LANES, padded
+from ostinato.training.activations import OPTIONS, compiled
+from ostinato.training.packing import Array
+
+_ROWS = 64
+"""Of x that are multiplied at once."""
+_DEPTH = 128
+"""Rows over which a gradient is summed at once: a panel of so many stays in the first cache."""
+
+
+def packed(W: Array) -> Array:
+    """W [O, K] as `times` takes it: float32 in panels, its outputs filled up to whole vectors; float64 as W^T."""
+    if W.dtype != np.float32:
+        return np.ascontiguousarray(W.T)
+    prepare(product)
+    missing = padded(len(W)) - len(W)
+    values = pack(np.concatenate([W, np.zeros((missing, W.shape[1]), W.dtype)]) if missing else W)
+    aligned = zeros(values.size)
+    aligned[:] = values
+    return aligned
+
+
+def widened(b: Array) -> Array:
+    """B [O] as `times` takes it: float32 filled up to whole vectors."""
+    if b.dtype != np.float32:
+        return b
+    wide = zeros(padded(len(b)))
+    wide[: len(b)] = b
+    return wide
+
+
+def nothing(outputs: int, dtype: Any) -> Array:
+    """A bias of zeros, as `times` takes it."""
+    return widened(np.zeros(outputs, dtype))
+
+
+def times(x: Array, W: Array, b: Array, out: Array) -> None:
+    """``out`` [n, len(b)] <- x W^T + b for rows x [n, K], of a W that is `packed` and a b that is `widened`, whose
+    values beyond W's outputs mean nothing. For compiled functions; arrays are contiguous."""
+    raise NotImplementedError
+
+
+@overload(times, jit_options=OPTIONS, strict=False)
+def _times(x: Any, W: Any, b: Any, out: Any) -> Any:
+    return _times32 if x.dtype == types.float32 else _times64
+
+
+def _times32(x: Any, W: Any, b: Any, out: Any) -> None:
+    table = np.empty(min(_ROWS, x.shape[0]), np.int64)
+    step, out_step = 4 * x.shape[1], 4 * out.shape[1]
+    for start in range(0, x.shape[0], _ROWS):
+        rows = min(_ROWS, x.shape[0] - start)
+        for r in range(rows):
+            table[r] = address(x) + (start + r) * step
+        product(
+            address(table), 0, rows, x.shape[1], address(W), out.shape[1] // LANES, address(b), 0,
+            address(out) + start * out_step, out_step,
+        )  # fmt: skip
+
+
+def _times64(x: Any, W: Any, b: Any, out: Any) -> None:
+    np.dot(x, W, out)
+    for r in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[r, j] += b[j]
+
+
+def project(x: Array, W: Array, b: Array, out: Array) -> None:
+    """``out`` [N, O] <- W x + b for all rows of x [N, K], or of token ids [N] standing for one-hot vectors."""
+    if x.ndim == 1:
+        np.add(W.T[x], b, out=out)
+    else:
+        _project(np.ascontiguousarray(x), packed(W), widened(b), out)
+
+
+@compiled
+def _project(x: Array, W: Array, b: Array, out: Array) -> None:
+    if out.shape[1] == b.shape[0]:
+        times(x, W, b, out)
+        return
+    room = np.empty((_ROWS, b.shape[0]), out.dtype)
+    for start in range(0, x.shape[0], _ROWS):
+        rows = min(_ROWS, x.shape[0] - start)
+        times(x[start : start + rows], W, b, room[:rows])
+        for r in range(rows):
+            out[start + r] = room[r, : out.shape[1]]
+
+
+def input_gradient(dy: Array, W: Array, out: Array) -> Array:
+    """``out`` [N, K] <- the gradient of x in `project`, of ``dy`` [N, O]."""
+    project(dy, W.T, np.zeros(W.shape[1], dy.dtype), out)
+    return out
+
+
+def weight_gradients(x: Array, dy: Array, W: Array) -> tuple[Array, Array]:
+    """Gradients of W [O, K] and of b in `project`, summed over the rows of x and of ``dy`` [N, O]."""
+    if x.ndim == 1:
+        columns = np.zeros((W.shape[1], W.shape[0]), dy.dtype)
+        scatter_add(columns, x, dy)
+        return np.ascontiguousarray(columns.T), dy.sum(axis=0)
+    if dy.dtype != np.float32:
+        return dy.T @ x, dy.sum(axis=0)
+    prepare(product)
+    columns, b = zeros(x.shape[1], padded(len(W))), zeros(padded(len(W)))
+    _gradients(np.ascontiguousarray(x), dy, zeros(columns.shape[1] * _DEPTH), zeros(len(columns), _DEPTH), columns, b)
+    return np.ascontiguousarray(columns[:, : len(W)].T), b[: len(W)]
+
+
+@compiled
+def _gradients(x: Array, dy: Array, panels: Array, turned: Array, columns: Array, b: Array) -> None:
+    """``columns`` [K, O] += x^T dy and ``b`` [O] += the sum of dy, outputs filled up to whole vectors. ``panels`` and
+    ``turned`` have room for `_DEPTH` rows of dy, packed, and of x, as columns."""
+    K, width, sums = x.shape[1], columns.shape[1], address(columns)
+    table = np.empty(K, np.int64)
+    for k in range(K):
+        table[k] = address(turned) + 4 * k * _DEPTH
+    for start in range(0, x.shape[0], _DEPTH):
+        rows = min(_DEPTH, x.shape[0] - start)
+        _pack(dy[start : start + rows], width, panels, b)
+        _turn(x[start : start + rows], table)
+        product(address(table), 0, K, rows, address(panels), width // LANES, sums, 4 * width, sums, 4 * width)
+
+
+@compiled
+def _pack(dy: Array, width: int, panels: Array, b: Array) -> None:
+    """The rows of ``dy`` [n, O] as the inputs of ``width`` outputs, in panels; their sum is added to ``b``."""
+    rows, outputs = dy.shape
+    for first in range(0, outputs, PANEL * LANES):
+        pitch = min(PANEL * LANES, width - first)
+        for at in range(first, first + pitch, LANES):
+            place = first * rows + at - first
+            if at + LANES <= outputs:
+                total = load(address(b) + 4 * at)
+                for r in range(rows):
+                    values = load(address(dy) + 4 * (r * outputs + at))
+                    store(address(panels) + 4 * (place + r * pitch), values)
+                    total = total + values
+                store(address(b) + 4 * at, total)
+            else:
+                for r in range(rows):
+                    for j in range(at, outputs):
+                        panels[place + r * pitch + j - at] = dy[r, j]
+                        b[j] += dy[r, j]
+
+
+@compiled
+def _turn(x: Array, table: Array) -> None:
+    """The columns of ``x`` [n, K] to the addresses in ``table`` [K]."""
+    rows, K = x.shape
+    lanes, block = np.empty(LANES, np.int64), np.empty(LANES * LANES, np.float32)
+    for r in range(0, rows, LANES):
+        for k in range(0, K, LANES):
+            if r + LANES <= rows and k + LANES <= K:
+                for lane in range(LANES):
+                    lanes[lane] = address(x) + 4 * ((r + lane) * K + k)
+                transpose(address(lanes), 0, address(block))
+                for lane in range(LANES):
+                    store(table[k + lane] + 4 * r, load(address(block) + lane * BYTES))
+            else:
+                for row in range(r, min(r + LANES, rows)):
+                    for value in range(k, min(k + LANES, K)):
+                        store_float(table[value] + 4 * row, x[row, value])
+
+
+@compiled
+def scatter_add(table: Array, ids: Array, rows: Array) -> None:
+    """table[ids[i]] += rows[i] for each i, repeats included."""
+    for i in range(ids.shape[0]):
+        target, row = table[ids[i]], rows[i]
+        for j in range(row.shape[0]):
+            target[j] += row[j]
