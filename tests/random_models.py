@@ -27,6 +27,7 @@ from ostinato.model.decoders import (
     Beats,
     Crf,
     Ctc,
+    CtcBeam,
     Decoder,
     EndOfSpeech,
     Generation,
@@ -317,7 +318,13 @@ class Graph:
         fit: list[Decoder] = [Outputs(), Crf(names, self.draw(st.sampled_from((None, 0, 3))))]
         if self.wires[node].probabilities:
             index = self.draw(st.integers(0, size - 1))
-            fit += [Labels(names), Ctc(names), SequenceClass(names), SequenceClass(names, pool="mean")]
+            fit += [
+                Labels(names),
+                Ctc(names),
+                self.beam(names),
+                SequenceClass(names),
+                SequenceClass(names, pool="mean"),
+            ]
             later = self.draw(st.sampled_from((0.0, 20.0)))
             fit += [Peaks(names, 0.1, pre_max_ms=20.0, post_avg_ms=later, post_max_ms=later)]
             fit += [Beats(index, 100, 250, tempi=6, observation_lambda=4.0, method=self.draw(METHODS))]
@@ -326,6 +333,15 @@ class Graph:
         if self.draw(st.booleans()):
             fit = self.audio(size)
         return Head(name, node, self.draw(st.sampled_from(fit)))
+
+    def beam(self, names: tuple[str, ...]) -> CtcBeam:
+        """Prefix beam search, now and then with a language, and with hotwords."""
+        heard = self.draw(st.sampled_from(((), names[-1:], (f"{names[-1]} {names[-1]}",)))) if len(names) > 1 else ()
+        return CtcBeam(
+            names, width=self.draw(st.sampled_from((1, 3, 16))), lag=self.draw(st.sampled_from((0, 3, 60))),
+            number_of_contexts=self.draw(st.sampled_from((1, 5))), language_weight=0.7, insertion_bonus=1.0,
+            hotwords=heard, hotword_boost=1.5,
+        )  # fmt: skip
 
     def audio(self, size: int) -> list[Decoder]:
         """Decoders that make audio of so many outputs."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ostinato.errors import InputError, OstinatoError
-from ostinato.model.decoders import Ctc, SequenceClass
+from ostinato.model.decoders import CtcSymbols, SequenceClass
 from ostinato.model.front_ends import Audio
 from ostinato.options import UTTERANCE_S
 from ostinato.pipeline.score import Errors, Pair, align, count
@@ -104,13 +104,13 @@ def transcribes(model: Model, head: str | None = None) -> bool:
     """Whether a model's head turns audio into symbols, which can be compared with a transcript. Raises
     UnknownHeadError."""
     settings = model.heads.find(head, None).settings
-    return isinstance(model.network.specification.front_end, Audio) and isinstance(settings, Ctc)
+    return isinstance(model.network.specification.front_end, Audio) and isinstance(settings, CtcSymbols)
 
 
 def vocabulary(model: Model, head: str | None = None) -> Vocabulary:
     """What a head that `transcribes` can say."""
     settings = model.heads.find(head, None).settings
-    assert isinstance(settings, Ctc)
+    assert isinstance(settings, CtcSymbols)
     return Vocabulary(settings)
 
 

@@ -165,7 +165,11 @@ VIEWS: Mapping[str, type[OnTerminal]] = {
     "overlap-add": SoundOnTerminal,
     "rnnoise-synthesis": SoundOnTerminal,
 }
-"""By the decoder; symbols are written as text, and all others give moments."""
+"""By the decoder; all others give moments."""
+
+
+SYMBOLS = ("ctc", "ctc-beam")
+"""Decoders whose symbols are written as text."""
 
 
 def display(as_json: bool, head: HeadInfo, unit: Unit) -> Display:
@@ -175,6 +179,6 @@ def display(as_json: bool, head: HeadInfo, unit: Unit) -> Display:
     if not sys.stdout.isatty():
         return Plain(unit)
     view = VIEWS.get(head.decoder, MomentsOnTerminal)
-    if head.decoder == "ctc" or (unit == "character" and view is not NumbersOnTerminal):
+    if head.decoder in SYMBOLS or (unit == "character" and view is not NumbersOnTerminal):
         return TextOnTerminal(head.separator, unit)
     return view(unit)

@@ -39,6 +39,7 @@ F32Vector = Annotated[npt.NDArray[np.float32], ArraySpec("<f4", 1)]
 F32Matrix = Annotated[npt.NDArray[np.float32], ArraySpec("<f4", 2)]
 U16Matrix = Annotated[npt.NDArray[np.uint16], ArraySpec("<u2", 2)]
 F64Matrix = Annotated[npt.NDArray[np.float64], ArraySpec("<f8", 2)]
+F64Cube = Annotated[npt.NDArray[np.float64], ArraySpec("<f8", 3)]
 F64Vector = Annotated[npt.NDArray[np.float64], ArraySpec("<f8", 1)]
 
 

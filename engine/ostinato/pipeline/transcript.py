@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from ostinato.model.decoders import Ctc
+from ostinato.model.decoders import CtcSymbols
 
 NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 """What the digits are called."""
@@ -21,7 +21,7 @@ class Vocabulary:
     says "5". Where a model's separator is empty, its symbols are pieces of words, and characters are compared.
     """
 
-    def __init__(self, settings: Ctc | None = None) -> None:
+    def __init__(self, settings: CtcSymbols | None = None) -> None:
         """``settings`` of the model's decoder. None: the model is not known, and every word counts as one it knows;
         its words must then be `read` as the transcript is."""
         symbols = () if settings is None else [s for i, s in enumerate(settings.symbols) if i != settings.blank]

@@ -5,6 +5,8 @@ from ostinato.model.decoders.audio_output import AudioOutput
 from ostinato.model.decoders.beats import Beats
 from ostinato.model.decoders.crf import Crf
 from ostinato.model.decoders.ctc import Ctc
+from ostinato.model.decoders.ctc_beam import CtcBeam
+from ostinato.model.decoders.ctc_symbols import CtcSymbols
 from ostinato.model.decoders.decoder import Decoder
 from ostinato.model.decoders.end_of_speech import EndOfSpeech
 from ostinato.model.decoders.generation import Generation
@@ -21,14 +23,14 @@ from ostinato.model.decoders.speech_activity import SpeechActivity
 DECODERS: dict[str, type[Decoder]] = {
     kind.kind: kind
     for kind in (
-        Outputs, Labels, Ctc, SequenceClass, EndOfSpeech, Peaks, Beats, Crf, SpeechActivity, Audio, OverlapAdd,
-        InverseSpectrum, RnnoiseSynthesis, Generation,
+        Outputs, Labels, Ctc, CtcBeam, SequenceClass, EndOfSpeech, Peaks, Beats, Crf, SpeechActivity, Audio,
+        OverlapAdd, InverseSpectrum, RnnoiseSynthesis, Generation,
     )
 }  # fmt: skip
 """All kinds, by their name in model files and on the wire."""
 
 __all__ = [
-    "DECODERS", "Decoder", "Outputs", "Labels", "Ctc", "SequenceClass", "EndOfSpeech", "Peaks", "Beats", "Crf",
-    "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd", "InverseSpectrum",
+    "DECODERS", "Decoder", "Outputs", "Labels", "CtcSymbols", "Ctc", "CtcBeam", "SequenceClass", "EndOfSpeech",
+    "Peaks", "Beats", "Crf", "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd", "InverseSpectrum",
     "RnnoiseSynthesis", "Generation",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from ostinato.pipeline.decoders.audio import AudioDecoder
 from ostinato.pipeline.decoders.beats import BeatsDecoder
 from ostinato.pipeline.decoders.crf import CrfDecoder
 from ostinato.pipeline.decoders.ctc import CtcDecoder
+from ostinato.pipeline.decoders.ctc_beam import CtcBeamDecoder
 from ostinato.pipeline.decoders.decoder import Decoder
 from ostinato.pipeline.decoders.end_of_speech import EndOfSpeechDecoder, EndOfSpeechState
 from ostinato.pipeline.decoders.generation import GenerationDecoder
@@ -35,6 +36,7 @@ DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
     "outputs": OutputsDecoder,
     "labels": LabelsDecoder,
     "ctc": CtcDecoder,
+    "ctc-beam": CtcBeamDecoder,
     "sequence-class": SequenceClassDecoder,
     "end-of-speech": EndOfSpeechDecoder,
     "peaks": PeaksDecoder,
