@@ -52,6 +52,7 @@ from ostinato.model.quantization import quantize
 from ostinato.model.specification import Head, Node, Sequential, Specification
 from ostinato.model.whole_sequence import whole_sequence
 from ostinato.pipeline import decoder, front_end, pack
+from ostinato.pipeline.beam import extend, length_weight
 from ostinato.pipeline.decoders.inverse_spectrum import InverseSpectrumDecoder
 from ostinato.pipeline.decoders.rnnoise_synthesis import RnnoiseSynthesisDecoder
 from ostinato.pipeline.front_ends.log_mel import LogMelFrontEnd
@@ -109,6 +110,7 @@ def main() -> None:
     print(rnnoise())
     print(draws())
     print(looked_up())
+    print(beams())
 
 
 def int8() -> str:
@@ -359,6 +361,20 @@ def looked_up() -> str:
             source = rng.uniform(-1, 1, (length, 13)).astype(np.float32)
             tokens = rng.integers(0, 9, (5, 1)).astype(np.float32)
             digest.update(whole_sequence(network, tokens, source)[0].tobytes())
+    return digest.hexdigest()
+
+
+def beams() -> str:
+    """The digest of how beams go on, and of their scores."""
+    rng, digest = np.random.default_rng(5), hashlib.sha256()
+    outputs = rng.uniform(-12, 12, (300, 40)).astype(np.float32)
+    shares = (outputs + 12) / 24
+    counts, scores = [1 + i % 5 for i in range(100)], rng.uniform(-9, 0, 300)
+    for rows, probabilities in ((outputs, False), (shares * shares * shares, True)):
+        for each in extend(rows, probabilities, counts, [2 + i % 15 for i in range(100)], 7, scores):
+            arrays = (each.parents, each.tokens, each.scores, each.chances)
+            digest.update(b"".join(array.tobytes() for array in arrays) + repr(each.ended).encode())
+    digest.update(repr([length_weight(0.1 * i, i).hex() for i in range(1, 99)]).encode())
     return digest.hexdigest()
 
 

@@ -76,6 +76,16 @@ def test_seeds_are_told_so_that_a_text_can_be_had_again(ostinato: Run, folder: P
     )
 
 
+def test_a_beam_searches_here_and_on_a_server(ostinato: Run, folder: Path) -> None:
+    path, how = folder / "letters.safetensors", ("--beams", "3", "--length-penalty", "0.5", "--longest", "50")
+    wanted = "".join(said(path, "bad ", Sampling(beams=3, length_penalty=0.5), 50)) + "\n"
+    here = ostinato("generate", path, "--prompt", "bad ", *how)
+    assert (here.returncode, here.stdout) == (0, wanted) and "a beam of 3: 50 tokens in" in here.stderr
+    with spawn_server([str(path)]) as server:
+        there = ostinato("generate", "letters", "--prompt", "bad ", "--connect", server.endpoint, *how)
+    assert (there.returncode, there.stdout) == (0, wanted), there.stderr
+
+
 def test_what_cannot_be_is_said(ostinato: Run, folder: Path) -> None:
     for arguments, message in (
         (("digits-uni", "--prompt", "a"), "'digits-uni' does not generate: only a language model does"),

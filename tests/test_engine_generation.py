@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_models import VOCABULARY, bits, language_models, network
 
 from ostinato.engine import Answer, Engine, Limits
-from ostinato.errors import CreditError, DivergedError, InputError, StreamError
+from ostinato.errors import CapacityError, CreditError, DivergedError, InputError, StreamError
 from ostinato.events import Event
 from ostinato.model import Head, Network, Node, Sequential, Specification
 from ostinato.model.decoders import Generation, Outputs
@@ -61,13 +61,18 @@ def alone(prompt: str, how: Sampling, longest: int, model: Network = LETTERS) ->
 
 
 HOW = Sampling(seed=3)
+BEAM = Sampling(beams=4, length_penalty=0.7)
 
 
 @settings(deadline=None, max_examples=25)
 @given(
     specification=language_models(),
     streams=st.lists(
-        st.tuples(st.text(st.sampled_from(VOCABULARY), min_size=1, max_size=40), st.booleans(), st.integers(1, 30)),
+        st.tuples(
+            st.text(st.sampled_from(VOCABULARY), min_size=1, max_size=40),
+            st.sampled_from((None, HOW, BEAM)),
+            st.integers(1, 30),
+        ),
         min_size=1,
         max_size=12,
     ),
@@ -77,16 +82,18 @@ HOW = Sampling(seed=3)
 )
 def test_a_token_a_tick_with_the_bits_of_a_stream_alone(
     specification: Specification,
-    streams: list[tuple[str, bool, int]],
+    streams: list[tuple[str, Sampling | None, int]],
     share: int,
     room: int,
     data: st.DataObject,
 ) -> None:
-    """Prompts come at any tick, while others generate and others are pushed."""
+    """Prompts come at any tick, while others generate, draw or search, and others are pushed."""
     made = network(specification)
     of = engine(Limits(share=share), made)
     found: list[Answer] = []
     numbers: dict[int, int] = defaultdict(int)
+    most = {key: room for key in range(len(streams))}
+    """Tokens that its client has room for."""
 
     def next_number(key: int) -> int:
         numbers[key] += 1
@@ -96,29 +103,31 @@ def test_a_token_a_tick_with_the_bits_of_a_stream_alone(
         now = of.tick()
         for key in range(len(streams)):
             told = sum(event.kind == "token" for answer in now if answer.key == key for event in answer.events)
-            assert told <= 1
+            assert told <= (min(share, most[key]) if streams[key][1] is BEAM else 1)
+            most[key] -= told
         found.extend(now)
 
-    for key, (prompt, generates, longest) in enumerate(streams):
-        of.open(key, "letters", Options(decoder=None if generates else "outputs"))
+    for key, (prompt, how, longest) in enumerate(streams):
+        of.open(key, "letters", Options(decoder=None if how else "outputs"))
         of.push(key, next_number(key), prompt)
-        if generates:
-            of.generate(key, next_number(key), room, HOW, longest)
+        if how:
+            of.generate(key, next_number(key), room, how, longest)
         for _ in range(data.draw(st.integers(0, 5))):
             tick()
     for _ in range(60):
-        for key, (_, generates, _) in enumerate(streams):
-            if not generates:
+        for key, (_, how, _) in enumerate(streams):
+            if not how:
                 of.push(key, next_number(key), "ab")
         for _ in range(4):
             tick()
-        for key, (_, generates, _) in enumerate(streams):
-            if generates:
+        for key, (_, how, _) in enumerate(streams):
+            if how:
                 of.more(key, next_number(key), 1)
+                most[key] += 1
     found += until_idle(of)
-    for key, (prompt, generates, longest) in enumerate(streams):
-        if generates:
-            given = alone(prompt, HOW, longest, made)
+    for key, (prompt, how, longest) in enumerate(streams):
+        if how:
+            given = alone(prompt, how, longest, made)
             assert bits(events(found, key)) == given[: len(events(found, key))]
             assert len(events(found, key)) >= min(len(given), room + 50)
         else:
@@ -251,3 +260,116 @@ def test_a_stream_without_such_a_head_is_told_so() -> None:
     error, push = until_idle(of)
     assert isinstance(error.payload, InputError) and "open the stream with head 'text'" in str(error.payload)
     assert push.kind == "push"
+
+
+# --- beams ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_beam_is_told_as_far_as_its_client_has_room() -> None:
+    of = engine()
+    wanted = alone("", BEAM, 40)
+    for key in (0, 1):
+        of.open(key, "letters")
+    of.generate(0, 1, 5, BEAM, 40)
+    found = until_idle(of)
+    assert len(events(found)) == 5 and not of.busy
+    of.snapshot(0, 2)
+    (kept,) = until_idle(of)
+    of.more(0, 3, 200)
+    found += until_idle(of)
+    assert bits(events(found)) == wanted
+    of.open(2, "letters", snapshot=kept.payload)
+    assert until_idle(of) == []
+    of.more(2, 1, 200)
+    again = until_idle(of)
+    assert bits(events(again, 2)) == wanted[5:]
+    of.push(0, 4, "bad")
+    of.push(2, 2, "bad")
+    of.generate(0, 5, 100, HOW, 9)
+    of.generate(2, 3, 100, HOW, 9)
+    last = until_idle(of)
+    assert [event.index for event in events_of(last, 0)] == [event.index for event in events_of(last, 2)]
+
+
+def events_of(answers: list[Answer], key: int) -> list[Event]:
+    """A stream's events, whatever their numbers."""
+    return [event for answer in answers if answer.key == key for event in answer.events]
+
+
+@pytest.mark.parametrize("share", [1, 32])
+@pytest.mark.parametrize("ends", ["flush", "reset", "end_generation", "close", "generate", None])
+def test_what_a_beam_holds_is_free_when_it_ends(ends: str | None, share: int) -> None:
+    of = engine(Limits(max_streams=6, share=share))
+    of.open(0, "letters")
+    of.open(1, "letters")
+    one = of.usage.reserved_bytes
+    of.generate(0, 1, 200, BEAM, 30)
+    found = [answer for _ in range(20) for answer in of.tick()]
+    assert of.usage.reserved_bytes > one + 30 * 4 * 12
+    with pytest.raises(CapacityError, match="all 6 streams are in use"):
+        of.open(2, "letters")
+    of.generate(1, 1, 5, Sampling(beams=2))
+    error = [answer for answer in of.tick() if answer.kind == "error"]
+    assert isinstance(error[0].payload, CapacityError) and error[0].sequence == 1
+    assert "a beam of 2 needs 2 stream states, and 0 of the server's 6 are left" in str(error[0].payload)
+    if ends == "close":
+        of.close(0)
+    elif ends == "generate":
+        of.generate(0, 2, 200, HOW, 3)
+    elif ends:
+        getattr(of, ends)(0, 2)
+    found += until_idle(of)
+    assert of.usage.reserved_bytes == (one // 2 if ends == "close" else one)
+    of.open(2, "letters")
+    if ends == "end_generation":  # what it told, and had not taken in, is taken in without being asked
+        said = "".join(event.text for event in events(found))
+        of.push(0, 3, "bad")
+        of.generate(0, 4, 20, HOW, 9)
+        with Model(LETTERS).stream() as stream:
+            stream.push(VOCABULARY[0] + said + "bad")
+            wanted = [event.index for event in stream.generate(HOW, 9)]
+        assert [event.index for event in events_of(until_idle(of), 0)] == wanted
+
+
+def test_memory_for_beams_is_reserved() -> None:
+    of = engine(Limits(max_buffer_bytes=1 << 20))
+    of.open(0, "letters")
+    of.generate(0, 1, 5, BEAM, 65536)
+    of.generate(0, 2, 5, BEAM, 2000)
+    first, second = of.tick()[:2]
+    assert isinstance(first.payload, CapacityError) and "a beam of 4 could come to hold" in str(first.payload)
+    assert second.kind == "generate"
+
+
+def test_a_snapshot_with_a_beam_needs_room_for_it() -> None:
+    of = engine()
+    of.open(0, "letters")
+    of.generate(0, 1, 5, BEAM, 40)
+    until_idle(of)
+    of.snapshot(0, 2)
+    (kept,) = until_idle(of)
+    small = engine(Limits(max_streams=4))
+    with pytest.raises(CapacityError):
+        small.open(0, "letters", snapshot=kept.payload)
+    assert small.usage.reserved_bytes == 0
+    for key in range(4):
+        small.open(key, "letters")
+
+
+def test_a_beam_that_overflows_ends_alone() -> None:
+    grown = Network.random(
+        Sequential("letters", Tokens(VOCABULARY), (Embedding(4), Dense(8), Dense(8)), Generation())
+    )
+    weights = {name: np.full_like(array, 1e30 if array.ndim > 1 else 0) for name, array in grown.weights.items()}
+    weights["embedding.E"][0] = 0
+    of = engine(model=Network(grown.specification, weights))
+    of.open(0, "letters")
+    before = of.usage.reserved_bytes
+    of.push(0, 1, "a")
+    of.generate(0, 2, 100, BEAM)
+    found = until_idle(of)
+    assert isinstance(found[-1].payload, DivergedError) and found[-1].kind == "tokens"
+    assert of.usage.reserved_bytes == before
+    of.reset(0, 3)
+    of.push(0, 4, "a")
+    assert [answer.kind for answer in until_idle(of)] == ["reset", "push"]

@@ -160,6 +160,33 @@ def test_what_overflows_is_told_and_the_stream_goes_on() -> None:
         stream.mark()
 
 
+def test_beams_over_the_wire() -> None:
+    """Tokens come several at a time, as far as the client has room, and a snapshot takes the beam along."""
+    how = Sampling(beams=4, length_penalty=0.7)
+    with (
+        Server(served()) as server,
+        Client(server.endpoint, timeout=LONG) as client,
+        client.open("letters") as stream,
+    ):
+        first = list(islice(stream.generate(how), 30))
+        stream.mark()
+        assert stream.unread <= AHEAD
+        with stream.fork() as fork:
+            rest = list(fork.generate())
+        assert bits(first + list(stream.generate())) == bits(alone("", how))
+        assert 300 < len(rest) < 401 and bits(rest) == bits(alone("", how)[-len(rest) :])
+        list(islice(stream.generate(how), 5))
+        said = stream.end_generation()
+        assert len(said) <= AHEAD + 5
+        assert asyncio.run(found_by_the_other(server.endpoint, how)) == bits(alone("bad", how))
+
+
+async def found_by_the_other(endpoint: str, how: Sampling) -> list[Any]:
+    async with AsyncClient(endpoint, timeout=LONG) as client, await client.open("letters") as stream:
+        await stream.push("bad")
+        return bits([event async for event in stream.generate(how)])
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -170,7 +197,10 @@ def test_what_overflows_is_told_and_the_stream_goes_on() -> None:
         ({"top_k": 0}, "'top_k'"),
         ({"top_p": 1.5}, "top_p = 1.5 is not above 0 and at most 1"),
         ({"longest": 65537}, "'longest'"),
-        ({"beams": 4}, "does not know"),
+        ({"beams": 17}, "'beams' is not an integer from 1 to 16"),
+        ({"beams": 4, "length_penalty": 11.0}, "length_penalty = 11.0 is not a number from 0"),
+        ({"beams": 4, "top_k": 2}, "leave top_k out, or beams"),
+        ({"voices": 4}, "does not know"),
     ],
 )
 def test_wrong_fields_are_named(changes: dict[str, Any], says: str) -> None:

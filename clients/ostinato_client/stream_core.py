@@ -185,7 +185,8 @@ class StreamCore(Call):
             while not self._results:
                 self.raise_error()
                 yield self
-            events = self._results[0].events
+            result = self._results[0]
+            events, rest = _first_token(result.events)
             ends = any(event.kind == "end-of-generation" for event in events)
             ahead = self._ahead - sum(event.kind == "token" for event in events)
             if ahead <= AHEAD // 2 and not ends:
@@ -193,7 +194,10 @@ class StreamCore(Call):
                 self._input(wire.More(self.id, self._seq + 1, AHEAD // 2))
                 ahead += AHEAD // 2
             self._ahead, self._generating = ahead, not ends
-            self._results.popleft()
+            if rest:
+                self._results[0] = dataclasses.replace(result, events=rest, text=self._text(rest))
+            else:
+                self._results.popleft()
             if events:
                 return events
         return ()
@@ -391,3 +395,9 @@ class StreamCore(Call):
     def _text(self, events: tuple[Event, ...]) -> str:
         separator = self.opened.head.separator if self.opened else ""
         return separator.join(event.text for event in events if event.text)
+
+
+def _first_token(events: tuple[Event, ...]) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
+    """The first token, with the end of the generation if nothing else is behind it; and the rest."""
+    count = 2 if len(events) == 2 and events[1].kind == "end-of-generation" else 1
+    return events[:count], events[count:]

@@ -18,7 +18,7 @@ from ostinato.events import Event
 from ostinato.model.decoders import Generation
 from ostinato.model.file import SUFFIX
 from ostinato.model.front_ends import Tokens
-from ostinato.sampling import MAX_SEED, Sampling
+from ostinato.sampling import MAX_BEAMS, MAX_SEED, Sampling
 from ostinato.streaming import Stream, load
 from ostinato_client import Client
 from ostinato_client import Stream as RemoteStream
@@ -75,7 +75,7 @@ def generate(model: str, wanted: Wanted, connect: str | None, folder: Path | Non
 
 def _title(model: str, sampling: Sampling) -> str:
     name = Path(model).name.removesuffix(SUFFIX)
-    return f"{name}, seed {sampling.seed}" if sampling.temperature else name
+    return f"{name}, seed {sampling.seed}" if sampling.temperature and sampling.beams == 1 else name
 
 
 def _show(events: Iterable[Event], separator: str, goes_on: bool, sampling: Sampling) -> tuple[list[str], int]:
@@ -91,9 +91,11 @@ def _show(events: Iterable[Event], separator: str, goes_on: bool, sampling: Samp
             end = event.index
     _write("" if said and said[-1].endswith("\n") else "\n")
     seconds = time.monotonic() - started
-    seed = f"seed {sampling.seed}: " if sampling.temperature else ""
+    how = f"seed {sampling.seed}: " if sampling.temperature else ""
+    if sampling.beams > 1:
+        how = f"a beam of {sampling.beams}: "
     why = "the model's end" if end >= 0 else "as many as there may be"
-    note(f"{seed}{plural(len(said), 'token')} in {seconds:.2f} s, {why}")
+    note(f"{how}{plural(len(said), 'token')} in {seconds:.2f} s, {why}")
     return said, end
 
 
@@ -108,7 +110,7 @@ def _opened(
                 head = _first(name, {one.name: one.decoder for one in each.heads})
         remote = opened.enter_context(client.open(name, head=head))
         return remote, remote.head.separator, ()
-    model = load(name, folders=[] if folder is None else [folder], max_streams=MAX_CONTINUATIONS + 1)
+    model = load(name, folders=[] if folder is None else [folder], max_streams=MAX_CONTINUATIONS + 1 + MAX_BEAMS)
     if head is None:
         head = _first(name, {each.name: each.settings.kind for each in model.heads.all.values()})
     stream = opened.enter_context(model.stream(head=head))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.options import LOOPBACK, HeadName, ModelArgument, ModelsFolder
-from ostinato.sampling import MAX_LONGEST, MAX_SEED, MAX_TOP_K
+from ostinato.sampling import MAX_BEAMS, MAX_LENGTH_PENALTY, MAX_LONGEST, MAX_SEED, MAX_TOP_K
 
 
 def generate(
@@ -30,6 +30,16 @@ def generate(
         int | None,
         typer.Option(metavar="N", min=0, max=MAX_SEED, help="The same seed, the same text.", show_default="another"),
     ] = None,
+    beams: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=MAX_BEAMS, help="Not drawn: the likeliest text, by N hypotheses."),
+    ] = 1,
+    length_penalty: Annotated[
+        float,
+        typer.Option(
+            metavar="A", min=0.0, max=MAX_LENGTH_PENALTY, help="Of --beams: favours longer texts; 0.6 is usual."
+        ),
+    ] = 0.0,
     longest: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=MAX_LONGEST, help="Tokens at most.", show_default="the model's"),
@@ -75,7 +85,11 @@ def generate(
     if connect and folder:
         raise typer.BadParameter("--models is for a model that runs here: a server has its own")
     seed = secrets.randbelow(1_000_000) if seed is None else seed
-    sampling = Sampling(seed=seed, temperature=temperature, top_k=top_k, top_p=top_p)
+    sampling = Sampling(
+        seed=seed, temperature=temperature, top_k=top_k, top_p=top_p, beams=beams, length_penalty=length_penalty
+    )
+    if beams > 1 and continuations > 1:
+        raise typer.BadParameter("--beams finds one text: leave it out where --continuations are to differ")
     if shared is not None and continuations == 1:
         raise typer.BadParameter("--shared is for --continuations")
     shared = 32 if shared is None else shared

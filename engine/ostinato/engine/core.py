@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ostinato.engine.limits import Limits, Usage
+from ostinato.engine.reservations import Reservations, Share
 from ostinato.engine.results import Answer, Answers, Kind
 from ostinato.engine.session import Group, Message, Rate, ServedModel, Session
 from ostinato.engine.ticks import Ticks
@@ -71,8 +72,8 @@ class Engine:
             for causal in (True, False)
         }
         self._sessions: dict[Hashable, Session] = {}
-        self._ticks = Ticks(self.limits, self._served.values(), self._remove)
-        self._reserved = 0
+        self._reservations = Reservations(self.limits)
+        self._ticks = Ticks(self.limits, self._served.values(), self._remove, self._reservations)
         self._rates: Counter[Rate | None] = Counter()  # streams by the resampler that they share
 
     @property
@@ -94,7 +95,7 @@ class Engine:
     def usage(self) -> Usage:
         """What it holds just now."""
         jobs = self._ticks.jobs
-        return Usage(self._reserved, jobs.early_bytes, jobs.run_bytes, jobs.running)
+        return Usage(self._reservations.nbytes, jobs.early_bytes, jobs.run_bytes, jobs.running)
 
     # --- streams ----------------------------------------------------------------------------------------------------
 
@@ -119,7 +120,7 @@ class Engine:
                 f"there is no model {model_name!r} here: those served are {names}"
                 f"{did_you_mean(model_name, self._models)}"
             )
-        if len(self._sessions) >= self.limits.max_streams:
+        if self._reservations.states >= self.limits.max_streams:
             raise CapacityError(f"all {self.limits.max_streams} streams are in use: close some, or try again later")
         stream = self._stream(model, options, snapshot)
         try:
@@ -180,14 +181,12 @@ class Engine:
             )
         rate = (served, options.sample_rate) if units_per_ms != served.model.units_per_ms else None
         table = TABLE_BYTES if rate is not None and not self._rates[rate] else 0
-        if self._reserved + reserved + table > self.limits.max_buffer_bytes:
-            raise CapacityError(
-                f"the stream could come to hold {reserved >> 10} KiB, which is not left of the server's "
-                f"{self.limits.max_buffer_bytes >> 20} MiB: try again later, or ask for a smaller max_utterance_s"
-            )
-        self._reserved += reserved + table
+        own, beam = Share(1, reserved), Share.of_beam(record, record.generating)
+        all_of_it = Share(own.states + beam.states, own.nbytes + beam.nbytes + table)
+        cure = "end its beam before the snapshot is taken" if beam.states else "ask for a smaller max_utterance_s"
+        self._reservations.take(all_of_it, "the stream", cure)
         self._rates[rate] += 1
-        return Session(key, served, stream, units_per_frame, credit, reserved, rate)
+        return Session(key, served, stream, units_per_frame, credit, own, rate, beam)
 
     def close(self, key: Hashable) -> None:
         """Close the stream at once; what waits is dropped. Raises UnknownStreamError."""
@@ -210,11 +209,12 @@ class Engine:
         if session.grouped:
             session.served.scatter()
         del self._sessions[session.key]
-        self._reserved -= session.reserved
+        self._reservations.give(session.reserved)
+        self._reservations.give(session.beam)
         self._rates[session.rate] -= 1
         if not self._rates[session.rate]:
             del self._rates[session.rate]
-            self._reserved -= TABLE_BYTES if session.rate is not None else 0
+            self._reservations.give(Share(0, TABLE_BYTES if session.rate is not None else 0))
         session.closed = True
         session.queue.clear()
         session.stream.close()
@@ -315,8 +315,9 @@ class Engine:
         longest: int | None = None,
         arrived_ns: int | None = None,
     ) -> Answer | None:
-        """Let the stream generate, as `Stream.generate` does: a token a tick, in results of kind "tokens". It pauses
-        after so many ``tokens`` until `more` are asked for, so that who does not read stops it.
+        """Let the stream generate, as `Stream.generate` does: a token a tick, in results of kind "tokens"; of a beam
+        those that are decided by it. It pauses after so many ``tokens`` until `more` are asked for, so that who does
+        not read stops it.
 
         Pushes are refused until it ends; all else is done between two tokens. Flush and reset end it."""
         return self._control("generate", key, sequence, arrived_ns, (self._room(tokens), sampling, longest))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ostinato.engine.pace import Pace
+from ostinato.engine.reservations import NOTHING, Share
 from ostinato.engine.results import Answer, Answers, Kind
 from ostinato.events import Event
 from ostinato.pipeline.pieces import each_part
@@ -105,10 +106,12 @@ class Session:
     """How much input makes a frame."""
     credit: int
     """Units that may wait."""
-    reserved: int
-    """A bound in bytes of what it may come to hold."""
+    reserved: Share
+    """A bound of what it may come to hold."""
     rate: Rate | None = None
     """The sample rate that its audio is resampled from, at a cost that the streams of that rate share."""
+    beam: Share = NOTHING
+    """The same of its beam, while it has one."""
     queue: deque[Message] = field(default_factory=deque)
     lined: bool = False
     """Whether it stands in its model's line, which it leaves while a finished utterance of its own is computed."""
@@ -151,6 +154,20 @@ class Session:
     def generates(self) -> bool:
         """Whether it has a token to give: a generation is in progress, and its client has room."""
         return self.tokens > 0 and self.record.generating is not None and not self.closed
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has something to compute although no message waits: `generates`, or tokens that a beam told are
+        to be taken in."""
+        if self.generates:
+            return True
+        left = self.record.generating is None and self.served.causal and not self.closed
+        return left and not self.waits and self.record.ready > 0
+
+    @property
+    def rows(self) -> int:
+        """About how many frames it computes at a time while it generates: one, or its hypotheses'."""
+        return self.record.beam.width if self.record.beam is not None else 1
 
     def leave(self, message: Message, *, taken: bool = True) -> None:
         """The message at the head of the queue is done with; its input was ``taken`` unless it was refused."""

@@ -25,12 +25,15 @@ from typing import Any
 
 from ostinato.engine.jobs import Job, Jobs
 from ostinato.engine.limits import Limits
+from ostinato.engine.reservations import NOTHING, Reservations, Share
 from ostinato.engine.results import Answer, Answers
 from ostinato.engine.session import Group, Message, ServedModel, Session, answers
-from ostinato.errors import DivergedError, InputError, OstinatoError
+from ostinato.errors import CapacityError, DivergedError, InputError, OstinatoError
 from ostinato.events import Event
 from ostinato.pipeline.pieces import each_part
+from ostinato.sampling import Sampling
 from ostinato.streaming import accept, advance, push
+from ostinato.streaming.generation import asked
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +56,20 @@ class Turn:
 
 
 class Ticks:
-    """Computes what waits in the sessions that stand in their models' lines. ``drop`` forgets a session."""
+    """Computes what waits in the sessions that stand in their models' lines. ``drop`` forgets a session; beams begin
+    where ``reservations`` have room."""
 
-    def __init__(self, limits: Limits, served: Collection[ServedModel], drop: Callable[[Session], None]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        served: Collection[ServedModel],
+        drop: Callable[[Session], None],
+        reservations: Reservations,
+    ) -> None:
         self._limits = limits
         self._served = served
         self._drop = drop
+        self._reservations = reservations
         self.jobs = Jobs(limits)
         """The finished utterances."""
 
@@ -107,9 +118,9 @@ class Ticks:
                 if (message := self._next(first, results)) is not None:
                     turn.singles.append(first)
                     turn.rows += self._rows(first, message)
-                elif first.generates:
+                elif first.goes_on:
                     turn.generating.append(first)
-                    turn.rows += 1
+                    turn.rows += first.rows
             if turn.rows >= room:
                 break
         if turn.rows:
@@ -149,7 +160,9 @@ class Ticks:
         units = [count for group in turn.groups for count in group.units]
         units += [session.queue[0].units for session in fresh]
         others = [session.record for session in turn.singles if session.queue[0].accepted]
-        others += [session.record for session in turn.generating]
+        for session in turn.generating:
+            session.record.room = session.tokens
+            others.append(session.record)
         if not others:
             return push(records, data, units, share)
         if turn.generating:  # a prompt is in one batch with the tokens of others
@@ -227,8 +240,30 @@ class Ticks:
             session.tokens = 0
         if events or fault is not None:
             results.append(session.told(events, frames, turn.took_ns / 1e6, fault))
-        if session.queue or session.generates:
+        self._settle(session)
+        if session.queue or session.goes_on:
             session.served.enter(session)
+
+    def _settle(self, session: Session) -> None:
+        """What was reserved for a beam that has ended is free."""
+        if session.record.beam is None:
+            self._reservations.give(session.beam)
+            session.beam = NOTHING
+
+    def _generate(self, session: Session, sampling: Sampling | None, longest: int | None) -> None:
+        """Let the stream generate, with room for its beam, if it asks for one."""
+        record = session.record
+        wanted = asked(record, sampling, longest)
+        beam = Share.of_beam(record, wanted)
+        self._reservations.take(beam, f"a beam of {beam.states}", "ask for fewer beams, or a smaller longest")
+        try:
+            session.stream.generate(sampling, longest)
+        except Exception:
+            self._reservations.give(beam)
+            raise
+        if wanted is not None:
+            self._reservations.give(session.beam)
+            session.beam = beam
 
     def _goes_on(self, session: Session) -> bool:
         """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
@@ -271,7 +306,7 @@ class Ticks:
         self.jobs.add(session, utterance)
 
     def _go_on(self, session: Session, results: list[Answer | Answers]) -> None:
-        if self._next(session, results) is not None or session.generates:
+        if self._next(session, results) is not None or session.goes_on:
             session.served.enter(session)
 
     def _next(self, session: Session, results: list[Answer | Answers]) -> Message | None:
@@ -288,11 +323,12 @@ class Ticks:
             try:
                 if not self._do_now(session, message, results):
                     return None
-            except (DivergedError, InputError) as error:
+            except (DivergedError, InputError, CapacityError) as error:
                 message.events = error.events if isinstance(error, DivergedError) else []
                 self._refuse(session, message, error, results, place)
             except Exception as error:
                 self._give_up(session, error, results)
+            self._settle(session)
         return None
 
     def _do_now(self, session: Session, message: Message, results: list[Answer | Answers]) -> bool:
@@ -323,7 +359,7 @@ class Ticks:
             session.utterance_ns = 0
         elif message.kind == "generate":
             tokens, sampling, longest = payload
-            stream.generate(sampling, longest)
+            self._generate(session, sampling, longest)
             session.tokens, payload = tokens, None
         elif message.kind == "more":
             if stream.generating:

@@ -23,6 +23,7 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
     from ostinato.kernels import (  # noqa: F401  they register theirs
         arrays,
         audio,
+        beam,
         beats,
         interpreter,
         operations,

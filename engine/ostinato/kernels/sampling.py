@@ -26,7 +26,7 @@ ROUNDS = 10
 
 
 @part
-def _exp(x: float) -> float:
+def exp(x: float) -> float:
     """e^x of x <= 0, to 2 units in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, and Taylor's series of e^r."""
     if not x > LEAST:
         return 0.0
@@ -45,8 +45,8 @@ def _exp(x: float) -> float:
 
 
 @part
-def _log(x: float) -> float:
-    """The logarithm of a float32 above 0: x = m 2^n with m within sqrt(2) of 1, and the series of artanh((m - 1) / (m
+def log(x: float) -> float:
+    """The logarithm of x, from 2^-149 up: x = m 2^n with m within sqrt(2) of 1, and the series of artanh((m - 1) / (m
     + 1))."""
     m, n = x, 0.0
     while m < 0.0000152587890625:
@@ -79,19 +79,19 @@ def uniform(seed: Any, step: Any) -> float:
 
 
 @part
-def _weights(outputs: Any, best: int, probabilities: bool, temperature: float, weights: Any) -> float:
+def weigh(outputs: Any, best: int, probabilities: bool, temperature: float, weights: Any) -> float:
     """``weights`` become the outputs' chances at the temperature, relative to the best one; returns their sum."""
     total, highest = 0.0, np.float64(outputs[best])  # Numba's float(x) stays float32
     for i in range(outputs.shape[0]):
         value = np.float64(outputs[i])
         if not probabilities:
-            weights[i] = _exp((value - highest) / temperature)
+            weights[i] = exp((value - highest) / temperature)
         elif not highest > 0.0:
             weights[i] = 1.0  # all are 0: equally likely
         elif temperature == 1.0 or not value > 0.0:
             weights[i] = value / highest
         else:
-            weights[i] = _exp((_log(value) - _log(highest)) / temperature)
+            weights[i] = exp((log(value) - log(highest)) / temperature)
         total += weights[i]
     return total
 
@@ -121,7 +121,7 @@ def draw(
                 best = i
         token, total, temperature = best, 0.0, temperatures[r]
         if temperature > 0.0:
-            total = _weights(row, best, probabilities, temperature, weights)
+            total = weigh(row, best, probabilities, temperature, weights)
             if last > first:
                 for j in range(first, last):  # what is kept has its sign turned, then all else is 0
                     weights[orders[j]] = -weights[orders[j]]
@@ -149,6 +149,6 @@ def draw(
                     break
         tokens[r] = token
         if temperature != 1.0 or last > first:  # else the weights are these
-            total = _weights(row, best, probabilities, 1.0, weights)
+            total = weigh(row, best, probabilities, 1.0, weights)
         chances[r] = weights[token] / total
         first = last

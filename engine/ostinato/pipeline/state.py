@@ -38,6 +38,8 @@ class ArraySpec:
 F32Vector = Annotated[npt.NDArray[np.float32], ArraySpec("<f4", 1)]
 F32Matrix = Annotated[npt.NDArray[np.float32], ArraySpec("<f4", 2)]
 U16Matrix = Annotated[npt.NDArray[np.uint16], ArraySpec("<u2", 2)]
+I32Vector = Annotated[npt.NDArray[np.int32], ArraySpec("<i4", 1)]
+I32Matrix = Annotated[npt.NDArray[np.int32], ArraySpec("<i4", 2)]
 F64Matrix = Annotated[npt.NDArray[np.float64], ArraySpec("<f8", 2)]
 F64Cube = Annotated[npt.NDArray[np.float64], ArraySpec("<f8", 3)]
 F64Vector = Annotated[npt.NDArray[np.float64], ArraySpec("<f8", 1)]

@@ -19,7 +19,7 @@ from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, stream_id
 from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
 from ostinato.protocol.results import decode_result, pack_result, results_frame
-from ostinato.sampling import MAX_LONGEST, MAX_SEED, MAX_TOP_K, Sampling
+from ostinato.sampling import MAX_BEAMS, MAX_LONGEST, MAX_SEED, MAX_TOP_K, Sampling
 
 _MAX_PARTS = 1024
 _HEAD = 2
@@ -74,6 +74,8 @@ _SAMPLING: dict[str, Callable[[Fields, str], Any]] = {
     "temperature": lambda f, name: f.number(name),
     "top_k": lambda f, name: f.integer(name, 1, MAX_TOP_K),
     "top_p": lambda f, name: f.number(name, above_zero=True),
+    "beams": lambda f, name: f.integer(name, 1, MAX_BEAMS),
+    "length_penalty": lambda f, name: f.number(name),
 }
 """How each field of `Sampling` is read, which may be left out."""
 

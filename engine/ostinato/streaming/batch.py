@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ostinato.errors import DivergedError, OstinatoError, StreamError
 from ostinato.events import Event
 from ostinato.pipeline.pieces import each_part, joined, split
+from ostinato.streaming.beam_search import Ahead, search, searching
 from ostinato.streaming.finite import all_finite, finite_parts
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.generation import draw
@@ -101,12 +102,12 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
             except Exception as error:
                 record.lose(error)
             events[i] += utterance.events
-    for i, tokens in draw(records):
+    for i, tokens in [*draw(records), *search(records, max_frames)]:
         events[i] += tokens
     todo = [(i, record, ready) for i, record in enumerate(records) if (ready := record.ready)]
     if max_frames is not None:
         todo = [(i, record, min(ready, max_frames)) for i, record, ready in todo]
-    _advance_frames([each for each in todo if each[1].causal], events)
+    _advance_frames([each for each in todo if each[1].causal], events, searching(records))
     _advance_frames([each for each in todo if not each[1].causal and each[1].wait is None], events)
     _advance_blocks([each for each in todo if each[1].wait is not None], events)
     return events
@@ -116,14 +117,16 @@ Todo = list[tuple[int, Record, int]]
 """Streams by their position among ``events``, and how many frames of each are to be computed."""
 
 
-def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
-    """Of causal streams: compute and decode so many frames; of whole utterances: compute them early."""
-    while todo:
+def _advance_frames(todo: Todo, events: list[list[Event]], growing: Sequence[Record] = ()) -> None:
+    """Of causal streams: compute and decode so many frames, and compute the hypotheses of those whose beams are
+    ``growing``; of whole utterances: compute them early."""
+    while todo or growing:
         batch: list[tuple[int, Record]] = []
         parts: list[Float32] = []
         later: Todo = []
-        model = todo[0][1].model
-        room = model.runner.max_rows
+        model = (growing[0] if growing else todo[0][1]).model
+        ahead, growing = Ahead.of(growing, model.runner.max_rows)
+        room = max(model.runner.max_rows - len(ahead.slots), 0)
         for i, record, most in todo:
             if count := min(record.queue.count, most, room):
                 batch.append((i, record))
@@ -136,14 +139,16 @@ def _advance_frames(todo: Todo, events: list[list[Event]]) -> None:
                     record.queue.own()
         records, counts = [record for _, record in batch], [len(each) for each in parts]
         slots = [record.slot for record in records]
-        frames = joined(parts, model.front_end.frame_size)
-        if records[0].causal:
-            heads = _heads(records)
-            regions = [head.region for head in heads]
-            outputs = model.runner.run(model.states.rows, slots, frames, counts, regions)
-            decoded = _decode(_by_head(records, counts, heads, outputs), parts)
+        frames = joined([*parts, *ahead.frames], model.front_end.frame_size)
+        if ahead.records or records[0].causal:
+            heads = _heads([*records, *ahead.records])
+            regions, own = [head.region for head in heads], sum(counts)
+            all_slots, all_counts = slots + ahead.slots, counts + [1] * len(ahead.slots)
+            outputs = model.runner.run(model.states.rows, all_slots, frames, all_counts, regions)
+            decoded = _decode(_by_head(records, counts, heads, [each[:own] for each in outputs]), parts)
             for (i, _), each in zip(batch, decoded, strict=True):
                 events[i] += each
+            ahead.keep({head: each[own:] for head, each in zip(heads, outputs, strict=True)})
         else:
             early = model.runner.run_early(model.states.rows, slots, frames, counts)
             for record, rows in zip(records, split(early, counts), strict=True):
@@ -195,11 +200,13 @@ def _by_head(
 ) -> list[HeadBatch]:
     """The streams of each of these heads. ``outputs`` are those of all streams, counts[i] rows of stream i, from each
     head's region."""
-    if len(heads) == 1:
+    if len(heads) == 1 and records:
         return [HeadBatch(range(len(records)), records, counts, outputs[0])]
     found: list[HeadBatch] = []
     for head, rows in zip(heads, outputs, strict=True):
         positions = [position for position, record in enumerate(records) if record.head is head]
+        if not positions:
+            continue
         parts = split(rows, counts)
         own = joined([parts[position] for position in positions], head.region.size)
         found.append(HeadBatch(positions, [records[i] for i in positions], [counts[i] for i in positions], own))

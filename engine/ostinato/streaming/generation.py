@@ -22,6 +22,7 @@ from ostinato.model.front_ends import Tokens
 from ostinato.pipeline import sampling as pipeline
 from ostinato.pipeline.state import expect
 from ostinato.sampling import MAX_LONGEST, Sampling
+from ostinato.streaming.beam import Beam
 from ostinato.streaming.heads import Head
 from ostinato.streaming.record import Record, told_again
 from ostinato.streaming.snapshot import Generating
@@ -29,28 +30,58 @@ from ostinato.streaming.utterance import placed
 
 
 def begin(record: Record, sampling: Sampling | None, longest: int | None) -> None:
-    """Let a stream generate; one that does already goes on with what is given instead, and the rest as it was.
+    """Let a stream generate; one that does already goes on with what is given instead, and the rest as it was. A
+    search that is given anything begins anew, behind what was told.
 
     Raises InputError if it has no head that does, nothing to begin with, or ``longest`` is out of range;
-    StreamClosedError, and the fault of an utterance that is lost. The stream is then as before."""
+    CapacityError if there is no room for so many beams; StreamClosedError, and the fault of an utterance that is
+    lost. The stream is then as before."""
     record.need_open()
     settings = _settings(record)
     if longest is not None and (type(longest) is not int or not 1 <= longest <= MAX_LONGEST):
         raise InputError(f"longest = {longest!r} is not a whole number of tokens from 1 to {MAX_LONGEST}")
     if record.fault is not None:
         raise told_again(record.fault)
+    if (wanted := asked(record, sampling, longest)) is None:
+        return
+    beam = Beam(record.model.states, wanted.sampling.beams) if wanted.sampling.beams > 1 else None
+    try:
+        if record.generating is None:
+            _complete_prompt(record, settings)
+    except InputError:
+        if beam is not None:
+            beam.close()
+        raise
+    record.end_generation()
+    record.generating, record.beam = wanted, beam
+
+
+def asked(record: Record, sampling: Sampling | None, longest: int | None) -> Generating | None:
+    """How a stream generates that is asked to, and how many tokens; None if it goes on as it does already."""
     going = record.generating
+    if going is not None and sampling is None and longest is None:
+        return None
     if going is None:
-        record.receive(0, record.model.front_end.flush(record.front))  # the prompt's last word is complete
-        if not record.decoder_state.frames + record.queue.count:
-            if settings.start is None:
-                raise InputError(
-                    f"there is nothing to begin with: push a prompt first (head {record.head.name!r} of "
-                    f"{record.model.name!r} has no start token)"
-                )
-            record.receive(0, np.array([[settings.start]], np.float32))
-        going = Generating(Sampling(), settings.longest)
-    record.generating = Generating(sampling or going.sampling, longest or going.left)
+        return Generating(sampling or Sampling(), longest or _settings(record).longest)
+    return Generating(sampling or going.sampling, longest or going.left)
+
+
+def beam_bytes(record: Record, wanted: Generating) -> int:
+    """What the stream's beam may come to hold, if it generates so."""
+    model = record.model
+    return Beam.held_bytes(wanted.sampling.beams, wanted.left, model.state_bytes, record.head.region.size)
+
+
+def _complete_prompt(record: Record, settings: Generation) -> None:
+    """The prompt's last word is complete; where there is no prompt, it is the start token."""
+    record.receive(0, record.model.front_end.flush(record.front))
+    if not record.decoder_state.frames + record.queue.count:
+        if settings.start is None:
+            raise InputError(
+                f"there is nothing to begin with: push a prompt first (head {record.head.name!r} of "
+                f"{record.model.name!r} has no start token)"
+            )
+        record.receive(0, np.array([[settings.start]], np.float32))
 
 
 def check_restored(record: Record) -> None:
@@ -62,6 +93,7 @@ def check_restored(record: Record) -> None:
         expect(isinstance(settings, Generation), "a stream generates that has no head for it")
         expect(1 <= going.left <= MAX_LONGEST, "the tokens that are left are out of range")
         expect(bool(state.frames + record.queue.count), "a stream generates from nothing")
+        expect(record.beam is None or record.beam.ahead <= going.left, "a beam's hypotheses are too long")
 
 
 def draw(records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
@@ -69,7 +101,7 @@ def draw(records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
     token waits to be computed as its next frame."""
     by_head: dict[Head, list[int]] = defaultdict(list)
     for i, record in enumerate(records):
-        if record.generating is not None and record.fault is None and not record.queue.count:
+        if record.generating is not None and record.beam is None and not record.queue.count:
             by_head[record.head].append(i)
     return [each for head, positions in by_head.items() for each in _draw(head, positions, records)]
 
@@ -93,13 +125,13 @@ def _draw(head: Head, positions: list[int], records: Sequence[Record]) -> list[t
         time_ms = head.decoder.time_ms(last)
         if token == settings.end:
             events = [Event("end-of-generation", last, time_ms, "", token, chance)]
-            record.generating = None
+            record.end_generation()
         else:
             events = [Event("token", last, time_ms, front_end.vocabulary[token], token, chance)]
             going.left -= 1
             if not going.left:
                 events.append(Event("end-of-generation", last, time_ms))
-                record.generating = None
+                record.end_generation()
         record.receive(0, frame)
         found.append((i, placed(events, record.utterance, record.utterance_ms)))
     return found

@@ -36,6 +36,17 @@ class StatePool:
             self._unused += 1
             return self._unused - 1
 
+    def acquire_many(self, count: int) -> list[int]:
+        """So many of them. Raises CapacityError when there are fewer; then none is taken."""
+        with self._lock:
+            free = len(self._released) + len(self.rows) - self._unused
+            if free < count:
+                raise CapacityError(
+                    f"a beam of {count} needs as many stream states, and {free} of this model's {len(self.rows)} are "
+                    "free: ask for fewer beams, close streams, or load the model with a larger max_streams"
+                )
+            return [self.acquire() for _ in range(count)]
+
     def release(self, slot: int) -> None:
         """Give a slot back."""
         self._program.begin(self.rows[slot])

@@ -21,11 +21,15 @@ from ostinato.events import Event
 from ostinato.options import Options
 from ostinato.pipeline.state import MAX_COUNT, expect, pack
 from ostinato.streaming import snapshot as snapshots
+from ostinato.streaming.beam import Beam
 from ostinato.streaming.frames import Float32, FrameQueue, RowStore
 from ostinato.streaming.options import BoundedWait, settled
 from ostinato.streaming.pipeline import Pipeline
 from ostinato.streaming.speech import SpeechWatch
 from ostinato.streaming.utterance import Computed, FinishedUtterance, placed
+
+TOLD = 16
+"""Tokens of a text that is searched for which its own state takes in at once."""
 
 
 class Record:
@@ -33,9 +37,9 @@ class Record:
     model's states until `close`. Raises InputError, CapacityError."""
 
     __slots__ = (
-        "__weakref__", "answered", "base_ms", "causal", "closed", "decoder_state", "fault", "finished", "frames_in",
-        "frames_out", "front", "generating", "head", "model", "options", "plain", "queue", "rows", "slot", "speech",
-        "start_frame", "units_in", "utterance", "utterance_units", "wait",
+        "__weakref__", "answered", "base_ms", "beam", "causal", "closed", "decoder_state", "fault", "finished",
+        "frames_in", "frames_out", "front", "generating", "head", "model", "options", "plain", "queue", "room",
+        "rows", "slot", "speech", "start_frame", "units_in", "utterance", "utterance_units", "wait",
     )  # fmt: skip
 
     def __init__(self, model: Pipeline, options: Options) -> None:
@@ -79,6 +83,10 @@ class Record:
         self.generating: snapshots.Generating | None = None
         """How it generates, while it does: `advance` draws a token a call, which is its next frame, and no input is
         taken."""
+        self.beam: Beam | None = None
+        """Its hypotheses, where it does not draw tokens but searches for the likeliest text."""
+        self.room = 1
+        """How many tokens `advance` may tell at once, of a text that is searched for."""
         self.finished: list[FinishedUtterance] = []
         """Utterances that have ended and are not computed, oldest first."""
         self.slot = model.states.acquire()
@@ -90,6 +98,7 @@ class Record:
         if not self.closed:
             self.closed = True
             self.finished.clear()
+            self._drop_beam()
             self.model.states.release(self.slot)
 
     def __del__(self) -> None:
@@ -129,7 +138,7 @@ class Record:
         """Its outputs are not finite, or a fault was met: the present utterance, and finished ones that wait, are
         given up. Frames ``unanswered`` [n, frame_size] were computed in vain; they count as waiting."""
         self.fault = error
-        self.generating = None
+        self.end_generation()
         self.drop_frames()
         if unanswered is not None:
             self.queue.append(unanswered.copy())
@@ -156,10 +165,13 @@ class Record:
         """Of these, the frames that `advance` will take up: all of a causal stream, those of complete blocks with
         bounded wait, else those not computed early yet. None before speech if the stream listens for its end: they
         may yet be forgotten; and none of an utterance that is lost. Of one that generates at least 1: the token
-        that is drawn next."""
+        that is drawn next. Of one that searches, what it has told: several at once, which costs less than one by
+        one."""
         if self.fault is not None:
             return 0
         count = self.queue.count
+        if self.beam is not None and self.beam.begun:
+            return count if count >= TOLD else 0
         if self.generating is not None:
             return max(count, 1)
         if self.causal or not count:
@@ -273,7 +285,17 @@ class Record:
         self.decoder_state = self.head.decoder.start()
         self.rows = RowStore(self.model.network.program)
         self.answered = 0
+        self.end_generation()
+
+    def end_generation(self) -> None:
+        """It generates no more: what was told is its input, and nothing else."""
         self.generating = None
+        self._drop_beam()
+
+    def _drop_beam(self) -> None:
+        if self.beam is not None:
+            self.beam.close()
+            self.beam = None
 
     def restart(self) -> None:
         """Everything but the counters as in a fresh stream."""
@@ -316,6 +338,7 @@ class Record:
             None if self.whole else self.state.astype("<f4").tobytes(),
             np.concatenate([self.rows.frames(self.model.front_end.frame_size), self.queue.peek(self.waiting)]),
             self.generating,
+            self.beam.packed() if self.beam is not None else None,
         )
         speech = pack(self.speech.state) if self.speech else None
         finished = [utterance.packed() for utterance in self.finished]
@@ -352,6 +375,11 @@ class Record:
         )
         self.queue.append(kept.waiting)
         self.generating = kept.generating
+        beams = kept.generating.sampling.beams if kept.generating is not None else 1
+        expect((kept.beam is None) == (beams == 1), "a beam does not fit the generation")
+        if kept.beam is not None:
+            self.beam = Beam(self.model.states, beams)
+            self.beam.restore(kept.beam, self.head.region.size)
         expect(not (finished and self.causal), "a causal stream has no finished utterances")
         self.finished = [FinishedUtterance.restore(self.model, self.head, each, self.wait) for each in finished]
 

@@ -21,11 +21,11 @@ import msgpack
 from ostinato.bounded import check_msgpack
 from ostinato.errors import SnapshotError
 from ostinato.options import Options
-from ostinato.pipeline.state import F32Matrix
+from ostinato.pipeline.state import F32Matrix, F64Matrix, F64Vector, I32Matrix, I32Vector
 from ostinato.sampling import Sampling
 
 MAGIC = b"OSTS"
-VERSION = 6
+VERSION = 7
 MAX_FINISHED = 256
 """Finished utterances in one snapshot."""
 _VALUES = 256 + 64 * MAX_FINISHED
@@ -41,6 +41,25 @@ class Generating:
 
     sampling: Sampling
     left: int
+
+
+@dataclass(slots=True)
+class BeamRecord:
+    """A beam in progress; see `ostinato.streaming.beams.Beam`, whose fields these are. ``states``: the recurrent
+    states of its open hypotheses, one after the other, as float32, little-endian."""
+
+    told: int
+    scores: F64Vector
+    tokens: I32Matrix
+    chances: F64Matrix
+    outputs: F32Matrix
+    states: bytes
+    best_score: float | None
+    best_tokens: I32Vector
+    best_chances: F64Vector
+    decided_tokens: I32Vector
+    decided_chances: F64Vector
+    over: bool
 
 
 @dataclass(slots=True)
@@ -66,6 +85,7 @@ class StreamRecord:
     state: bytes | None
     waiting: F32Matrix
     generating: Generating | None
+    beam: BeamRecord | None
 
 
 @dataclass(slots=True)

@@ -82,7 +82,7 @@ class Stream:
     def end_generation(self) -> None:
         """End the generation in progress, if there is one; the stream then takes input behind what was generated."""
         self.record.need_open()
-        self.record.generating = None
+        self.record.end_generation()
 
     def flush(self) -> list[Event]:
         """End the utterance: all events that are still to come; none if it was lost. A generation ends. The stream
@@ -92,7 +92,7 @@ class Stream:
         if record.fault is not None:
             self.reset()
             return []
-        record.generating = None
+        record.end_generation()
         if record.causal:
             record.receive(0, record.model.front_end.flush(record.front))
         else:

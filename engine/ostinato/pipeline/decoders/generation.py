@@ -8,6 +8,7 @@ import numpy as np
 
 from ostinato.events import Event
 from ostinato.kernels import prepare
+from ostinato.kernels.beam import extend, length_weight
 from ostinato.kernels.sampling import draw
 from ostinato.model.decoders import Generation
 from ostinato.pipeline import state as snapshots
@@ -24,11 +25,11 @@ class GenerationState:
 
 class GenerationDecoder(Decoder[Generation, GenerationState]):
     """Keeps each frame's outputs until those of the next come, and decides nothing by itself: a stream draws tokens
-    when it is asked to (`ostinato.streaming.generation`)."""
+    when it is asked to (`ostinato.streaming.generation`), or searches for them (`beam_search`)."""
 
     def __init__(self, settings: Generation, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
-        prepare(draw)
+        prepare(draw, extend, length_weight)
 
     def start(self) -> GenerationState:
         """A fresh state."""

@@ -1,0 +1,81 @@
+"""Beam search: the best tokens to go on with, of what a language model gives for the hypotheses of beams. As
+`sampling` is, of what IEEE 754 defines to the bit alone, in a fixed order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ostinato.kernels.compiler import kernel
+from ostinato.kernels.sampling import exp, log, weigh
+
+
+@kernel("float64(float64, float64)")
+def length_weight(penalty: float, length: float) -> float:
+    """1 / lp(length): a hypothesis of so many tokens has this much of its logarithmic probability as its score. lp(n)
+    = ((5 + n) / 6) ^ penalty (Wu et al. 2016, "Google's neural machine translation system", equation 14)."""
+    weight: float = exp(-penalty * log((5.0 + length) / 6.0))
+    return weight
+
+
+@kernel(
+    "void(float32[:, ::1], boolean, int64[::1], int64[::1], int64, float64[::1], float64[::1], int64[:, ::1], "
+    "int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], float64[::1], float64[::1])"
+)
+def extend(
+    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, parents: Any,
+    tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
+) -> None:  # fmt: skip
+    """For each beam b the widths[b] best hypotheses that are one token longer than its own, which are the rows
+    lasts[b - 1]:lasts[b] of ``outputs`` [n, V], logits or ``probabilities``, and of ``scores`` [n], their logarithmic
+    probabilities so far.
+
+    Row b of ``parents``, ``tokens``, ``sums`` and ``chances`` [beams, widest] becomes these, counts[b] of them, the
+    best first, of equals the one of the lower hypothesis, then of the lower token: which of its hypotheses is gone on
+    with, by which token, its new score, and the token's probability. Tokens whose probability is 0 are none. ``end``
+    (-1: none) is not among them: ended[b] becomes the hypothesis that it ends best, if that is among the widths[b]
+    best of all, else -1, with its score and the token's probability. ``weights`` [V] is room.
+    """
+    size, first = outputs.shape[1], 0
+    for b in range(lasts.shape[0]):
+        width, found = widths[b], 0
+        ended[b] = -1
+        for r in range(first, lasts[b]):
+            row, best = outputs[r], 0
+            for i in range(1, size):
+                if row[i] > row[best]:
+                    best = i
+            total = weigh(row, best, probabilities, 1.0, weights)
+            below, highest = log(total), np.float64(row[best])
+            relative = probabilities and highest > 0.0
+            for i in range(size):
+                if relative:
+                    if not row[i] > 0.0:
+                        continue
+                    value = scores[r] + ((log(np.float64(row[i])) - log(highest)) - below)
+                elif probabilities:
+                    value = scores[r] - below
+                else:
+                    value = scores[r] + ((np.float64(row[i]) - highest) - below)
+                if i == end:
+                    if ended[b] < 0 or value > end_sums[b]:
+                        ended[b], end_sums[b], end_chances[b] = r - first, value, weights[i] / total
+                    continue
+                if found == width and not value > sums[b, found - 1]:
+                    continue
+                at = found if found < width else width - 1
+                while at > 0 and value > sums[b, at - 1]:
+                    parents[b, at], tokens[b, at] = parents[b, at - 1], tokens[b, at - 1]
+                    sums[b, at], chances[b, at] = sums[b, at - 1], chances[b, at - 1]
+                    at -= 1
+                parents[b, at], tokens[b, at] = r - first, i
+                sums[b, at], chances[b, at] = value, weights[i] / total
+                found = min(found + 1, width)
+        counts[b] = found
+        if ended[b] >= 0 and found == width:  # the last of these is the least of those that may beat it
+            last, value = width - 1, end_sums[b]
+            before = parents[b, last] < ended[b] or (parents[b, last] == ended[b] and tokens[b, last] < end)
+            if sums[b, last] > value or (sums[b, last] == value and before):
+                ended[b] = -1
+        first = lasts[b]
