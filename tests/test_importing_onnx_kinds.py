@@ -16,6 +16,7 @@ from ostinato.importing import Imported, Settings, import_model
 from ostinato.importing.onnx import draft
 from ostinato.importing.parity import compare
 from ostinato.model.layers import Convolution, Gru, LayerNorm, Lstm, Rnn, Stack, Within
+from ostinato.model.whole_sequence import whole_sequence
 
 FLOAT, INT8, INT64 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.INT64
 RNG = np.random.default_rng(5)
@@ -218,13 +219,68 @@ def test_int8_becomes_float32_and_that_is_told(tmp_path: Path) -> None:
     other = import_model(save(tmp_path / "float.onnx", plain, floats, {"t": ["time", 1, 5]}, ["out"]))
     recorded = tmp_path / "recorded.npz"
     frames = normal(40, 5, scale=1.0)
-    from ostinato.model.whole_sequence import whole_sequence
-
     np.savez(recorded, inputs=frames, outputs=whole_sequence(other.network, frames)[0])
-    imported = import_model(path, expect=recorded)
+    for imported in (import_model(path, expect=recorded), import_model(path)):
+        assert imported.parity.largest < 1e-5
+        assert kinds(imported) == ["lstm", "dense"]
+        assert told(imported, "int8").startswith("3 int8 operators became float32, rounding left out: of 83 random")
+
+
+@pytest.mark.parametrize("way", ["dynamic", "qdq", "qoperator"])
+def test_what_onnx_runtime_quantizes_is_its_float32_again(way: str, tmp_path: Path) -> None:
+    """Activations that its quantizer leaves to the ranges of integers are there again; so are operators that only
+    move values, padding among them."""
+    from onnxruntime import quantization as q
+
+    constants = {
+        "K": normal(6, 4, 3), "k": normal(6, scale=0.1), "pads": np.array([0, 0, 2, 0, 0, 0]), "W": normal(1, 18, 6),
+        "R": normal(1, 18, 6), "one": np.array([1]), "V": normal(6, 3), "v": normal(3),
+    }  # fmt: skip
+    nodes = [
+        ("Transpose", "x", "t", {"perm": [0, 2, 1]}),
+        ("Pad", "t pads", "p"),
+        ("Conv", "p K k", "c"),
+        ("Relu", "c", "r"),
+        ("Transpose", "r", "f", {"perm": [2, 0, 1]}),
+        ("GRU", "f W R", "all h", {"hidden_size": 6, "linear_before_reset": 1}),
+        ("Squeeze", "all one", "g"),
+        ("MatMul", "g V", "m"),
+        ("Add", "m v", "s"),
+        ("Sigmoid", "s", "y"),
+    ]
+    plain, path = save(tmp_path / "plain.onnx", nodes, constants, {"x": [1, "time", 4]}, ["y"]), tmp_path / "q.onnx"
+
+    class Typical(q.CalibrationDataReader):  # type: ignore[misc]
+        left = 5
+
+        def get_next(self) -> dict[str, Any] | None:
+            self.left -= 1
+            return {"x": normal(1, 60, 4, scale=1.0)} if self.left else None
+
+    if way == "dynamic":
+        q.quantize_dynamic(plain, path)
+    else:
+        formats = {"qdq": q.QuantFormat.QDQ, "qoperator": q.QuantFormat.QOperator}
+        q.quantize_static(plain, path, Typical(), quant_format=formats[way], per_channel=way == "qdq")
+    imported, other = import_model(path), import_model(plain)
+    assert imported.parity.source.endswith("(the file in float32)")
     assert imported.parity.largest < 1e-5
-    assert kinds(imported) == ["lstm", "dense"]
-    assert told(imported, "int8").startswith("3 int8 operators became float32")
+    frames = normal(50, 4, scale=1.0)
+    ours, wanted = (whole_sequence(each.network, frames)[0] for each in (imported, other))
+    np.testing.assert_allclose(ours, wanted, rtol=0, atol=0.03)  # what 256 steps of weights and ranges make
+    assert [node.op_type for node in onnx.load(path).graph.node].count("Relu") == (way == "dynamic")
+
+
+def test_integers_that_are_computed_are_refused_by_name(tmp_path: Path) -> None:
+    constants = {"scale": np.float32(0.1), "zero": np.int8(0), "W": np.ones((3, 2), np.int8)}
+    nodes = [
+        ("Cast", "x", "c", {"to": INT8}),
+        ("QLinearMatMul", "c scale zero W scale zero scale zero", "q"),
+        ("DequantizeLinear", "q scale zero", "y"),
+    ]
+    path = save(tmp_path / "odd.onnx", nodes, constants, {"x": ["time", 3]}, ["y"])
+    with pytest.raises(ForeignModelError, match=r"node 'q' \(QLinearMatMul\): reads integers 'c' of no operator"):
+        import_model(path)
 
 
 def test_layer_normalisation_that_is_spelled_out_is_one_layer(tmp_path: Path) -> None:

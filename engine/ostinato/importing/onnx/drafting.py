@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import numpy as np
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing.builder import Builder
-from ostinato.importing.draft import Draft
+from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.onnx.attempt import Attempt, Head, attempt
 from ostinato.importing.onnx.call import UnclearError, WrongAxisError
 from ostinato.importing.onnx.cells import recognise
 from ostinato.importing.onnx.emission import Emission
+from ostinato.importing.onnx.integers import in_float32
 from ostinato.importing.onnx.plan import inputs_of, plans
 from ostinato.importing.onnx.reading import load
 from ostinato.importing.onnx.report import decisions
@@ -28,6 +30,8 @@ from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, FrontEnd, Tokens
 
 MAX_TERMS = 4096
+_FRAMES = 83
+"""In which int8 is compared with float32."""
 _FIRST_SIGN = 0x4E00
 """Of the placeholder vocabulary: characters that stand for token ids, of which there are many in a row."""
 
@@ -43,7 +47,9 @@ def drafted(path: Path, settings: Settings) -> Draft:
         for sizes in shapes.values()
     ):
         raise ForeignModelError("settings: shapes is no table of inputs and their sizes, as {frames = [1, 576]}")
-    model = load(path)
+    file = load(path)
+    model, integers = in_float32(file)
+    own = file.SerializeToString() if integers else b""
     furthest, told = -1, ForeignModelError("holds no graph that is read here")
     for plan in plans(model, settings.fixed, shapes, hop):
         lengths, frozen = list(plan.lengths), list(plan.frozen)
@@ -52,7 +58,8 @@ def drafted(path: Path, settings: Settings) -> Draft:
             try:
                 made = attempt(model, plan, length, hop or 1, terms)
                 reached = MAX_TERMS
-                return _drafted(path, model, settings, made)
+                draft = _drafted(path, model, settings, made)
+                return _told_of_integers(draft, integers, own) if integers else draft
             except ForeignModelError as error:
                 if isinstance(error, WrongAxisError):
                     reached, terms = 0, Terms(0)
@@ -90,6 +97,25 @@ def _drafted(path: Path, model: Any, settings: Settings, made: Attempt) -> Draft
         return Draft(network, Runtime(model.SerializeToString(), usage), what)
     assert first is not None
     raise first
+
+
+def _told_of_integers(draft: Draft, integers: Sequence[str], own: bytes) -> Draft:
+    """With how far the file's own outputs are from those of its float32 form, which the draft is compared with."""
+    source = draft.source
+    assert isinstance(source, Runtime)
+    text = f"{len(integers)} int8 operators became float32, rounding left out"
+    inputs = source.inputs(np.random.default_rng(0), _FRAMES)
+    try:
+        rounded = Runtime(own, source.usage).outputs(inputs)
+    except ForeignModelError as error:
+        text += f" (what that changes is not known: {error})"
+    else:
+        pairs = [(array, rounded[head]) for head, array in source.outputs(inputs).items()]
+        largest = max(float(np.abs(ours - theirs).max(initial=0)) for ours, theirs in pairs)
+        scale = max(float(np.abs(theirs).max(initial=0)) for _, theirs in pairs)
+        text += f": of {len(inputs)} random frames it changes values of up to {scale:.3g} by {largest:.1e} at most"
+    found = Runtime(source.raw, source.usage, "the file in float32")
+    return dataclasses.replace(draft, source=found, decisions=(*draft.decisions, Decision("int8", text)))
 
 
 def _network(path: Path, settings: Settings, made: Attempt, closed: Closed, heads: Sequence[Head]) -> Network:

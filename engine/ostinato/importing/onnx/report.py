@@ -48,12 +48,6 @@ def decisions(
     if last:
         found.append(("last frame", f"the file gives {', '.join(last)} of the last frame, a stream of every frame"))
     found += _delays(network)
-    if integers := notes.get("int8"):
-        text = (
-            f"{len(integers)} int8 operators became float32: ONNX Runtime rounds by scales over whole tensors, which "
-            "depend on what else is in them, so its outputs differ by what that rounding does"
-        )
-        found.append(("int8", text))
     if "gru" in notes and model.producer_name == "pytorch":
         text = (
             f"GRU {notes['gru'][0]!r} comes from PyTorch and resets before its product, as no GRU of PyTorch does: "

@@ -1,4 +1,4 @@
-"""ONNX Runtime with the file as it is: what a graph's numbers are where it comes from."""
+"""ONNX Runtime: what a graph's numbers are where it comes from."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class Usage:
 
 
 class Runtime:
-    """A source (`ostinato.importing.source.Source`)."""
+    """A source (`ostinato.importing.source.Source`). ``what`` it runs, if that is not the file as it is."""
 
-    def __init__(self, raw: bytes, usage: Usage) -> None:
-        self._raw, self._usage = raw, usage
+    def __init__(self, raw: bytes, usage: Usage, what: str = "") -> None:
+        self.raw, self.usage, self._what = raw, usage, what
 
     @cached_property
     def _runtime(self) -> Any:
@@ -71,7 +71,7 @@ class Runtime:
         # as it is: fused by sizes that an exporter only declares, some files run at no other length
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            return onnxruntime.InferenceSession(self._raw, options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(self.raw, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # it raises kinds of its own
             raise ForeignModelError(
                 f"ONNX Runtime cannot load it, so give recorded outputs to compare with (--expect): {_first(error)}"
@@ -80,11 +80,11 @@ class Runtime:
     @property
     def name(self) -> str:
         """As `Source.name`."""
-        return f"ONNX Runtime {self._runtime.__version__}"
+        return f"ONNX Runtime {self._runtime.__version__}" + (f" ({self._what})" if self._what else "")
 
     def inputs(self, generator: np.random.Generator, count: int) -> Array:
         """As `Source.inputs`: as many as the graph can have."""
-        use = self._usage
+        use = self.usage
         if use.length is not None and not use.hop:
             count = use.length
         count = max(count, use.least, use.length or 0)
@@ -97,7 +97,7 @@ class Runtime:
 
     def outputs(self, inputs: Array) -> Mapping[str, Array]:
         """As `Source.outputs`."""
-        use = self._usage
+        use = self.usage
         if use.hop:
             assert use.length is not None
             starts = range(0, len(inputs) - use.length + 1, use.hop)
@@ -116,7 +116,7 @@ class Runtime:
         return found
 
     def _steps(self, inputs: Array) -> dict[str, Array]:
-        use = self._usage
+        use = self.usage
         states = {name: initial for name, initial, _ in use.states}
         made = []
         for frame in inputs:
@@ -127,7 +127,7 @@ class Runtime:
 
     def _whole(self, inputs: Array) -> dict[str, Array]:
         """One run over these frames."""
-        use = self._usage
+        use = self.usage
         axis = use.axis or 0
         rest = [size for number, size in enumerate(use.shape) if number != axis or use.hop]
         shape = (len(inputs), *rest)
@@ -137,7 +137,7 @@ class Runtime:
 
     def _read(self, results: Sequence[Array]) -> dict[str, Array]:
         found = {}
-        for each in self._usage.outputs:
+        for each in self.usage.outputs:
             array = np.asarray(results[each.number], np.float32)
             if each.axis is None:
                 found[each.head] = array.reshape(1, -1)
@@ -149,12 +149,12 @@ class Runtime:
     def _joined(self, made: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
         return {
             each.head: np.concatenate([one[each.head] for one in made]) if made else np.zeros((0, 0), np.float32)
-            for each in self._usage.outputs
+            for each in self.usage.outputs
         }
 
     def _run(self, given: Mapping[str, Array]) -> list[Array]:
         try:
-            made: list[Array] = self._session.run(None, dict(given) | dict(self._usage.fixed))
+            made: list[Array] = self._session.run(None, dict(given) | dict(self.usage.fixed))
         except Exception as error:  # it raises kinds of its own
             raise ForeignModelError(f"ONNX Runtime cannot run it: {_first(error)}") from error
         return made

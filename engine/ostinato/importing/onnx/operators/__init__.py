@@ -6,11 +6,10 @@ from ostinato.importing.onnx.operators.elementwise import ELEMENTWISE
 from ostinato.importing.onnx.operators.layout import LAYOUT
 from ostinato.importing.onnx.operators.normalisation import NORMALISATION
 from ostinato.importing.onnx.operators.products import PRODUCTS
-from ostinato.importing.onnx.operators.quantized import QUANTIZED
 from ostinato.importing.onnx.operators.recurrent import RECURRENT
 
 OPERATORS: dict[str, Convert] = {
-    **LAYOUT, **ELEMENTWISE, **PRODUCTS, **CONVOLUTION, **NORMALISATION, **RECURRENT, **QUANTIZED,
+    **LAYOUT, **ELEMENTWISE, **PRODUCTS, **CONVOLUTION, **NORMALISATION, **RECURRENT,
 }  # fmt: skip
 """By their names, ONNX's own and those of com.microsoft."""
 

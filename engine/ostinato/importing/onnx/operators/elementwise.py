@@ -68,6 +68,10 @@ def scaled(call: Call, ids: Ids, a: Array, b: Array) -> Ids:
     out, traced = np.empty_like(ids), ids >= 0
     out[~traced] = constant(a[~traced].astype(np.float64) * value(ids[~traced]) + b[~traced])
     same, nothing = traced & (a == 1) & (b == 0), traced & (a == 0)
+    for number in np.unique(term_of(ids[traced & ~same & ~nothing])):
+        here = traced & (term_of(ids) == number)
+        if 2 * (same & here).sum() < here.sum():  # few that stay as they are among others: one term, not two
+            same &= ~here
     out[same], out[nothing] = ids[same], constant(b[nothing])
     left = traced & ~same & ~nothing
     table, keys = np.unique(np.stack([a[left], b[left]], axis=1), axis=0, return_inverse=True)
