@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ostinato_bench import tables
+from ostinato_bench import tables, training_tables
 from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
 
@@ -126,6 +126,8 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "published-streams": published.paced,
     "source": tables.source,
     "steps": tables.steps,
+    "training": training_tables.learning,
+    "training-source": training_tables.source,
 }
 _TABLE = re.compile(r"(<!-- table (\S+) ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 

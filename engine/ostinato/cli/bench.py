@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ostinato_bench.cells import Cell
     from ostinato_bench.convolutions import Causal
     from ostinato_bench.positions import Along
+    from ostinato_bench.training import Task
 
 
 def kernels(
@@ -85,6 +86,20 @@ def music(minutes: float, beside: bool, json: Path | None, plot: Path | None) ->
         out.print(sentence)
     for peer, why in found["missing"].items():
         note(f"{peer} was not measured: {why}")
+
+
+def training(tasks: Sequence[Task], seconds: float, beside: bool, json: Path | None) -> None:
+    """What networks learn from in a second, for ``seconds`` each, ``beside`` PyTorch."""
+    from ostinato_bench.training import run
+    from ostinato_bench.training_tables import LEGEND, terminal
+
+    check_writable(json)
+    found = run(tasks, seconds, _Steps(), beside)
+    write_json(json, found)
+    out.print(terminal(found))
+    note(LEGEND)
+    for peer, cure in found["missing"].items():
+        note(f"{peer} was not measured: {cure}")
 
 
 def load(

@@ -88,6 +88,31 @@ def music(
 
 
 @bench.command()
+def training(
+    cell: Annotated[list[str] | None, typer.Option(metavar="KIND", help="Kind of layer: rnn, gru or lstm.")] = None,
+    hidden: Annotated[
+        list[int] | None, typer.Option(metavar="N", min=1, max=4096, help="Units of the layer.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", min=0.1, max=600, help="For each network.", show_default="8")
+    ] = None,
+    json: Json = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Without PyTorch beside.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Two networks, 3 seconds each.")] = False,
+) -> None:
+    """Time learning: frames a second of forward, backward and optimiser's step, beside PyTorch where it is installed.
+
+    Batches of 32 sequences of 200 frames, on one thread and on two. Without --cell and --hidden a choice of networks
+    is measured.
+    """
+    from ostinato.cli.bench import training
+    from ostinato_bench.training import QUICK, SECONDS, TASKS, tasks
+
+    chosen = _named(lambda: tasks(cell, hidden)) if cell or hidden else QUICK if quick else TASKS
+    training(chosen, seconds or (3.0 if quick else SECONDS), not alone, json)
+
+
+@bench.command()
 def load(
     model: Annotated[
         str,
