@@ -6,7 +6,7 @@ fit(network, batches, CtcLoss(), optimiser, steps=5000, evaluate=error_rate)  # 
 ostinato.model.file.write(path, export(network))
 """
 
-from ostinato.training.batching import Batch, bucketed, pad
+from ostinato.training.batching import Batch, Sources, bucketed, pad
 from ostinato.training.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -30,6 +30,7 @@ __all__ = [
     "History",
     "export",
     "Batch",
+    "Sources",
     "bucketed",
     "pad",
     "Optimiser",

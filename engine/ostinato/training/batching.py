@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,35 @@ from ostinato.training.packing import Array
 
 
 @dataclass(frozen=True)
+class Sources:
+    """What an encoder reads, for each sequence of a batch: frames [B, S, I] or token ids [B, S], padded; ``lengths``
+    [B] in frames, 1 at least.
+
+    ``wait``: the t-th step of a sequence, from 0, sees what the encoder has made of the first t + ``wait`` frames
+    (wait-k: Ma et al. 2019, STACL); None: of all.
+    """
+
+    inputs: Array
+    lengths: npt.NDArray[np.int64]
+    wait: int | None = None
+
+    def some(self, rows: npt.NDArray[np.int64]) -> Sources:
+        """Those of some of the sequences."""
+        return replace(self, inputs=self.inputs[rows], lengths=self.lengths[rows])
+
+
+@dataclass(frozen=True)
 class Batch:
     """Sequences to learn from together.
 
     ``inputs``: frames [B, T, I] or token ids [B, T], padded; ``lengths`` [B] in frames; ``targets``: what the loss
-    takes (`losses`).
+    takes (`losses`); ``sources``: of a network with an encoder.
     """
 
     inputs: Array
     lengths: npt.NDArray[np.int64]
     targets: Any
+    sources: Sources | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

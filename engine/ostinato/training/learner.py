@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import ShapeError, TrainingError
-from ostinato.training.batching import Batch
+from ostinato.training.batching import Batch, Sources
 from ostinato.training.losses import Judgement
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
@@ -43,6 +43,7 @@ class _Share(NamedTuple):
     inputs: Array
     lengths: npt.NDArray[np.int64]
     targets: Mapping[str, Any]
+    sources: Sources | None
 
     def part(self, frames: slice) -> _Share:
         """Some of its frames. Targets are one for each."""
@@ -75,6 +76,8 @@ class Learner:
         for loss in objective.losses.values():
             if truncate is not None and not loss.framewise:
                 raise TrainingError(f"{loss.kind} judges whole sequences: learn without truncation")
+        if truncate is not None and network.specification.encoder is not None:
+            raise TrainingError("what an encoder makes is seen by all steps: learn without truncation")
         self.network, self.objective, self.optimiser = network, objective, optimiser
         self.share, self.truncate = share, truncate
         self.workers = 1 if share is None else workers or os.cpu_count() or 1
@@ -94,10 +97,20 @@ class Learner:
             finally:
                 self._map = map
 
-    def learn(self, batch: Batch, seed: tuple[int, ...]) -> Outcome:
+    def learn(self, batch: Batch, seed: tuple[int, ...], own_tokens: float = 0.0) -> Outcome:
         """Take the batch's steps; what is dropped is drawn from ``seed``. Raises TrainingError if a loss or gradient
-        is not finite: that step is not taken."""
-        shares = list(self._shares(batch, seed))
+        is not finite: that step is not taken.
+
+        ``own_tokens``: the share of tokens that the network reads as it would have chosen them itself, the most
+        probable ones, in place of right ones (scheduled sampling: Bengio et al. 2015), by a pass before that reads
+        right ones (Mihaylova and Martins 2019, Scheduled sampling for transformers). Raises TrainingError for a
+        network that does not generate.
+        """
+        if own_tokens and not self.network.feeds_back:
+            raise TrainingError("own tokens are read by networks that generate: tokens in, decoder 'generation'")
+        if not 0 <= own_tokens <= 1:
+            raise TrainingError(f"own_tokens = {own_tokens} is not from 0 to 1")
+        shares = [self._mixed(share, own_tokens) for share in self._shares(batch, seed)]
         if self.truncate is None:
             return self._step(shares)
         sums, counts = (dict.fromkeys(self.objective.losses, 0.0) for _ in range(2))
@@ -127,17 +140,31 @@ class Learner:
         return outcome
 
     def _judge(self, share: _Share) -> dict[str, Judgement]:
-        outputs = share.tape.forward(self.network.parameters, share.inputs, share.lengths, share.learning)
+        outputs = share.tape.forward(
+            self.network.parameters, share.inputs, share.lengths, share.learning, share.sources
+        )
         targets = {
             name: each[:, : outputs[name].shape[1]] if isinstance(each, np.ndarray) else each
             for name, each in share.targets.items()
         }
         return self.objective(outputs, self.network.output_lengths(share.lengths), targets)
 
+    def _mixed(self, share: _Share, own_tokens: float) -> _Share:
+        """The share, some tokens of which are the network's own."""
+        if not own_tokens:
+            return share
+        inputs, random = share.inputs.copy(), share.learning.random
+        found = share.tape.forward(self.network.parameters, inputs, share.lengths, None, share.sources)
+        own = random.random(inputs.shape) < own_tokens
+        own[:, 0] = False  # what a text begins with is nobody's choice
+        (outputs,) = found.values()
+        inputs[own] = outputs[:, :-1].argmax(axis=2)[own[:, 1:]]
+        return share._replace(inputs=inputs)
+
     def _shares(self, batch: Batch, seed: tuple[int, ...]) -> Iterator[_Share]:
         """The batch as a whole, or its sequences by turns, the longest first, so that shares are about as long."""
         inputs, lengths = self.network.checked(batch.inputs), np.asarray(batch.lengths, np.int64)
-        targets = self._targets(batch)
+        targets, sources = self._targets(batch), self.network.checked_sources(batch.sources)
         count = 1 if self.share is None else max(1, -(-len(batch) // self.share))
         while len(self._tapes) < count:
             self._tapes.append(self.network.tape())
@@ -145,14 +172,15 @@ class Learner:
         for number, tape in enumerate(self._tapes[:count]):
             learning = Learning(np.random.default_rng((*seed, number)), states=None if self.truncate is None else {})
             if count == 1:
-                yield _Share(tape, learning, inputs, lengths, targets)
+                yield _Share(tape, learning, inputs, lengths, targets, sources)
                 continue
             rows = order[number::count]
             some = {
                 name: each[rows] if isinstance(each, np.ndarray) else [each[row] for row in rows]
                 for name, each in targets.items()
             }
-            yield _Share(tape, learning, inputs[rows], lengths[rows], some)
+            chosen = None if sources is None else sources.some(rows)
+            yield _Share(tape, learning, inputs[rows], lengths[rows], some, chosen)
 
     def _targets(self, batch: Batch) -> dict[str, Any]:
         """By head: arrays with one for each frame, or a list of what each whole sequence has."""

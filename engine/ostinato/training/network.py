@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import DtypeError, ShapeError, TrainingError, UnknownTokenError
-from ostinato.model.front_ends import Tokens
+from ostinato.model.front_ends import FrontEnd, Tokens
 from ostinato.model.network import Network
-from ostinato.model.specification import FRONT_END, Specification
+from ostinato.model.specification import ENCODER, FRONT_END, Specification
 from ostinato.training import links
+from ostinato.training.batching import Sources
 from ostinato.training.packing import Array, Learning
 from ostinato.training.tape import Tape
 
@@ -44,8 +45,6 @@ class TrainableNetwork:
         """
         if specification.precision == "int8":
             raise TrainingError("a network learns in float32: train that, then quantize it")
-        if specification.encoder is not None:
-            raise TrainingError(f"{specification.name} has an encoder: only networks of one graph learn")
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0 <= rate < 1:
                 raise TrainingError(f"{name} = {rate} is not from 0 up to, but without, 1")
@@ -54,25 +53,34 @@ class TrainableNetwork:
         self.parameters = {
             name: np.array(value, self.dtype, order="C")
             for name, value in start.weights.items()
-            if not name.startswith(f"{FRONT_END}.")
+            if not name.startswith((f"{FRONT_END}.", f"{ENCODER}.{FRONT_END}."))
         }
         self.constants = {name: value.copy() for name, value in start.weights.items() if name not in self.parameters}
         self.dropouts = dropout, recurrent_dropout
         self._tape = self.tape()
         self.left_to_loss = self._tape.left
 
+    @property
+    def feeds_back(self) -> bool:
+        """Whether what it gives at a step is its next input, where nobody tells it a better one."""
+        heads = self.specification.heads
+        return len(heads) == 1 and heads[0].decoder.feeds_back
+
     def tape(self) -> Tape:
         """Another one beside that of `forward` and `backward`: for a thread of its own."""
         return Tape(self.specification, self.dtype, *self.dropouts)
 
-    def forward(self, x: Array, lengths: npt.ArrayLike, learning: Learning | None = None) -> dict[str, Array]:
+    def forward(
+        self, x: Array, lengths: npt.ArrayLike, learning: Learning | None = None, sources: Sources | None = None
+    ) -> dict[str, Array]:
         """Outputs [B, T, O] of each head, of frames [B, T, I] or token ids [B, T]; ``lengths`` [B] in frames, beyond
         them 0.
 
         ``learning`` says how, while the network learns; None (the default, for evaluation) drops nothing, and
-        normalises batches by the weights. Raises ShapeError, DtypeError or UnknownTokenError.
+        normalises batches by the weights. ``sources``: what the encoder reads, if there is one. Raises ShapeError,
+        DtypeError or UnknownTokenError.
         """
-        return self._tape.forward(self.parameters, self.checked(x), lengths, learning)
+        return self._tape.forward(self.parameters, self.checked(x), lengths, learning, self.checked_sources(sources))
 
     def output_lengths(self, lengths: npt.ArrayLike) -> dict[str, npt.NDArray[np.int64]]:
         """How many frames come out of sequences of ``lengths`` [B] frames, by head."""
@@ -114,19 +122,40 @@ class TrainableNetwork:
 
     def checked(self, x: npt.ArrayLike) -> Array:
         """Inputs of `forward` as it takes them. Raises as that does."""
-        x = np.asarray(x)
-        front_end = self.specification.front_end
-        if isinstance(front_end, Tokens):
-            if x.ndim != 2 or x.dtype.kind not in "iu":
-                raise DtypeError(
-                    f"inputs are {x.dtype} {x.shape}: this network takes token ids, integers [sequence, step]"
-                )
-            size = len(front_end.vocabulary)
-            if x.size and not 0 <= x.min() <= x.max() < size:
-                raise UnknownTokenError(
-                    f"token ids are from {x.min()} to {x.max()}, the vocabulary has 0 to {size - 1}"
-                )
-        elif x.ndim != 3 or x.shape[2] != front_end.frame_size:
-            size = front_end.frame_size
-            raise ShapeError(f"inputs are {x.shape}: this network takes frames [sequence, frame, {size}]")
-        return x
+        return _checked(x, self.specification.front_end)
+
+    def checked_sources(self, sources: Sources | None) -> Sources | None:
+        """What the encoder of `forward` reads, as it takes it. Raises as that does, and TrainingError for sources
+        that are missing, or that no encoder reads."""
+        encoder = self._tape.encoder
+        if (sources is None) != (encoder is None):
+            raise TrainingError(
+                "the network has no encoder, and a batch has sources: leave them out"
+                if encoder is None
+                else "the network has an encoder: a batch needs sources for it"
+            )
+        if sources is None or encoder is None:
+            return None
+        lengths = np.asarray(sources.lengths, np.int64)
+        if np.any(encoder.lengths(lengths) < 1):
+            raise ShapeError("a source is too short: the encoder must make one frame of each at least")
+        if sources.wait is not None and (sources.wait < 1 or encoder.specification.direction != "unidirectional"):
+            raise TrainingError(
+                f"wait = {sources.wait}: 1 at least, and the encoder must not read its source from the end"
+            )
+        return Sources(_checked(sources.inputs, encoder.specification.front_end), lengths, sources.wait)
+
+
+def _checked(x: npt.ArrayLike, front_end: FrontEnd) -> Array:
+    x = np.asarray(x)
+    if isinstance(front_end, Tokens):
+        if x.ndim != 2 or x.dtype.kind not in "iu":
+            raise DtypeError(
+                f"inputs are {x.dtype} {x.shape}: this network takes token ids, integers [sequence, step]"
+            )
+        size = len(front_end.vocabulary)
+        if x.size and not 0 <= x.min() <= x.max() < size:
+            raise UnknownTokenError(f"token ids are from {x.min()} to {x.max()}, the vocabulary has 0 to {size - 1}")
+    elif x.ndim != 3 or x.shape[2] != front_end.frame_size:
+        raise ShapeError(f"inputs are {x.shape}: this network takes frames [sequence, frame, {front_end.frame_size}]")
+    return x

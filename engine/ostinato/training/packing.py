@@ -7,7 +7,7 @@ dense layer is one product over all rows, and step t of a recurrent layer touche
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,7 +38,8 @@ class Packing:
 
     ``sizes`` [T] (non-increasing): sequences that have a frame at step t; ``offsets`` [T]: the first row of step t;
     ``sequence`` and ``time`` [N]: which frame of which sequence a row holds. ``learning``: what the pass is given if
-    the batch is learnt from; None if it is only evaluated.
+    the batch is learnt from; None if it is only evaluated. ``seen`` [N]: how many frames a row sees of those that an
+    encoder has made of its sequence's source.
     """
 
     batch: int
@@ -47,6 +48,23 @@ class Packing:
     sequence: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
     learning: Learning | None = None
+    seen: npt.NDArray[np.int64] | None = None
+
+    @property
+    def first(self) -> npt.NDArray[np.int64]:
+        """The sequences that have a frame, in the order of their rows at step 0."""
+        return self.sequence[: self.sizes.max(initial=0)]
+
+    def looking_up(self, frames: npt.NDArray[np.int64], wait: int | None) -> Packing:
+        """The same, of sequences for whose sources there are so many ``frames`` [B], seen as `Sources.wait` says."""
+        most = frames[self.sequence]
+        return replace(self, seen=most if wait is None else np.minimum(most, self.time + wait))
+
+    def last_seen(self, memory: Array) -> tuple[npt.NDArray[np.int64], Array]:
+        """Of what an encoder has made, [B, S, size]: where, among the rows of [B * S, size], the last frame is that
+        each row sees [N], and these rows."""
+        assert self.seen is not None
+        return self.sequence * memory.shape[1] + self.seen - 1, memory.reshape(-1, memory.shape[2])
 
     @staticmethod
     def of(lengths: npt.ArrayLike, learning: Learning | None = None) -> Packing:

@@ -62,6 +62,7 @@ def fit(
     evaluate_every: int = 500,
     patience: int | None = None,
     truncate: int | None = None,
+    own_tokens: float = 0.0,
     share: int | None = None,
     workers: int | None = None,
     checkpoint: Path | None = None,
@@ -77,7 +78,8 @@ def fit(
     each other until the steps are done. Every ``evaluate_every`` steps and at the end, ``evaluate(network)`` gives
     numbers by name, of which the first is the score: the weights with the lowest are the best (None: the mean
     training loss is the score). Learning ends early after ``patience`` evaluations in a row without a better one.
-    ``truncate``, ``share`` and ``workers`` are as `Learner` has them: numbers do not depend on ``workers``.
+    ``truncate``, ``share`` and ``workers`` are as `Learner` has them: numbers do not depend on ``workers``; so is
+    ``own_tokens``, which grows evenly from none at the first step to that at the last.
     ``checkpoint`` is written at each evaluation, and read first if ``resume`` and it exists: the steps that follow
     are the same as without the pause. Dropout is drawn from ``seed`` and the number of the step alone. Progress goes
     to ``console`` (None: standard error). Ctrl-C ends learning early (``History.interrupted``) after the step
@@ -88,7 +90,7 @@ def fit(
     checkpoint is another network's.
     """
     learner = Learner(network, Objective(network, loss, loss_weights), optimiser, share, workers, truncate)
-    run = _Run(learner, seed, checkpoint, patience)
+    run = _Run(learner, seed, checkpoint, patience, steps, own_tokens)
     if resume and checkpoint is not None and checkpoint.exists():
         run.read()
     # The products of one step are too small to share: a second thread makes learning several times slower.
@@ -115,8 +117,17 @@ def fit(
 class _Run:
     """One call of `fit`: what changes from step to step."""
 
-    def __init__(self, learner: Learner, seed: int, checkpoint: Path | None, patience: int | None) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        seed: int,
+        checkpoint: Path | None,
+        patience: int | None,
+        planned: int,
+        own_tokens: float,
+    ) -> None:
         self.learner, self.seed, self.path, self.patience = learner, seed, checkpoint, patience
+        self.planned, self.own_tokens = planned, own_tokens
         self.network, self.optimiser, self.objective = learner.network, learner.optimiser, learner.objective
         self.history = History()
         self.best: dict[str, Array] = {}
@@ -148,7 +159,9 @@ class _Run:
     def step(self, batch: Batch) -> None:
         """Learn from a batch."""
         self.whole, start = False, time.perf_counter()
-        sums, counts, skipped = self.learner.learn(batch, (self.seed, self.history.steps))
+        sums, counts, skipped = self.learner.learn(
+            batch, (self.seed, self.history.steps), self.own_tokens * self.history.steps / self.planned
+        )
         self.history.steps += 1
         self.history.skipped += skipped
         for total, new in ((self.sums, sums), (self.counts, counts)):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from ostinato.model.layers import Each, Layer, Within
 from ostinato.training.layers.activate import LearningActivate
 from ostinato.training.layers.add import LearningAdd
+from ostinato.training.layers.attention import LearningAttention
 from ostinato.training.layers.batch_norm import LearningBatchNorm
 from ostinato.training.layers.concatenate import LearningConcatenate
 from ostinato.training.layers.convolution import LearningConvolution
@@ -13,6 +14,7 @@ from ostinato.training.layers.each import LearningEach
 from ostinato.training.layers.embedding import LearningEmbedding
 from ostinato.training.layers.gather import LearningGather
 from ostinato.training.layers.gru import LearningGru
+from ostinato.training.layers.last import LearningLast
 from ostinato.training.layers.layer import LearningLayer
 from ostinato.training.layers.layer_norm import LearningLayerNorm
 from ostinato.training.layers.lru import LearningLru
@@ -64,6 +66,8 @@ LEARNING: Mapping[str, Callable[..., LearningLayer]] = {
     "gather": LearningGather,
     "within": LearningWithin,
     "each": LearningEach,
+    "attention": LearningAttention,
+    "last": LearningLast,
 }
 """By the kind's name in model files: made of a node's name and its layer, and of what learns within it."""
 

@@ -214,7 +214,7 @@ class GruDirection(Direction):
                 )
             ]
             d_R, d_Rb = (np.concatenate(each) for each in zip(*found, strict=True))
-        return {"R": d_R, "Rb": d_Rb, "initial_h": self.began(d_start)}
+        return {"R": d_R, "Rb": d_Rb, "initial_h": self.began("h", d_start)}
 
     def _divided(self, weights: Array) -> tuple[Array, Array]:
         """Of z and r, and of n."""

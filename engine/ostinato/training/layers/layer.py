@@ -2,8 +2,8 @@
 `ostinato.training.layers`.
 
 A layer's inputs are rows [N, size], or token ids [N] from a tokens front end and from a one-hot layer, whose products
-with one-hot vectors are look-ups of weight columns. Weights are the arrays of the network's ``parameters``, read anew
-on each call.
+with one-hot vectors are look-ups of weight columns; or what an encoder has made of the sources, [B, S, size]. Weights
+are the arrays of the network's ``parameters``, read anew on each call.
 """
 
 from __future__ import annotations

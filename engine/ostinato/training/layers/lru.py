@@ -47,7 +47,7 @@ class LruDirection(Direction):
             "C": dy.T @ _real(self.s),
             "D": dy.T @ self.x,
             "x": dy @ own["D"],
-            "initial_c": self.began(_real(carry)),
+            "initial_c": self.began("c", _real(carry)),
         }
 
 

@@ -121,7 +121,7 @@ class LstmDirection(Direction):
             d_i, d_o, d_f, _ = np.split(d_sums, 4, axis=1)
             parts = (d_i * self.c_previous, d_o * self.c, d_f * self.c_previous)
             found["P"] = np.concatenate([part.sum(axis=0) for part in parts])
-        return found | {f"initial_{state}": self.began(d) for state, d in zip("hc", d_starts, strict=True)}
+        return found | {f"initial_{state}": self.began(state, d) for state, d in zip("hc", d_starts, strict=True)}
 
 
 class LearningLstm(RecurrentLayer):

@@ -70,7 +70,7 @@ class MinGruDirection(Direction):
     def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
         """As `Direction.recur_back`."""
         d_start = min_gru_backward(dy, self.sums, self.layer.positive, self.previous, *self.steps, d_sums)
-        return {"initial_h": self.began(d_start)}
+        return {"initial_h": self.began("h", d_start)}
 
 
 class LearningMinGru(RecurrentLayer):

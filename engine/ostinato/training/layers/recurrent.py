@@ -16,7 +16,8 @@ GRU, LSTM (opset 22); gradients by the chain rule (Werbos 1990, Back-propagation
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,12 +89,15 @@ class Direction:
         self.buffers = Buffers()
         self.dropout = 0.0
 
-    def forward(self, parameters: Parameters, x: Array, packing: Packing) -> Array:
-        """Outputs [N, width]."""
+    def forward(
+        self, parameters: Parameters, x: Array, packing: Packing, begun: Mapping[str, Array] = MappingProxyType({})
+    ) -> Array:
+        """Outputs [N, width]. ``begun``: states by name that sequences are given to begin from, [B, size]."""
         own = self._own(parameters)
+        self.begun, self.d_begun = begun, dict[str, Array]()
         W = own["W"]
         self.steps = packing.sizes, packing.offsets, self.reverse
-        self.order = packing.sequence[: packing.sizes.max(initial=0)]
+        self.order = packing.first
         self.states = packing.learning.states if packing.learning else None
         self.carried = False
         self.mask = self._mask(packing, W.dtype)
@@ -127,8 +131,9 @@ class Direction:
             return np.ascontiguousarray(self.states[key][self.order])
         return self._initial(own, state, len(self.order))
 
-    def began(self, d_start: Array) -> Array:
-        """Gradient of the states that streams begin from, of those that sequences began from [B, H]."""
+    def began(self, state: str, d_start: Array) -> Array:
+        """Gradient of the state that streams begin from, of those that sequences began from [B, H]."""
+        self.d_begun[state] = d_start
         total: Array = d_start.sum(axis=0)
         return np.zeros_like(total) if self.carried else total
 
@@ -138,6 +143,8 @@ class Direction:
 
     def _initial(self, own: Parameters, state: str, count: int) -> Array:
         size = self.layer.states[state]
+        if state in self.begun:
+            return np.ascontiguousarray(self.begun[state])
         return np.tile(own.get(f"initial_{state}", np.zeros(size, self.sums.dtype)), (count, 1))
 
     def _carry(self, own: Parameters, packing: Packing) -> None:
@@ -196,11 +203,18 @@ class RecurrentLayer:
     direction: ClassVar[type[Direction]]
 
     def __init__(self, name: str, layer: Recurrent) -> None:
+        self.states = {state: layer.states[state] for state in sorted(layer.states, key=lambda state: state != "h")}
         self.parts = [self.direction(f"{name}.{way}", layer, way == "backward") for way in layer.directions]
         self.buffers = Buffers()
 
     def forward(self, parameters: Parameters, inputs: Sequence[Array], packing: Packing) -> Array:
         """As `LearningLayer.forward`."""
+        self.memory: tuple[int, ...] | None = None
+        if len(inputs) > 1:
+            self.memory = inputs[1].shape
+            at, frames = packing.last_seen(inputs[1])
+            self.at = at[: len(packing.first)]
+            return self.parts[0].forward(parameters, inputs[0], packing, self._begun(frames[self.at]))
         outputs = [part.forward(parameters, inputs[0], packing) for part in self.parts]
         if len(outputs) == 1:
             return outputs[0]
@@ -215,4 +229,18 @@ class RecurrentLayer:
         dx = [part.backward(parameters, d, gradients, wanted) for part, d in zip(self.parts, pieces, strict=True)]
         if len(dx) == 2 and dx[0] is not None and dx[1] is not None:
             dx[0] += dx[1]
-        return dx[:1]
+        if self.memory is None:
+            return dx[:1]
+        d_memory = np.zeros(self.memory, dy.dtype)
+        if len(self.at):
+            d_begun = [self.parts[0].d_begun[state] for state in self.parts[0].begun]
+            d_memory.reshape(-1, self.memory[2])[self.at] = np.concatenate(d_begun, axis=1)
+        return [dx[0], d_memory]
+
+    def _begun(self, values: Array) -> dict[str, Array]:
+        """States [B, size] by name, of all in their order, h first, or of the first alone."""
+        found = {}
+        for state, size in self.states.items():
+            if values.shape[1]:
+                found[state], values = np.split(values, [size], axis=1)
+        return found

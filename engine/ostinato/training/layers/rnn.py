@@ -80,7 +80,7 @@ class RnnDirection(Direction):
         kept = self.sums, self.y, R, zero
         d_start = rnn_backward(dy, *kept, *self.f, self.limit, *self.steps, self.mask, d_sums)
         d_R, d_Rb = weight_gradients(self.dropped, d_sums, own["R"])
-        return {"R": d_R, "Rb": d_Rb, "initial_h": self.began(d_start)}
+        return {"R": d_R, "Rb": d_Rb, "initial_h": self.began("h", d_start)}
 
 
 class LearningRnn(RecurrentLayer):

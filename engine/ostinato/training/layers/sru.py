@@ -86,7 +86,7 @@ class SruDirection(Direction):
             dy, self.sums, own["v"], self.highway, self.scale, self.c, self.c_previous, *self.steps, d_sums, d_highway
         )
         d_v = [(d_sums[:, part] * self.c_previous).sum(axis=0) for part in (slice(H, 2 * H), slice(2 * H, 3 * H))]
-        found = {"v": np.concatenate(d_v), "initial_c": self.began(d_start)}
+        found = {"v": np.concatenate(d_v), "initial_c": self.began("c", d_start)}
         if self.layer.highway == "projected":
             d_sums[:, 3 * H :] = d_highway
         else:
