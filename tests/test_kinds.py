@@ -16,7 +16,7 @@ from kinds import KINDS, Example, sensible
 from test_kernels_cells import random_weights
 from test_training_gradients import check
 
-from ostinato.errors import BadModelFileError, TrainingError
+from ostinato.errors import BadModelFileError
 from ostinato.kernels.operations import KINDS as OPERATIONS
 from ostinato.kernels.operations import record
 from ostinato.model import Network
@@ -28,7 +28,7 @@ from ostinato.model.layers import LAYERS, Dense, OneHot
 from ostinato.model.quantization import quantize
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.whole_sequence import whole_sequence
-from ostinato.training import pad
+from ostinato.training import Sources, pad
 from ostinato.training.layers import LEARNING
 from ostinato.training.network import TrainableNetwork
 
@@ -189,12 +189,7 @@ def test_it_learns(example: Example) -> None:
     if why := KINDS[example.layer.kind].learns_not:
         assert example.layer.kind not in LEARNING, why
         return
-    specification = network_around(example)
-    if specification.encoder is not None:
-        with pytest.raises(TrainingError, match="has an encoder"):
-            TrainableNetwork(specification)
-        return
-    net = TrainableNetwork(specification, np.float64)
+    net = TrainableNetwork(network_around(example), np.float64)
     generator = np.random.default_rng(5)
     for weight in net.parameters.values():
         weight[:] = generator.normal(scale=0.7, size=weight.shape)
@@ -207,12 +202,14 @@ def test_it_learns(example: Example) -> None:
 def test_from_nothing_nothing_is_learnt(example: Example) -> None:
     """Recordings too short for a frame, alone in their batch."""
     specification = network_around(example)
-    if KINDS[example.layer.kind].learns_not or specification.encoder is not None:
+    if KINDS[example.layer.kind].learns_not:
         return
     trained = TrainableNetwork(specification, weights=random_weights(specification, 3))
     frames = frames_for(specification, 0)
     inputs = frames[:, 0].astype(int) if isinstance(specification.front_end, Tokens) else frames
-    outputs = trained.forward(*pad([inputs]))["main"]
+    source = source_for(specification)
+    sources = None if source is None else Sources(*pad([source]))
+    outputs = trained.forward(*pad([inputs]), sources=sources)["main"]
     assert outputs.shape[:2] == (1, 0)
     for gradient in trained.backward({"main": np.zeros_like(outputs)}).values():
         assert not gradient.any()

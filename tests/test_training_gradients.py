@@ -33,12 +33,12 @@ from ostinato.model.layers import (
     Softmax,
 )
 from ostinato.model.specification import Head, Node, Sequential, Specification
-from ostinato.training import Learning, Objective, losses
+from ostinato.training import Learning, Objective, Sources, losses
 from ostinato.training.network import TrainableNetwork
 
 Array = npt.NDArray[Any]
 
-LENGTHS = np.array([3, 6, 0, 5, 1])
+LENGTHS, SOURCES = np.array([3, 6, 0, 5, 1]), np.array([4, 2, 3, 6, 1])
 DIRECTIONS: tuple[Direction, ...] = ("forward", "backward", "bidirectional")
 CELLS: dict[str, Callable[[Direction], Layer]] = {
     "rnn": lambda d: Rnn(3, direction=d),
@@ -63,21 +63,33 @@ def network(specification: Specification) -> TrainableNetwork:
 
 
 def inputs(net: TrainableNetwork, random: np.random.Generator) -> Array:
-    front = net.specification.front_end
+    return drawn(net.specification, random, LENGTHS)
+
+
+def drawn(specification: Specification, random: np.random.Generator, lengths: Array) -> Array:
+    """What its front end gives of sequences of such lengths."""
+    front = specification.front_end
     if isinstance(front, Tokens):
-        return random.integers(0, len(front.vocabulary), (len(LENGTHS), LENGTHS.max()))
-    return random.normal(size=(len(LENGTHS), LENGTHS.max(), front.frame_size))
+        return random.integers(0, len(front.vocabulary), (len(lengths), lengths.max()))
+    return random.normal(size=(len(lengths), lengths.max(), front.frame_size))
 
 
-def check(net: TrainableNetwork) -> None:
+def sources(net: TrainableNetwork, random: np.random.Generator, wait: int | None = None) -> Sources | None:
+    """What its encoder reads, if it has one."""
+    encoder = net.specification.encoder
+    return None if encoder is None else Sources(drawn(encoder, random, SOURCES), SOURCES, wait)
+
+
+def check(net: TrainableNetwork, wait: int | None = None) -> None:
     """Each gradient against central differences of a random weighting of the outputs."""
     random = np.random.default_rng(1)
     x = inputs(net, random)
-    y = net.forward(x, LENGTHS)["main"]
+    source = sources(net, random, wait)
+    y = net.forward(x, LENGTHS, sources=source)["main"]
     weighting = random.normal(size=y.shape)
 
     def value() -> float:
-        return float((net.forward(x, LENGTHS)["main"] * weighting).sum())
+        return float((net.forward(x, LENGTHS, sources=source)["main"] * weighting).sum())
 
     statistics = {name for name in net.parameters if name.endswith((".mean", ".variance"))}
     gradients = net.backward({"main": weighting})

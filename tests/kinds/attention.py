@@ -15,7 +15,6 @@ WIDE = Wire(20, memory=True)
 
 class Attention(Kind):
     layer = layers.Attention
-    learns_not = "the trainer takes no sources yet"
     examples = (
         Example(layers.Attention(), (VECTOR, MEMORY, WIDE)),
         Example(layers.Attention(scale=0.5), (Wire(20), WIDE, MEMORY)),

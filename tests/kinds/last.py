@@ -10,7 +10,6 @@ from ostinato.model import layers
 
 class Last(Kind):
     layer = layers.Last
-    learns_not = "the trainer takes no sources yet"
     examples = (Example(layers.Last(), (MEMORY,)),)
 
     def reference(self, layer: layers.Last, weights: Weights, inputs: Sequence[Doubles], wires: Wires) -> Doubles:
