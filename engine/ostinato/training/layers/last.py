@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ostinato.model.layers import Last
-from ostinato.training.layers.layer import Parameters, scatter_add
+from ostinato.training.layers.layer import Parameters
 from ostinato.training.packing import Array, Packing
+from ostinato.training.products import scatter_add
 
 
 class LearningLast:
