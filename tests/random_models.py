@@ -38,6 +38,7 @@ from ostinato.model.decoders import (
     Peaks,
     RnnoiseSynthesis,
     SequenceClass,
+    SequenceOutputs,
     SpeechActivity,
 )
 from ostinato.model.front_ends import Audio as AudioFrontEnd
@@ -315,7 +316,11 @@ class Graph:
         """A head that reads ``node``, with one of the decoders that can."""
         size = self.wires[node].size
         names = tuple(f"{name}-{i}" for i in range(size))
-        fit: list[Decoder] = [Outputs(), Crf(names, self.draw(st.sampled_from((None, 0, 3))))]
+        fit: list[Decoder] = [
+            Outputs(),
+            Crf(names, self.draw(st.sampled_from((None, 0, 3)))),
+            SequenceOutputs(size, "mean"),
+        ]
         if self.wires[node].probabilities:
             index = self.draw(st.integers(0, size - 1))
             fit += [

@@ -30,6 +30,7 @@ from ostinato.model.decoders import (
     Peaks,
     RnnoiseSynthesis,
     SequenceClass,
+    SequenceOutputs,
     SpeechActivity,
 )
 from ostinato.model.front_ends import (
@@ -223,7 +224,7 @@ PARTS: list[Any] = [
     Activation(), LogMel(), Mfcc(), FilteredSpectrogram(), Samples(), Spectrum(), RnnoiseFeatures(),
     Tokens(("a",)), Frames(3),
     *(kind.examples[0].layer for kind in KINDS.values()),
-    Outputs(), Labels(("a", "b")), Ctc(("", "a")), CtcBeam(("", "a")), SequenceClass(("a", "b")),
+    Outputs(), Labels(("a", "b")), Ctc(("", "a")), CtcBeam(("", "a")), SequenceClass(("a", "b")), SequenceOutputs(2),
     EndOfSpeech(), Peaks(), Beats(), Crf(("a", "b")), Generation(start=0),
     SpeechActivity(), Audio(), OverlapAdd(4, 2), InverseSpectrum(4, 2), RnnoiseSynthesis(),
     *SPECIFICATIONS[:1], *SPECIFICATIONS[0].nodes[:1], *SPECIFICATIONS[0].heads,
@@ -331,6 +332,7 @@ def test_a_decoder_of_probabilities_has_a_layer_of_probabilities_below(decoder: 
     [
         (Labels(("a",)), "1 labels for 2"),
         (SequenceClass(("a", "b", "c")), "3 labels for 2"),
+        (SequenceOutputs(3, "mean"), "size = 3 for 2 outputs"),
         (Ctc(("",)), "1 symbols for 2"),
         (Ctc(("", "a"), blank=2), "blank = 2"),
         (EndOfSpeech(index=2), "index = 2"),

@@ -15,7 +15,16 @@ from hypothesis.extra import numpy as hnp
 from ostinato.errors import SnapshotError
 from ostinato.events import Event
 from ostinato.model import decoders as specified
-from ostinato.model.decoders import Ctc, EndOfSpeech, Generation, Labels, Outputs, Peaks, SequenceClass
+from ostinato.model.decoders import (
+    Ctc,
+    EndOfSpeech,
+    Generation,
+    Labels,
+    Outputs,
+    Peaks,
+    SequenceClass,
+    SequenceOutputs,
+)
 from ostinato.pipeline import decoder, pack, text
 from ostinato.pipeline.score import edit_distance, error_rate
 
@@ -28,6 +37,8 @@ DECODERS: list[specified.Decoder] = [
     Ctc(SYMBOLS, blank=2),
     SequenceClass(SYMBOLS, pool="last"),
     SequenceClass(SYMBOLS, pool="mean"),
+    SequenceOutputs(3, pool="last"),
+    SequenceOutputs(3, pool="mean"),
     EndOfSpeech(index=1, min_speech_ms=30, silence_ms=50),
     Peaks(SYMBOLS, threshold=0.2, smooth_ms=30.0, post_max_ms=20.0),
     Generation(),
@@ -127,6 +138,15 @@ def test_class_of_the_sequence() -> None:
     assert text([last], SequenceClass(SYMBOLS)) == "two"
 
 
+def test_numbers_of_the_sequence() -> None:
+    rows = np.array([[1, -4, 0], [2, 8, 0.5]], np.float32)
+    (last,), (mean,) = run(SequenceOutputs(3), rows), run(SequenceOutputs(3, pool="mean"), rows)
+    assert (last.kind, last.frame, last.time_ms) == ("output", 1, 35.0)
+    assert last.values is not None and last.values.tolist() == [2, 8, 0.5] and last.values.dtype == np.float32
+    assert mean.values is not None and mean.values.tolist() == [1.5, 2, 0.25]
+    assert run(SequenceOutputs(3), rows[:0]) == []
+
+
 def voiced(pattern: str) -> F32:
     """Probability of speech per 10 ms frame in column 1: '#' is 0.9, '.' is 0.2."""
     rows = np.zeros((len(pattern), 3), np.float32)
@@ -186,6 +206,7 @@ def test_the_threshold_itself_is_speech() -> None:
         (Ctc(SYMBOLS), {"previous": 3}),
         (Ctc(SYMBOLS), {"previous": -2}),
         (SequenceClass(SYMBOLS), {"total": {"shape": [2], "data": bytes(16)}}),
+        (SequenceOutputs(3), {"total": {"shape": [2], "data": bytes(16)}}),
         (EndOfSpeech(), {"silence": 10**6}),
         (EndOfSpeech(), {"speech": 1}),
     ],

@@ -18,19 +18,22 @@ from ostinato.model.decoders.overlapping import Overlapping
 from ostinato.model.decoders.peaks import Peaks
 from ostinato.model.decoders.rnnoise_synthesis import RnnoiseSynthesis
 from ostinato.model.decoders.sequence_class import SequenceClass
+from ostinato.model.decoders.sequence_outputs import SequenceOutputs
 from ostinato.model.decoders.speech_activity import SpeechActivity
 
 DECODERS: dict[str, type[Decoder]] = {
     kind.kind: kind
     for kind in (
-        Outputs, Labels, Ctc, CtcBeam, SequenceClass, EndOfSpeech, Peaks, Beats, Crf, SpeechActivity, Audio,
+        Outputs, Labels, Ctc, CtcBeam, SequenceClass, SequenceOutputs, EndOfSpeech, Peaks, Beats, Crf, SpeechActivity,
+        Audio,
         OverlapAdd, InverseSpectrum, RnnoiseSynthesis, Generation,
     )
 }  # fmt: skip
 """All kinds, by their name in model files and on the wire."""
 
 __all__ = [
-    "DECODERS", "Decoder", "Outputs", "Labels", "CtcSymbols", "Ctc", "CtcBeam", "SequenceClass", "EndOfSpeech",
-    "Peaks", "Beats", "Crf", "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd", "InverseSpectrum",
+    "DECODERS", "Decoder", "Outputs", "Labels", "CtcSymbols", "Ctc", "CtcBeam", "SequenceClass", "SequenceOutputs",
+    "EndOfSpeech", "Peaks", "Beats", "Crf", "SpeechActivity", "AudioOutput", "Audio", "Overlapping", "OverlapAdd",
+    "InverseSpectrum",
     "RnnoiseSynthesis", "Generation",
 ]  # fmt: skip

@@ -30,6 +30,7 @@ from ostinato.pipeline.decoders.overlap_add import OverlapAddDecoder
 from ostinato.pipeline.decoders.peaks import PeaksDecoder
 from ostinato.pipeline.decoders.rnnoise_synthesis import RnnoiseSynthesisDecoder
 from ostinato.pipeline.decoders.sequence_class import SequenceClassDecoder
+from ostinato.pipeline.decoders.sequence_outputs import SequenceOutputsDecoder
 from ostinato.pipeline.decoders.speech_activity import SpeechActivityDecoder
 
 DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
@@ -38,6 +39,7 @@ DECODERS: dict[str, Callable[..., Decoder[Any, Any]]] = {
     "ctc": CtcDecoder,
     "ctc-beam": CtcBeamDecoder,
     "sequence-class": SequenceClassDecoder,
+    "sequence-outputs": SequenceOutputsDecoder,
     "end-of-speech": EndOfSpeechDecoder,
     "peaks": PeaksDecoder,
     "crf": CrfDecoder,
