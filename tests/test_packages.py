@@ -208,6 +208,14 @@ def test_a_full_disk(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatc
     assert list(cache.iterdir()) == []
 
 
+def test_files_may_be_kept_elsewhere(tmp_path: Path, cache: Path) -> None:
+    package, wanted = KINDS["wheel"][1], sha256(tmp_path, A)
+    archive = wheel(tmp_path, {"mine/a.bin": A})
+    found = package.files(["mine/*"], wanted, archive=archive, folder=tmp_path / "mine")
+    assert found == {"mine/a.bin": tmp_path / "mine" / "mine-1.0" / "mine" / "a.bin"} and not cache.exists()
+    assert package.there(["mine/*"], wanted, tmp_path / "mine") == found and not package.there(["mine/*"], wanted)
+
+
 def test_what_cannot_be_kept_is_named(tmp_path: Path, cache: Path) -> None:
     cache.write_text("a file where the folder should be")
     with pytest.raises(PackageError, match="cache cannot be written: "):

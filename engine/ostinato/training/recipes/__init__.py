@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from ostinato.training.recipes.digits.recipe import RECIPE as DIGITS
 from ostinato.training.recipes.recipe import Options, Recipe, Telling, Trained
+from ostinato.training.recipes.sentiment.recipe import RECIPE as SENTIMENT
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS,)}
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS, SENTIMENT)}
 """By name."""
 
 __all__ = ["RECIPES", "Options", "Recipe", "Telling", "Trained"]

