@@ -6,19 +6,21 @@ from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
-from random_models import network
+from random_models import VOCABULARY, network
 
 from ostinato.engine import Answer, Engine
 from ostinato.events import Event
-from ostinato.model.decoders import Ctc, Labels, Outputs, SequenceClass
+from ostinato.model.decoders import Ctc, Generation, Labels, Outputs, SequenceClass
 from ostinato.model.front_ends import Frames, LogMel, Tokens
-from ostinato.model.layers import Dense, Direction, Embedding, Gru, Lstm, Softmax
+from ostinato.model.layers import Attention, Concatenate, Dense, Direction, Embedding, Gru, Lstm, OneHot, Softmax
 from ostinato.model.specification import Head, Node, Sequential, Specification
 from ostinato.streaming import Model
 
 LABELS = Labels(("a", "b", "c"))
+LETTERS = Tokens(VOCABULARY)
 HEAD = (Dense(3), Softmax())
 SPECIFICATIONS = {
     "frames": Sequential("frames", Frames(3), (Gru(5), *HEAD), LABELS),
@@ -95,3 +97,21 @@ def run(engine: Engine, most: int = 100_000) -> dict[Hashable, list[Answer]]:
 def events(results: list[Answer]) -> list[Event]:
     """All events of some results."""
     return [event for result in results for event in result.events]
+
+
+def encoder_decoder(backward: bool = False, **decoder: Any) -> Model:
+    """One that makes letters of letters, by attention to an encoder that runs forward, or in both directions."""
+    layer = Gru(3, direction="bidirectional") if backward else Gru(6)
+    encoder = Specification(
+        "reader", LETTERS, (Node("one-hot", OneHot(), ("frames",)), Node("gru", layer, ("one-hot",))),
+        (Head("made", "gru", Outputs()),),
+    )  # fmt: skip
+    nodes = (
+        Node("embedding", Embedding(4), ("frames",)),
+        Node("gru", Gru(6), ("embedding", "encoder.made")),
+        Node("attention", Attention(), ("gru", "encoder.made", "encoder.made")),
+        Node("both", Concatenate(), ("gru", "attention")),
+        Node("out", Dense(len(VOCABULARY)), ("both",)),
+    )
+    head = Head("main", "out", Generation(**{"start": 0, **decoder}))
+    return Model(network(Specification("letters", LETTERS, nodes, (head,), encoder=encoder)))

@@ -53,7 +53,22 @@ from ostinato.model.front_ends import (
     Spectrum,
     Tokens,
 )
-from ostinato.model.layers import Concatenate, Dense, Direction, Embedding, Gru, Layer, OneHot, Slice, Softmax
+from ostinato.model.layers import (
+    Attention,
+    Concatenate,
+    Dense,
+    Direction,
+    Embedding,
+    Gru,
+    Last,
+    Layer,
+    Lstm,
+    OneHot,
+    Rnn,
+    Slice,
+    Softmax,
+    Sru,
+)
 from ostinato.model.rnnoise import BANDS, FEATURES
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.wire import Wire
@@ -99,7 +114,11 @@ def network(specification: Specification, seed: int = 0) -> Network:
         weights |= {
             f"{node.name}.{name}": array for name, array in KINDS[node.layer.kind].tamed(node.layer, own).items()
         }
-    return Network(specification, sensible(specification, weights))
+    made = sensible(specification, weights)
+    if specification.encoder is not None:
+        below = network(specification.encoder, seed)
+        made |= {f"encoder.{name}": array for name, array in below.weights.items()}
+    return Network(specification, made)
 
 
 def quantized(network: Network, seed: int = 0) -> Network:
@@ -260,6 +279,44 @@ def language_models(draw: st.DrawFn) -> Specification:
     assume(len(plain.staging.stages) == 1)  # what re-frames cannot feed itself
     decoder = Generation(draw(entry), draw(entry), draw(st.integers(1, 40)))
     return replace(plain, heads=(replace(plain.heads[0], decoder=decoder),))
+
+
+@st.composite
+def encoder_decoders(
+    draw: st.DrawFn, fronts: Sequence[str] = ("frames", "tokens", "audio"), direction: str | None = None
+) -> Specification:
+    """Any graph as the encoder; above it one that generates, which looks up what one or two of its nodes give."""
+    encoder = draw(specifications(fronts, direction, heads=2))
+    heads = tuple(replace(head, decoder=Outputs()) for head in encoder.heads)
+    keys, values = (f"encoder.{head.name}" for head in (heads[0], heads[-1]))
+    size, width = encoder.wires[heads[0].node].size, encoder.wires[heads[-1].node].size
+    graph = Graph(draw, Tokens(VOCABULARY).wire)
+    graph.append(draw(st.sampled_from((Embedding(5), OneHot()))))
+    graph.wires |= {name: Wire(n, memory=True) for name, n in {keys: size, values: width}.items()}
+    begun = draw(st.booleans())
+    kinds = (Gru(size), Rnn(size), Lstm(size), Sru(size, highway="projected")) if size <= 64 else ()
+    layer = draw(st.sampled_from(kinds)) if begun and kinds else Gru(draw(st.sampled_from((3, 16, 17))))
+    below = graph.nodes[-1].name
+    graph.append(layer, (below, keys) if layer.hidden == size and begun else (below,))
+    state = read = graph.nodes[-1].name
+    if layer.hidden != size:
+        graph.append(Dense(size), (state,))
+        read = graph.nodes[-1].name
+    graph.append(
+        draw(st.sampled_from((Attention(), Attention("additive"), Attention(scale=0.3)))), (read, keys, values)
+    )
+    joined = [state, graph.nodes[-1].name]
+    if draw(st.booleans()):
+        graph.append(Last(), (values,))
+        joined.append(graph.nodes[-1].name)
+    graph.append(Concatenate(), tuple(joined))
+    graph.append(Dense(len(VOCABULARY)), (graph.nodes[-1].name,))
+    if draw(st.booleans()):
+        graph.append(Softmax(), (graph.nodes[-1].name,))
+    decoder = Generation(draw(st.sampled_from((0, 5))), draw(st.sampled_from((None, 0, 5))), draw(st.integers(1, 40)))
+    made = (Head("main", graph.nodes[-1].name, decoder),)
+    encoder = replace(encoder, heads=heads)
+    return Specification("encoder-decoder", Tokens(VOCABULARY), tuple(graph.nodes), made, encoder=encoder)
 
 
 METHODS = st.sampled_from(("forward", "viterbi"))

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 from client_fake_server import FakeServer
-from engine_models import model, models
+from engine_models import encoder_decoder, model, models
 
 from ostinato import protocol as wire
 from ostinato.engine import Engine
 from ostinato.errors import DtypeError, InputError
 from ostinato.options import DEFAULT, Options
+from ostinato.sampling import Sampling
 from ostinato.streaming import Model
 from ostinato_client import AsyncClient, Client
 
@@ -30,8 +31,12 @@ GIVEN: dict[str, Any] = {
     "max_utterance_s": 7.5,
     "block_ms": 80.0,
     "lookahead_ms": 50.0,
+    "wait_k": 3,
+    "sampling": Sampling(seed=4, temperature=0.5, top_p=0.9),
 }
 """Each option, as none is by itself."""
+HEARD = {name: value for name, value in GIVEN.items() if name not in ("wait_k", "sampling")}
+"""Those that a stream of one graph may have."""
 OTHERS: dict[str, Any] = {"sample_rate": 8000} | {
     name: 200.0 for name, value in GIVEN.items() if type(value) is float
 }
@@ -68,16 +73,18 @@ def test_both_clients_send_them_all() -> None:
 
 
 def test_the_engine_gives_them_all_to_the_stream() -> None:
-    opened = Engine(models("audio-bi")).open("s", "audio-bi", Options(**GIVEN))
-    assert opened.options == dataclasses.replace(Options(**GIVEN), dtype=None)
+    opened = Engine(models("audio-bi")).open("s", "audio-bi", Options(**HEARD))
+    assert opened.options == dataclasses.replace(Options(**HEARD), dtype=None)
+    waiting = Options(wait_k=3, sampling=Sampling(seed=4), max_utterance_s=2.0, head="main")
+    assert Engine({"letters": encoder_decoder()}).open("s", "letters", waiting).options == waiting
 
 
 def test_a_snapshot_keeps_them_and_others_are_refused() -> None:
     which = model("audio-bi")
-    kept = {name: value for name, value in GIVEN.items() if name != "dtype"}
+    kept = {name: value for name, value in HEARD.items() if name != "dtype"}
     with which.stream(**kept) as stream:
         snapshot = stream.snapshot()
-    for asked in (DEFAULT, Options(**GIVEN), Options(dtype="float32")):
+    for asked in (DEFAULT, Options(**HEARD), Options(dtype="float32")):
         with which.restore(snapshot, asked) as again:
             assert again.options == Options(**kept)
     for name, value in OTHERS.items():

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ostinato import protocol as wire
 from ostinato.errors import BadMessageError, ProtocolError, TooLargeError, VersionError
 from ostinato.events import Event
-from ostinato.options import Options
+from ostinato.options import MAX_SOURCE, Options
 from ostinato.protocol.results import KINDS
 from ostinato.sampling import MAX_SEED, Sampling
 
@@ -76,18 +76,21 @@ infos = st.builds(
     st.none() | st.integers(1, 10**6), st.none() | st.integers(1, 1000), texts, texts,
 )  # fmt: skip
 positive = st.floats(1e-3, 1e9)
-by_type = {"str | None": names, "int | None": st.integers(1, 10**6), "float | None": positive}
+samplings = st.builds(
+    Sampling, seed=st.integers(0, MAX_SEED), temperature=st.floats(0, 100), top_k=st.none() | st.integers(1, 65536),
+    top_p=st.none() | st.floats(0.001, 1),
+)  # fmt: skip
+by_type = {
+    "str | None": names, "int | None": st.integers(1, 10**6), "float | None": positive, "Sampling | None": samplings,
+}  # fmt: skip
 asked = {field.name: st.none() | by_type[str(field.type)] for field in dataclasses.fields(Options)}
 asked["dtype"] = st.none() | st.sampled_from(wire.DTYPES)
+asked["wait_k"] = st.none() | st.integers(1, MAX_SOURCE)
 opens = st.builds(
     wire.Open, ids, names, st.builds(Options, **asked),
     st.none() | st.binary(max_size=100), st.integers(0, 2), st.integers(3, 9),
 )  # fmt: skip
 rooms = st.integers(1, 256)
-samplings = st.builds(
-    Sampling, seed=st.integers(0, MAX_SEED), temperature=st.floats(0, 100), top_k=st.none() | st.integers(1, 65536),
-    top_p=st.none() | st.floats(0.001, 1),
-)  # fmt: skip
 requests = st.one_of(
     st.builds(wire.ListModels), opens, st.builds(wire.Push, ids, seqs, texts), st.builds(wire.Flush, ids, seqs),
     st.builds(wire.Mark, ids, seqs, tokens), st.builds(wire.TakeSnapshot, ids, seqs),

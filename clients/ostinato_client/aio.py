@@ -69,6 +69,8 @@ class AsyncClient:
         max_utterance_s: float | None = None,
         block_ms: float | None = None,
         lookahead_ms: float | None = None,
+        wait_k: int | None = None,
+        sampling: Sampling | None = None,
         snapshot: bytes | None = None,
         timeout: float | None = None,
     ) -> AsyncStream:
@@ -82,6 +84,8 @@ class AsyncClient:
             max_utterance_s=max_utterance_s,
             block_ms=block_ms,
             lookahead_ms=lookahead_ms,
+            wait_k=wait_k,
+            sampling=sampling,
         )
         opening = request(model, options, snapshot)
         return AsyncStream(self, await self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))

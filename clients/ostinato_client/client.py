@@ -81,6 +81,8 @@ class Client:
         max_utterance_s: float | None = None,
         block_ms: float | None = None,
         lookahead_ms: float | None = None,
+        wait_k: int | None = None,
+        sampling: Sampling | None = None,
         snapshot: bytes | None = None,
         timeout: float | None = None,
     ) -> Stream:
@@ -91,7 +93,9 @@ class Client:
         model's own), its ``dtype`` to have it checked now. ``end_of_speech_ms``: the server ends the utterance after
         so much silence (audio may begin with speech, but only what is quieter, within 3 s, shows that it was speech),
         ``max_utterance_s`` bounds it. ``block_ms`` and ``lookahead_ms`` (bidirectional models) ask for bounded wait:
-        answers in blocks of that length, each once so much right context is there.
+        answers in blocks of that length, each once so much right context is there. ``wait_k`` (models that make a
+        text of a source) begins the text once so many frames of the source are there: then there is a token, drawn by
+        the ``sampling``, with each further one, among the results of what is pushed.
 
         Raises UnknownModelError, UnknownHeadError, …: what the server refuses.
         """
@@ -104,6 +108,8 @@ class Client:
             max_utterance_s=max_utterance_s,
             block_ms=block_ms,
             lookahead_ms=lookahead_ms,
+            wait_k=wait_k,
+            sampling=sampling,
         )
         opening = request(model, options, snapshot)
         return Stream(self, self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))

@@ -87,6 +87,7 @@ class StreamCore(Call):
         self._refused: deque[OstinatoError] = deque()
         self._reset_at = 0  # the seq of the last RESET
         self._generating = False
+        self._generated = 0  # the seq of the last GENERATE
         self._ahead = 0  # tokens that the server may give and that nobody has read
 
     # --- what the user may know -----------------------------------------------------------------------------------
@@ -174,21 +175,22 @@ class StreamCore(Call):
             )
         yield from self._room_for_one()
         seq = yield from self._answered(wire.Generate(self.id, self._seq + 1, AHEAD, sampling, longest))
-        while self._results and self._results[0].seq < seq:
-            self._results.popleft()
-        self._generating = True
+        self._results = deque(result for result in self._results if result.events or result.seq >= seq)
+        self._generating, self._generated = True, seq
         self._ahead = AHEAD
 
     def tokens(self) -> Steps[tuple[Event, ...]]:
-        """The next token of a generation, and its end if it ends with that; none once it has ended."""
+        """The next token of a generation, and its end if it ends with that; none once it has ended. What came before
+        and was not read (tokens drawn while a source went on) comes first."""
         while self._generating:
             while not self._results:
                 self.raise_error()
                 yield self
             result = self._results[0]
             events, rest = _first_token(result.events)
+            mine = result.seq >= self._generated
             ends = any(event.kind == "end-of-generation" for event in events)
-            ahead = self._ahead - sum(event.kind == "token" for event in events)
+            ahead = self._ahead - mine * sum(event.kind == "token" for event in events)
             if ahead <= AHEAD // 2 and not ends:
                 yield from self._room_for_one()
                 self._input(wire.More(self.id, self._seq + 1, AHEAD // 2))

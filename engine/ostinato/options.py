@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ostinato.errors import InputError
+from ostinato.sampling import Sampling
 
 UTTERANCE_S = 60.0
 """The longest utterance of a stream that says nothing else."""
 MAX_UTTERANCE_S = 3600.0
+MAX_SOURCE = 4096
+"""Frames of a source that a model generates from: they are all kept, and looked up again for each token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,10 @@ class Options:
     """Bounded wait: how much is answered at a time; default: the utterance."""
     lookahead_ms: float | None = None
     """The right context of each block; default: none."""
+    wait_k: int | None = None
+    """Of a model with an encoder: how many frames of the source there are before its text begins; default: all."""
+    sampling: Sampling | None = None
+    """With ``wait_k``: how tokens are drawn while the source goes on; default: as `Sampling` has it."""
 
     @property
     def given(self) -> dict[str, Any]:
@@ -68,6 +75,12 @@ class Options:
             raise InputError(f"block_ms = {self.block_ms} is not above 0 and at most max_utterance_s, {longest:g} ms")
         if self.lookahead_ms is not None and not 0 <= self.lookahead_ms <= longest:
             raise InputError(f"lookahead_ms = {self.lookahead_ms} is not from 0 to max_utterance_s, {longest:g} ms")
+        if self.wait_k is not None and not (type(self.wait_k) is int and 1 <= self.wait_k <= MAX_SOURCE):
+            raise InputError(f"wait_k = {self.wait_k!r} is not a whole number of frames from 1 to {MAX_SOURCE}")
+        if self.sampling is not None and self.wait_k is None:
+            raise InputError(
+                "sampling is for tokens that are drawn while a source goes on: open the stream with wait_k"
+            )
 
 
 DEFAULT = Options()

@@ -27,12 +27,13 @@ from ostinato.errors import (
     UnknownStreamError,
     did_you_mean,
 )
-from ostinato.options import DEFAULT, Options
+from ostinato.kernels.memory import Memory
+from ostinato.options import DEFAULT, MAX_SOURCE, Options
 from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.pipeline.state import held_bytes
 from ostinato.sampling import Sampling
 from ostinato.streaming import Delay, Head, Model, Record, Stream
-from ostinato.streaming.record import most_frames
+from ostinato.streaming.keeping import most_frames
 from ostinato.streaming.speech import frames_before_speech
 
 MIN_CREDIT = 16
@@ -124,7 +125,8 @@ class Engine:
             raise CapacityError(f"all {self.limits.max_streams} streams are in use: close some, or try again later")
         stream = self._stream(model, options, snapshot)
         try:
-            session = self._session(key, self._served[model_name, stream.record.causal], stream)
+            at_once = stream.record.causal and stream.record.writing is None
+            session = self._session(key, self._served[model_name, at_once], stream)
         except BaseException:
             stream.close()
             raise
@@ -171,9 +173,15 @@ class Engine:
                 )
             early = 0 if options.end_of_speech_ms is None else frames_before_speech(front_end.frame_ms)
             kept += record.wait.frames + early
-        elif not served.causal:
-            kept += int(options.utterance_s * 1000 / front_end.frame_ms)
+        elif record.whole:
+            longest_s = min(
+                options.utterance_s, MAX_SOURCE * front_end.frame_ms / 1000 if record.writing else math.inf
+            )
+            kept += int(longest_s * 1000 / front_end.frame_ms)
         reserved += kept * frame_bytes
+        if record.writing is not None:
+            longest = most_frames(record.longest_source, units_per_frame) + served.model.most_at_end
+            reserved += Memory.bytes_for(longest, record.sink.decoder.pitch)
         if record.held > (most := kept + most_frames(credit, units_per_frame)):
             raise SnapshotError(
                 f"the snapshot holds {record.held} frames that are not computed, over this server's bound of {most} "

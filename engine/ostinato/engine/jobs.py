@@ -65,8 +65,8 @@ class Jobs:
 
     def claim(self, session: Session, frames: int) -> bool:
         """Whether there is memory to compute ``frames`` more of a bidirectional stream's utterance early, which is
-        then its own; with bounded wait there always is."""
-        if session.record.wait:
+        then its own; with bounded wait, or of a causal encoder, there always is."""
+        if not session.record.whole:
             return True
         wanted = session.record.early_bytes_after(frames)
         more = wanted - session.early_bytes

@@ -23,7 +23,7 @@ Rate: TypeAlias = "tuple[ServedModel, int | None]"
 
 def unit(model: Model) -> Literal["sample", "character", "frame"]:
     """What a model's input is counted in."""
-    return model.network.specification.front_end.counted_in
+    return model.reader.specification.front_end.counted_in
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +115,8 @@ class Session:
     queue: deque[Message] = field(default_factory=deque)
     lined: bool = False
     """Whether it stands in its model's line, which it leaves while a finished utterance of its own is computed."""
+    in_work: bool = False
+    """Whether one is, meanwhile nothing else of it is."""
     closed: bool = False
     expected: int = 1
     """The number that the next message must have."""
@@ -152,8 +154,9 @@ class Session:
 
     @property
     def generates(self) -> bool:
-        """Whether it has a token to give: a generation is in progress, and its client has room."""
-        return self.tokens > 0 and self.record.generating is not None and not self.closed
+        """Whether it has a token to give: a generation goes on, its source is there, and its client has room."""
+        going = self.record.generating is not None and not self.in_work
+        return going and self.tokens > 0 and not self.closed
 
     @property
     def goes_on(self) -> bool:
@@ -206,8 +209,8 @@ class Session:
 
 
 class ServedModel:
-    """A model, and the line of those of its streams that are ``causal``, or are not, and have something waiting: each
-    turn takes the first ones."""
+    """A model, and the line of those of its streams that are ``causal``, or are not (or make texts of sources, so
+    that input may be refused), and have something waiting: each turn takes the first ones."""
 
     def __init__(self, model: Model, causal: bool, share: int) -> None:
         self.model = model

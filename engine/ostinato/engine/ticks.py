@@ -8,7 +8,7 @@ tick
      │   ├─ _do_now           flush (or the utterance becomes a job), mark, snapshot, reset, generate
      │   └─ _refuse           what was not taken, and pushes of an utterance that is lost
      └─ _turn                 one batch, of its streams' first pushes, and of a token of each that generates
-         ├─ _compute_causal | _compute_bidirectional
+         ├─ _compute_causal | _compute_others
          └─ _answer_all       nothing decided and nothing left: a row of Answers; else, for each, _answer_one,
                               which answers, or lines the stream up again if more of its push is left to compute;
                               _tell, what a generation gave
@@ -132,7 +132,7 @@ class Ticks:
         sessions = turn.sessions()
         before = [session.record.frames_out for session in sessions]
         try:
-            compute = self._compute_causal if served.causal else self._compute_bidirectional
+            compute = self._compute_causal if served.causal else self._compute_others
             events = compute(turn, served.share)
         except Exception as error:  # a fault of ours: these streams' states are lost, those of the others are not
             for session in sessions:
@@ -173,8 +173,9 @@ class Ticks:
         events = dict(zip(map(id, [*records, *others]), found, strict=True))
         return [events[id(session.record)] for session in turn.sessions()]
 
-    def _compute_bidirectional(self, turn: Turn, share: int) -> list[list[Event]]:
-        """The same for bidirectional streams: of what is ready early or in blocks, as far as memory goes."""
+    def _compute_others(self, turn: Turn, share: int) -> list[list[Event]]:
+        """The same for streams that do not answer at once: of what is ready early or in blocks, as far as memory
+        goes; and a token of each text that is made of a source."""
         if fresh := [session for session in turn.singles if not session.queue[0].accepted]:
             errors = accept([session.record for session in fresh], [session.queue[0].data for session in fresh])
             for session, error in zip(fresh, errors, strict=True):
@@ -182,12 +183,12 @@ class Ticks:
                 message.accept(turn.started_ns)
                 message.error = error
                 session.utterance_ns = session.utterance_ns or message.arrived_ns
-        going = [session for session in turn.singles if self._goes_on(session)]
+        going = [session for session in turn.singles if self._goes_on(session)] + turn.generating
         found = advance([session.record for session in going], share)
         for session in going:
             self.jobs.account(session)
         events = dict(zip(map(id, going), found, strict=True))
-        return [events.get(id(session), []) for session in turn.singles]
+        return [events.get(id(session), []) for session in turn.singles + turn.generating]
 
     def _answer_all(
         self, turn: Turn, computed: Iterator[tuple[Session, list[Event], int]], results: list[Answer | Answers]
@@ -266,9 +267,11 @@ class Ticks:
             session.beam = beam
 
     def _goes_on(self, session: Session) -> bool:
-        """Whether a bidirectional stream has something to compute now, and the memory for it, which it then has
-        claimed; nothing before its finished utterances, which are computed in slices."""
+        """Whether a stream that does not answer at once has something to compute now, and the memory for it, which it
+        then has claimed; nothing before its finished utterances, which are computed in slices."""
         record = session.record
+        if record.sees is not None:
+            return True
         return bool(record.ready) and not record.ended and self.jobs.claim(session, session.served.share)
 
     def _answer_one(
@@ -303,6 +306,7 @@ class Ticks:
         """Put the stream's oldest finished utterance in line to be computed."""
         utterance = session.record.next_finished()
         assert utterance is not None
+        session.in_work = True
         self.jobs.add(session, utterance)
 
     def _go_on(self, session: Session, results: list[Answer | Answers]) -> None:
@@ -335,13 +339,14 @@ class Ticks:
         """Do the message at the head of the queue, no push; False if an utterance must be computed first."""
         stream, record = session.stream, session.record
         if message.kind == "flush":
-            if not session.served.causal and record.fault is None:
+            if not session.served.causal and record.fault is None and record.writing is None:
                 record.end_utterance()
                 self._begin_job(session)
                 return False
             message.started_ns = time.monotonic_ns()
             place, frames = (record.utterance, record.utterance_ms), record.frames_out
             message.events = stream.flush()
+            self.jobs.account(session)
             message.frames = record.frames_out - frames
             message.computing_ns = time.monotonic_ns() - message.started_ns
             session.utterance_ns = 0
@@ -361,6 +366,9 @@ class Ticks:
             tokens, sampling, longest = payload
             self._generate(session, sampling, longest)
             session.tokens, payload = tokens, None
+            if record.ended:
+                self._begin_job(session)  # the source, which is answered then
+                return False
         elif message.kind == "more":
             if stream.generating:
                 if session.tokens + payload > (most := self._limits.tokens):
@@ -379,6 +387,7 @@ class Ticks:
     def _job_done(self, job: Job, error: Exception | None, results: list[Answer | Answers]) -> None:
         """An utterance has been computed: its result, and what comes after it."""
         session, done = job.session, job.utterance
+        session.in_work = False
         if error is not None and not isinstance(error, DivergedError):
             self._give_up(session, error, results)
             return
@@ -391,6 +400,11 @@ class Ticks:
             if message.kind == "flush":  # it has ended the utterance all the same
                 session.record.fault = None
             self._refuse(session, message, error, results, (done.utterance, done.utterance_ms))
+            self._go_on(session, results)
+            return
+        if message.kind == "generate":  # the source is there, and tokens follow
+            session.leave(message)
+            results.append(session.state("generate"))
             self._go_on(session, results)
             return
         if ends:

@@ -17,7 +17,7 @@ from ostinato.kernels.aligned import zeros
 
 Floats = npt.NDArray[np.float32]
 _FEWEST = 16
-"""Frames that there is room for at first."""
+"""Frames that there is room for beyond those that are there, and a quarter of them, whenever more is needed."""
 
 
 class Memory:
@@ -51,13 +51,13 @@ class Memory:
     @staticmethod
     def bytes_for(count: int, pitch: int) -> int:
         """Bytes that it takes with so many frames in it, at most."""
-        return 4 * pitch * max(_FEWEST, 2 * count)
+        return 4 * pitch * (_FEWEST + count + count // 4)
 
     def append(self, frames: Floats) -> None:
         """Add ``frames`` [n, size] at the end. What was there may move."""
         count = self.count + len(frames)
         if count > len(self._rows):
-            rows = zeros(max(_FEWEST, count, 2 * len(self._rows)), self.pitch)
+            rows = zeros(_FEWEST + count + count // 4, self.pitch)
             rows[: self.count] = self.frames
             self._rows, self.address = rows, int(rows.ctypes.data)
         self._rows[self.count : count, : frames.shape[1]] = frames

@@ -30,7 +30,7 @@ from ostinato.model.front_ends import FRONT_ENDS, FrontEnd
 from ostinato.model.layers import LAYERS, Concatenate, Layer, Precision
 from ostinato.model.limits import MAX_CONTAINERS, MAX_HEADS, MAX_NODES, MAX_ROW, MAX_VALUES, MOST
 from ostinato.model.staging import Staging
-from ostinato.model.strict_json import Strict, decode, encode
+from ostinato.model.strict_json import LATER, Strict, decode, encode
 from ostinato.model.wire import Weight, Wire, ones
 
 VERSION = 2
@@ -78,12 +78,13 @@ class Specification(Strict):
     description: str = ""
     licence: str = ""
     card: dict[str, str] = dataclasses.field(default_factory=dict)
-    encoder: Specification | None = dataclasses.field(default=None, kw_only=True)
+    encoder: Specification | None = dataclasses.field(default=None, kw_only=True, metadata=LATER)
 
     @property
     def direction(self) -> Literal["unidirectional", "bidirectional"]:
-        """Whether outputs depend on the whole utterance, of any head."""
-        return "bidirectional" if any(node.layer.backward for node in self.nodes) else "unidirectional"
+        """Whether outputs depend on the whole utterance, of any head, or of the encoder."""
+        nodes = (*self.nodes, *(self.encoder.nodes if self.encoder else ()))
+        return "bidirectional" if any(node.layer.backward for node in nodes) else "unidirectional"
 
     def direction_of(self, head: Head) -> Literal["unidirectional", "bidirectional"]:
         """Whether that head's outputs do: a backward layer is at its node, or at one that it reads, at however many
@@ -230,12 +231,8 @@ class Specification(Strict):
         return [node for node in self.nodes if name in node.inputs]
 
     def to_json(self) -> str:
-        """As JSON text, with the format's version. Where there is no encoder, the text has none."""
-        made = {"version": VERSION} | encode(self)
-        for each in (made, made["encoder"] or {}):
-            if each.get("encoder", ...) is None:
-                del each["encoder"]
-        return json.dumps(made, ensure_ascii=False, sort_keys=True)
+        """As JSON text, with the format's version."""
+        return json.dumps({"version": VERSION} | encode(self), ensure_ascii=False, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Specification:

@@ -19,6 +19,10 @@ from ostinato.errors import BadModelFileError, did_you_mean
 Families = Mapping[type, Mapping[str, type]]
 """For each base class that annotations name, the classes of its kinds."""
 
+LATER: Mapping[str, Any] = types.MappingProxyType({"later": True})
+"""Metadata of a field that came later: at its default it is not written, so that what was there before keeps its
+text, and with that its digest."""
+
 MAX_NUMBER = 1e9
 """Numbers are at most this large, either way."""
 
@@ -27,7 +31,8 @@ def encode(value: Any) -> Any:
     """A dataclass of numbers, texts, tuples and dataclasses, as JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = {"kind": value.kind} if hasattr(value, "kind") else {}
-        return kind | {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        values = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return kind | {f.name: encode(v) for f, v in values if not ("later" in f.metadata and v == f.default)}
     if isinstance(value, tuple):
         return [encode(item) for item in value]
     return value

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgpack
 
 from ostinato.errors import BadMessageError, InputError, ProtocolError, TooLargeError, VersionError
-from ostinato.options import Options
+from ostinato.options import MAX_SOURCE, Options
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, stream_id
 from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
@@ -53,6 +53,8 @@ _OPTIONS: dict[str, Callable[[Fields, str], Any]] = {
     "max_utterance_s": lambda f, name: f.number(name, above_zero=True),
     "block_ms": lambda f, name: f.number(name, above_zero=True),
     "lookahead_ms": lambda f, name: f.number(name),
+    "wait_k": lambda f, name: f.integer(name, 1, MAX_SOURCE),
+    "sampling": lambda f, name: _sampling(Fields(f.map(name), f"{f.where}: field {name!r}")),
 }
 """How each field of `Options` is read, which may be left out."""
 
@@ -80,12 +82,24 @@ _SAMPLING: dict[str, Callable[[Fields, str], Any]] = {
 """How each field of `Sampling` is read, which may be left out."""
 
 
-def _generate(f: Fields) -> m.Generate:
+def _sampling(f: Fields) -> Sampling:
+    """A map of nothing else."""
+    sampling = _drawn(f)
+    f.finish()
+    return sampling or Sampling()
+
+
+def _drawn(f: Fields) -> Sampling | None:
+    """How tokens are drawn, if any field says so."""
     given = {name: read(f, name) for name, read in _SAMPLING.items() if name in f}
     try:
-        sampling = Sampling(**given) if given else None
+        return Sampling(**given) if given else None
     except InputError as error:
         raise BadMessageError(f"{f.where}: {error}") from error
+
+
+def _generate(f: Fields) -> m.Generate:
+    sampling = _drawn(f)
     longest = f.integer("longest", 1, MAX_LONGEST) if "longest" in f else None
     return m.Generate(stream_id(f), _seq(f), _tokens(f), sampling, longest)
 
@@ -226,7 +240,7 @@ def encode(message: m.Request | m.Reply) -> bytes:
         return _checked(results_frame([pack_result(result) for result in message.results]))
     elif isinstance(message, m.Open):
         body = _plain(message)
-        body |= body.pop("options").given
+        body |= {name: _plain(o) if isinstance(o, Sampling) else o for name, o in body.pop("options").given.items()}
     elif isinstance(message, m.Generate):
         body = _plain(message)
         body |= _plain(body.pop("sampling")) if message.sampling is not None else {}

@@ -315,7 +315,7 @@ def on_the_wire(stream: bytes, result: Answer) -> wire.ResultEntry:
 
 def describe(name: str, model: Model) -> wire.ModelInfo:
     """A model as the wire describes it."""
-    front_end = model.network.specification.front_end
+    front_end = model.reader.specification.front_end
     heads = (describe_head(head, model.delay_of(name)) for name, head in model.heads.all.items())
     return wire.ModelInfo(
         name=name[:256],

@@ -61,6 +61,8 @@ def warm_up(model: Model) -> None:
         accept(records, [record.check(data) for record in records])
         advance(records)
         one.push(data)
+        if model.writer:
+            list(one.generate(longest=2))
         for stream in (one, other):
             stream.flush()
 
@@ -72,4 +74,4 @@ def _example(model: Model) -> Any:
         return np.zeros(units, np.int16)
     if kind == "frame":
         return np.zeros((units, model.front_end.frame_size), np.float32)
-    return model.network.specification.front_end.vocabulary[0]  # type: ignore[attr-defined]  # tokens have one
+    return model.reader.specification.front_end.vocabulary[0]  # type: ignore[attr-defined]  # tokens have one

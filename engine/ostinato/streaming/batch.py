@@ -18,6 +18,7 @@ from ostinato.streaming.heads import Head
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.record import Record
 from ostinato.streaming.utterance import placed
+from ostinato.streaming.writing import write
 
 
 def accept(records: Sequence[Record], data: Sequence[Any]) -> list[OstinatoError | None]:
@@ -87,7 +88,8 @@ def push(
 
 def advance(records: Sequence[Record], max_frames: int | None = None) -> list[list[Event]]:
     """Compute what is ready in many different streams of one model, together; the events of each. A stream that
-    generates, and has no other frame, draws a token, and that is its frame.
+    generates, and has no other frame, draws a token, and that is its frame. One that generates from a source draws a
+    token once it has what that is drawn from.
 
     At most ``max_frames`` of each stream, if given, but at least a block with bounded wait. Finished utterances of
     bidirectional streams are computed whole; of what has not ended, what needs no later frame is computed early. The
@@ -110,6 +112,8 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
     _advance_frames([each for each in todo if each[1].causal], events, searching(records))
     _advance_frames([each for each in todo if not each[1].causal and each[1].wait is None], events)
     _advance_blocks([each for each in todo if each[1].wait is not None], events)
+    for i, tokens in write(records):
+        events[i] += tokens
     return events
 
 
@@ -191,8 +195,8 @@ class HeadBatch(NamedTuple):
 
 
 def _heads(records: Sequence[Record]) -> list[Head]:
-    """The heads that the streams have."""
-    return list(dict.fromkeys([record.head for record in records]))
+    """Where the streams' outputs go."""
+    return list(dict.fromkeys([record.sink for record in records]))
 
 
 def _by_head(
@@ -204,7 +208,7 @@ def _by_head(
         return [HeadBatch(range(len(records)), records, counts, outputs[0])]
     found: list[HeadBatch] = []
     for head, rows in zip(heads, outputs, strict=True):
-        positions = [position for position, record in enumerate(records) if record.head is head]
+        positions = [position for position, record in enumerate(records) if record.sink is head]
         if not positions:
             continue
         parts = split(rows, counts)
@@ -244,7 +248,7 @@ def _events(
     states = [record.decoder_state for record in records]
     decoded: list[list[Event]] = []
     try:
-        decoded.extend(records[0].head.decoder.step_many(states, outputs, counts))
+        decoded.extend(records[0].sink.decoder.step_many(states, outputs, counts))
     except Exception as error:
         at, parts = len(decoded), frames if isinstance(frames, Sequence) else split(frames, counts)
         records[at].lose(error, parts[at])

@@ -42,6 +42,9 @@ def begin(record: Record, sampling: Sampling | None, longest: int | None) -> Non
         raise InputError(f"longest = {longest!r} is not a whole number of tokens from 1 to {MAX_LONGEST}")
     if record.fault is not None:
         raise told_again(record.fault)
+    if record.writing is not None:
+        _begin_text(record, settings, sampling, longest)
+        return
     if (wanted := asked(record, sampling, longest)) is None:
         return
     beam = Beam(record.model.states, wanted.sampling.beams) if wanted.sampling.beams > 1 else None
@@ -84,9 +87,42 @@ def _complete_prompt(record: Record, settings: Generation) -> None:
         record.receive(0, np.array([[settings.start]], np.float32))
 
 
+def _begin_text(record: Record, settings: Generation, sampling: Sampling | None, longest: int | None) -> None:
+    """A text of a source, which ends thereby; or another one, of the same. Goes on with what was said early."""
+    if sampling is not None and sampling.beams > 1:
+        raise InputError(
+            "what is made of a source is drawn, not searched for: leave beams out (temperature 0 is greedy)"
+        )
+    going = record.generating or _first_text(record, settings)
+    record.generating = Generating(sampling or going.sampling, longest or going.left)
+
+
+def _first_text(record: Record, settings: Generation) -> Generating:
+    writing = record.writing
+    assert writing is not None and settings.start is not None
+    if not writing.ended:
+        if not record.utterance_units:
+            raise InputError(f"there is nothing to generate from: push a source of {record.model.name!r} first")
+        record.end_source()
+    early, writing.early = writing.early, None
+    if early is not None:
+        return early
+    writing.token, writing.count = settings.start, 0
+    return Generating(Sampling(), settings.longest)
+
+
 def check_restored(record: Record) -> None:
     """Raise SnapshotError unless a stream that is just restored can generate, if it does."""
     settings, state = record.head.settings, record.decoder_state
+    if (writing := record.writing) is not None:
+        assert isinstance(settings, Generation)
+        for each in (record.generating, writing.early):
+            expect(each is None or 0 <= each.left <= MAX_LONGEST, "the tokens that are left are out of range")
+        expect(0 <= writing.token < record.model.network.specification.output_size, "the last token is none")
+        expect(0 <= writing.count <= MAX_LONGEST, "the tokens so far are out of range")
+        expect(record.generating is None or writing.ended, "a stream generates from a source that goes on")
+        expect(writing.early is None or record.options.wait_k is not None, "a text has begun before its time")
+        return
     if isinstance(settings, Generation):
         expect(len(state.outputs) in (0, record.head.region.size), "the last outputs are not of the model's size")
     if (going := record.generating) is not None:
@@ -101,7 +137,8 @@ def draw(records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
     token waits to be computed as its next frame."""
     by_head: dict[Head, list[int]] = defaultdict(list)
     for i, record in enumerate(records):
-        if record.generating is not None and record.beam is None and not record.queue.count:
+        going = record.generating is not None and record.beam is None and record.writing is None
+        if going and not record.queue.count:
             by_head[record.head].append(i)
     return [each for head, positions in by_head.items() for each in _draw(head, positions, records)]
 
@@ -115,26 +152,29 @@ def _draw(head: Head, positions: list[int], records: Sequence[Record]) -> list[t
         [record.generating.sampling for record in drawing if record.generating is not None],
         [state.frames - 1 for state in states],
     )
-    front_end, settings = drawing[0].model.network.specification.front_end, head.settings
-    assert isinstance(front_end, Tokens) and isinstance(settings, Generation)
     found: list[tuple[int, list[Event]]] = []
     frames = np.array(tokens, np.float32)[:, None, None]
     for i, record, token, chance, frame in zip(positions, drawing, tokens, chances, frames, strict=True):
-        going, last = record.generating, record.decoder_state.frames - 1
-        assert going is not None
-        time_ms = head.decoder.time_ms(last)
-        if token == settings.end:
-            events = [Event("end-of-generation", last, time_ms, "", token, chance)]
-            record.end_generation()
-        else:
-            events = [Event("token", last, time_ms, front_end.vocabulary[token], token, chance)]
-            going.left -= 1
-            if not going.left:
-                events.append(Event("end-of-generation", last, time_ms))
-                record.end_generation()
+        last = record.decoder_state.frames - 1
+        found.append((i, said(record, token, chance, last, head.decoder.time_ms(last))))
         record.receive(0, frame)
-        found.append((i, placed(events, record.utterance, record.utterance_ms)))
     return found
+
+
+def said(record: Record, token: int, chance: float, frame: int, time_ms: float) -> list[Event]:
+    """The events of a token that was drawn, of such a probability; with the last one the generation ends."""
+    going, settings, front_end = record.going, record.head.settings, record.model.network.specification.front_end
+    assert going is not None and isinstance(front_end, Tokens) and isinstance(settings, Generation)
+    if token == settings.end:
+        events = [Event("end-of-generation", frame, time_ms, "", token, chance)]
+        record.end_generation()
+    else:
+        events = [Event("token", frame, time_ms, front_end.vocabulary[token], token, chance)]
+        going.left -= 1
+        if not going.left and record.generating is not None:
+            events.append(Event("end-of-generation", frame, time_ms))
+            record.end_generation()
+    return placed(events, record.utterance, record.utterance_ms)
 
 
 def _settings(record: Record) -> Generation:

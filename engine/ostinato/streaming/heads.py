@@ -11,6 +11,7 @@ from ostinato.model.decoders import Decoder, Outputs
 from ostinato.model.network import Network
 from ostinato.model.specification import head_owner
 from ostinato.pipeline import decoder
+from ostinato.pipeline.decoders.memory import MemoryDecoder
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,12 +53,27 @@ class Heads:
                 what = decoder(settings, frame_ms, latency_ms, own)
                 made[head.name] = Head(head.name, direction, settings, what, region, probabilities)
 
+        self.memory = self._memory(network, frame_ms, latency_ms)
+        """Where what the encoder makes goes, if there is one."""
+
+    @staticmethod
+    def _memory(network: Network, frame_ms: float, latency_ms: float) -> Head | None:
+        if (encoder := network.encoder) is None:
+            return None
+        head, region = encoder.specification.heads[0], encoder.program.output
+        what = MemoryDecoder(frame_ms, latency_ms, network.program.memory_size)
+        return Head(head.name, encoder.specification.direction, what.settings, what, region, False)
+
     def find(self, name: str | None, override: str | None) -> Head:
         """The head of that name, or the first; if ``override`` is "outputs", the one that gives its raw outputs.
 
         Raises UnknownHeadError; InputError for another decoder."""
         if override not in (None, "outputs"):
             raise InputError(f"there is no decoder {override!r}: ask for 'outputs', or leave the head its own")
+        if override and self.memory:
+            raise InputError(
+                f"{self._model} generates from what is pushed, so its heads have their own decoder alone"
+            )
         if name is None:
             name = next(iter(self.all))
         if name not in self.all:

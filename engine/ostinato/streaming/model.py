@@ -8,6 +8,7 @@ from typing import Literal
 
 from ostinato import model as files
 from ostinato.options import DEFAULT, UTTERANCE_S, Options
+from ostinato.sampling import Sampling
 from ostinato.streaming.options import Delay, delay
 from ostinato.streaming.pipeline import MAX_STREAMS, Pipeline
 from ostinato.streaming.record import Record
@@ -39,6 +40,8 @@ class Model(Pipeline):
         max_utterance_s: float = UTTERANCE_S,
         block_ms: float | None = None,
         lookahead_ms: float | None = None,
+        wait_k: int | None = None,
+        sampling: Sampling | None = None,
     ) -> Stream:
         """A new stream.
 
@@ -58,6 +61,13 @@ class Model(Pipeline):
         (see `BoundedWait`). Both are rounded up to whole frames; no ``lookahead_ms`` means none. Such a stream keeps
         a block and its context, however long the utterance; `Stream.delay` is its delay.
 
+        A model with an encoder makes a text of what is pushed, its source, of at most ``max_utterance_s`` and
+        MAX_SOURCE frames (`Stream.generate`). With ``wait_k`` (Ma et al. 2019, "STACL: Simultaneous Translation with
+        Implicit Anticipation and Controllable Latency using Prefix-to-Prefix Framework") that begins while the source
+        goes on: the first token is drawn once there are so many frames, then one with each further frame, by the
+        ``sampling``, and `Stream.push` gives them. The text ends with `generate` at the earliest, as no source is
+        known to have ended before. The encoder must run forward.
+
         Raises InputError for options that do not fit the model (UnknownHeadError), CapacityError if too many streams
         are open.
         """
@@ -70,6 +80,8 @@ class Model(Pipeline):
                 max_utterance_s=max_utterance_s,
                 block_ms=block_ms,
                 lookahead_ms=lookahead_ms,
+                wait_k=wait_k,
+                sampling=sampling,
             )
         )
 

@@ -20,6 +20,12 @@ def settled(options: Options, model: Pipeline) -> Options:
     Raises InputError (DtypeError, …) for those that are out of range or do not fit the model."""
     options.check()
     check_dtype(options, model)
+    if options.wait_k is not None:
+        _check_waiting(model)
+        if options.sampling is not None and options.sampling.beams > 1:
+            raise InputError(
+                "tokens that are said while a source goes on are drawn, not searched for: leave beams out"
+            )
     return dataclasses.replace(
         options,
         head=model.heads.find(options.head, options.decoder).name,
@@ -29,6 +35,18 @@ def settled(options: Options, model: Pipeline) -> Options:
         block_ms=_float(options.block_ms),
         lookahead_ms=_float(options.lookahead_ms),
     )
+
+
+def _check_waiting(model: Pipeline) -> None:
+    """Raise InputError unless a text can begin before its source has ended."""
+    if model.writer is None:
+        raise InputError(f"{model.name!r} has no encoder, which wait_k is for: leave it out")
+    encoder = model.reader.specification
+    if cause := encoder.delay_cause(encoder.heads[0]):
+        raise InputError(
+            f"the encoder of {model.name!r} is not done with a frame as soon as it comes, because of its node "
+            f"{cause!r}: wait_k is for encoders that run forward and do not look ahead; leave it out"
+        )
 
 
 def _float(number: float | None) -> float | None:
@@ -44,7 +62,7 @@ def check_dtype(options: Options, model: Pipeline) -> None:
         dtype = np.dtype(options.dtype)
     except TypeError as error:
         raise DtypeError(f"there is no dtype {options.dtype!r}: say int16 or float32") from error
-    frames = isinstance(model.network.specification.front_end, Frames)
+    frames = isinstance(model.reader.specification.front_end, Frames)
     model.front_end.check(np.zeros((0, model.front_end.frame_size) if frames else 0, dtype))
 
 
@@ -79,7 +97,8 @@ class BoundedWait:
 
     @staticmethod
     def of(model: Pipeline, head: Head, options: Options) -> BoundedWait | None:
-        """What the options ask for, in whole frames, rounded up; None for no blocks. Raises InputError."""
+        """What the options ask for of what is computed for this head, in whole frames, rounded up; None for no
+        blocks. Raises InputError."""
         if options.block_ms is None:
             return None
         if head.direction == "unidirectional":
@@ -94,9 +113,12 @@ class BoundedWait:
         return BoundedWait(max(1, block), ahead)
 
 
-def delay(model: Pipeline, head: Head, wait: BoundedWait | None) -> Delay:
-    """The delay of a stream that has this head of a model."""
-    ahead_ms = model.lookahead * model.network.specification.front_end.frame_ms
+def delay(model: Pipeline, head: Head, wait: BoundedWait | None, wait_k: int | None = None) -> Delay:
+    """The delay of a stream that has this head of a model: of one that generates from a source, how many frames of
+    that come before the first token."""
+    if model.writer:
+        return Delay(None, None) if wait_k is None else Delay(wait_k - 1, (wait_k - 1) * model.front_end.frame_ms)
+    ahead_ms = model.lookahead * model.reader.specification.front_end.frame_ms
     ahead = whole_frames(ahead_ms, model.front_end.frame_ms)
     own = head.decoder.delay
     if own is None or (head.direction == "bidirectional" and wait is None):

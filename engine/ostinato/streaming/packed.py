@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels.memory import Memories
 from ostinato.kernels.operations import Region
 from ostinato.kernels.program import Pass, Program, Workspace, advance_slice
 
@@ -43,13 +44,15 @@ class ProgramRunner:
         frames: Float32,
         counts: Sequence[int],
         regions: Sequence[Region],
+        memories: Memories | None = None,
     ) -> list[Float32]:
         """Advance the causal streams in ``slots`` of ``states``: by the first counts[0] of ``frames``, then …
 
         ``frames`` [sum of counts, size], counts from 1 up. Returns what is in each of the ``regions`` of their rows
-        then, [sum of counts, its size]. The frames should be at most ``max_rows``.
+        then, [sum of counts, its size]. The frames should be at most ``max_rows``. ``memories``: what the streams
+        look up, if the program does; all counts are the same then.
         """
-        return self._packed(states, slots, frames, counts, regions)
+        return self._packed(states, slots, frames, counts, regions, memories)
 
     def run_early(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
         """`run` for streams that wait for later frames. Returns whole rows, [sum of counts, row_size]."""
@@ -62,15 +65,15 @@ class ProgramRunner:
         frames: Float32,
         counts: Sequence[int],
         regions: Sequence[Region],
+        memories: Memories | None = None,
     ) -> list[Float32]:
         """Run the operations that need no later frame: in a causal model, all of them."""
         pack = _rectangle if min(counts) == max(counts) else _ragged
         slots_sorted, batch_sizes, index = pack(slots, counts)
         with self._lock:
             rows = self._filled(index, frames)
-            advance_slice(
-                self.program, 0, self.program.early, states, slots_sorted, batch_sizes, rows, self._workspace
-            )
+            last, workspace = self.program.early, self._workspace
+            advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, workspace, memories)
             return [rows[index, region.slice].copy() for region in regions]
 
     def run_blocks(

@@ -13,52 +13,64 @@ from ostinato.streaming.heads import Heads
 from ostinato.streaming.packed import ProgramRunner
 from ostinato.streaming.pool import StatePool
 from ostinato.streaming.reframing import Reframing
+from ostinato.streaming.writer import Writer
 
 MAX_STREAMS = 4096
 
 
 class Pipeline:
-    """An immutable network, its front end and heads, and at most ``max_streams`` streams through it."""
+    """An immutable network, its front end and heads, and at most ``max_streams`` streams through it.
+
+    With an encoder, ``front_end``, ``runner`` and ``states`` are the encoder's, which reads what is pushed, and
+    ``writer`` is what generates."""
 
     def __init__(self, network: Network, *, max_streams: int = MAX_STREAMS) -> None:
         self.network = network
         self.max_streams = max_streams
-        specification = network.specification
-        self.name = specification.name
-        self.direction = specification.direction
-        self.front_end: Any = make_front_end(specification.front_end, network.weights)
-        staging = specification.staging
-        if network.stages:
-            self.front_end = Reframing(self.front_end, network.stages, staging.stages[-1].rate)
+        self.name = network.specification.name
+        self.direction = network.specification.direction
+        self.reader = network.encoder or network
+        """What input goes through."""
+        specification, staging = self.reader.specification, self.reader.specification.staging
+        self.front_end: Any = make_front_end(specification.front_end, self.reader.weights)
+        if self.reader.stages:
+            self.front_end = Reframing(self.front_end, self.reader.stages, staging.stages[-1].rate)
         self.lookahead = staging.delay(len(staging.stages) - 1)
         """Frames of the front end that layers look ahead, besides what backward ones wait for."""
         self.heads = Heads(network, self.front_end.frame_ms, self.front_end.latency_ms)
-        self.runner = ProgramRunner(network.program)
+        self.runner = ProgramRunner(self.reader.program)
         """What computes."""
-        self.states = StatePool(network.program, max_streams)
+        self.states = StatePool(self.reader.program, max_streams)
         """The recurrent states of the open streams."""
+        self.writer = Writer(network.program, max_streams) if network.encoder else None
 
     @property
     def state_bytes(self) -> int:
         """Bytes of hidden and cell state between two frames."""
-        stages = self.network.stages
-        return 4 * (self.network.program.state_size + (stages.state_size if stages else 0))
+        stages, writer = self.reader.stages, self.writer
+        values = self.reader.program.state_size + (stages.state_size if stages else 0)
+        return 4 * (values + (writer.runner.program.state_size if writer else 0))
 
     @property
     def most_at_end(self) -> int:
         """Frames that layers have held back, at most, until an utterance's end."""
-        return self.network.stages.ending if self.network.stages else 0
+        return self.reader.stages.ending if self.reader.stages else 0
 
     @property
     def units_per_ms(self) -> float:
         """Input units (samples at the model's own rate, frames, tokens) in 1 ms. A token counts as 1 ms."""
-        return self.network.specification.front_end.units_per_ms
+        return self.reader.specification.front_end.units_per_ms
 
     @cached_property
     def speech_energy(self) -> SpeechEnergy:
         """What a stream's end-of-speech option listens with. Raises InputError if the model does not take audio, or
         does not keep to the frames of its front end."""
-        if self.network.stages:
+        if self.writer:
+            raise InputError(
+                f"{self.name!r} generates from what it has heard: leave end_of_speech_ms out, and generate where a "
+                "source ends"
+            )
+        if self.reader.stages:
             raise InputError(
                 f"{self.name!r} re-frames what its front end gives (strides or look-ahead), and the end of speech is "
                 "found among the front end's frames: leave end_of_speech_ms out, and flush where an utterance ends"

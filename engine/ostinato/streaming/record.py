@@ -5,26 +5,26 @@
                              │
                              └── end of the utterance, where it is not answered at once ──> finished
 
-A `Stream` is what people call, `batch` computes many records at once, and an engine does both.
+A `Stream` is what people call, `batch` computes many records at once, and an engine does both. Of a model with an
+encoder, the layers are the encoder's, the decoder is a memory, and `writing` makes the events.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 from typing import Any, cast
-
-import numpy as np
 
 from ostinato.errors import DivergedError, StreamClosedError, StreamError, UtteranceTooLongError
 from ostinato.events import Event
-from ostinato.options import Options
-from ostinato.pipeline.state import MAX_COUNT, expect, pack
-from ostinato.streaming import snapshot as snapshots
+from ostinato.model.decoders import Generation
+from ostinato.options import MAX_SOURCE, Options
+from ostinato.pipeline.decoders.memory import MemoryState
+from ostinato.sampling import Sampling
 from ostinato.streaming.beam import Beam
 from ostinato.streaming.frames import Float32, FrameQueue, RowStore
 from ostinato.streaming.options import BoundedWait, settled
 from ostinato.streaming.pipeline import Pipeline
+from ostinato.streaming.snapshot import Generating, Writing
 from ostinato.streaming.speech import SpeechWatch
 from ostinato.streaming.utterance import Computed, FinishedUtterance, placed
 
@@ -38,8 +38,9 @@ class Record:
 
     __slots__ = (
         "__weakref__", "answered", "base_ms", "beam", "causal", "closed", "decoder_state", "fault", "finished",
-        "frames_in", "frames_out", "front", "generating", "head", "model", "options", "plain", "queue", "room",
-        "rows", "slot", "speech", "start_frame", "units_in", "utterance", "utterance_units", "wait",
+        "frames_in", "frames_out", "front", "generating", "head", "model", "options", "pen", "plain", "queue",
+        "room", "rows", "sink", "slot", "speech", "start_frame", "units_in", "utterance", "utterance_units", "wait",
+        "writing",
     )  # fmt: skip
 
     def __init__(self, model: Pipeline, options: Options) -> None:
@@ -49,8 +50,10 @@ class Record:
         self.options = options
         self.head = model.heads.find(options.head, options.decoder)
         """What its events come from."""
-        self.causal = self.head.direction == "unidirectional"
-        self.wait = BoundedWait.of(model, self.head, options)
+        self.sink = model.heads.memory or self.head
+        """Where what is computed of its input goes: there, or into its memory."""
+        self.causal = self.sink.direction == "unidirectional"
+        self.wait = BoundedWait.of(model, self.sink, options)
         """The blocks of a stream with bounded wait; None for other streams."""
         self.units_in = 0
         """Samples, tokens or frames accepted since the stream was opened."""
@@ -72,15 +75,15 @@ class Record:
         self.answered = 0
         """Frames of the utterance that were answered in blocks."""
         self.speech = SpeechWatch(model, options.end_of_speech_ms) if options.end_of_speech_ms is not None else None
-        self.plain = self.causal and self.speech is None
+        self.plain = self.causal and self.speech is None and options.wait_k is None
         """Whether its frames become events by nothing but layers and a decoder, each frame at once."""
         self.front: Any = model.front_end.start(options.sample_rate)
-        self.decoder_state: Any = self.head.decoder.start()
+        self.decoder_state: Any = self.sink.decoder.start()
         self.queue = FrameQueue(model.front_end.frame_size)
         """Frames that are not computed."""
-        self.rows = RowStore(model.network.program)
+        self.rows = RowStore(model.reader.program)
         """The frames before those, as far as they were computed early."""
-        self.generating: snapshots.Generating | None = None
+        self.generating: Generating | None = None
         """How it generates, while it does: `advance` draws a token a call, which is its next frame, and no input is
         taken."""
         self.beam: Beam | None = None
@@ -89,8 +92,13 @@ class Record:
         """How many tokens `advance` may tell at once, of a text that is searched for."""
         self.finished: list[FinishedUtterance] = []
         """Utterances that have ended and are not computed, oldest first."""
+        self.writing = self._begun()
+        """The text that it makes of what is pushed, if the model has an encoder."""
         self.slot = model.states.acquire()
         """Where the recurrent state is: a row of ``model.states``."""
+        self.pen = model.writer.states.acquire() if model.writer else -1
+        """Where that of what generates from a memory is: a row of ``model.writer.states``, of which there are as
+        many."""
         self.closed = False
 
     def close(self) -> None:
@@ -100,6 +108,8 @@ class Record:
             self.finished.clear()
             self._drop_beam()
             self.model.states.release(self.slot)
+            if self.model.writer:
+                self.model.writer.states.release(self.pen)
 
     def __del__(self) -> None:
         if not getattr(self, "closed", True):
@@ -124,6 +134,15 @@ class Record:
         self.receive(0, self.model.front_end.flush(self.front))
         self.cut(self.speech.flush() if self.speech else [])
         self.restart()
+
+    def end_source(self) -> None:
+        """What the model generates from has ended. What is not computed of it yet is one finished utterance, or waits
+        in the queue if the encoder is causal."""
+        assert self.writing is not None
+        self.writing.ended = True
+        self.receive(0, self.model.front_end.flush(self.front))
+        if not self.causal:
+            self._finish([])
 
     def next_finished(self) -> FinishedUtterance | None:
         """The oldest finished utterance of a bidirectional stream; whoever takes it computes it and has its
@@ -172,7 +191,7 @@ class Record:
         count = self.queue.count
         if self.beam is not None and self.beam.begun:
             return count if count >= TOLD else 0
-        if self.generating is not None:
+        if self.generating is not None and self.writing is None:
             return max(count, 1)
         if self.causal or not count:
             return count
@@ -187,12 +206,33 @@ class Record:
         """Why no input is taken, if none is: the utterance is lost, or its own tokens are its input."""
         if self.fault is not None:
             return told_again(self.fault)
-        if self.generating is not None:
+        if self.writing is not None and self.writing.ended:
+            return StreamError("the source of this text has ended: flush the stream, then push the next one")
+        if self.generating is not None and self.writing is None:
             return StreamError(
                 "the stream is generating, and its own tokens are its input: let the generation end, or end it, then "
                 "push"
             )
         return None
+
+    @property
+    def going(self) -> Generating | None:
+        """How tokens are drawn, while they are: also while the source goes on."""
+        return self.generating or (self.writing.early if self.writing else None)
+
+    @property
+    def sees(self) -> int | None:
+        """How many frames of its memory the next token is drawn from; None if it is not time yet, or nothing
+        generates. With wait-k, token t (from 0) sees t + k of them, or all once the source has ended."""
+        if self.writing is None or self.fault is not None or self.going is None:
+            return None
+        if not self.going.left and self.generating is None:
+            return None  # no text ends before its source
+        memory: MemoryState = self.decoder_state
+        if self.options.wait_k is not None and self.writing.count + self.options.wait_k <= memory.frames:
+            return self.writing.count + self.options.wait_k
+        complete = memory.complete or (self.causal and self.writing.ended and not self.queue.count)
+        return memory.frames if complete else None
 
     @property
     def ended(self) -> bool:
@@ -218,6 +258,12 @@ class Record:
         """The recurrent state, [state_size]."""
         return cast(Float32, self.model.states.rows[self.slot])
 
+    @property
+    def written(self) -> Float32:
+        """The recurrent state of what generates from its memory."""
+        assert self.model.writer is not None
+        return cast(Float32, self.model.writer.states.rows[self.pen])
+
     def need_open(self) -> None:
         """Raise StreamClosedError if it is closed."""
         if self.closed:
@@ -226,7 +272,7 @@ class Record:
     def drop_frames(self) -> None:
         """Forget all frames that wait."""
         self.queue = FrameQueue(self.model.front_end.frame_size)
-        self.rows = RowStore(self.model.network.program)
+        self.rows = RowStore(self.model.reader.program)
         self.finished.clear()
 
     def admit(self, data: Any) -> int:
@@ -236,6 +282,11 @@ class Record:
         if (why := self.refusal) is not None:
             raise why
         units = cast(int, self.model.front_end.units(data))
+        if self.writing is not None and self.utterance_units + units > self.longest_source:
+            raise UtteranceTooLongError(
+                f"the source would be longer than {self.options.utterance_s:g} s or {MAX_SOURCE} frames, and all of "
+                "it is kept for what is made of it: generate, flush, and push the rest as another source"
+            )
         if self.whole and self.speech is None:
             limit = self.options.utterance_s * 1000 * self.units_per_ms
             if self.utterance_units + units > limit:
@@ -269,33 +320,50 @@ class Record:
 
     def cut(self, ends: list[Event]) -> None:
         """What is left of the utterance is finished, its events followed by ``ends``; the next one starts here."""
+        self.start_frame += self.answered + self._finish(ends)
+        self.begin_utterance()
+
+    def _finish(self, ends: list[Event]) -> int:
+        """Let what waits be a finished utterance, of so many frames."""
         frames = self.queue.take(self.queue.count)
-        computed = Computed.nothing(self.model, self.head)
+        computed = Computed.nothing(self.model, self.sink)
         computed.state[0], computed.decoder, computed.rows = self.state, self.decoder_state, self.rows
         utterance = FinishedUtterance(
-            self.model, self.head, frames, self.utterance, self.utterance_ms, ends, self.wait, computed
+            self.model, self.sink, frames, self.utterance, self.utterance_ms, ends, self.wait, computed
         )
         self.finished.append(utterance)
-        self.start_frame += self.answered + utterance.count
-        self.begin_utterance()
+        self.rows = RowStore(self.model.reader.program)
+        return utterance.count
 
     def begin_utterance(self) -> None:
         """The layers and the decoder are as before the first frame."""
-        self.model.network.program.begin(self.state)
-        self.decoder_state = self.head.decoder.start()
-        self.rows = RowStore(self.model.network.program)
+        self.model.reader.program.begin(self.state)
+        self.decoder_state = self.sink.decoder.start()
+        self.rows = RowStore(self.model.reader.program)
         self.answered = 0
         self.end_generation()
+        self.writing = self._begun()
 
     def end_generation(self) -> None:
         """It generates no more: what was told is its input, and nothing else."""
         self.generating = None
+        if self.writing is not None:
+            self.writing.early = None
         self._drop_beam()
 
     def _drop_beam(self) -> None:
         if self.beam is not None:
             self.beam.close()
             self.beam = None
+
+    def _begun(self) -> Writing | None:
+        """Of a text of which nothing is said yet."""
+        if self.model.writer is None:
+            return None
+        settings = self.head.settings
+        assert isinstance(settings, Generation) and settings.start is not None
+        early = Generating(self.options.sampling or Sampling(), settings.longest)
+        return Writing(settings.start, early=None if self.options.wait_k is None else early)
 
     def restart(self) -> None:
         """Everything but the counters as in a fresh stream."""
@@ -312,6 +380,16 @@ class Record:
         """Units of its input in 1 ms."""
         return self.options.sample_rate / 1000 if self.options.sample_rate else self.model.units_per_ms
 
+    @property
+    def units_per_frame(self) -> float:
+        """Units of its input that make a frame."""
+        return self.units_per_ms * cast(float, self.model.front_end.frame_ms)
+
+    @property
+    def longest_source(self) -> float:
+        """Units of its input that a model with an encoder generates from, at most."""
+        return min(self.options.utterance_s * 1000 * self.units_per_ms, MAX_SOURCE * self.units_per_frame)
+
     def decoded(self, frames: Float32, events: list[Event]) -> list[Event]:
         """All events of ``frames``, of which the decoder has found ``events``."""
         if self.speech and self.causal:
@@ -322,73 +400,7 @@ class Record:
             self.answered += len(frames)
         return placed(events, self.utterance, self.utterance_ms) if events else events
 
-    def packed(self) -> list[Any]:
-        """All of it but what follows from the options, for a snapshot."""
-        kept = snapshots.StreamRecord(
-            self.model.network.digest,
-            self.options,
-            self.units_in,
-            self.frames_in,
-            self.frames_out,
-            self.utterance,
-            self.utterance_units,
-            self.base_ms,
-            self.start_frame,
-            self.answered,
-            None if self.whole else self.state.astype("<f4").tobytes(),
-            np.concatenate([self.rows.frames(self.model.front_end.frame_size), self.queue.peek(self.waiting)]),
-            self.generating,
-            self.beam.packed() if self.beam is not None else None,
-        )
-        speech = pack(self.speech.state) if self.speech else None
-        finished = [utterance.packed() for utterance in self.finished]
-        return [pack(kept), pack(self.front), pack(self.decoder_state), speech, finished]
-
-    def restore(
-        self, kept: snapshots.StreamRecord, front: Any, decoder: Any, speech: Any, finished: list[Any]
-    ) -> None:
-        """Go on from what was `packed`. Raises SnapshotError."""
-        counters = ("units_in", "frames_in", "frames_out", "utterance", "utterance_units", "start_frame", "computed")
-        expect(min(getattr(kept, name) for name in counters) >= 0, "a counter is negative")
-        expect(kept.utterance_units <= kept.units_in, "the utterance is longer than all input")
-        expect(0 <= kept.base_ms <= MAX_COUNT, "the utterance's place is out of range")
-        self.units_in, self.frames_in, self.frames_out = kept.units_in, kept.frames_in, kept.frames_out
-        self.utterance, self.utterance_units = kept.utterance, kept.utterance_units
-        self.base_ms, self.start_frame, self.answered = kept.base_ms, kept.start_frame, kept.computed
-        self.front = self.model.front_end.restore(front)
-        self.decoder_state = self.head.decoder.restore(decoder)
-        expect((speech is None) == (self.speech is None), "the speech state does not fit the options")
-        if self.speech:
-            self.speech.restore(speech)
-        expect((kept.state is None) == self.whole, "the recurrent state does not fit the model")
-        if kept.state is not None:
-            expect(len(kept.state) == self.state.nbytes, "the recurrent state is not of the model's size")
-            self.state[:] = np.frombuffer(kept.state, "<f4")
-        expect(
-            kept.waiting.shape[1] == self.model.front_end.frame_size,
-            "the waiting frames are not of the model's size",
-        )
-        per_frame = self.units_per_ms * self.model.front_end.frame_ms
-        expect(
-            len(kept.waiting) <= most_frames(self.utterance_units, per_frame),
-            "more frames wait than the utterance's input makes",
-        )
-        self.queue.append(kept.waiting)
-        self.generating = kept.generating
-        beams = kept.generating.sampling.beams if kept.generating is not None else 1
-        expect((kept.beam is None) == (beams == 1), "a beam does not fit the generation")
-        if kept.beam is not None:
-            self.beam = Beam(self.model.states, beams)
-            self.beam.restore(kept.beam, self.head.region.size)
-        expect(not (finished and self.causal), "a causal stream has no finished utterances")
-        self.finished = [FinishedUtterance.restore(self.model, self.head, each, self.wait) for each in finished]
-
 
 def told_again(fault: Exception, events: list[Event] | None = None) -> Exception:
     """The fault of an utterance that is lost, told once more, now with these events."""
     return DivergedError(str(fault), events) if isinstance(fault, DivergedError) else fault
-
-
-def most_frames(units: int, units_per_frame: float) -> int:
-    """A bound of the frames that so much input makes. (Lower-casing makes two characters of a few.)"""
-    return 2 * math.ceil(units / units_per_frame) + 16

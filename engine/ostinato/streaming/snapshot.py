@@ -25,7 +25,7 @@ from ostinato.pipeline.state import F32Matrix, F64Matrix, F64Vector, I32Matrix, 
 from ostinato.sampling import Sampling
 
 MAGIC = b"OSTS"
-VERSION = 7
+VERSION = 8
 MAX_FINISHED = 256
 """Finished utterances in one snapshot."""
 _VALUES = 256 + 64 * MAX_FINISHED
@@ -45,7 +45,7 @@ class Generating:
 
 @dataclass(slots=True)
 class BeamRecord:
-    """A beam in progress; see `ostinato.streaming.beams.Beam`, whose fields these are. ``states``: the recurrent
+    """A beam in progress; see `ostinato.streaming.beam.Beam`, whose fields these are. ``states``: the recurrent
     states of its open hypotheses, one after the other, as float32, little-endian."""
 
     told: int
@@ -63,13 +63,26 @@ class BeamRecord:
 
 
 @dataclass(slots=True)
+class Writing:
+    """The text that a stream makes of its source, which an encoder reads: ``count`` tokens so far, of which ``token``
+    is the last, and the next input; at first the start token. ``ended``: the source has. ``early``: how tokens are
+    drawn while it has not, with wait-k."""
+
+    token: int
+    count: int = 0
+    ended: bool = False
+    early: Generating | None = None
+
+
+@dataclass(slots=True)
 class StreamRecord:
     """What a stream itself knows.
 
     ``model`` is the network's digest, ``state`` the recurrent state as float32, little-endian (none for bidirectional
     streams but those of bounded wait; anything goes, as a model's weights may overflow), ``waiting`` the frames that
     are not computed yet, or the utterance so far: what was computed early is computed again. ``computed`` frames of
-    the utterance have been answered in blocks.
+    the utterance have been answered in blocks. With an encoder there are also ``writing``, the recurrent state
+    ``written`` of what generates, and what the encoder has made, ``memory``.
     """
 
     model: str
@@ -86,6 +99,9 @@ class StreamRecord:
     waiting: F32Matrix
     generating: Generating | None
     beam: BeamRecord | None
+    writing: Writing | None
+    written: bytes | None
+    memory: F32Matrix | None
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from ostinato.events import Event
 from ostinato.options import DEFAULT, Options
 from ostinato.pipeline.state import expect, unpack
 from ostinato.sampling import Sampling
-from ostinato.streaming import generation
+from ostinato.streaming import generation, keeping
 from ostinato.streaming import snapshot as snapshots
 from ostinato.streaming.batch import advance, push
 from ostinato.streaming.heads import Head
@@ -37,7 +37,8 @@ class Stream:
         self.record = record
 
     def push(self, data: Any) -> list[Event]:
-        """Take input in, and return the events that are decided by it.
+        """Take input in, and return the events that are decided by it: of a stream with ``wait_k`` the tokens that
+        are drawn from what is there of the source.
 
         ``data`` is what the front end takes: mono audio, int16 or float32 in [-1, 1]; text; or float32 frames [n,
         size]. Raises InputError (DtypeError, ShapeError, NotFiniteError, UnknownTokenError), UtteranceTooLongError,
@@ -51,6 +52,8 @@ class Stream:
         else:
             record.accept(data)
             events = advance([record])[0]
+            while record.sees is not None:
+                events += advance([record])[0]
         if record.fault is not None:
             raise told_again(record.fault, events)
         return events
@@ -60,7 +63,9 @@ class Stream:
         ``end-of-generation``. Each token is the next input, the last one too, so that the stream then goes on behind
         all that it said.
 
-        The text begins behind what was pushed, or with the head's start token. ``longest`` is how many tokens there
+        The text begins behind what was pushed, or with the head's start token. With an encoder what was pushed is the
+        source, which ends with this call; once the text has ended, another call makes another one of the same source,
+        and `flush` makes room for the next. ``longest`` is how many tokens there
         may be, up to MAX_LONGEST; default: the head's. Whoever breaks off the iteration pauses it, and no input is
         taken until it has ended, or `end_generation`; called again, or for a restored or forked stream, this goes on
         with it, as it was begun but for what is given now.
@@ -89,7 +94,7 @@ class Stream:
         then starts its next utterance, also if the outputs overflow only now (DivergedError, see `push`)."""
         record = self.record
         record.need_open()
-        if record.fault is not None:
+        if record.fault is not None or record.writing is not None:  # a source is done with
             self.reset()
             return []
         record.end_generation()
@@ -129,7 +134,7 @@ class Stream:
                 f"{len(record.finished)} finished utterances wait, and a snapshot holds {snapshots.MAX_FINISHED}: "
                 "compute some first"
             )
-        return snapshots.encode(record.packed())
+        return snapshots.encode(keeping.packed(record))
 
     @staticmethod
     def restore(model: Pipeline, snapshot: bytes, options: Options) -> Stream:
@@ -154,7 +159,7 @@ class Stream:
             for name, value in dataclasses.replace(options, dtype=None).given.items():
                 if value != getattr(record.options, name):
                     raise InputError(f"{name} = {value!r} is not what the stream of the snapshot has: leave it out")
-            record.restore(kept, *parts)
+            keeping.restore(record, kept, *parts)
             generation.check_restored(record)
         except BaseException:
             record.close()
@@ -197,7 +202,7 @@ class Stream:
     @property
     def delay(self) -> Delay:
         """How much of the future an output needs at most, as the stream was opened."""
-        return delay(self.record.model, self.record.head, self.record.wait)
+        return delay(self.record.model, self.record.head, self.record.wait, self.record.options.wait_k)
 
     @property
     def closed(self) -> bool:

@@ -32,7 +32,7 @@ class Computed:
     @staticmethod
     def nothing(model: Pipeline, head: Head) -> Computed:
         """Of an utterance that has not been begun."""
-        program = model.network.program
+        program = model.reader.program
         return Computed(program.new_states(1), head.decoder.start(), RowStore(program))
 
 
@@ -43,8 +43,8 @@ class FinishedUtterance:
     do not depend on how `step` divides them."""
 
     __slots__ = (
-        "__weakref__", "_computing", "_decoder_state", "_frames", "_head", "_max_rows", "_model", "_rows",
-        "_state", "_wait", "count", "ends", "events", "utterance", "utterance_ms",
+        "__weakref__", "_computing", "_frames", "_head", "_max_rows", "_model", "_rows", "_state", "_wait", "count",
+        "decoder_state", "ends", "events", "utterance", "utterance_ms",
     )  # fmt: skip
 
     def __init__(
@@ -69,7 +69,8 @@ class FinishedUtterance:
         """What the decoder emitted; complete once `step` has returned True."""
         self._model = model
         self._head = head
-        self._decoder_state = computed.decoder
+        self.decoder_state = computed.decoder
+        """Of the decoder, after what is computed."""
         self._state = computed.state
         self._rows = computed.rows
         self._frames = frames  # after those of the rows, [n, frame_size]
@@ -89,7 +90,7 @@ class FinishedUtterance:
     def drop(self) -> None:
         """Give its memory back: it will not be computed any further."""
         self._computing = iter(())
-        self._rows = RowStore(self._model.network.program)
+        self._rows = RowStore(self._model.reader.program)
 
     @property
     def held_bytes(self) -> int:
@@ -107,7 +108,7 @@ class FinishedUtterance:
         frames = np.concatenate([self._rows.frames(self._frames.shape[1]), self._frames])
         state = self._state.astype("<f4").tobytes() if self._wait else None
         record = UtteranceRecord(frames, state, self.utterance, self.utterance_ms, ends[0] if ends else None)
-        return [pack(record), pack(self._decoder_state)]
+        return [pack(record), pack(self.decoder_state)]
 
     @staticmethod
     def restore(model: Pipeline, head: Head, packed: object, wait: BoundedWait | None) -> FinishedUtterance:
@@ -138,7 +139,7 @@ class FinishedUtterance:
     # --- inside: generators that yield False after each slice -------------------------------------------------------
 
     def _compute(self) -> Iterator[bool]:
-        program = self._model.network.program
+        program = self._model.reader.program
         if self._wait is None:
             yield from self._catch_up()
             yield from self._block(self._rows.count, [each for each in program.passes if each.first >= program.early])
@@ -147,7 +148,7 @@ class FinishedUtterance:
                 yield from self._next_block(self._wait.block, self._wait.frames)
             # What is left sees the utterance to its end: one block, the same bits as many.
             yield from self._next_block(len(self._frames), len(self._frames))
-        self._emit(self._head.decoder.flush(self._decoder_state))
+        self._emit(self._head.decoder.flush(self.decoder_state))
         self._emit(self.ends)
         self._rows = RowStore(program)
 
@@ -161,9 +162,9 @@ class FinishedUtterance:
 
     def _next_block(self, keep: int, length: int) -> Iterator[bool]:
         """Compute the next ``keep`` frames, with those up to ``length`` as their right context."""
-        self._rows = RowStore(self._model.network.program)
+        self._rows = RowStore(self._model.reader.program)
         self._rows.append_frames(self._frames[:length])
-        yield from self._block(keep, self._model.network.program.passes)
+        yield from self._block(keep, self._model.reader.program.passes)
         self._frames = self._frames[keep:]
 
     def _block(self, keep: int, passes: Sequence[Pass]) -> Iterator[bool]:
@@ -182,10 +183,10 @@ class FinishedUtterance:
             piece = rows.head(done, keep, self._max_rows)
             outputs = piece[:, self._head.region.slice]
             finite = finite_rows(outputs)
-            self._emit(self._head.decoder.step(self._decoder_state, outputs[:finite]))
+            self._emit(self._head.decoder.step(self.decoder_state, outputs[:finite]))
             if finite < len(outputs):
                 self.drop()
-                raise DivergedError.at(self._decoder_state.frames)
+                raise DivergedError.at(self.decoder_state.frames)
             done += len(piece)
             yield False
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from ostinato.errors import BadModelFileError
 from ostinato.model.front_ends.front_end import FrontEnd
+from ostinato.model.strict_json import LATER
 from ostinato.model.wire import Wire
 
 
@@ -24,8 +25,8 @@ class Tokens(FrontEnd):
     unit: Literal["character", "word", "piece"] = "character"
     unknown: int | None = None
     lowercase: bool = False
-    begin: int | None = None
-    end: int | None = None
+    begin: int | None = field(default=None, metadata=LATER)
+    end: int | None = field(default=None, metadata=LATER)
 
     kind: ClassVar[str] = "tokens"
     counted_in: ClassVar[Literal["sample", "character", "frame"]] = "character"
