@@ -70,6 +70,28 @@ def test_a_class_for_the_utterance_is_named_by_settings(tmp_path: Path) -> None:
     assert "output main" in dict(imported.decisions) and "output main" not in dict(told.decisions)
 
 
+@pytest.mark.parametrize(("merge", "same"), [("concat", True), ("sum", True), ("concat", False)])
+def test_both_ends_of_two_directions_are_one_frame(merge: str, same: bool, tmp_path: Path) -> None:
+    """Bidirectional without return_sequences: forward's last frame, backward's first."""
+    ways = [inner("SimpleRNN", units=3, return_sequences=False, go_backwards=back) for back in (False, True)]
+    ways[1]["config"]["activation"] = "tanh" if same else "relu"
+    two = layer("Bidirectional", merge_mode=merge, layer=ways[0], backward_layer=ways[1])
+    cells = [f"layers/bidirectional/{way}_layer/cell/vars/" for way in ("forward", "backward")]
+    R = 0.5 * np.eye(3, dtype=np.float32)
+    arrays = {f"{each}{k}": array for each in cells for k, array in enumerate((KERNEL, R, BIAS))}
+    imported = import_model(archive(tmp_path, chain(two), arrays))
+    functions = [np.tanh, np.tanh if same else lambda x: np.maximum(x, 0)]
+    ends = []
+    for function, frames in zip(functions, (X, X[::-1]), strict=True):
+        h = np.zeros(3)
+        for frame in frames:
+            h = function(frame @ KERNEL + h @ R + BIAS)
+        ends.append(h)
+    expected = np.concatenate(ends) if merge == "concat" else sum(ends)
+    np.testing.assert_allclose(streamed(imported.network, X)[-1], expected, atol=1e-6)
+    assert "known at the utterance's end" in dict(imported.decisions)["last frame of bidirectional"]
+
+
 def test_hard_sigmoid_is_the_version_s(tmp_path: Path) -> None:
     model = chain(layer("Activation", activation="hard_sigmoid"))
     for version, slope in (("2.15.0", 0.2), ("3.0.5", 1 / 6), ("", 0.2)):
@@ -99,8 +121,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "has activat",
     ),
     "half a bidirectional": (
-        layer("Bidirectional", merge_mode="concat", layer=inner("LSTM", units=2, return_sequences=False)),
-        "one direction's last frame beside the other's first",
+        layer(
+            "Bidirectional",
+            merge_mode="concat",
+            layer=inner("LSTM", units=2, return_sequences=False),
+            backward_layer=inner("LSTM", units=2, return_sequences=True, go_backwards=True),
+        ),
+        "all frames of one direction, and one of the other",
     ),
     "no merging": (layer("Bidirectional", layer=inner("LSTM", units=2)), "merge_mode 'none'"),
     "a wrapped convolution": (layer("TimeDistributed", layer=inner("Conv1D")), "wraps 'Conv1D', which works along"),

@@ -85,6 +85,27 @@ def test_a_window_runs_anew_every_hop(tmp_path: Path) -> None:
     assert told(import_model(path), "window").endswith("hop = 1")
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("way", ["bidirectional", "reverse"])
+def test_states_at_both_ends_are_known_at_the_utterances_end(kind: str, way: str, tmp_path: Path) -> None:
+    """Y_h of a direction that runs from the last frame is that of the first."""
+    gates, count = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind], 2 if way == "bidirectional" else 1
+    nodes = [
+        ("Transpose", "x", "t", {"perm": [1, 0, 2]}),
+        (kind, "t W R", "y h", {"hidden_size": 6, "direction": way}),
+        ("Transpose", "h", "b", {"perm": [1, 0, 2]}),
+        ("Reshape", "b sizes", "f"),
+        ("MatMul", "f V", "out"),
+    ]
+    constants = {
+        "W": normal(count, 6 * gates, 5), "R": normal(count, 6 * gates, 6), "V": normal(6 * count, 2),
+        "sizes": np.array([1, 6 * count]),
+    }  # fmt: skip
+    imported = import_model(save(tmp_path / "ends.onnx", nodes, constants, {"x": [1, "time", 5]}, ["out"]))
+    assert imported.parity.largest < 1e-5 and "first" in kinds(imported)
+    assert told(imported, "last frame").endswith("the file's number is that of its last")
+
+
 def test_stacked_causal_convolutions_stream(tmp_path: Path) -> None:
     """A TCN as PyTorch has it: padding on both sides, and the right one cut off, block after block."""
     nodes: list[tuple[Any, ...]] = [("Transpose", "x", "a0", {"perm": [0, 2, 1]})]

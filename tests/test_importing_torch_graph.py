@@ -122,6 +122,20 @@ def test_the_last_frame_is_each_frames(of: str) -> None:
     np.testing.assert_allclose(streamed(network, frames), linear(parameters(arrays, "out"), h), atol=2e-6)
 
 
+def test_both_ends_of_two_directions_are_known_at_the_end() -> None:
+    """torch.cat((h[-2], h[-1, :]), 1): forward's last frame, backward's first."""
+    both = cell(3, 4, 3) | {f"{name}_reverse": shape for name, shape in cell(3, 4, 3).items()}
+    arrays = random({**{f"rnn.{name}": shape for name, shape in both.items()}, "out.weight": (2, 8)})
+    graph = Graph()
+    states = graph.call("getitem", graph.gru("rnn", graph.input(), bidirectional=True), 1)
+    ends = [graph.call("getitem", states, -2), graph.call("getitem", states, (-1, slice(None)))]
+    network = graph.network("btc", graph.module("Linear", "out", graph.call("cat", ends, 1)), arrays)
+    frames = np.random.default_rng(1).normal(size=(20, 3)).astype("f4")
+    h = recurrent("GRU", parameters(arrays, "rnn"), frames.astype("f8"))
+    expected = linear(parameters(arrays, "out"), np.concatenate([h[-1:, :4], h[:1, 4:]], axis=1))
+    np.testing.assert_allclose(streamed(network, frames)[-1:], expected, atol=2e-6)
+
+
 def test_constants_and_some_of_the_values() -> None:
     class Constant:
         """A tensor."""
@@ -175,9 +189,9 @@ def given_states(graph: Graph) -> Any:
     return graph.module("GRU", "rnn", x, x, batch_first=True, bidirectional=False)
 
 
-def both_last_states(graph: Graph) -> Any:
+def states_of_the_first_layer(graph: Graph) -> Any:
     states = graph.call("getitem", graph.gru("rnn", graph.input(), bidirectional=True), 1)
-    return graph.call("getitem", states, -1)
+    return graph.call("getitem", states, 0)
 
 
 REFUSED = {
@@ -186,7 +200,7 @@ REFUSED = {
     "mean over time": (lambda g: g.call("mean", g.input(), 1), ForeignModelError, "mean is not read here"),
     "a second input": (second_input, ForeignModelError, "takes a second input"),
     "states that are given": (given_states, ForeignModelError, "starts from states that it is given"),
-    "last states of both ways": (both_last_states, ForeignModelError, "only h of the last layer"),
+    "states of the first layer": (states_of_the_first_layer, ForeignModelError, "only h of the last layer"),
     "reflecting": (lambda g: g.call("pad", g.input(), (0, 0, 1, 0), "reflect"), ForeignModelError, "frames of zeros"),
     "padded, not convolved": (
         lambda g: g.call("relu", g.call("pad", g.input(), (0, 0, 1, 0))), ForeignModelError, "only a convolution",

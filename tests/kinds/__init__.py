@@ -16,6 +16,7 @@ from kinds.convolution import Convolution
 from kinds.dense import Dense
 from kinds.each import Each
 from kinds.embedding import Embedding
+from kinds.first import First
 from kinds.gather import Gather
 from kinds.gru import Gru
 from kinds.kind import Example, Kind
@@ -56,7 +57,7 @@ KINDS: dict[str, Kind] = {
         Gather(),
         Within(),
         Each(),
-        Attention(), Last(),
+        First(), Attention(), Last(),
     )
 }  # fmt: skip
 """By their name in model files."""

@@ -21,7 +21,7 @@ def decisions(
     model: Any, made: Attempt, heads: Sequence[Head], pairing: Sequence[int], cells: Sequence[str], network: Network
 ) -> tuple[Decision, ...]:
     """In the order in which a reader wants them."""
-    plan, notes = made.plan, made.trace.notes
+    plan, notes, specification = made.plan, made.trace.notes, network.specification
     opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
     exporter = " ".join(filter(None, (model.producer_name, model.producer_version))) or "unknown"
     found = [("graph", f"{_KINDS[plan.kind]} (exporter {exporter}, opset {opset})")]
@@ -40,13 +40,15 @@ def decisions(
         found.append(("fixed", f"input {name!r} is always {value.tolist() if value.size < 8 else 'the same'}"))
     found += [("cell", text) for text in cells]
     count = sum(1 for _ in nodes(model))
-    folded = f"{count} nodes became {len(network.specification.nodes)} layers"
+    folded = f"{count} nodes became {len(specification.nodes)} layers"
     if branches := len(notes.get("if", ())):
         folded += f"; {branches} branches had constant conditions"
     found.append(("folded", folded))
     last = [repr(head.name) for head in heads if head.axis is None and plan.kind == "sequence"]
     if last:
-        found.append(("last frame", f"the file gives {', '.join(last)} of the last frame, a stream of every frame"))
+        waiting = any(specification.direction_of(head) == "bidirectional" for head in specification.heads)
+        of = "each, and the file's number is that of its last" if waiting else "every frame"
+        found.append(("last frame", f"the file gives {', '.join(last)} of the last frame, a stream of {of}"))
     found += _delays(network)
     if "gru" in notes and model.producer_name == "pytorch":
         text = (

@@ -24,6 +24,7 @@ from ostinato.model.layers import (
     Activate,
     Add,
     Concatenate,
+    First,
     Layer,
     MaxPool,
     MeanPool,
@@ -71,7 +72,8 @@ class Value:
 
 @dataclass(frozen=True)
 class States:
-    """The last states of a recurrence above ``node``. ``whole``: both h and c, of an LSTM."""
+    """The last states of a recurrence above ``node``, of the backward direction those of the first frame. ``whole``:
+    both h and c, of an LSTM."""
 
     node: str
     whole: bool
@@ -323,11 +325,16 @@ class Trace:
             return value[number]
         if value.whole and number == 0:
             return replace(value, whole=False)
-        if value.several or value.whole or number != -1:
-            raise ForeignModelError(
-                f"{self._what}: of the last states only h of the last layer (h[-1]), in one direction, is read here"
-            )
-        return Value(value.node, "bc", last=True)
+        if isinstance(number, tuple) and all(each == slice(None) for each in number[1:]):
+            number = number[0]
+        if value.whole or number not in ((-1, -2) if value.several else (-1,)):
+            raise ForeignModelError(f"{self._what}: of the last states only h of the last layer (h[-1]) is read here")
+        last = Value(value.node, "bc", last=True)
+        if not value.several:
+            return last
+        half = self._builder.wires[value.node].size // 2
+        way = self._add(Slice(0 if number == -2 else half, half), last)
+        return way if number == -2 else self._add(First(), way)
 
     def _slice(self, value: Value, key: Any) -> Value:
         """The last frame, or some values of each frame."""

@@ -8,6 +8,7 @@ from ostinato.kernels.operations.dense import DENSE
 from ostinato.kernels.operations.depthwise import DEPTHWISE
 from ostinato.kernels.operations.each import EACH
 from ostinato.kernels.operations.embedding import EMBEDDING
+from ostinato.kernels.operations.first import FIRST
 from ostinato.kernels.operations.gather import GATHER
 from ostinato.kernels.operations.gru import GRU_AFTER, GRU_BEFORE
 from ostinato.kernels.operations.gru_general import GRU_GENERAL_AFTER, GRU_GENERAL_BEFORE
@@ -62,6 +63,7 @@ KINDS: dict[str, Kind] = {
     "each": EACH,
     "attention": ATTENTION,
     "last": LAST,
+    "first": FIRST,
 }
 """All kinds, as whoever makes a program names them."""
 

@@ -9,6 +9,7 @@ from ostinato.model.layers.convolution import Convolution
 from ostinato.model.layers.dense import Dense
 from ostinato.model.layers.each import Each
 from ostinato.model.layers.embedding import Embedding
+from ostinato.model.layers.first import First
 from ostinato.model.layers.gather import Gather
 from ostinato.model.layers.gru import Gru
 from ostinato.model.layers.last import Last
@@ -49,7 +50,7 @@ LAYERS: dict[str, type[Layer]] = {
         Gather,
         Within,
         Each,
-        Attention, Last,
+        First, Attention, Last,
     )
 }  # fmt: skip
 """All kinds, by their name in model files."""
@@ -68,5 +69,5 @@ __all__ = [
     "Gather",
     "Within",
     "Each",
-    "Attention", "Last",
+    "First", "Attention", "Last",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from ostinato.training.layers.convolution import LearningConvolution
 from ostinato.training.layers.dense import LearningDense
 from ostinato.training.layers.each import LearningEach
 from ostinato.training.layers.embedding import LearningEmbedding
+from ostinato.training.layers.first import LearningFirst
 from ostinato.training.layers.gather import LearningGather
 from ostinato.training.layers.gru import LearningGru
 from ostinato.training.layers.last import LearningLast
@@ -64,6 +65,7 @@ LEARNING: Mapping[str, Callable[..., LearningLayer]] = {
     "prelu": LearningPRelu,
     "transpose": LearningTranspose,
     "gather": LearningGather,
+    "first": LearningFirst,
     "within": LearningWithin,
     "each": LearningEach,
     "attention": LearningAttention,

@@ -12,7 +12,7 @@ import numpy as np
 from ostinato.importing.gates import reordered
 from ostinato.importing.keras.activations import activation
 from ostinato.importing.keras.place import Array, Converter, Place, Value
-from ostinato.model.layers import Add, Concatenate, Direction, Gru, Lstm, Mean, Multiply, Recurrent, Rnn, Slice
+from ostinato.model.layers import Add, Concatenate, Direction, First, Gru, Lstm, Mean, Multiply, Recurrent, Rnn, Slice
 
 
 class Cell(NamedTuple):
@@ -74,12 +74,13 @@ def _recurrent(place: Place) -> Value:
     return value if place.flag("return_sequences") else _last(place, value)
 
 
-def _last(place: Place, value: Value) -> Value:
+_SO_FAR = "each frame gives what Keras would if the utterance ended there"
+_BOTH_ENDS = "the last frame of one direction beside the first of the other, which are known at the utterance's end"
+
+
+def _last(place: Place, value: Value, text: str = _SO_FAR) -> Value:
     """Keras goes on with the last frame alone; here each frame is made as if it were the last."""
-    place.tell(
-        f"last frame of {place.name}",
-        "return_sequences is off: each frame gives what Keras would if the utterance ended there",
-    )
+    place.tell(f"last frame of {place.name}", f"return_sequences is off: {text}")
     return replace(value, time="last")
 
 
@@ -110,16 +111,13 @@ def _bidirectional(place: Place) -> Value:
         place.within(config, "layer", place.arrays[:half], [value]),
         place.within(other, "backward_layer", place.arrays[half:], [value]),
     ]
+    if (every := places[0].flag("return_sequences")) != places[1].flag("return_sequences"):
+        raise place.refusal("gives all frames of one direction, and one of the other (return_sequences)")
     cells = []
     for each in places:
         if each.kind not in CELLS:
             raise place.refusal(f"wraps {each.kind!r}: {', '.join(CELLS)} are read here")
         _check(each)
-        if not each.flag("return_sequences"):
-            raise place.refusal(
-                "gives one direction's last frame beside the other's first (return_sequences is off), which are no "
-                "frames of one time: take return_sequences=True"
-            )
         cells.append(CELLS[each.kind](each))
     if places[0].flag("go_backwards"):
         raise place.refusal("wraps a layer that goes backwards: its directions are the wrong way round")
@@ -128,14 +126,17 @@ def _bidirectional(place: Place) -> Value:
     if forward.layer == backward.layer:
         weights = {f"{way}.{part}": array for cell, way in ways for part, array in cell.weights.items()}
         node = place.add(replace(forward.layer, direction="bidirectional"), [value.node], weights)
-        if merge == "concat":
+        if merge == "concat" and every:
             return replace(value, node=node)
         units = forward.layer.hidden
         halves = [place.add(Slice(start, units), [node], suffix="half") for start in (0, units)]
     else:
         halves = [_add(place, cell, way, value, suffix=way) for cell, way in ways]
+    if not every:
+        halves[1] = place.add(First(), halves[1:], suffix="first")
     layer = Concatenate() if merge == "concat" else _MERGES[merge]()
-    return replace(value, node=place.add(layer, halves, suffix=merge))
+    value = replace(value, node=place.add(layer, halves, suffix=merge))
+    return value if every else _last(place, value, _BOTH_ENDS)
 
 
 _MERGES = {"sum": Add, "mul": Multiply, "ave": Mean}

@@ -24,7 +24,7 @@ from ostinato.importing.onnx.elements import (
 from ostinato.importing.onnx.rows import along, frames_in
 from ostinato.importing.onnx.terms import CellState, Recurrence, State, Term, View
 from ostinato.model.activation import Activation
-from ostinato.model.layers import Direction, Each, Gru, Lstm, Recurrent, Rnn, Within
+from ostinato.model.layers import Direction, Each, First, Gru, Lstm, Recurrent, Rnn, Within
 
 _MOST_STREAMS = 256
 NAMES = {
@@ -144,7 +144,8 @@ def recurrent(call: Call, kind: Kind, weights: Sequence[Weights]) -> Sequence[Te
             Y[:, which, b] = made.at(frames).reshape(length, n, hidden)
             ends = [0 if direction == "backward" else length - 1 for direction in layer.directions]
             for d, end in enumerate(ends):
-                last["h"][which.start + d, b] = Y[end, which.start + d, b]
+                h = Y[end, which.start + d, b]
+                last["h"][which.start + d, b] = h if frames[end] == frames.max() else _held(call, h, frames)
                 if "c" in last:
                     cell = call.terms.add(CellState(made.number), made.views, n * hidden, made.frames, call.name)
                     last["c"][which.start + d, b] = cell.at(frames[end])[d * hidden : (d + 1) * hidden]
@@ -152,6 +153,12 @@ def recurrent(call: Call, kind: Kind, weights: Sequence[Weights]) -> Sequence[Te
     if batch_first:
         outputs = [np.moveaxis(Y, 2, 0), *(np.swapaxes(each, 0, 1) for each in last.values())]
     return [Traced(each) for each in outputs][: max(1, len(call.node.output))]
+
+
+def _held(call: Call, ids: Ids, frames: Ids) -> Ids:
+    """What a direction that runs from the last frame has at the first, beside the last frame."""
+    held = call.apply(First(), [shifted(ids, -frame_of(ids))], len(ids))
+    return held.at(frames.max())
 
 
 def _inside(call: Call, X: Ids, begins: Sequence[Ids]) -> Ids | None:
