@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ostinato.errors import InputError
 from ostinato.notation import faults, midi, read, sound
 from ostinato.notation.bars import pieces, played
-from ostinato.notation.cleaning import cleaned, split
+from ostinato.notation.cleaning import cleaned, title_of
 from ostinato.notation.keys import MODES, Key
 from ostinato.notation.playing import sounding
 from ostinato.notation.reader import begun, is_abc
@@ -169,30 +169,10 @@ def test_sound_has_the_pitches_at_their_times(tmp_path: Path) -> None:
 
 
 def test_what_people_write_is_cleaned() -> None:
-    book = (
-        "preface\nX:1\nT:One\nM:6/8\nL:1/8\nK:D\n" + '"D"(AB){g}c ~d>e f-|g[Ac]a-a2.b|!trill!A3 B3:|\nX: 2\nT: Two\n'
-    )
-    (title, abc), (second, _) = split(book)
-    assert (title, second) == ("One", "Two")
-    assert cleaned(abc).body == (
-        "|:",
-        "A",
-        "B",
-        "c",
-        "d3/2",
-        "e/2",
-        "f",
-        "|",
-        "g",
-        "c",
-        "a-",
-        "a2",
-        "b",
-        "|",
-        "A3",
-        "B3",
-        ":|",
-    )
+    header = "X:1\nT:One\nM:6/8\nL:1/8\nK:D\n"
+    written = header + '"D"(AB){g}c ~d>e f-|g[Ac]a-a2.b|!trill!A3 B3:|\n'
+    assert title_of(written) == "One" and not title_of("X:1")
+    assert " ".join(cleaned(written).body) == "|: A B c d3/2 e/2 f | g c a- a2 b | A3 B3 :|"
     header = "X:1\nM:2/4\nL:1/8\nK:G\n"
     assert " ".join(cleaned(header + "G|A4:|B4:|c4").body) == "|: G | A4 :: B4 :| c4 |]"
     assert " ".join(cleaned(header + "A4|1 B4:|2 c4||").body) == "|: A4 | [1 B4 :| [2 c4 |]"

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ostinato_bench import tables, training_tables
+from ostinato_bench import tables, training_tables, tunes
 from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
 
@@ -128,6 +128,7 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "steps": tables.steps,
     "training": training_tables.learning,
     "training-source": training_tables.source,
+    "tunes-made": tunes.made_tunes,
 }
 _TABLE = re.compile(r"(<!-- table (\S+) ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 

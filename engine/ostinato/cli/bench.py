@@ -10,6 +10,9 @@ from rich.progress import Progress, TaskID
 
 from ostinato.cli.console import err, note, out
 from ostinato.cli.output_files import check_picture, check_writable, write_json, write_picture
+from ostinato.errors import InputError
+from ostinato.model.front_ends import Tokens
+from ostinato.streaming import load as load_model
 
 if TYPE_CHECKING:
     from ostinato_bench.cells import Cell
@@ -100,6 +103,26 @@ def training(tasks: Sequence[Task], seconds: float, beside: bool, json: Path | N
     note(LEGEND)
     for peer, cure in found["missing"].items():
         note(f"{peer} was not measured: {cure}")
+
+
+def tunes(model: str, count: int, seed: int, folder: Path | None, json: Path | None) -> None:
+    """What a model of tunes makes, ``count`` of them in each way of drawing."""
+    from ostinato.notation.reader import is_abc
+    from ostinato_bench.tunes import lengths_by_music21, run, table
+
+    check_writable(json)
+    loaded = load_model(model, folders=[] if folder is None else [folder])
+    front_end = loaded.network.specification.front_end
+    if not (isinstance(front_end, Tokens) and is_abc(front_end.vocabulary)):
+        raise InputError(f"{model!r} makes no tunes: name a language model whose tokens are ABC")
+    found = run(loaded, count, seed, lengths_by_music21(), _Steps())
+    write_json(json, found)
+    out.print(table(found))
+    note(
+        "In brackets 95 % intervals. Bars are counted as one hears them: repeats played out, an anacrusis completed."
+    )
+    if unlike := sum(row["unlike"] for row in found["rows"]):
+        note(f"in {unlike} of the tunes with right bars music21 finds other lengths of bars than we do")
 
 
 def load(

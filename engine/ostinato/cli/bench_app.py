@@ -8,8 +8,9 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ostinato.cli.options import LONGEST_MS, Json, Plot
+from ostinato.cli.options import LONGEST_MS, Json, ModelsFolder, Plot
 from ostinato.cli.usage import App, complete_model
+from ostinato.sampling import MAX_SEED
 
 bench = App(help="Measure this machine: networks beside other engines, or a server under load.")
 
@@ -110,6 +111,23 @@ def training(
 
     chosen = _named(lambda: tasks(cell, hidden)) if cell or hidden else QUICK if quick else TASKS
     training(chosen, seconds or (3.0 if quick else SECONDS), not alone, json)
+
+
+@bench.command()
+def tunes(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of tunes.", autocompletion=complete_model)],
+    made: Annotated[int, typer.Option(metavar="N", min=2, max=100_000, help="Tunes in each way of drawing.")] = 400,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED, help="Of the first.")] = 1,
+    json: Json = None,
+    folder: ModelsFolder = None,
+) -> None:
+    """Let a model make tunes, drawn more and less boldly: does music21 read them, do all bars add up?
+
+    Some seconds for 400 tunes, and a tenth of a second each for music21 (extra `music`).
+    """
+    from ostinato.cli.bench import tunes
+
+    tunes(model, made, seed, folder, json)
 
 
 @bench.command()

@@ -8,7 +8,6 @@ has several voices, is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from fractions import Fraction
 
 from ostinato.errors import InputError
@@ -17,7 +16,6 @@ from ostinato.notation.keys import Key
 from ostinato.notation.reader import MAX_CHARACTERS, metre_of, tokens, unit_of
 from ostinato.notation.tune import Bar, Note, Rest, Tune, Tuplet, element, token
 
-_TUNE = re.compile(r"^X:", re.MULTILINE)
 _REMOVED = re.compile(
     r'"[^"\n]*"|\{[^}\n]*\}|![^!\n]*!|\+[a-z.]+\+|[`~.!HKLMOPRSTUkuv\\$*\]]|\((?!\d)|\)|y|\[[A-Z]:[^\]]*\]'
 )
@@ -31,13 +29,10 @@ _PIECES = re.compile(
 )
 
 
-def split(text: str) -> Iterator[tuple[str, str]]:
-    """(title, ABC) of each tune of a file."""
-    begins = [found.start() for found in _TUNE.finditer(text)]
-    for begin, end in zip(begins, [*begins[1:], len(text)], strict=True):
-        abc = text[begin:end]
-        found = re.search(r"^T:[ \t]*(.*)$", abc, re.MULTILINE)
-        yield (found[1].strip() if found else ""), abc
+def title_of(abc: str) -> str:
+    """The first title of a tune, "" if it has none."""
+    found = re.search(r"^T:[ \t]*(.*)$", abc, re.MULTILINE)
+    return found[1].strip() if found else ""
 
 
 def cleaned(abc: str) -> Tune:
