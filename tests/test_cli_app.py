@@ -38,6 +38,8 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
         "serve",
         "listen",
         "generate",
+        "translate",
+        "read",
         "compare",
         "inspect",
         "doctor",

@@ -58,6 +58,8 @@ NUMBERS = list(numbers())
 NEEDED = {
     "evaluate": ["digits-uni", "--data", str(RECORDINGS)],
     "generate": ["digits-uni"],
+    "translate": ["digits-uni"],
+    "read": ["digits-uni"],
     "listen": ["digits-uni", "--file", str(RECORDINGS / "phone-number.wav")],
     "quantize": ["digits-uni", "--calibrate", str(RECORDINGS), "-o", "/dev/null/out.safetensors"],
 }

@@ -27,6 +27,7 @@ from ostinato.cli.options import (
     ModelsFolder,
     Plot,
 )
+from ostinato.cli.texts_app import read, translate
 from ostinato.cli.train_app import train
 from ostinato.cli.usage import EXIT_CODES, App, complete_model
 
@@ -137,6 +138,8 @@ def serve(
 
 
 app.command()(generate)
+app.command()(translate)
+app.command()(read)
 
 
 @app.command()

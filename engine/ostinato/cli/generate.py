@@ -6,16 +6,16 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from ostinato.cli.console import note, plural
+from ostinato.cli.said import generating_head, say
 from ostinato.cli.tunes import TuneFiles
 from ostinato.errors import InputError
 from ostinato.events import Event
-from ostinato.model.decoders import Generation
 from ostinato.model.file import SUFFIX
 from ostinato.model.front_ends import Tokens
 from ostinato.sampling import MAX_BEAMS, MAX_SEED, Sampling
@@ -51,7 +51,7 @@ def generate(model: str, wanted: Wanted, connect: str | None, folder: Path | Non
         stream, separator, vocabulary = _opened(opened, model, wanted.head, connect, folder)
         prompt = files.prompt(wanted.prompt, vocabulary)
         stream.push(prompt)
-        _write(shown := prompt if sys.stdout.isatty() else "")
+        say(shown := prompt if sys.stdout.isatty() else "")
         if wanted.continuations == 1:
             said, _ = _show(stream.generate(wanted.sampling, wanted.longest), separator, bool(shown), wanted.sampling)
             files.write(separator.join([*[prompt] * bool(prompt), *said]), _title(model, wanted.sampling))
@@ -85,11 +85,11 @@ def _show(events: Iterable[Event], separator: str, goes_on: bool, sampling: Samp
     started, said, end = time.monotonic(), list[str](), -1
     for event in events:
         if event.kind == "token":
-            _write(separator * (goes_on or bool(said)) + event.text)
+            say(separator * (goes_on or bool(said)) + event.text)
             said.append(event.text)
         else:
             end = event.index
-    _write("" if said and said[-1].endswith("\n") else "\n")
+    say("" if said and said[-1].endswith("\n") else "\n")
     seconds = time.monotonic() - started
     how = f"seed {sampling.seed}: " if sampling.temperature else ""
     if sampling.beams > 1:
@@ -107,29 +107,12 @@ def _opened(
         client = opened.enter_context(Client(connect, timeout=TIMEOUT_S))
         for each in client.models():
             if each.name == name and head is None:
-                head = _first(name, {one.name: one.decoder for one in each.heads})
+                head = generating_head(name, {one.name: one.decoder for one in each.heads})
         remote = opened.enter_context(client.open(name, head=head))
         return remote, remote.head.separator, ()
     model = load(name, folders=[] if folder is None else [folder], max_streams=MAX_CONTINUATIONS + 1 + MAX_BEAMS)
     if head is None:
-        head = _first(name, {each.name: each.settings.kind for each in model.heads.all.values()})
+        head = generating_head(name, {each.name: each.settings.kind for each in model.heads.all.values()})
     stream = opened.enter_context(model.stream(head=head))
     front_end = model.network.specification.front_end
     return stream, stream.head.settings.separator, front_end.vocabulary if isinstance(front_end, Tokens) else ()
-
-
-def _first(model: str, kinds: Mapping[str, str]) -> str:
-    """The name of the first head that generates, of decoders by the heads' names."""
-    for name, kind in kinds.items():
-        if kind == Generation.kind:
-            return name
-    raise InputError(
-        f"{model!r} does not generate: only a language model does, one of whose heads has the decoder "
-        f"{Generation.kind!r}; it has {', '.join(kinds.values())}"
-    )
-
-
-def _write(text: str) -> None:
-    """As it is, but for control characters: a vocabulary is somebody else's, and must not steer the terminal."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-    print(shown, end="", flush=True)

@@ -1,0 +1,98 @@
+"""`ostinato translate` and `ostinato read` as processes: lines in, here and on a server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from engine_models import encoder_decoder
+from random_models import network
+
+from ostinato.model import write
+from ostinato.model.decoders import Labels, Outputs, SequenceClass
+from ostinato.model.front_ends import Tokens
+from ostinato.model.layers import Dense, Embedding, Gru, Softmax
+from ostinato.model.specification import Head, Node, Specification
+from ostinato.sampling import Sampling
+from ostinato.server import spawn_server
+from ostinato.streaming import load
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+WORDS = Tokens(("?", "so", "far", "good", "bad"), unit="word", unknown=0)
+MOOD = Specification(
+    "mood",
+    WORDS,
+    (
+        Node("word", Embedding(4), ("frames",)),
+        Node("gru", Gru(5), ("word",)),
+        Node("score", Dense(1), ("gru",)),
+        Node("dense", Dense(2), ("gru",)),
+        Node("softmax", Softmax(), ("dense",)),
+    ),
+    (
+        Head("mood", "softmax", Labels(("sad", "glad"))),
+        Head("all", "softmax", SequenceClass(("sad", "glad"))),
+        Head("score", "score", Outputs()),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("models")
+    write(made / "letters.safetensors", encoder_decoder(longest=20).network)
+    write(made / "mood.safetensors", network(MOOD))
+    return made
+
+
+def said(path: Path, source: str, wait_k: int | None = None, longest: int | None = None) -> str:
+    how = Sampling(temperature=0)
+    with load(path).stream(wait_k=wait_k, sampling=how if wait_k else None) as stream:
+        events = stream.push(source) + list(stream.generate(how, longest))
+    return "".join(event.text for event in events) + "\n"
+
+
+def test_each_line_becomes_a_text_here_and_on_a_server(ostinato: Run, folder: Path) -> None:
+    path, lines = folder / "letters.safetensors", "bad cab\n\nfed\r\n"
+    here = ostinato("translate", path, "--longest", "7", input=lines, stdin=None)
+    wanted = said(path, "bad cab", longest=7) + "\n" + said(path, "fed", longest=7)
+    assert (here.returncode, here.stdout) == (0, wanted), here.stderr
+    assert "3 lines, 14 tokens in" in here.stderr and "2 texts had no end of the model's" in here.stderr
+    early = ostinato("translate", path, "--wait-k", "2", "--text", "bad cab", "--text", "fed")
+    assert early.stdout == said(path, "bad cab", 2) + said(path, "fed", 2)
+    with spawn_server([str(path)]) as server:
+        there = ostinato("translate", "letters", "--wait-k", "2", "--text", "bad cab", "--connect", server.endpoint)
+    assert (there.returncode, there.stdout) == (0, said(path, "bad cab", 2)), there.stderr
+
+
+def test_what_is_wrong_says_in_which_line(ostinato: Run, folder: Path) -> None:
+    path = folder / "letters.safetensors"
+    done = ostinato("translate", path, "--text", "fed", "--text", "zoo")
+    assert done.returncode == 1 and done.stdout == said(path, "fed")
+    assert "error: line 2: the vocabulary has neither 'z'" in done.stderr
+    none = ostinato("translate", folder / "mood.safetensors", "--text", "so")
+    assert none.returncode == 1 and "has no encoder, so it makes no text of another" in none.stderr
+    reading = ostinato("read", path, "--text", "fed")
+    assert reading.returncode == 1 and "ostinato translate shows that" in reading.stderr
+
+
+def test_a_text_is_read_word_by_word(ostinato: Run, folder: Path) -> None:
+    path = folder / "mood.safetensors"
+    with load(path).stream() as stream:
+        events = stream.push("so far good") + stream.flush()
+    done = ostinato("read", path, input="so far good\n\nbad\n", stdin=None)
+    first, second = done.stdout.split("\n\n")[:2]
+    assert [line.split() for line in first.splitlines()] == [
+        [word, event.text, f"{event.probability:.2f}"]
+        for word, event in zip(("so", "far", "good"), events, strict=True)
+    ], done.stderr
+    assert second.split()[0] == "bad"
+    told = ostinato("read", path, "--head", "score", "--json", "--text", "so bad")
+    entries = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [(entry["token"], entry["kind"]) for entry in entries] == [("so", "output"), ("bad", "output")]
+    with spawn_server([str(path)]) as server:
+        there = ostinato("read", "mood", "--head", "all", "--text", "so good", "--connect", server.endpoint)
+    assert there.stdout.startswith("(the line)") and there.returncode == 0, there.stderr
