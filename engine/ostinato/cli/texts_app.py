@@ -29,7 +29,7 @@ def translate(
         typer.Option(metavar="K", min=1, max=MAX_SOURCE, help="Begin after K frames of a line.", show_default="all"),
     ] = None,
     temperature: Annotated[
-        float, typer.Option(metavar="T", min=0.0, max=1000.0, help="0 is always the likeliest token.")
+        float, typer.Option(metavar="T", min=0.0, max=1000.0, help="How bold it is: 0 is always the likeliest token.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED, help="The same seed, the same text.")] = 0,
     longest: Annotated[
