@@ -1,8 +1,8 @@
-"""Activation functions and their slopes, for learning: Numba scalars, float32 and float64.
+"""Activation functions and their slopes, for learning: Numba scalars, float32 and float64, and vectors.
 
 The formulas are those of the ONNX RNN operators (opset 22). In float32, tanh is a rational approximation (to about
-3e-7) that the compiler can vectorise; in float64 it is exact to rounding, for the finite differences that check the
-gradients.
+3e-7) that the compiler can vectorise, of vectors the kernels' own; in float64 it is exact to rounding, for the finite
+differences that check the gradients.
 """
 # mypy: disable-error-code="untyped-decorator"
 
@@ -18,7 +18,9 @@ from numba import njit, types
 from numba.extending import overload
 
 from ostinato.activations import FUNCTIONS, parameters
+from ostinato.kernels import activations as kernels
 from ostinato.kernels.cache import folder_of, keep
+from ostinato.kernels.simd import vector
 from ostinato.model.activation import Activation
 from ostinato.training.packing import Array
 
@@ -93,11 +95,15 @@ def _tanh32(x: Any) -> Any:
 
 @overload(tanh, jit_options=OPTIONS, strict=False)
 def _tanh(x: Any) -> Any:
+    if x == vector:
+        return lambda x: kernels.tanh(x)
     return _tanh32 if x == types.float32 else lambda x: math.tanh(x)
 
 
 @overload(sigmoid, jit_options=OPTIONS, strict=False)
 def _sigmoid(x: Any) -> Any:
+    if x == vector:
+        return lambda x: kernels.sigmoid(x)
     if x == types.float32:
         return lambda x: _HALF * tanh(_HALF * x) + _HALF
     return lambda x: 1.0 / (1.0 + math.exp(-x))

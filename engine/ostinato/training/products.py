@@ -20,7 +20,7 @@ from numba.extending import overload
 from ostinato.kernels import prepare
 from ostinato.kernels.aligned import zeros
 from ostinato.kernels.product import PANEL, pack, product
-from ostinato.kernels.simd import BYTES, address, load, store, store_float, transpose
+from ostinato.kernels.simd import BYTES, address, load, splat, store, store_float, transpose
 from ostinato.lanes import LANES, padded
 from ostinato.training.activations import OPTIONS, compiled
 from ostinato.training.packing import Array
@@ -125,44 +125,52 @@ def weight_gradients(x: Array, dy: Array, W: Array) -> tuple[Array, Array]:
         return dy.T @ x, dy.sum(axis=0)
     prepare(product)
     columns, b = zeros(x.shape[1], padded(len(W))), zeros(padded(len(W)))
-    _gradients(np.ascontiguousarray(x), dy, zeros(columns.shape[1] * _DEPTH), zeros(len(columns), _DEPTH), columns, b)
+    room = np.empty(_DEPTH * sum(columns.shape) + LANES, np.float32)
+    _gradients(np.ascontiguousarray(x), dy, room, columns, b)
     return np.ascontiguousarray(columns[:, : len(W)].T), b[: len(W)]
 
 
 @compiled
-def _gradients(x: Array, dy: Array, panels: Array, turned: Array, columns: Array, b: Array) -> None:
-    """``columns`` [K, O] += x^T dy and ``b`` [O] += the sum of dy, outputs filled up to whole vectors. ``panels`` and
-    ``turned`` have room for `_DEPTH` rows of dy, packed, and of x, as columns."""
+def _gradients(x: Array, dy: Array, room: Array, columns: Array, b: Array) -> None:
+    """``columns`` [K, O] += x^T dy and ``b`` [O] += the sum of dy, outputs filled up to whole vectors.
+
+    ``room`` is for `_DEPTH` rows of x, turned, and of dy, in panels; the caller's, as Numba would free an array of
+    which only the address is still used.
+    """
     K, width, sums = x.shape[1], columns.shape[1], address(columns)
+    turned = (address(room) + BYTES - 1) // BYTES * BYTES
+    panels = turned + 4 * K * _DEPTH
     table = np.empty(K, np.int64)
     for k in range(K):
-        table[k] = address(turned) + 4 * k * _DEPTH
+        table[k] = turned + 4 * k * _DEPTH
     for start in range(0, x.shape[0], _DEPTH):
         rows = min(_DEPTH, x.shape[0] - start)
         _pack(dy[start : start + rows], width, panels, b)
         _turn(x[start : start + rows], table)
-        product(address(table), 0, K, rows, address(panels), width // LANES, sums, 4 * width, sums, 4 * width)
+        product(address(table), 0, K, rows, panels, width // LANES, sums, 4 * width, sums, 4 * width)
 
 
 @compiled
-def _pack(dy: Array, width: int, panels: Array, b: Array) -> None:
-    """The rows of ``dy`` [n, O] as the inputs of ``width`` outputs, in panels; their sum is added to ``b``."""
+def _pack(dy: Array, width: int, panels: int, b: Array) -> None:
+    """The rows of ``dy`` [n, O] as the inputs of ``width`` outputs, in panels from that address on; what they add up
+    to is added to ``b``."""
     rows, outputs = dy.shape
     for first in range(0, outputs, PANEL * LANES):
         pitch = min(PANEL * LANES, width - first)
         for at in range(first, first + pitch, LANES):
-            place = first * rows + at - first
+            place = panels + 4 * (first * rows + at - first)
             if at + LANES <= outputs:
                 total = load(address(b) + 4 * at)
                 for r in range(rows):
                     values = load(address(dy) + 4 * (r * outputs + at))
-                    store(address(panels) + 4 * (place + r * pitch), values)
+                    store(place + 4 * r * pitch, values)
                     total = total + values
                 store(address(b) + 4 * at, total)
             else:
                 for r in range(rows):
+                    store(place + 4 * r * pitch, splat(0.0))
                     for j in range(at, outputs):
-                        panels[place + r * pitch + j - at] = dy[r, j]
+                        store_float(place + 4 * (r * pitch + j - at), dy[r, j])
                         b[j] += dy[r, j]
 
 

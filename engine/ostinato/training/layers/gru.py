@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ostinato.kernels.compiler import part
+from ostinato.lanes import LANES
 from ostinato.training.activations import compiled, sigmoid, tanh
 from ostinato.training.layers.gru_general import GeneralGru
 from ostinato.training.layers.layer import Parameters
 from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
 from ostinato.training.products import nothing, packed, times, weight_gradients, widened
+from ostinato.training.vectors import one, ones, put, take, whole
 
 
 @compiled
@@ -41,14 +46,26 @@ def gru_after_forward(
         drop(previous, mask, first, n, dropped)
         times(dropped[first : first + n], R, Rb, products[:n])
         for b in range(n):
-            g, p, h, hp, qb = sums[first + b], products[b], y[first + b], previous[first + b], q[first + b]
-            z, r, m, pm = g[:H], g[H : 2 * H], g[2 * H :], p[2 * H :]
-            for j in range(2 * H):
-                g[j] = sigmoid(g[j] + p[j])
-            for j in range(H):
-                qb[j] = pm[j]
-                m[j] = tanh(m[j] + r[j] * qb[j])
-                h[j] = m[j] + z[j] * (hp[j] - m[j])
+            for j in range(0, whole(y), LANES):
+                _after(ones(y), j, first + b, b, sums, products, q, previous, y)
+            for j in range(whole(y), H):
+                _after(one(y), j, first + b, b, sums, products, q, previous, y)
+
+
+@part
+def _after(
+    one: Any, j: int, row: int, b: int, sums: Array, products: Array, q: Array, previous: Array, y: Array
+) -> None:
+    H = y.shape[1]
+    z = sigmoid(take(sums, row, j, one) + take(products, b, j, one))
+    r = sigmoid(take(sums, row, H + j, one) + take(products, b, H + j, one))
+    product = take(products, b, 2 * H + j, one)
+    n = tanh(take(sums, row, 2 * H + j, one) + r * product)
+    put(sums, row, j, z)
+    put(sums, row, H + j, r)
+    put(sums, row, 2 * H + j, n)
+    put(q, row, j, product)
+    put(y, row, j, n + z * (take(previous, row, j, one) - n))
 
 
 @compiled
@@ -58,34 +75,39 @@ def gru_after_backward(
 ) -> Array:  # fmt: skip
     """Gradients of the sums z r n on the input's side [N, 3 H] and on the recurrent side, where n's is times r."""
     T, H = sizes.shape[0], dy.shape[1]
-    one = gates.dtype.type(1)
     carry = np.zeros((sizes[0], zero.shape[0]), gates.dtype)
     direct = np.zeros((sizes[0], H), gates.dtype)
     for i in range(T):
         t = i if reverse else T - 1 - i
         n, first = sizes[t], offsets[t]
         for b in range(n):
-            row = first + b
-            g, qb, hp, d, c, s = gates[row], q[row], previous[row], dy[row], carry[b], direct[b]
-            gz, gr, gm = g[:H], g[H : 2 * H], g[2 * H :]
-            dz, dr, dm = d_input[row, :H], d_input[row, H : 2 * H], d_input[row, 2 * H :]
-            ez, er, em = d_recurrent[row, :H], d_recurrent[row, H : 2 * H], d_recurrent[row, 2 * H :]
-            for j in range(H):
-                z, r, m = gz[j], gr[j], gm[j]
-                dh = d[j] + c[j] + s[j]
-                s[j] = dh * z
-                a = dh * (one - z) * (one - m * m)
-                dm[j] = a
-                em[j] = a * r
-                a *= qb[j] * r * (one - r)
-                dr[j] = a
-                er[j] = a
-                a = dh * (hp[j] - m) * z * (one - z)
-                dz[j] = a
-                ez[j] = a
+            for j in range(0, whole(dy), LANES):
+                _after_back(ones(dy), j, first + b, b, dy, gates, q, previous, carry, direct, d_input, d_recurrent)
+            for j in range(whole(dy), H):
+                _after_back(one(dy), j, first + b, b, dy, gates, q, previous, carry, direct, d_input, d_recurrent)
         times(d_recurrent[first : first + n], R, zero, carry[:n])
         drop_back(carry, mask, n)
     return carry[:, :H] + direct
+
+
+@part
+def _after_back(
+    one: Any, j: int, row: int, b: int, dy: Array, gates: Array, q: Array, previous: Array, carry: Array,
+    direct: Array, d_input: Array, d_recurrent: Array,
+) -> None:  # fmt: skip
+    H = dy.shape[1]
+    z, r, n = take(gates, row, j, one), take(gates, row, H + j, one), take(gates, row, 2 * H + j, one)
+    dh = take(dy, row, j, one) + take(carry, b, j, one) + take(direct, b, j, one)
+    put(direct, b, j, dh * z)
+    d_z = dh * (take(previous, row, j, one) - n) * z * (one - z)
+    d_n = dh * (one - z) * (one - n * n)
+    d_r = d_n * take(q, row, j, one) * r * (one - r)
+    put(d_input, row, j, d_z)
+    put(d_input, row, H + j, d_r)
+    put(d_input, row, 2 * H + j, d_n)
+    put(d_recurrent, row, j, d_z)
+    put(d_recurrent, row, H + j, d_r)
+    put(d_recurrent, row, 2 * H + j, d_n * r)
 
 
 @compiled
@@ -107,20 +129,35 @@ def gru_before_forward(
         drop(previous, mask, first, n, dropped)
         times(dropped[first : first + n], R_zr, Rb_zr, products[:n])
         for b in range(n):
-            g, p, hp, sb = sums[first + b], products[b], previous[first + b], s[first + b]
-            for j in range(2 * H):
-                g[j] = sigmoid(g[j] + p[j])
-            r = g[H : 2 * H]
-            for j in range(H):
-                sb[j] = r[j] * hp[j]
+            for j in range(0, whole(y), LANES):
+                _reset(ones(y), j, first + b, b, sums, products, previous, s)
+            for j in range(whole(y), H):
+                _reset(one(y), j, first + b, b, sums, products, previous, s)
         drop(s, mask, first, n, s)
         times(s[first : first + n], R_n, Rb_n, candidates[:n])
         for b in range(n):
-            g, p, hp, h = sums[first + b], candidates[b], previous[first + b], y[first + b]
-            z, m = g[:H], g[2 * H :]
-            for j in range(H):
-                m[j] = tanh(m[j] + p[j])
-                h[j] = m[j] + z[j] * (hp[j] - m[j])
+            for j in range(0, whole(y), LANES):
+                _before(ones(y), j, first + b, b, sums, candidates, previous, y)
+            for j in range(whole(y), H):
+                _before(one(y), j, first + b, b, sums, candidates, previous, y)
+
+
+@part
+def _reset(one: Any, j: int, row: int, b: int, sums: Array, products: Array, previous: Array, s: Array) -> None:
+    H = s.shape[1]
+    z = sigmoid(take(sums, row, j, one) + take(products, b, j, one))
+    r = sigmoid(take(sums, row, H + j, one) + take(products, b, H + j, one))
+    put(sums, row, j, z)
+    put(sums, row, H + j, r)
+    put(s, row, j, r * take(previous, row, j, one))
+
+
+@part
+def _before(one: Any, j: int, row: int, b: int, sums: Array, candidates: Array, previous: Array, y: Array) -> None:
+    H = y.shape[1]
+    n = tanh(take(sums, row, 2 * H + j, one) + take(candidates, b, j, one))
+    put(sums, row, 2 * H + j, n)
+    put(y, row, j, n + take(sums, row, j, one) * (take(previous, row, j, one) - n))
 
 
 @compiled
@@ -130,7 +167,6 @@ def gru_before_backward(
 ) -> Array:  # fmt: skip
     """Gradients of the sums: z r in ``d_zr`` [N, 2 H], n in ``d_n`` [N, H]."""
     T, H = sizes.shape[0], dy.shape[1]
-    one = gates.dtype.type(1)
     carry = np.zeros((sizes[0], zero.shape[0]), gates.dtype)
     direct = np.zeros((sizes[0], H), gates.dtype)
     d_s = np.empty((sizes[0], zero.shape[0]), gates.dtype)
@@ -138,32 +174,42 @@ def gru_before_backward(
         t = i if reverse else T - 1 - i
         n, first = sizes[t], offsets[t]
         for b in range(n):
-            row = first + b
-            g, hp, d, c, s, dz, dm = gates[row], previous[row], dy[row], carry[b], direct[b], d_zr[row], d_n[row]
-            gz, gm = g[:H], g[2 * H :]
-            for j in range(H):
-                z, m = gz[j], gm[j]
-                dh = d[j] + c[j] + s[j]
-                s[j] = dh * z
-                dz[j] = dh * (hp[j] - m) * z * (one - z)
-                dm[j] = dh * (one - z) * (one - m * m)
+            for j in range(0, whole(dy), LANES):
+                _before_back(ones(dy), j, first + b, b, dy, gates, previous, carry, direct, d_zr, d_n)
+            for j in range(whole(dy), H):
+                _before_back(one(dy), j, first + b, b, dy, gates, previous, carry, direct, d_zr, d_n)
         times(d_n[first : first + n], R_n, zero, d_s[:n])
         drop_back(d_s, mask, n)
         for b in range(n):
-            gr, hp, s, ds, dr = (
-                gates[first + b, H : 2 * H],
-                previous[first + b],
-                direct[b],
-                d_s[b],
-                d_zr[first + b, H:],
-            )
-            for j in range(H):
-                r = gr[j]
-                dr[j] = ds[j] * hp[j] * r * (one - r)
-                s[j] += ds[j] * r
+            for j in range(0, whole(dy), LANES):
+                _reset_back(ones(dy), j, first + b, b, gates, previous, d_s, direct, d_zr)
+            for j in range(whole(dy), H):
+                _reset_back(one(dy), j, first + b, b, gates, previous, d_s, direct, d_zr)
         times(d_zr[first : first + n], R_zr, zero, carry[:n])
         drop_back(carry, mask, n)
     return carry[:, :H] + direct
+
+
+@part
+def _before_back(
+    one: Any, j: int, row: int, b: int, dy: Array, gates: Array, previous: Array, carry: Array, direct: Array,
+    d_zr: Array, d_n: Array,
+) -> None:  # fmt: skip
+    z, n = take(gates, row, j, one), take(gates, row, 2 * dy.shape[1] + j, one)
+    dh = take(dy, row, j, one) + take(carry, b, j, one) + take(direct, b, j, one)
+    put(direct, b, j, dh * z)
+    put(d_zr, row, j, dh * (take(previous, row, j, one) - n) * z * (one - z))
+    put(d_n, row, j, dh * (one - z) * (one - n * n))
+
+
+@part
+def _reset_back(
+    one: Any, j: int, row: int, b: int, gates: Array, previous: Array, d_s: Array, direct: Array, d_zr: Array
+) -> None:
+    H = direct.shape[1]
+    r, d = take(gates, row, H + j, one), take(d_s, b, j, one)
+    put(d_zr, row, H + j, d * take(previous, row, j, one) * r * (one - r))
+    put(direct, b, j, take(direct, b, j, one) + d * r)
 
 
 class GruDirection(Direction):

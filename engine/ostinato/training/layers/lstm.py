@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ostinato.kernels.compiler import part
+from ostinato.lanes import LANES
 from ostinato.training.activations import compiled, sigmoid, tanh
 from ostinato.training.layers.layer import Parameters
 from ostinato.training.layers.lstm_general import GeneralLstm
 from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
 from ostinato.training.products import nothing, packed, times, weight_gradients, widened
+from ostinato.training.vectors import one, ones, put, take, whole
 
 
 @compiled
@@ -19,13 +24,13 @@ def lstm_forward(
     h_start: Array, c_start: Array, mask: Array, y: Array, previous: Array, dropped: Array, c: Array,
     c_previous: Array,
 ) -> None:  # fmt: skip
-    """LSTM (gates i o f c; ``P`` [3 H] peepholes i o f, zeros without). ``sums`` becomes i o f g; ``c`` [N, H] cells.
+    """LSTM (gates i o f c; ``P`` [1, 3 H] peepholes i o f, zeros without). ``sums`` becomes i o f g; ``c`` [N, H] the
+    cells.
 
     i = s(Wi x + Ri h + Pi * c + bi), f likewise, g = tanh(Wc x + Rc h + bc), c' = f * c + i * g,
     o = s(Wo x + Ro h + Po * c' + bo), h' = o * tanh(c')
     """
     T, H = sizes.shape[0], y.shape[1]
-    Pi, Po, Pf = P[:H], P[H : 2 * H], P[2 * H :]
     products = np.empty((sizes[0], Rb.shape[0]), sums.dtype)
     for i in range(T):
         t = T - 1 - i if reverse else i
@@ -35,18 +40,30 @@ def lstm_forward(
         drop(previous, mask, first, n, dropped)
         times(dropped[first : first + n], R, Rb, products[:n])
         for b in range(n):
-            a, p, h, cell, cp = sums[first + b], products[b], y[first + b], c[first + b], c_previous[first + b]
-            ai, ao, af, ag = a[:H], a[H : 2 * H], a[2 * H : 3 * H], a[3 * H :]
-            pi, po, pf, pg = p[:H], p[H : 2 * H], p[2 * H : 3 * H], p[3 * H :]
-            for j in range(H):
-                ai[j] = sigmoid(ai[j] + pi[j] + Pi[j] * cp[j])
-                af[j] = sigmoid(af[j] + pf[j] + Pf[j] * cp[j])
-            for j in range(H):
-                ag[j] = tanh(ag[j] + pg[j])
-                cell[j] = af[j] * cp[j] + ai[j] * ag[j]
-            for j in range(H):
-                ao[j] = sigmoid(ao[j] + po[j] + Po[j] * cell[j])
-                h[j] = ao[j] * tanh(cell[j])
+            for j in range(0, whole(y), LANES):
+                _forward(ones(y), j, first + b, b, sums, products, P, c_previous, c, y)
+            for j in range(whole(y), H):
+                _forward(one(y), j, first + b, b, sums, products, P, c_previous, c, y)
+
+
+@part
+def _forward(
+    one: Any, j: int, row: int, b: int, sums: Array, products: Array, P: Array, c_previous: Array, c: Array, y: Array
+) -> None:
+    H = y.shape[1]
+    before = take(c_previous, row, j, one)
+    i = take(sums, row, j, one) + take(products, b, j, one) + take(P, 0, j, one) * before
+    f = take(sums, row, 2 * H + j, one) + take(products, b, 2 * H + j, one) + take(P, 0, 2 * H + j, one) * before
+    i, f = sigmoid(i), sigmoid(f)
+    g = tanh(take(sums, row, 3 * H + j, one) + take(products, b, 3 * H + j, one))
+    cell = f * before + i * g
+    o = sigmoid(take(sums, row, H + j, one) + take(products, b, H + j, one) + take(P, 0, H + j, one) * cell)
+    put(sums, row, j, i)
+    put(sums, row, H + j, o)
+    put(sums, row, 2 * H + j, f)
+    put(sums, row, 3 * H + j, g)
+    put(c, row, j, cell)
+    put(y, row, j, o * tanh(cell))
 
 
 @compiled
@@ -56,32 +73,40 @@ def lstm_backward(
 ) -> tuple[Array, Array]:  # fmt: skip
     """``d_sums`` [N, 4 H] <- gradients of the sums i o f c. Gives those of h and of c at the start."""
     T, H = sizes.shape[0], dy.shape[1]
-    one = gates.dtype.type(1)
     carry = np.zeros((sizes[0], zero.shape[0]), gates.dtype)
     d_cell = np.zeros((sizes[0], H), gates.dtype)
-    Pi, Po, Pf = P[:H], P[H : 2 * H], P[2 * H :]
     for i in range(T):
         t = i if reverse else T - 1 - i
         n, first = sizes[t], offsets[t]
         for b in range(n):
-            row = first + b
-            g, cell, cp, d, k, dc, ds = gates[row], c[row], c_previous[row], dy[row], carry[b], d_cell[b], d_sums[row]
-            gi, go, gf, gg = g[:H], g[H : 2 * H], g[2 * H : 3 * H], g[3 * H :]
-            di, do, df, dg = ds[:H], ds[H : 2 * H], ds[2 * H : 3 * H], ds[3 * H :]
-            for j in range(H):
-                u, o = tanh(cell[j]), go[j]
-                dh = d[j] + k[j]
-                do[j] = dh * u * o * (one - o)
-                dc[j] += dh * o * (one - u * u) + do[j] * Po[j]
-            for j in range(H):
-                i_, f, m = gi[j], gf[j], gg[j]
-                di[j] = dc[j] * m * i_ * (one - i_)
-                df[j] = dc[j] * cp[j] * f * (one - f)
-                dg[j] = dc[j] * i_ * (one - m * m)
-                dc[j] = dc[j] * f + di[j] * Pi[j] + df[j] * Pf[j]
+            for j in range(0, whole(dy), LANES):
+                _backward(ones(dy), j, first + b, b, dy, gates, c, c_previous, P, carry, d_cell, d_sums)
+            for j in range(whole(dy), H):
+                _backward(one(dy), j, first + b, b, dy, gates, c, c_previous, P, carry, d_cell, d_sums)
         times(d_sums[first : first + n], R, zero, carry[:n])
         drop_back(carry, mask, n)
     return carry[:, :H], d_cell
+
+
+@part
+def _backward(
+    one: Any, j: int, row: int, b: int, dy: Array, gates: Array, c: Array, c_previous: Array, P: Array, carry: Array,
+    d_cell: Array, d_sums: Array,
+) -> None:  # fmt: skip
+    H = dy.shape[1]
+    i, o = take(gates, row, j, one), take(gates, row, H + j, one)
+    f, g = take(gates, row, 2 * H + j, one), take(gates, row, 3 * H + j, one)
+    u = tanh(take(c, row, j, one))
+    dh = take(dy, row, j, one) + take(carry, b, j, one)
+    d_o = dh * u * o * (one - o)
+    dc = take(d_cell, b, j, one) + dh * o * (one - u * u) + d_o * take(P, 0, H + j, one)
+    d_i = dc * g * i * (one - i)
+    d_f = dc * take(c_previous, row, j, one) * f * (one - f)
+    put(d_sums, row, j, d_i)
+    put(d_sums, row, H + j, d_o)
+    put(d_sums, row, 2 * H + j, d_f)
+    put(d_sums, row, 3 * H + j, dc * i * (one - g * g))
+    put(d_cell, b, j, dc * f + d_i * take(P, 0, j, one) + d_f * take(P, 0, 2 * H + j, one))
 
 
 class LstmDirection(Direction):
@@ -98,7 +123,7 @@ class LstmDirection(Direction):
         kept = self.mask, y, self.previous, self.dropped, self.c, self.c_previous
         if self.layer.usual:
             R, Rb = packed(own["R"]), widened(own["Rb"])
-            lstm_forward(self.sums, R, Rb, self.P, *self.steps, *starts, *kept)
+            lstm_forward(self.sums, R, Rb, self.P[None], *self.steps, *starts, *kept)
         else:
             self.general = GeneralLstm(self.layer, self.sums, self.steps, self.P)
             self.general.forward(own, *starts, *kept)
@@ -113,7 +138,7 @@ class LstmDirection(Direction):
         if self.layer.usual:
             kept = self.sums, self.c, self.c_previous
             R, zero = packed(own["R"].T), nothing(self.layer.width, dy.dtype)
-            d_starts = lstm_backward(dy, *kept, R, zero, self.P, *self.steps, self.mask, d_sums)
+            d_starts = lstm_backward(dy, *kept, R, zero, self.P[None], *self.steps, self.mask, d_sums)
         else:
             *d_starts, found["H"] = self.general.backward(own, dy, self.mask, self.c, self.c_previous, d_sums)
         found["R"], found["Rb"] = weight_gradients(self.dropped, d_sums, own["R"])

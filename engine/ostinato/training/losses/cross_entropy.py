@@ -1,4 +1,5 @@
 """Categorical cross-entropy."""
+# mypy: disable-error-code="untyped-decorator"
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import ShapeError, TrainingError
+from ostinato.training.activations import compiled
 from ostinato.training.losses.loss import Judgement, Link, Loss, Shape, at_last_frame, within
 from ostinato.training.packing import Array
 
@@ -48,19 +50,10 @@ class CrossEntropy(Loss):
             if len(self.class_weights) != classes:
                 raise TrainingError(f"{len(self.class_weights)} class_weights for {classes} classes: one for each")
             shares *= np.asarray(self.class_weights, outputs.dtype)[y]
-        shifted = outputs - outputs.max(axis=2, keepdims=True)
-        log_p = shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
-        at = y[..., None]
-        losses = -np.take_along_axis(log_p, at, 2)[..., 0]
-        gradient = np.exp(log_p)
-        np.put_along_axis(gradient, at, np.take_along_axis(gradient, at, 2) - (1 - self.smoothing), 2)
-        if self.smoothing:
-            losses = (1 - self.smoothing) * losses - self.smoothing * log_p.mean(axis=2)
-            gradient -= self.smoothing / classes
-        # What does not count may be anything, infinite even.
-        sums = np.where(counts, losses * shares, 0).sum(axis=1, dtype=np.float64)
-        gradient = np.where(counts[..., None], gradient * shares[..., None], 0)
-        return Judgement(sums, shares.sum(axis=1, dtype=np.float64), gradient)
+        losses, gradient = np.zeros_like(shares), np.zeros(outputs.shape, outputs.dtype)
+        smoothing = shares.dtype.type(self.smoothing)
+        _judge(np.ascontiguousarray(outputs), y, counts, shares, smoothing, losses, gradient)
+        return Judgement(losses.sum(axis=1, dtype=np.float64), shares.sum(axis=1, dtype=np.float64), gradient)
 
     def by_frame(self, shape: Shape, lengths: npt.ArrayLike, targets: Any) -> Array:
         """As `Loss`: [B, T]."""
@@ -75,3 +68,30 @@ class CrossEntropy(Loss):
                 "one per sequence"
             )
         return y
+
+
+@compiled
+def _judge(
+    logits: Array, y: Array, counts: Array, shares: Array, smoothing: Any, losses: Array, gradient: Array
+) -> None:
+    """Loss and gradient of each frame that counts, times its share; what does not may be anything, infinite even."""
+    sequences, frames, classes = logits.shape
+    kept, each = shares.dtype.type(1) - smoothing, shares.dtype.type(smoothing / classes)
+    for b in range(sequences):
+        for t in range(frames):
+            if not counts[b, t]:
+                continue
+            x, g, k, share = logits[b, t], gradient[b, t], y[b, t], shares[b, t]
+            high = x[0]
+            for j in range(1, classes):
+                high = max(high, x[j])
+            total = rest = high - high
+            for j in range(classes):
+                g[j] = np.exp(x[j] - high)
+                total += g[j]
+                rest += x[j] - high
+            log_total = np.log(total)
+            losses[b, t] = share * (log_total - kept * (x[k] - high) - each * rest)
+            for j in range(classes):
+                g[j] = share * (g[j] / total - each)
+            g[k] -= share * kept
