@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from ostinato.importing.finishing import finished
+from ostinato.importing.named.g2p_en import LETTERS, PHONEMES
+from ostinato.importing.named.g2p_en import MODELS as G2P_EN
 from ostinato.importing.named.g2pm import MODELS as G2PM
 from ostinato.importing.named.textgenrnn import MODELS as TEXTGENRNN
 from ostinato.importing.parity import compare
@@ -164,3 +166,56 @@ def test_textgenrnn_writes_as_its_package_does(tmp_path: Path) -> None:
     assert next(iter(stream.generate(Sampling(temperature=0)))).index == int(np.argmax(wanted[-1]))
     fresh = next(iter(model.stream().generate(Sampling(temperature=0))))  # of nothing but its beginning
     assert fresh.index == int(np.argmax(wanted[0]))
+
+
+# --- g2p_en ---------------------------------------------------------------------------------------------------------
+
+
+def g2p_en_phonemes(own: dict[str, Array], word: str) -> list[str]:
+    """As the package's program has them, the likeliest each time."""
+
+    def gru(side: str, number: int, h: Array) -> Array:
+        x = own[f"{side}_emb"][number]
+        of_x, of_h = (
+            own[f"{side}_w_{part}"] @ each + own[f"{side}_b_{part}"] for part, each in (("ih", x), ("hh", h))
+        )
+        (r, z, n), (hr, hz, hn) = np.split(of_x, 3), np.split(of_h, 3)
+        z = sigmoid(z + hz)
+        made: Array = (1 - z) * np.tanh(n + sigmoid(r + hr) * hn) + z * h
+        return made
+
+    h = np.zeros(6)
+    for letter in [*word.lower(), "</s>"]:
+        h = gru("enc", LETTERS.index(letter) if letter in LETTERS else 1, h)
+    found, number = list[str](), 2
+    while len(found) < 20:
+        h = gru("dec", number, h)
+        number = int(np.argmax(own["fc_w"] @ h + own["fc_b"]))
+        if number == 3:
+            break
+        found.append(PHONEMES[number])
+    return found
+
+
+def test_g2p_en_says_words_as_its_package_does(tmp_path: Path) -> None:
+    own = {"fc_w": array(len(PHONEMES), 6, scale=2), "fc_b": array(len(PHONEMES), scale=0.1)}
+    for side, table in (("enc", LETTERS), ("dec", PHONEMES)):
+        own[f"{side}_emb"] = array(len(table), 5, scale=2)
+        own |= {f"{side}_w_ih": array(18, 5), f"{side}_w_hh": array(18, 6)}
+        own |= {f"{side}_b_{part}": array(18) for part in ("ih", "hh")}
+    own["fc_b"][3] = 5.0  # words end
+    np.savez(tmp_path / "checkpoint.npz", **own)
+    draft = G2P_EN["g2p-en"].draft({"checkpoint": tmp_path / "checkpoint.npz"}, Settings())
+    parity = compare(draft.network, draft.source)
+    assert parity.largest < 1e-5 and str(parity).endswith("113 frames")
+    stream = Model(draft.network).stream()
+    ends = 0
+    for _ in range(20):
+        word = "".join(RANDOM.choice([*"abcXYZ'"], RANDOM.integers(1, 9)))
+        stream.push(word[:2])
+        stream.push(word[2:])
+        *tokens, end = stream.generate(Sampling(temperature=0))
+        assert [event.text for event in tokens] == g2p_en_phonemes(own, word)
+        ends += end.index == 3
+        stream.flush()
+    assert ends > 0

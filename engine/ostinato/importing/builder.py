@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from ostinato.model import Head, Network, Node, Specification
 from ostinato.model.decoders import Decoder
 from ostinato.model.front_ends import FrontEnd
 from ostinato.model.layers import Layer
-from ostinato.model.specification import FRAMES, FRONT_END
+from ostinato.model.specification import ENCODER, FRAMES, FRONT_END
 from ostinato.model.wire import Wire
 
 Array = npt.NDArray[Any]
@@ -23,12 +24,17 @@ _LONGEST = 64
 
 
 class Builder:
-    """A graph in the making, above a front end."""
+    """A graph in the making, above a front end; nodes may read the heads of an ``encoder``, as ``encoder.<head>``."""
 
-    def __init__(self, front_end: FrontEnd) -> None:
+    def __init__(self, front_end: FrontEnd, encoder: Network | None = None) -> None:
         self.front_end = front_end
         self.wires: dict[str, Wire] = {FRAMES: front_end.wire}
         """What each node gives, by its name."""
+        self._encoder = encoder
+        if encoder is not None:
+            wires = encoder.specification.wires
+            for head in encoder.specification.heads:
+                self.wires[f"{ENCODER}.{head.name}"] = dataclasses.replace(wires[head.node], memory=True)
         self._nodes: list[Node] = []
         self._weights: dict[str, Array] = {}
 
@@ -106,8 +112,11 @@ class Builder:
             specification = Specification(
                 settings.name or self._shaped(name), self.front_end, tuple(reversed(nodes)), made,
                 settings.description, settings.licence or licence, dict(card or {}),
+                encoder=self._encoder.specification if self._encoder else None,
             )  # fmt: skip
             weights = {key: self._weights[key] for key in specification.weights() if key in self._weights}
+            if self._encoder is not None:
+                weights |= {f"{ENCODER}.{name}": array for name, array in self._encoder.weights.items()}
             weights |= {
                 f"{FRONT_END}.{part}": np.asarray(settings.front_end_weights[part], np.float32)
                 for part in self.front_end.weights()

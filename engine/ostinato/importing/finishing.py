@@ -68,11 +68,11 @@ class _WithSoftmax:
         """As `Source.name`."""
         return self._source.name
 
-    def inputs(self, generator: np.random.Generator, count: int) -> Array:
+    def inputs(self, generator: np.random.Generator, count: int) -> Any:
         """As `Source.inputs`."""
         return self._source.inputs(generator, count)
 
-    def outputs(self, inputs: Array) -> Mapping[str, Array]:
+    def outputs(self, inputs: Any) -> Mapping[str, Array]:
         """As `Source.outputs`."""
         found = dict(self._source.outputs(inputs))
         for name in self._heads:

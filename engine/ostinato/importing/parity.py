@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing.source import Source
+from ostinato.importing.source import Pair, Source
 from ostinato.model import Network
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.specification import FRONT_END, Head
+from ostinato.model.whole_sequence import whole_sequence
 from ostinato.streaming import Model
 
 Array = npt.NDArray[Any]
@@ -41,7 +42,7 @@ class Parity:
         """For people and cards."""
         return (
             f"largest difference from {self.source}: {self.largest:.1e}, of values up to {self.scale:.3g}; "
-            f"{self.frames} frames at {self.cuttings} random cuttings"
+            f"{self.frames} frames" + (f" at {self.cuttings} random cuttings" if self.cuttings else "")
         )
 
 
@@ -59,8 +60,12 @@ def compare(
             if not np.isfinite(theirs).all():
                 raise ForeignModelError(f"head {head!r}: {source.name} itself gives NaN or infinite values")
             scale = max(scale, float(np.abs(theirs).max(initial=0.0)))
-            for _ in range(cuttings):
-                ours = _streamed(model, head, inputs, generator)
+            for _ in range(1 if isinstance(inputs, Pair) else cuttings):
+                ours = (
+                    _of_pair(model.network, head, inputs)
+                    if isinstance(inputs, Pair)
+                    else _streamed(model, head, inputs, generator)
+                )
                 if len(theirs) == 1 and waits(network, head):
                     ours = ours[-1:]
                 if ours.shape != theirs.shape:
@@ -69,7 +74,7 @@ def compare(
                         f"{source.name} {list(theirs.shape)}: what the file means was understood wrong"
                     )
                 largest = max(largest, float(np.abs(ours - theirs).max(initial=0.0)))
-                frames, cut = frames + len(ours), cut + 1
+                frames, cut = frames + len(ours), cut + (not isinstance(inputs, Pair))
     parity = Parity(source.name, largest, scale, frames, cut)
     if not largest <= max(ROUNDING, TOLERANCE * scale):
         raise ForeignModelError(f"the outputs are not those of the source, so no model is made: {parity}")
@@ -93,6 +98,14 @@ def _streamed(model: Model, head: str, inputs: Array, generator: np.random.Gener
     size = model.network.specification.wires[_head(model.network, head).node].size
     rows = [event.values for event in events]
     return np.array(rows, np.float32).reshape(len(rows), size)
+
+
+def _of_pair(network: Network, head: str, pair: Pair) -> Array:
+    """A head's raw outputs for tokens that are given, of a source that is whole."""
+    ids = (pair.source, pair.tokens)
+    source, tokens = (np.asarray(each, np.float32).reshape(len(each), -1) for each in ids)
+    number = [each.name for each in network.specification.heads].index(head)
+    return whole_sequence(network, tokens, source)[number]
 
 
 def _pushed(network: Network, piece: Array) -> Any:

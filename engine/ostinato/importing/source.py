@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,17 +16,30 @@ from ostinato.model.wire import Wire
 Array = npt.NDArray[Any]
 
 
+@dataclass(frozen=True)
+class Pair:
+    """What is generated of what: token ids ``tokens`` [T], the first being the head's start, of a ``source``, as an
+    utterance of the encoder's: [frames, size], or token ids [frames]."""
+
+    source: Array
+    tokens: Array
+
+    def __len__(self) -> int:
+        """Of the tokens."""
+        return len(self.tokens)
+
+
 class Source(Protocol):
-    """What computes a model as its origin does, an utterance at a time."""
+    """What computes a model as its origin does, an utterance at a time; of a model with an encoder, a `Pair`."""
 
     @property
     def name(self) -> str:
         """What computes, with its version: "ONNX Runtime 1.22.0"."""
 
-    def inputs(self, generator: np.random.Generator, count: int) -> Array:
+    def inputs(self, generator: np.random.Generator, count: int) -> Any:
         """An utterance of ``count`` frames to compare with: float32 [count, size], or token ids int64 [count]."""
 
-    def outputs(self, inputs: Array) -> Mapping[str, Array]:
+    def outputs(self, inputs: Any) -> Mapping[str, Array]:
         """What it makes of an utterance, whose state begins as a new stream's: [frames, size] by the name of a
         head."""
 

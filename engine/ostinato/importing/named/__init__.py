@@ -19,6 +19,7 @@ _ROOMS = {
     "madmom:onsets-bi": "madmom",
     "madmom:beats": "madmom",
     "madmom:beats-bi": "madmom",
+    "g2p-en": "g2p_en",
     "g2pm": "g2pm",
     "textgenrnn": "textgenrnn",
 }
