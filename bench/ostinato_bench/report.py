@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ostinato_bench import tables, training_tables, tunes
+from ostinato_bench import speech, tables, training_tables, tunes
 from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
 
@@ -125,6 +125,10 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "published-source": published.source,
     "published-streams": published.paced,
     "source": tables.source,
+    "speech-errors": speech.errors,
+    "speech-hotwords": speech.hotwords,
+    "speech-made": speech.made,
+    "speech-sessions": speech.sessions,
     "steps": tables.steps,
     "training": training_tables.learning,
     "training-source": training_tables.source,

@@ -48,7 +48,8 @@ _MOST_BYTES = 1 << 20
 
 
 class Spoken(NamedTuple):
-    """``level``: of the game; ``speaker``: as the game names their colours; ``text``, ``english``: what is said."""
+    """``level``: of the game; ``speaker``: as the game names their colours; ``text``: what is said, empty where the
+    script does not say; ``english``: its translation."""
 
     path: Path
     level: str
@@ -58,14 +59,14 @@ class Spoken(NamedTuple):
 
 
 def read(files: Files) -> list[Spoken]:
-    """The clips that have a transcript, sorted by level and name."""
+    """The clips that the scripts know, sorted by level and name."""
     said: dict[tuple[str, str], tuple[str, str, str]] = {}
     for path, place in files.items():
         if path.endswith(".lua"):
             with place.open("rb") as file:
                 script = file.read(_MOST_BYTES).decode("utf-8", "replace")
             for name, speaker, english, text in _LINE.findall(script):
-                texts = _unescaped(text or english), _unescaped(english)
+                texts = _unescaped(text), _unescaped(english)
                 said[path.split("/")[-2], name] = (speaker or "other", *texts)
     clips = []
     for path, place in files.items():

@@ -33,7 +33,7 @@ class Plan:
 
     ``data``: a digest of all that is learnt from and judged by. ``evaluate`` chooses the weights that are kept, so it
     needs data that neither learning nor ``test`` sees. ``test`` says how good the finished model is, through its
-    own streams. ``how``: what else `fit` is told.
+    own streams. ``how``: what else `fit` is told. ``finish``: what is made of what has learnt, before it is tested.
     """
 
     network: TrainableNetwork
@@ -45,6 +45,7 @@ class Plan:
     evaluate: Evaluate | None
     test: Callable[[Network, History], Tested]
     how: Mapping[str, Any] = field(default_factory=dict)
+    finish: Callable[[Network], Network] = lambda network: network
 
     @property
     def name(self) -> str:
@@ -66,7 +67,7 @@ def learn(plans: Iterable[Plan], options: Options) -> Trained:
             plan.network, plan.batches, plan.loss, plan.optimiser, steps=plan.steps, seed=options.seed,
             evaluate=plan.evaluate, workers=options.workers, resume=options.resume, **plan.how,
         )  # fmt: skip
-        made = export(plan.network)
+        made = plan.finish(export(plan.network))
         card, results = plan.test(made, history)
         folder.write(RESULTS, json.dumps({"model": plan.name, "steps": history.steps} | dict(results), indent=1))
         options.output.mkdir(parents=True, exist_ok=True)

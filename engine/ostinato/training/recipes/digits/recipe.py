@@ -24,8 +24,8 @@ from ostinato.pipeline.score import Errors
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
-from ostinato.training.recipes import plan, recipe
-from ostinato.training.recipes.digits import augment, cards, compose, evaluation, learn, real, voices
+from ostinato.training.recipes import plan, recipe, spectrogram, transcribing
+from ostinato.training.recipes.digits import augment, cards, compose, evaluation, learn, real, voices, words
 from ostinato.training.recipes.plan import Plan, Tested
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained
 from ostinato.training.schedules import Cosine, Warmup
@@ -105,7 +105,7 @@ def _plans(
     """The models, of which the first of the ``paths`` is held out."""
     heard, unheard = voices.in_folder(options.data / "voices")
     held_back, learning = compose.load(paths[0]), [e for path in paths[1:] for e in compose.load(path)]
-    mean, scale = learn.normalisation(learning[:5000])
+    mean, scale = spectrogram.normalisation([e.features for e in learning[:5000]])
     held_out, scores = _tests(held_back, people, mean, scale)
     data = compose.digest([*held_back, *learning])
     for direction in directions:
@@ -140,7 +140,10 @@ def _plans(
 
 
 def _tests(
-    examples: list[compose.Example], people: Sequence[real.Recording], mean: learn.Array, scale: learn.Array
+    examples: list[compose.Example],
+    people: Sequence[real.Recording],
+    mean: spectrogram.Array,
+    scale: spectrogram.Array,
 ) -> tuple[Callable[[TrainableNetwork], Errors], Callable[[TrainableNetwork], Mapping[str, float]] | None]:
     """The errors in ``examples``, which were held out from learning; and digit error rates that choose the
     checkpoint: of real selection voices, if any, and of the examples. None if no digit is in them."""
@@ -150,10 +153,13 @@ def _tests(
         items = real.items(chosen)
         heard = [compose.features(augment.resample(item.samples, item.rate, augment.RATE)) for item in items]
         sets = {"real": (heard, [item.digits for item in items])} | sets
-    frames = {name: [learn.stack((f - mean) * scale) for f in features] for name, (features, _) in sets.items()}
+    frames = {
+        name: [spectrogram.stack((f - mean) * scale, learn.STACK) for f in features]
+        for name, (features, _) in sets.items()
+    }
 
     def errors(network: TrainableNetwork, name: str = "synthetic") -> Errors:
-        return learn.errors(network, frames[name], sets[name][1])
+        return transcribing.errors(network, frames[name], [words.labels(digits) for digits in sets[name][1]])
 
     spoken = [name for name in sets if any(sets[name][1])]
     scores = (lambda network: {name: errors(network, name).rate for name in spoken}) if spoken else None
