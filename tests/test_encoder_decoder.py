@@ -43,6 +43,7 @@ SAMPLINGS = st.sampled_from(
         Sampling(seed=1),
         Sampling(seed=2, temperature=0.7, top_k=5),
         Sampling(seed=3, temperature=1.5, top_p=0.8),
+        Sampling(beams=3, length_penalty=0.7),
     )
 )
 LENGTHS = st.integers(1, 30)
@@ -64,6 +65,10 @@ class Task(NamedTuple):
         with self.open(how) as stream:
             events = [event for piece in self.pieces(cuts) for event in stream.push(piece)]
             return events + list(stream.generate(how, longest))
+
+    def fit(self, how: Sampling) -> Sampling:
+        """That way, or greedily where there is no search."""
+        return Sampling(temperature=0) if how.beams > 1 and "wait_k" in self.options else how
 
     def open(self, how: Sampling) -> Stream:
         return self.model.stream(**self.options, sampling=how if self.options.get("wait_k") else None)
@@ -149,6 +154,7 @@ def test_each_token_is_the_likeliest_behind_those_before_it(task: Task, cuts: li
 def test_1_how_the_source_was_cut_and_where_it_paused_do_not_matter(
     task: Task, cuts: list[int], others: list[int], how: Sampling, longest: int, pauses: list[int]
 ) -> None:
+    how = task.fit(how)
     wanted = task.text(cuts, how, longest if "wait_k" not in task.options else None)
     with task.open(how) as stream:
         events = [event for piece in task.pieces(others) for event in stream.push(piece)]
@@ -178,7 +184,7 @@ def test_2_company_does_not_matter(
     data: st.DataObject,
 ) -> None:
     """Streams of sources of any length, some of which still read while others generate."""
-    streams = (streams * count)[:count]
+    streams = [(cuts, task.fit(how), *rest) for cuts, how, *rest in (streams * count)[:count]]  # type: ignore[misc]
     mine = [task._replace(source=task.source[: 1 + size % len(task.source)]) for _, _, _, size in streams]
     opened = [each.open(how) for each, (_, how, _, _) in zip(mine, streams, strict=True)]
     pieces = [each.pieces(cuts) for each, (cuts, _, _, _) in zip(mine, streams, strict=True)]
@@ -202,6 +208,7 @@ def test_2_company_does_not_matter(
 @given(task=tasks(), cuts=CUTS, how=SAMPLINGS, at=st.integers(0, 12))
 def test_3_a_snapshot_goes_on_with_the_same_tokens(task: Task, cuts: list[int], how: Sampling, at: int) -> None:
     """Taken while the source goes on, as it ends, or between two tokens; forks likewise."""
+    how = task.fit(how)
     wanted = task.text([], how, None)
     stream, events, pieces = task.open(how), list[Event](), task.pieces(cuts)
     for piece in pieces[: at + 1]:
@@ -244,6 +251,7 @@ def test_3_another_process_resumes_with_the_same_tokens(tmp_path: Path) -> None:
         head = replace(specification.heads[0], decoder=Generation(start=3))
         files.write(path, network(replace(specification, heads=(head,)), len(wanted)))
         task = task._replace(model=Model(files.read(path)))
+        how = task.fit(how)
         stream = task.open(how)
         stream.push(task.source)
         list(islice(stream.generate(how, 100), 20))
@@ -344,6 +352,43 @@ def test_a_text_without_an_end_stops_at_its_bound() -> None:
         assert len(list(stream.generate(longest=5))) == 6, "goes on to another bound"
 
 
+def test_a_search_finds_what_a_language_model_alone_would() -> None:
+    """Where nothing comes of the source; told at the end at the latest, behind what was drawn before."""
+    weights = {name: array.copy() for name, array in model(end=5).network.weights.items()}
+    for name in weights:
+        if name.startswith("encoder."):
+            weights[name][:] = 0
+    weights["out.W"][:, 6:] = 0
+    silent = Model(Network(model(end=5).network.specification, weights))
+    nodes = (BODY[0], Node("gru", Gru(6), ("embedding",)), Node("out", Dense(len(VOCABULARY)), ("gru",)))
+    own = {name: array for name, array in weights.items() if not name.startswith("encoder.")}
+    own["out.W"] = own["out.W"][:, :6]
+    alone = Model(Network(Specification("alone", LETTERS, nodes, (Head("main", "out", Generation(0, 5)),)), own))
+    for beams, penalty in ((2, 0.0), (4, 0.6), (8, 2.0)):
+        how = Sampling(beams=beams, length_penalty=penalty)
+        with silent.stream() as stream, alone.stream() as other:
+            stream.push("bad")
+            found, wanted = list(stream.generate(how, 20)), list(other.generate(how, 20))
+            assert [(e.kind, e.index, e.probability) for e in found] == [
+                (e.kind, e.index, e.probability) for e in wanted
+            ]
+            assert [event.frame for event in found if event.kind == "token"] == list(range(len(found) - 1))
+            assert {event.time_ms for event in found} == {3.0}
+    with silent.stream() as stream:
+        stream.push("bad")
+        tokens = stream.generate(how)
+        next(tokens, None)
+        if stream.generating:
+            with pytest.raises(InputError, match="a search goes on"):
+                stream.generate(Sampling())
+        stream.end_generation()
+        assert stream.record.beam is None and len(list(stream.generate(Sampling(seed=1), 3))) >= 1
+    with silent.stream(wait_k=2) as stream:
+        stream.push("bad")
+        with pytest.raises(InputError, match="is drawn, not searched for: leave beams out"):
+            stream.generate(how)
+
+
 def test_there_must_be_a_source() -> None:
     with model().stream() as stream:
         with pytest.raises(InputError, match="nothing to generate from: push a source of 'letters' first"):
@@ -353,8 +398,6 @@ def test_there_must_be_a_source() -> None:
         stream.push("a")
         with pytest.raises(InputError, match="is not a whole number of tokens"):
             stream.generate(longest=0)
-        with pytest.raises(InputError, match="is drawn, not searched for: leave beams out"):
-            stream.generate(Sampling(beams=3))
         assert not stream.generating and stream.push("b") == []
     heard = replace(ENCODER, front_end=LogMel(mels=20, high_hz=3800.0), nodes=(Node("gru", Gru(6), ("frames",)),))
     for encoder in (heard, replace(heard, nodes=(Node("gru", Gru(3, "bidirectional"), ("frames",)),))):

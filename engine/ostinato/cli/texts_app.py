@@ -9,7 +9,7 @@ import typer
 
 from ostinato.cli.options import LOOPBACK, AsJson, BlockMs, HeadName, LookaheadMs, ModelArgument, ModelsFolder
 from ostinato.options import MAX_SOURCE
-from ostinato.sampling import MAX_LONGEST, MAX_SEED
+from ostinato.sampling import MAX_BEAMS, MAX_LENGTH_PENALTY, MAX_LONGEST, MAX_SEED
 
 Texts = Annotated[
     list[str] | None,
@@ -32,6 +32,15 @@ def translate(
         float, typer.Option(metavar="T", min=0.0, max=1000.0, help="How bold it is: 0 is always the likeliest token.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED, help="The same seed, the same text.")] = 0,
+    beams: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MAX_BEAMS, help="Not drawn: the likeliest text, by N hypotheses.")
+    ] = 1,
+    length_penalty: Annotated[
+        float,
+        typer.Option(
+            metavar="A", min=0.0, max=MAX_LENGTH_PENALTY, help="Of --beams: favours longer texts; 0.6 is usual."
+        ),
+    ] = 0.0,
     longest: Annotated[
         int | None,
         typer.Option(
@@ -48,7 +57,10 @@ def translate(
     from ostinato.sampling import Sampling
 
     _check(connect, folder)
-    wanted = Wanted(Sampling(seed=seed, temperature=temperature), longest, wait_k, head)
+    if beams > 1 and wait_k is not None:
+        raise typer.BadParameter("--beams knows the whole line: leave --wait-k out")
+    sampling = Sampling(seed=seed, temperature=temperature, beams=beams, length_penalty=length_penalty)
+    wanted = Wanted(sampling, longest, wait_k, head)
     command(model, _lines(text), wanted, connect, folder)
 
 

@@ -13,7 +13,7 @@ from ostinato.cli.said import generating_head, say
 from ostinato.errors import InputError
 from ostinato.events import Event
 from ostinato.options import Options
-from ostinato.sampling import Sampling
+from ostinato.sampling import MAX_BEAMS, Sampling
 from ostinato.streaming import Stream, load
 from ostinato_client import Client
 
@@ -69,7 +69,7 @@ def _numbered(events: Iterator[Event], line: int) -> Iterator[Event]:
 
 
 def _loaded(opened: contextlib.ExitStack, name: str, wanted: Wanted, folder: Path | None) -> _Translator:
-    model = load(name, folders=[] if folder is None else [folder], max_streams=2)
+    model = load(name, folders=[] if folder is None else [folder], max_streams=1 + MAX_BEAMS)
     if model.writer is None:
         raise InputError(
             f"{name!r} has no encoder, so it makes no text of another: ostinato generate goes on with one"

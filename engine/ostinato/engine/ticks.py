@@ -184,6 +184,8 @@ class Ticks:
                 message.error = error
                 session.utterance_ns = session.utterance_ns or message.arrived_ns
         going = [session for session in turn.singles if self._goes_on(session)] + turn.generating
+        for session in turn.generating:
+            session.record.room = session.tokens
         found = advance([session.record for session in going], share)
         for session in going:
             self.jobs.account(session)

@@ -38,7 +38,7 @@ from ostinato.streaming.utterance import placed
 def search(records: Sequence[Record], max_tokens: int | None) -> list[tuple[int, list[Event]]]:
     """Let the hypotheses of each stream that has some, and nothing left to tell, grow by a token, and tell what is
     decided, at most so many tokens of each: by the stream's position, the events. The hypotheses' last tokens are
-    then due (`Ahead`), and what was told waits as the stream's own frames."""
+    then due (`Ahead`; `writing`), and what was told waits as the stream's own frames."""
     by_head: dict[Head, list[tuple[Record, Beam]]] = defaultdict(list)
     searching: list[tuple[int, Record, Beam]] = []
     for i, record in enumerate(records):
@@ -46,7 +46,7 @@ def search(records: Sequence[Record], max_tokens: int | None) -> list[tuple[int,
         if beam is None:
             continue
         if not beam.begun:
-            if record.queue.count:  # the prompt
+            if record.queue.count or record.writing is not None:  # the prompt, or the source (`writing` begins)
                 continue
             beam.begin(record.state, record.decoder_state.outputs)
         searching.append((i, record, beam))
@@ -82,9 +82,12 @@ def _tell(record: Record, beam: Beam, max_tokens: int | None) -> list[Event]:
     """Events for what is decided, as far as there is room for it; the tokens wait to be computed as frames."""
     front_end, settings, going = record.model.network.specification.front_end, record.head.settings, record.generating
     assert isinstance(front_end, Tokens) and isinstance(settings, Generation) and going is not None
-    time_ms, vocabulary = record.head.decoder.time_ms, front_end.vocabulary
+    time_ms, vocabulary, writing = record.head.decoder.time_ms, front_end.vocabulary, record.writing
     most = record.room if max_tokens is None else min(record.room, max_tokens)
     last = record.decoder_state.frames + record.queue.count - 1
+    if writing is not None:  # its tokens are counted by themselves, and all know the whole source
+        ended_ms = record.sink.decoder.time_ms(last)
+        last, time_ms = writing.count, lambda _: ended_ms
     events: list[Event] = []
     tokens: list[int] = []
     while beam.decided and len(tokens) < most:
@@ -101,7 +104,10 @@ def _tell(record: Record, beam: Beam, max_tokens: int | None) -> list[Event]:
         if events[-1].kind == "token":
             events.append(Event("end-of-generation", last - 1, time_ms(last - 1)))
         record.end_generation()
-    record.receive(0, np.array(tokens, np.float32)[:, None])
+    if writing is None:
+        record.receive(0, np.array(tokens, np.float32)[:, None])
+    elif tokens:
+        writing.token, writing.count = tokens[-1], last
     return events
 
 
@@ -146,5 +152,6 @@ class Ahead:
 
 
 def searching(records: Sequence[Record]) -> list[Record]:
-    """Those of the streams whose hypotheses are to be computed."""
-    return [record for record in records if record.beam is not None and record.beam.due]
+    """Those of the streams whose hypotheses are to be computed beside frames: not those of sources, which look a
+    memory up."""
+    return [each for each in records if each.beam is not None and each.beam.due and each.writing is None]

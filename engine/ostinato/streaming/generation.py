@@ -89,12 +89,24 @@ def _complete_prompt(record: Record, settings: Generation) -> None:
 
 def _begin_text(record: Record, settings: Generation, sampling: Sampling | None, longest: int | None) -> None:
     """A text of a source, which ends thereby; or another one, of the same. Goes on with what was said early."""
-    if sampling is not None and sampling.beams > 1:
+    writer, beams = record.model.writer, 1 if sampling is None else sampling.beams
+    assert writer is not None
+    if record.beam is not None:
+        if sampling is None and longest is None:
+            return
         raise InputError(
-            "what is made of a source is drawn, not searched for: leave beams out (temperature 0 is greedy)"
+            "a search goes on, whose hypotheses would be lost: let it end, or end it, then ask for another"
         )
-    going = record.generating or _first_text(record, settings)
-    record.generating = Generating(sampling or going.sampling, longest or going.left)
+    if beams > 1 and record.options.wait_k is not None:
+        raise InputError("a text that is said while its source goes on is drawn, not searched for: leave beams out")
+    beam = Beam(writer.states, beams) if beams > 1 else None
+    try:
+        going = record.generating or _first_text(record, settings)
+    except InputError:
+        if beam is not None:
+            beam.close()
+        raise
+    record.generating, record.beam = Generating(sampling or going.sampling, longest or going.left), beam
 
 
 def _first_text(record: Record, settings: Generation) -> Generating:
@@ -121,7 +133,11 @@ def check_restored(record: Record) -> None:
         expect(0 <= writing.token < record.model.network.specification.output_size, "the last token is none")
         expect(0 <= writing.count <= MAX_LONGEST, "the tokens so far are out of range")
         expect(record.generating is None or writing.ended, "a stream generates from a source that goes on")
-        expect(writing.early is None or record.options.wait_k is not None, "a text has begun before its time")
+        waits, going = record.options.wait_k is not None, record.generating
+        expect(writing.early is None or waits, "a text has begun before its time")
+        if record.beam is not None:
+            fits = going is not None and not waits and record.beam.ahead <= going.left
+            expect(fits, "a beam's hypotheses are too long, or none can be")
         return
     if isinstance(settings, Generation):
         expect(len(state.outputs) in (0, record.head.region.size), "the last outputs are not of the model's size")

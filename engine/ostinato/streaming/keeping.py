@@ -72,8 +72,8 @@ def restore(record: Record, kept: StreamRecord, front: Any, decoder: Any, speech
     beams = kept.generating.sampling.beams if kept.generating is not None else 1
     expect((kept.beam is None) == (beams == 1), "a beam does not fit the generation")
     if kept.beam is not None:
-        expect(record.writing is None, "a text of a source is not searched for")
-        record.beam = Beam(record.model.states, beams)
+        pool = record.model.writer.states if record.model.writer else record.model.states
+        record.beam = Beam(pool, beams)
         record.beam.restore(kept.beam, record.head.region.size)
     expect(not (finished and record.causal), "a causal stream has no finished utterances")
     record.finished = [FinishedUtterance.restore(record.model, record.sink, each, record.wait) for each in finished]

@@ -24,6 +24,7 @@ from ostinato.errors import DivergedError
 from ostinato.events import Event
 from ostinato.model.decoders import Generation
 from ostinato.pipeline import sampling as pipeline
+from ostinato.sampling import MAX_BEAMS
 from ostinato.streaming.finite import all_finite
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.generation import said
@@ -54,11 +55,16 @@ def write(records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
     most = records[0].model.writer.runner.max_rows
     for first in range(0, len(due), most):
         found += _step(records[0].model.writer, due[first : first + most])
+    growing = [record for record in records if record.beam is not None and record.beam.due]
+    for first in range(0, len(growing), max(1, most // MAX_BEAMS)):
+        _grow(records[0].model.writer, growing[first : first + max(1, most // MAX_BEAMS)])
     return found
 
 
 def _due(records: Sequence[Record]) -> Iterator[_Due]:
     for i, record in enumerate(records):
+        if record.beam is not None and record.beam.begun:
+            continue  # its hypotheses go on from what they have
         seen, writing, going = record.sees, record.writing, record.going
         if seen is not None and writing is not None and going is not None:
             yield _Due(i, record, writing, going, seen)
@@ -93,6 +99,27 @@ def _step(writer: Writer, due: Sequence[_Due]) -> list[tuple[int, list[Event]]]:
     return found
 
 
+def _grow(writer: Writer, records: Sequence[Record]) -> None:
+    """What the model gives behind the last tokens of all hypotheses of these streams."""
+    rows = [(record, beam) for record in records if (beam := record.beam) is not None]
+    counts = [len(beam.scores) for _, beam in rows]
+    memories = [record.decoder_state.memory for record in records]
+    heads = list(dict.fromkeys([record.head for record in records]))
+    outputs = writer.step(
+        [slot for (_, beam), count in zip(rows, counts, strict=True) for slot in beam.slots[:count]],
+        [token for _, beam in rows for token in beam.last.tolist()],
+        [memory for memory, count in zip(memories, counts, strict=True) for _ in range(count)],
+        [memory.count for memory, count in zip(memories, counts, strict=True) for _ in range(count)],
+        [head.region for head in heads],
+    )
+    given, end = dict(zip(heads, outputs, strict=True)), 0
+    for (record, beam), count in zip(rows, counts, strict=True):
+        start, end = end, end + count
+        beam.due, beam.outputs = False, given[record.head][start:end].copy()
+        if not all_finite(beam.outputs):
+            record.lose(DivergedError.at(beam.told + beam.ahead - 1))
+
+
 def _draw(due: list[_Due], head: Head, outputs: Float32) -> list[tuple[int, list[Event]]]:
     """`_step` for streams of one head, whose ``outputs`` are a row each."""
     if not all_finite(outputs):
@@ -100,10 +127,15 @@ def _draw(due: list[_Due], head: Head, outputs: Float32) -> list[tuple[int, list
         for each in compress(due, ~good):
             each.record.lose(DivergedError.at(each.writing.count))
         due, outputs = list(compress(due, good)), outputs[good]
-        if not due:
-            return []
+    for each, row in zip(due, outputs, strict=True):
+        if (beam := each.record.beam) is not None:  # its search begins
+            beam.begin(each.record.written, row)
+    drawn = [each.record.beam is None for each in due]
+    due, outputs = list(compress(due, drawn)), outputs[drawn]
     settings = head.settings
     assert isinstance(settings, Generation)
+    if not due:
+        return []
     if settings.end is not None:
         early = [_before_the_end(each) for each in due]
         outputs[early, settings.end] = 0.0 if head.probabilities else -np.inf
