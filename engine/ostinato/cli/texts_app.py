@@ -29,8 +29,15 @@ def translate(
         typer.Option(metavar="K", min=1, max=MAX_SOURCE, help="Begin after K frames of a line.", show_default="all"),
     ] = None,
     temperature: Annotated[
-        float, typer.Option(metavar="T", min=0.0, max=1000.0, help="How bold it is: 0 is always the likeliest token.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            metavar="T",
+            min=0.0,
+            max=1000.0,
+            help="How bold it is: 0 is always the likeliest token.",
+            show_default="0",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED, help="The same seed, the same text.")] = 0,
     beams: Annotated[
         int, typer.Option(metavar="N", min=1, max=MAX_BEAMS, help="Not drawn: the likeliest text, by N hypotheses.")
@@ -59,7 +66,10 @@ def translate(
     _check(connect, folder)
     if beams > 1 and wait_k is not None:
         raise typer.BadParameter("--beams knows the whole line: leave --wait-k out")
-    sampling = Sampling(seed=seed, temperature=temperature, beams=beams, length_penalty=length_penalty)
+    if beams == 1 and temperature is None:
+        temperature = 0.0
+    drawn = {} if temperature is None else {"temperature": temperature}
+    sampling = Sampling(seed=seed, beams=beams, length_penalty=length_penalty, **drawn)
     wanted = Wanted(sampling, longest, wait_k, head)
     command(model, _lines(text), wanted, connect, folder)
 
