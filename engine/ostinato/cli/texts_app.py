@@ -66,10 +66,9 @@ def translate(
     _check(connect, folder)
     if beams > 1 and wait_k is not None:
         raise typer.BadParameter("--beams knows the whole line: leave --wait-k out")
-    if beams == 1 and temperature is None:
-        temperature = 0.0
-    drawn = {} if temperature is None else {"temperature": temperature}
-    sampling = Sampling(seed=seed, beams=beams, length_penalty=length_penalty, **drawn)
+    if temperature is None:
+        temperature = 0.0 if beams == 1 else 1.0  # a search has none
+    sampling = Sampling(seed=seed, temperature=temperature, beams=beams, length_penalty=length_penalty)
     wanted = Wanted(sampling, longest, wait_k, head)
     command(model, _lines(text), wanted, connect, folder)
 
