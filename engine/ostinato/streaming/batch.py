@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from ostinato.errors import DivergedError, OstinatoError, StreamError
 from ostinato.events import Event
+from ostinato.pipeline.finite import all_finite
 from ostinato.pipeline.pieces import each_part, joined, split
 from ostinato.streaming.beam_search import Ahead, search, searching
-from ostinato.streaming.finite import all_finite, finite_parts
+from ostinato.streaming.finite import finite_parts
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.generation import draw
 from ostinato.streaming.heads import Head
@@ -66,9 +67,13 @@ def push(
         for record, units, part in zip(records, lengths, split(frames, counts), strict=True):
             record.receive(units, part)
         return advance(records, max_frames)
-    heads = _heads(records)
-    regions = [head.region for head in heads]
-    outputs = model.runner.run(model.states.rows, [record.slot for record in records], frames, counts, regions)
+    if len(frames) == 1:
+        heads, slot = [records[0].sink], records[0].slot
+        outputs = [model.runner.run_alone(model.states.rows, slot, frames, heads[0].region)]
+    else:
+        heads = _heads(records)
+        regions = [head.region for head in heads]
+        outputs = model.runner.run(model.states.rows, [record.slot for record in records], frames, counts, regions)
     if len(heads) > 1 or not all_finite(outputs[0]):
         parts = split(frames, counts)
         for record, units, part in zip(records, lengths, parts, strict=True):
@@ -245,6 +250,12 @@ def _events(
 ) -> list[list[Event]]:
     """What the decoder of these streams' head makes of each one's outputs. A fault that it meets in one of them is
     that stream's alone."""
+    if len(records) == 1:  # as often, and then what many share is not needed
+        try:
+            return [records[0].sink.decoder.step(records[0].decoder_state, outputs)]
+        except Exception as error:
+            records[0].lose(error, frames[0] if isinstance(frames, Sequence) else frames)
+            return [[]]
     states = [record.decoder_state for record in records]
     decoded: list[list[Event]] = []
     try:

@@ -27,8 +27,8 @@ from ostinato.events import Event
 from ostinato.model.decoders import Generation
 from ostinato.model.front_ends import Tokens
 from ostinato.pipeline import beam as pipeline
+from ostinato.pipeline.finite import all_finite
 from ostinato.streaming.beam import Beam
-from ostinato.streaming.finite import all_finite
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.heads import Head
 from ostinato.streaming.record import Record

@@ -24,8 +24,8 @@ from ostinato.errors import DivergedError
 from ostinato.events import Event
 from ostinato.model.decoders import Generation
 from ostinato.pipeline import sampling as pipeline
+from ostinato.pipeline.finite import all_finite
 from ostinato.sampling import MAX_BEAMS
-from ostinato.streaming.finite import all_finite
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.generation import said
 from ostinato.streaming.heads import Head

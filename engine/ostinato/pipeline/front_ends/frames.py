@@ -10,6 +10,7 @@ import numpy as np
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.finite import all_finite
 from ostinato.pipeline.front_ends.front_end import F32, kind_of
 from ostinato.pipeline.pieces import joined
 
@@ -48,7 +49,7 @@ class FramesFrontEnd:
         frames = data[None] if data.ndim == 1 else data
         if frames.ndim != 2 or frames.shape[1] != self.frame_size:
             raise ShapeError(f"frames must have shape [n, {self.frame_size}], not {list(data.shape)}")
-        if not np.isfinite(frames).all():
+        if not all_finite(frames):
             raise NotFiniteError("a frame holds NaN or infinite values: drop or repair it before sending")
         return np.ascontiguousarray(frames)
 
