@@ -47,7 +47,7 @@ has-fluidsynth: # said before anything is installed
 	  echo 'Music is rendered by fluidsynth with a SoundFont: on Debian and Ubuntu, apt install fluidsynth fluid-soundfont-gm'; exit 1; }
 
 report: $(VENV)/.developing ## write the tables of README and docs anew from docs/measurements
-	@$(BIN)/python -m ostinato_bench.report README.md docs/performance.md docs/published.md docs/music.md
+	@$(BIN)/python -m ostinato_bench.report README.md docs/performance.md docs/published.md docs/music.md docs/recipes.md
 
 measure-music: has-fluidsynth $(VENV)/.musical ## measure anew what docs/music.md says
 	@$(BIN)/ostinato bench music --json docs/measurements/music.json --plot docs/music.png

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from collections.abc import Callable
@@ -45,6 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("models")
     write(made / "letters.safetensors", encoder_decoder(longest=20).network)
     write(made / "mood.safetensors", network(MOOD))
+    pieces = Tokens(("?", "so", "far", "good", "!"), unit="piece", unknown=0)
+    write(made / "pieces.safetensors", network(dataclasses.replace(MOOD, name="pieces", front_end=pieces)))
     return made
 
 
@@ -102,3 +105,14 @@ def test_a_text_is_read_word_by_word(ostinato: Run, folder: Path) -> None:
     with spawn_server([str(path)]) as server:
         there = ostinato("read", "mood", "--head", "all", "--text", "so good", "--connect", server.endpoint)
     assert there.stdout.startswith("(the line)") and there.returncode == 0, there.stderr
+
+
+def test_pieces_stand_beside_the_word_that_they_are_of(ostinato: Run, folder: Path) -> None:
+    path = folder / "pieces.safetensors"
+    ask = ("--json", "--text", "so good!! far!")
+    here = ostinato("read", path, *ask)
+    tokens = [json.loads(line)["token"] for line in here.stdout.splitlines()]
+    assert tokens == ["so", "good!!", "good!!", "good!!", "far!", "far!"], here.stderr
+    with spawn_server([str(path)]) as server:
+        there = ostinato("read", "pieces", "--connect", server.endpoint, *ask)
+    assert (there.returncode, there.stdout) == (0, here.stdout), there.stderr

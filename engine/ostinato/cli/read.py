@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ostinato.cli.said import say
 from ostinato.errors import InputError
@@ -22,11 +24,8 @@ MOST_VALUES = 8
 _WIDTH = 16
 
 
-class _Reader(NamedTuple):
-    """The events of a line, as they come, and whether tokens are characters (or words)."""
-
-    events: Callable[[str], Iterator[Event]]
-    characters: bool
+Told = Callable[[str], Iterator[tuple[str, Event]]]
+"""What is said of a line: events, as they come, each with the word, or the character, that it is of; "": of all."""
 
 
 def read(
@@ -38,22 +37,26 @@ def read(
     Raises OstinatoError for what is wrong with model, server or a line, which is numbered.
     """
     with contextlib.ExitStack() as opened:
-        reader = _connected(opened, model, options, connect) if connect else _loaded(opened, model, options, folder)
+        told = _connected(opened, model, options, connect) if connect else _loaded(opened, model, options, folder)
         for number, text in enumerate(lines, 1):
             if not text.strip():
                 continue
-            tokens = list(text) if reader.characters else text.split()
             try:
-                for event in reader.events(text):
-                    _show(number, tokens, event, as_json)
+                for token, event in told(text):
+                    _show(number, token, event, as_json)
             except InputError as error:
                 raise type(error)(f"line {number}: {error}") from error
             if not as_json:
                 say("\n")
 
 
-def _show(line: int, tokens: list[str], event: Event, as_json: bool) -> None:
-    token = "" if event.kind == "class" or event.frame >= len(tokens) else tokens[event.frame]
+def _token(event: Event, tokens: Sequence[str], ends: Sequence[int]) -> str:
+    """Of ``tokens``, after which so many frames had come, the one that an event is of: a word may have several."""
+    at = bisect_right(ends, event.frame)
+    return "" if event.kind == "class" or at >= len(tokens) else tokens[at]
+
+
+def _show(line: int, token: str, event: Event, as_json: bool) -> None:
     if as_json:
         values = None if event.values is None else [round(float(value), 6) for value in event.values]
         told: dict[str, Any] = {
@@ -70,7 +73,7 @@ def _show(line: int, tokens: list[str], event: Event, as_json: bool) -> None:
     say(f"{token or '(the line)':{_WIDTH}} {shown}\n")
 
 
-def _loaded(opened: contextlib.ExitStack, name: str, options: Options, folder: Path | None) -> _Reader:
+def _loaded(opened: contextlib.ExitStack, name: str, options: Options, folder: Path | None) -> Told:
     model = load(name, folders=[] if folder is None else [folder], max_streams=1)
     front_end = model.reader.specification.front_end
     if front_end.counted_in != "character":
@@ -79,23 +82,39 @@ def _loaded(opened: contextlib.ExitStack, name: str, options: Options, folder: P
         raise InputError(f"{name!r} makes a text of another: ostinato translate shows that")
     stream = opened.enter_context(model.open(options))
 
-    def events(text: str) -> Iterator[Event]:
-        for piece in re.findall(r"\S+\s*|\s+", text):  # a word at a time, so that what is known early is seen early
-            yield from stream.push(piece)
-        yield from stream.flush()
+    characters = getattr(front_end, "unit", "") == "character"
 
-    return _Reader(events, getattr(front_end, "unit", "") == "character")
+    def told(text: str) -> Iterator[tuple[str, Event]]:
+        before, tokens, ends = stream.frames_in, list[str](), list[int]()
+        # A word at a time, so that what is known early is seen early.
+        for piece in text if characters else re.findall(r"\s*\S+\s*", text):
+            tokens.append(piece if characters else piece.strip())
+            events = stream.push(piece)
+            ends.append(stream.frames_in - before)
+            yield from ((_token(event, tokens, ends), event) for event in events)
+        last = stream.flush()
+        ends[-1] = max(ends[-1], 1 + max((event.frame for event in last), default=0))  # a word that the end completed
+        yield from ((_token(event, tokens, ends), event) for event in last)
+
+    return told
 
 
-def _connected(opened: contextlib.ExitStack, name: str, options: Options, endpoint: str) -> _Reader:
+def _connected(opened: contextlib.ExitStack, name: str, options: Options, endpoint: str) -> Told:
     client = opened.enter_context(Client(endpoint, timeout=TIMEOUT_S))
     stream = opened.enter_context(client.open(name, **options.given))
     if stream.model.unit != "character":
         raise InputError(f"{name!r} takes {stream.model.unit}s, no text: ostinato listen is for sound")
 
-    def events(text: str) -> Iterator[Event]:
-        stream.push(text)
-        for result in stream.flush():
-            yield from result.events
+    def told(text: str) -> Iterator[tuple[str, Event]]:
+        words = text.split()
+        for word in words:
+            stream.push(f"{word} ")
+        results = stream.flush()
+        ends = list(accumulate(result.frames for result in results))
+        if not ends[-1:] or ends[-1] == len(words) or len(results) < len(words):
+            ends = list(range(1, len(words) + 1))
+        elif ends[0] == 0:  # it waited: which word an event is of is not known here
+            words = []
+        yield from ((_token(event, words, ends), event) for result in results for event in result.events)
 
-    return _Reader(events, False)
+    return told

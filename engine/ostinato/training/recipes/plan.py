@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -63,13 +64,16 @@ def learn(plans: Iterable[Plan], options: Options) -> Trained:
     for plan in plans:
         folder = RunFolder(options.runs / plan.name)
         folder.begin(_configuration(plan, options), plan.data, options.resume)
+        begin = time.perf_counter(), time.process_time()
         history = folder.fit(
             plan.network, plan.batches, plan.loss, plan.optimiser, steps=plan.steps, seed=options.seed,
             evaluate=plan.evaluate, workers=options.workers, resume=options.resume, **plan.how,
         )  # fmt: skip
+        seconds, processor_seconds = time.perf_counter() - begin[0], time.process_time() - begin[1]
         made = plan.finish(export(plan.network))
         card, results = plan.test(made, history)
-        folder.write(RESULTS, json.dumps({"model": plan.name, "steps": history.steps} | dict(results), indent=1))
+        taken = {"steps": history.steps, "seconds": seconds, "processor_seconds": processor_seconds}
+        folder.write(RESULTS, json.dumps({"model": plan.name} | taken | dict(results), indent=1))
         options.output.mkdir(parents=True, exist_ok=True)
         path = options.output / f"{plan.name}.safetensors"
         model_file.write(path, _with_card(made, card, options.quick))

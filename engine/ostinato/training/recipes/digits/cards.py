@@ -139,14 +139,3 @@ def limits(report: Report) -> str:
         "Learnt from synthetic speech and tested on few people: other accents, children and loud noise will "
         "do worse than these numbers."
     )
-
-
-def summary(models: Sequence[Specification]) -> str:
-    """MODELS.md: the cards of models, for people."""
-    parts = [
-        "# Models\n\nMade by `ostinato train digits`. Each model file holds the same text (`ostinato inspect`).\n"
-    ]
-    for model in models:
-        parts.append(f"## {model.name}\n\n{model.description}. Licence: {model.licence}.\n")
-        parts += [f"**{heading.capitalize()}.** {text}\n" for heading, text in model.card.items()]
-    return "\n".join(parts)

@@ -17,14 +17,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ostinato.errors import ModelError, TrainingError
-from ostinato.model import file as model_file
+from ostinato.errors import TrainingError
 from ostinato.model.network import Network
 from ostinato.pipeline.score import Errors
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
-from ostinato.training.recipes import plan, recipe, spectrogram, transcribing
+from ostinato.training.recipes import plan, recipe, spectrogram, summary, transcribing
 from ostinato.training.recipes.digits import augment, cards, compose, evaluation, learn, real, voices, words
 from ostinato.training.recipes.plan import Plan, Tested
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained
@@ -87,14 +86,7 @@ def train(options: Options, telling: Telling) -> Trained:
         options.seed, workers, telling.progress,
     )  # fmt: skip
     trained = plan.learn(_plans(directions, paths, people, options, telling), options)
-    models = []
-    for path in sorted(options.output.glob("digits-*.safetensors")):
-        try:
-            models.append(model_file.read(path).specification)
-        except (ModelError, OSError) as error:  # none of those just written
-            if telling.left_out is not None:
-                telling.left_out(path, error)
-    (options.output / "MODELS.md").write_text(cards.summary(models), encoding="utf-8")
+    summary.write(options.output, telling.left_out)
     return trained
 
 

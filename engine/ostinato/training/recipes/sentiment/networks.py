@@ -17,9 +17,9 @@ from ostinato.training.recipes.sentiment.examples import LABELS, Example
 
 Direction = Literal["uni", "bi"]
 EMBEDDED = 32
-UNITS = {"uni": 64, "bi": 32}
+UNITS = {"uni": 96, "bi": 48}
 """Of one direction: about as many weights either way."""
-RUNNING = 0.15
+RUNNING = 0.04
 """The share of words at which a sentence's score is asked for, beside its last one."""
 FORGOTTEN = 0.1
 """The share of pieces that are unknown while learning, so that the network knows what to make of those."""

@@ -3,6 +3,7 @@ few sentences after each of their words."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,38 +21,38 @@ SENTENCES = (
 BLUE, ORANGE, GREY = "#1f6fb4", "#d9722e", "#777777"
 
 
-def draw(results: Mapping[str, Mapping[str, Any]], models: Sequence[Path], path: Path) -> None:
-    """Of what the tests of both models gave, by direction, and of both models' files. Nothing without matplotlib, or
-    of one model alone."""
+def draw(results: Sequence[Path], models: Sequence[Path], path: Path) -> None:
+    """Of what the tests of the unidirectional and the bidirectional model gave, and of both models' files. Nothing
+    without matplotlib, or while there is one model alone."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         return
-    if set(results) != {"uni", "bi"}:
+    if not all(each.exists() for each in (*results, *models)):
         return
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25), squeeze=False)[0]
-    _curves(left.subplots(), results)
+    _curves(left.subplots(), *(json.loads(each.read_text(encoding="utf-8")) for each in results))
     uni, bi = (Model(model_file.read(file)) for file in models)
     for number, (axes, sentence) in enumerate(zip(right.subplots(len(SENTENCES), 1), SENTENCES, strict=True)):
         _sentence(axes, sentence, uni, bi, legend=number == 0)
     figure.savefig(path, dpi=110)
 
 
-def _curves(axes: Any, results: Mapping[str, Mapping[str, Any]]) -> None:
-    shares = results["uni"]["running"]["share"]
+def _curves(axes: Any, uni: Mapping[str, Any], bi: Mapping[str, Any]) -> None:
+    shares = uni["running"]["share"]
 
-    def mean(direction: str, way: str) -> list[float]:
-        curves = list(results[direction]["running"][way].values())
+    def mean(result: Mapping[str, Any], way: str) -> list[float]:
+        curves = list(result["running"][way].values())
         return [sum(values) / len(curves) for values in zip(*curves, strict=True)]
 
-    axes.plot(shares, mean("uni", ""), color=BLUE, marker="o", markersize=4, label="unidirectional: at once")
-    for shade, way in enumerate(way for way in results["bi"]["running"] if way not in ("", "share")):
+    axes.plot(shares, mean(uni, ""), color=BLUE, marker="o", markersize=4, label="unidirectional: at once")
+    for shade, way in enumerate(way for way in bi["running"] if way not in ("", "share")):
         pieces = f"bidirectional, {way}"
-        axes.plot(shares, mean("bi", way), color=ORANGE, alpha=0.35 + 0.15 * shade, linewidth=1.2, label=pieces)
-    axes.plot(shares[-1:], mean("bi", "")[-1:], "s", color=ORANGE, markersize=8, label="bidirectional: at the end")
+        axes.plot(shares, mean(bi, way), color=ORANGE, alpha=0.35 + 0.15 * shade, linewidth=1.2, label=pieces)
+    axes.plot(shares[-1:], mean(bi, "")[-1:], "s", color=ORANGE, markersize=8, label="bidirectional: at the end")
     axes.set(xlabel="per cent of the sentence's words read", ylabel="correlation of the score shown with people's")
     axes.set_title("held-out sentences: mean of film, product, news, tweet", fontsize=10)
     axes.grid(alpha=0.3)

