@@ -115,19 +115,20 @@ def draw(results: list[Row], path: Path) -> None:
                     linewidth=1.2 if which == 0 else 0.7, elinewidth=0.7, linestyle="-" if which == 0 else "--",
                 )  # fmt: skip
                 if which == 0:
-                    for place, rate, way in zip(places, rates, ways, strict=True):
+                    for n, (place, rate, way) in enumerate(zip(places, rates, ways, strict=True)):
                         axes.annotate(
                             way["name"],
                             (place, rate),
                             textcoords="offset points",
-                            xytext=(4, -12),
+                            xytext=(4, 8 if n % 2 else -12),
                             size=7.5,
                             color=SOFT,
                         )
         axes.set_xscale("log")
-        ticks = [20, 50, 100, 200, 500, 1000, 2000, 5000]
+        ticks = [20, 50, 100, 200, 500, 1000, 2000]
         axes.set_xticks(ticks, [f"{t} ms" for t in ticks], minor=False)
         axes.set_xticks([], minor=True)
+        axes.set_xlim(18, 3500)
         axes.set_ylim(0, highest * 1.1)
         axes.set_xlabel("from a character's own frame to when it is told, median")
         axes.set_ylabel("characters wrong, %")
