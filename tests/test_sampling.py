@@ -111,6 +111,23 @@ def test_equal_outputs_are_told_apart_by_their_index() -> None:
     assert set(draw(rows, False, [Sampling(top_p=0.4)] * 400, range(400))[0]) == {1, 2}
 
 
+@pytest.mark.parametrize("probabilities", [False, True])
+@pytest.mark.parametrize("how", [{"top_p": 0.97}, {"top_k": 150}, {"top_k": 333, "top_p": 0.9}, {"top_p": 0.2}])
+def test_large_vocabularies_are_sorted(how: dict[str, Any], probabilities: bool) -> None:
+    """Where more tokens are to be sorted than a heap is for: with equal ones, and zeros of both signs."""
+    generator = np.random.default_rng(3)
+    for step in range(20):
+        outputs = np.round(generator.normal(size=500) * 3, 1).astype(np.float32)
+        outputs = np.abs(outputs) if probabilities else outputs * generator.choice([-1, 1], 500).astype(np.float32)
+        if probabilities:
+            outputs /= outputs.sum()
+        sampling = Sampling(seed=step, **how)
+        wanted = distribution(outputs, probabilities, sampling)
+        (token,), _ = draw(outputs[None], probabilities, [sampling], [step])
+        below = wanted[:token].sum()
+        assert wanted[token] > 0 and below - 1e-12 <= number(step, step) < below + wanted[token] + 1e-12
+
+
 @settings(deadline=None, max_examples=60)
 @given(rows=st.lists(st.tuples(SAMPLINGS, st.integers(0, 99)), min_size=1, max_size=70), seed=st.integers(0, 99))
 def test_company_does_not_matter(rows: list[tuple[Sampling, int]], seed: int) -> None:

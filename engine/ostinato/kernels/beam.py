@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.kernels.compiler import kernel
-from ostinato.kernels.sampling import exp, log, weigh
+from ostinato.kernels.sampling import exp, likeliest, log, weigh
 
 
 @kernel("float64(float64, float64)")
@@ -42,10 +42,8 @@ def extend(
         width, found = widths[b], 0
         ended[b] = -1
         for r in range(first, lasts[b]):
-            row, best = outputs[r], 0
-            for i in range(1, size):
-                if row[i] > row[best]:
-                    best = i
+            row = outputs[r]
+            best = likeliest(row)
             total = weigh(row, best, probabilities, 1.0, weights)
             below, highest = log(total), np.float64(row[best])
             relative = probabilities and highest > 0.0

@@ -147,6 +147,18 @@ def load_int(b: Any, address: Any) -> Any:
     return emit_load(b, address, I64)
 
 
+@_define(types.int64, types.float64)
+def bits_of(b: Any, x: Any) -> Any:
+    """A float64's bits."""
+    return b.bitcast(x, I64)
+
+
+@_define(types.float64, types.int64)
+def from_bits(b: Any, x: Any) -> Any:
+    """The float64 of these bits."""
+    return b.bitcast(x, ir.DoubleType())
+
+
 @_define(types.int64, types.int64, types.int64)
 def field(b: Any, record: Any, index: Any) -> Any:
     """Number ``index`` of the int64 from an address on."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.kernels import prepare, sampling
+from ostinato.kernels.compiler import entry
 from ostinato.sampling import Sampling
 
 F32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
 
 
 def draw(
@@ -22,38 +22,28 @@ def draw(
     """A token for each row of ``outputs`` [n, vocabulary], finite logits or ``probabilities``, and the probability
     that the model gives it (at temperature 1, among all). Row i is drawn as samplings[i] says, with the random number
     of its seed and steps[i]; other rows change nothing of it."""
-    rows = np.ascontiguousarray(outputs)
-    orders = [_order(row, each) for row, each in zip(rows, samplings, strict=True)]
-    tokens, chances = np.empty(len(rows), np.int64), np.empty(len(rows))
-    _kernel()(
-        rows, probabilities,
-        np.array([each.temperature for each in samplings], np.float64),
-        np.array([1.0 if each.top_p is None else each.top_p for each in samplings], np.float64),
-        np.array([each.seed for each in samplings], np.uint64),
-        np.array(steps, np.uint64),
-        np.concatenate(orders),
-        np.array([len(order) for order in orders]).cumsum(),
-        np.empty(rows.shape[1]), tokens, chances,
-    )  # fmt: skip
+    count, size = outputs.shape
+    hows = np.array([_how(each, size, step) for each, step in zip(samplings, steps, strict=True)], np.float64)
+    tokens, chances = np.empty(count, np.int64), np.empty(count)
+    weights, order = np.empty(size), np.empty(2 * size + sampling.DIGITS, np.int64)
+    rows = np.ascontiguousarray(outputs, np.float32)
+    _kernel()(rows, probabilities, hows, weights, order, tokens, chances)
     return tokens.tolist(), chances.tolist()
 
 
+def _how(sampling: Sampling, size: int, step: int) -> tuple[float, float, int, int, int]:
+    """A row of the kernel's ``hows``."""
+    top_p, top_k = sampling.top_p, sampling.top_k
+    return (
+        sampling.temperature,
+        1.0 if top_p is None else top_p,
+        0 if top_k is None or top_k >= size else top_k,
+        sampling.seed,
+        step,
+    )
+
+
 @functools.cache
-def _kernel() -> Any:
+def _kernel() -> Callable[..., Any]:
     prepare(sampling.draw)
-    return sampling.draw
-
-
-NOTHING: Int64 = np.empty(0, np.int64)
-
-
-def _order(row: F32, how: Sampling) -> Int64:
-    """The tokens to draw among, the likeliest first and the lowest of equals; none if they all are and need no
-    order."""
-    most = len(row) if how.top_k is None else min(how.top_k, len(row))
-    if how.temperature == 0 or (most == len(row) and (how.top_p is None or how.top_p == 1)):
-        return NOTHING
-    least = np.partition(row, -most)[-most]
-    likely = np.flatnonzero(row >= least)
-    order: Int64 = likely[np.argsort(-row[likely], kind="stable")][:most]
-    return order
+    return entry(sampling.draw)

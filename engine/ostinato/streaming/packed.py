@@ -158,7 +158,9 @@ def _rectangle(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int6
 @lru_cache(maxsize=256)
 def _layout(streams: int, steps: int) -> tuple[Int64, Int64 | slice]:
     """Batch sizes and rows of a rectangle; kept and shared, so nobody writes into them."""
-    index = np.arange(streams * steps).reshape(steps, streams).T.ravel() if streams > 1 else slice(steps)
+    if streams == 1 or steps == 1:
+        return np.full(steps, streams), slice(streams * steps)
+    index = np.arange(streams * steps).reshape(steps, streams).T.ravel()
     return np.full(steps, streams), index
 
 
