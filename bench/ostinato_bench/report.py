@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ostinato_bench import speech, tables, training_tables, tunes
+from ostinato_bench import generation_tables, speech, tables, training_tables, tunes
 from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
 from ostinato_bench.recipes import sentiment
@@ -110,6 +110,8 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "compare-short": compare_short,
     "compare-source": compare_source,
     "convolutions": tables.convolutions,
+    "generation": generation_tables.generating,
+    "generation-source": generation_tables.source,
     "int8": tables.int8,
     "limits": tables.limits,
     "load": load,

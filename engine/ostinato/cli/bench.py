@@ -17,6 +17,7 @@ from ostinato.streaming import load as load_model
 if TYPE_CHECKING:
     from ostinato_bench.cells import Cell
     from ostinato_bench.convolutions import Causal
+    from ostinato_bench.generation import Task as Generating
     from ostinato_bench.positions import Along
     from ostinato_bench.training import Task
 
@@ -123,6 +124,20 @@ def tunes(model: str, count: int, seed: int, folder: Path | None, json: Path | N
     )
     if unlike := sum(row["unlike"] for row in found["rows"]):
         note(f"in {unlike} of the tunes with right bars music21 finds other lengths of bars than we do")
+
+
+def generation(tasks: Sequence[Generating], seconds: float, beside: bool, json: Path | None) -> None:
+    """Tokens a second of a language model, for ``seconds`` each, ``beside`` other engines."""
+    from ostinato_bench.generation import run
+    from ostinato_bench.generation_tables import LEGEND, terminal
+
+    check_writable(json)
+    found = run(tasks, seconds, _Steps(), beside)
+    write_json(json, found)
+    out.print(terminal(found))
+    note(LEGEND)
+    for peer, cure in found["missing"].items():
+        note(f"{peer} was not measured: {cure}")
 
 
 def load(

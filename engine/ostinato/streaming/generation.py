@@ -23,6 +23,7 @@ from ostinato.pipeline import sampling as pipeline
 from ostinato.pipeline.state import expect
 from ostinato.sampling import MAX_LONGEST, Sampling
 from ostinato.streaming.beam import Beam
+from ostinato.streaming.frames import Float32
 from ostinato.streaming.heads import Head
 from ostinato.streaming.record import Record, told_again
 from ostinato.streaming.snapshot import Generating
@@ -153,28 +154,33 @@ def draw(records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
     token waits to be computed as its next frame."""
     by_head: dict[Head, list[int]] = defaultdict(list)
     for i, record in enumerate(records):
-        going = record.generating is not None and record.beam is None and record.writing is None
-        if going and not record.queue.count:
+        if record.draws:
             by_head[record.head].append(i)
-    return [each for head, positions in by_head.items() for each in _draw(head, positions, records)]
+    found: list[tuple[int, list[Event]]] = []
+    for head, positions in by_head.items():
+        events, frames = drawn(head, [records[i] for i in positions])
+        found += zip(positions, events, strict=True)
+        for i, frame in zip(positions, frames[:, None], strict=True):
+            records[i].receive(0, frame)
+    return found
 
 
-def _draw(head: Head, positions: list[int], records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
-    drawing = [records[i] for i in positions]
-    states = [record.decoder_state for record in drawing]
+def drawn(head: Head, records: Sequence[Record]) -> tuple[list[list[Event]], Float32]:
+    """The same for streams of one head that all draw: the events of each, and the tokens as frames [n, size], which
+    are yet to be received."""
+    states = [record.decoder_state for record in records]
     tokens, chances = pipeline.draw(
-        np.array([state.outputs for state in states]),
+        states[0].outputs[None] if len(states) == 1 else np.array([state.outputs for state in states]),
         head.probabilities,
-        [record.generating.sampling for record in drawing if record.generating is not None],
+        [record.generating.sampling for record in records if record.generating is not None],
         [state.frames - 1 for state in states],
     )
-    found: list[tuple[int, list[Event]]] = []
-    frames = np.array(tokens, np.float32)[:, None, None]
-    for i, record, token, chance, frame in zip(positions, drawing, tokens, chances, frames, strict=True):
-        last = record.decoder_state.frames - 1
-        found.append((i, said(record, token, chance, last, head.decoder.time_ms(last))))
-        record.receive(0, frame)
-    return found
+    time_ms = head.decoder.time_ms
+    events = [
+        said(record, token, chance, state.frames - 1, time_ms(state.frames - 1))
+        for record, state, token, chance in zip(records, states, tokens, chances, strict=True)
+    ]
+    return events, np.array(tokens, np.float32)[:, None]
 
 
 def said(record: Record, token: int, chance: float, frame: int, time_ms: float) -> list[Event]:

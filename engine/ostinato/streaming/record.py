@@ -235,6 +235,11 @@ class Record:
         return memory.frames if complete else None
 
     @property
+    def draws(self) -> bool:
+        """Whether its next token is to be drawn: it generates, and no other frame waits."""
+        return self.generating is not None and self.beam is None and self.writing is None and not self.queue.count
+
+    @property
     def ended(self) -> bool:
         """Whether a finished utterance waits to be computed, which comes first: see `next_finished`."""
         return bool(self.finished)

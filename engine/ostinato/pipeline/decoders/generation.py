@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -41,6 +43,16 @@ class GenerationDecoder(Decoder[Generation, GenerationState]):
             state.outputs = outputs[-1].copy()  # the caller's rows are reused in the next tick
             state.frames += len(outputs)
         return []
+
+    def step_many(
+        self, states: Sequence[GenerationState], outputs: F32, counts: Sequence[int]
+    ) -> Iterator[list[Event]]:
+        """`step` for many streams."""
+        for state, count, end in zip(states, counts, accumulate(counts), strict=True):
+            if count:
+                state.outputs = outputs[end - 1].copy()
+                state.frames += count
+            yield []
 
     def restore(self, packed: object) -> GenerationState:
         """The state that `state.pack` packed. Raises SnapshotError. How many outputs there are, whoever knows the

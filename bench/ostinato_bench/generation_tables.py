@@ -1,0 +1,54 @@
+"""What `bench generation` found, as a table: for the terminal, and as Markdown for docs/performance.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ostinato_bench import tables, training_tables
+from ostinato_bench.terminal import Table
+
+LEGEND = (
+    "Thousands of tokens a second of processor time, on one thread; medians. Stream by stream: a call of the engine "
+    "for each stream's token; by hand: one call for all, and a loop in NumPy around it. Under times how many times "
+    "faster we are than the faster of those that are called stream by stream."
+)
+_PEERS = {"onnxruntime": "ONNX Runtime", "pytorch": "PyTorch"}
+
+source = training_tables.source
+
+
+def terminal(result: dict[str, Any]) -> Table:
+    """A result of `generation.run`."""
+    headings, lines = _table(result)
+    made = Table(*headings, title="Tokens a second, thousands", right=headings[3:])
+    for line in lines:
+        made.add_row(*line)
+    return made
+
+
+def generating(result: dict[str, Any]) -> str:
+    """The same in Markdown."""
+    return tables.markdown(*_table(result, "**"))
+
+
+def _table(result: dict[str, Any], strong: str = "") -> tuple[list[str], list[list[str]]]:
+    rows = result["rows"]
+    peers = [name for name in _PEERS if any(name in row["contenders"] for row in rows)]
+    headings = ["vocabulary", "streams", "", "ours"]
+    headings += [f"{_PEERS[name]}{how}" for how in (", stream by stream", ", by hand") for name in peers]
+    headings += ["times"] * bool(peers)
+    lines = []
+    for row in rows:
+        found = row["contenders"]
+        line = [f"{row['vocabulary']:,}", f"{row['streams']}", row["way"], _thousands(found, "ours")]
+        line += [_thousands(found, name) for name in peers]
+        line += [_thousands(found, f"{name}-batched") for name in peers]
+        if peers:
+            best = max(found[name]["tokens_s"] for name in peers if name in found)
+            line.append(f"{strong}{found['ours']['tokens_s'] / best:.2f} ×{strong}")
+        lines.append(line)
+    return headings, lines
+
+
+def _thousands(found: dict[str, Any], name: str) -> str:
+    return f"{found[name]['tokens_s'] / 1e3:.1f}" if name in found else ""
