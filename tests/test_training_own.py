@@ -20,7 +20,7 @@ from ostinato.model import file
 from ostinato.model.decoders import Labels, Outputs, SequenceClass
 from ostinato.training.batching import Batch
 from ostinato.training.own.config import Config
-from ostinato.training.own.dataset import Dataset
+from ostinato.training.own.frames import Dataset
 from ostinato.training.own.run import Run, run
 
 Array = npt.NDArray[Any]

@@ -11,18 +11,25 @@ from pathlib import Path
 from ostinato.data.arrays import read_npy, read_npz
 from ostinato.data.table import FrameTable, read_csv
 from ostinato.data.text import read_lines, read_text
+from ostinato.data.text_table import has_texts, read_texts
 from ostinato.data.utterance import Float32, Labels, Utterance, as_frames, check_pace
 from ostinato.errors import InputError
+
+
+def read_table(path: Path) -> list[Utterance]:
+    """A table of frames, or of texts."""
+    return read_texts(path) if path.is_file() and has_texts(path) else read_csv(path)
+
 
 FORMATS: Mapping[str, Callable[[Path], list[Utterance]]] = {
     ".npy": read_npy,
     ".npz": read_npz,
-    ".csv": read_csv,
+    ".csv": read_table,
     ".txt": read_lines,
     ".tsv": read_lines,
 }
 """By the ending of the file's name."""
-OF_FRAMES, OF_TEXT = (".csv", ".npy", ".npz"), (".txt", ".tsv")
+OF_FRAMES, OF_TEXT = (".csv", ".npy", ".npz"), (".csv", ".txt", ".tsv")
 
 
 def read(path: Path) -> list[Utterance]:

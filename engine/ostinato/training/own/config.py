@@ -12,7 +12,7 @@ import inspect
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ostinato.bounded import check_json
 from ostinato.errors import BadModelFileError, TrainingError, did_you_mean
@@ -41,6 +41,23 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Text:
+    """How texts are read. ``unit`` of a token, of which the ``most`` frequent are known; ``embedding``: of one.
+    ``answers``: "label", of each text; "tags", a label of each token; "text", another text for each (an
+    encoder-decoder, whose ``writer`` and ``keys`` are the writer's units and the values that attention compares);
+    "next", none, a language model. By default labels, if there are some. ``longest``: tokens that are written."""
+
+    unit: Literal["character", "word"] = "character"
+    most: int = 5000
+    lowercase: bool = False
+    embedding: int = 32
+    answers: Literal["label", "tags", "text", "next"] | None = None
+    writer: int = 128
+    keys: int = 64
+    longest: int = 1024
+
+
+@dataclass(frozen=True)
 class How:
     """``rate`` is the first of the ``schedule``, a table of `SCHEDULES` without rate and total, after ``warmup``
     steps. ``evaluations`` of an epoch; ``patience`` of them without a better one end it. The rest is as `fit` and
@@ -56,6 +73,7 @@ class How:
     loss: Loss | None = None
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
+    own_tokens: float = 0.0
     truncate: int | None = None
     share: int | None = 16
     workers: int | None = None
@@ -65,12 +83,14 @@ class How:
 
 @dataclass(frozen=True)
 class Config:
-    """See the module. ``layers`` are those below the output, which the data decide."""
+    """See the module. ``layers`` are those below the output, which the data decide; of texts those above the
+    embedding."""
 
     name: str
     data: Data
     layers: tuple[Layer, ...]
     learning: How = field(default_factory=How)
+    text: Text = field(default_factory=Text)
     description: str = ""
     licence: str = ""
 
@@ -96,12 +116,14 @@ class Config:
             made: Config = decode(Config, values, path.name, {Layer: LAYERS, Loss: LOSSES})
         except (BadModelFileError, TrainingError) as error:
             raise TrainingError(str(error)) from error
-        how = made.learning
+        how, of_text = made.learning, made.text
         for name, least, value in (
-            ("epochs", 1, how.epochs), ("batch", 1, how.batch), ("warmup", 0, how.warmup), ("seed", 0, how.seed),
+            ("learning.epochs", 1, how.epochs), ("learning.batch", 1, how.batch), ("learning.warmup", 0, how.warmup),
+            ("learning.seed", 0, how.seed), ("text.most", 1, of_text.most), ("text.embedding", 1, of_text.embedding),
+            ("text.writer", 1, of_text.writer), ("text.keys", 1, of_text.keys),
         ):  # fmt: skip
             if value < least:
-                raise TrainingError(f"{path.name}: learning.{name} = {value}: {least} at least")
+                raise TrainingError(f"{path.name}: {name} = {value}: {least} at least")
         if not 0 <= made.data.held_out < 1:
             raise TrainingError(f"{path.name}: data.held_out = {made.data.held_out} is not from 0 up to 1")
         how.schedule.update(tables.get("schedule", {}))

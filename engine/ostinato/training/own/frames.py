@@ -1,20 +1,29 @@
-"""A user's utterances as what a network learns from: normalised frames, and what is right for them."""
+"""A user's frames as what a network learns from: normalised, and what is right for them."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ostinato import data
-from ostinato.data import Utterance
+from ostinato.data import Utterance, check_pace
 from ostinato.errors import InputError, TrainingError
+from ostinato.model.activation import Activation
+from ostinato.model.decoders import Decoder, Labels, Outputs, SequenceClass
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Dense, Layer, Softmax
+from ostinato.model.network import Network
+from ostinato.model.specification import Sequential, Specification
+from ostinato.streaming import Model
 from ostinato.training.batching import Batch, bucketed, pad
+from ostinato.training.losses import CrossEntropy, Loss, MeanSquaredError
+from ostinato.training.own.config import Config
+from ostinato.training.own.labels import indices_of, names_of
+from ostinato.training.own.matter import Matter, Tested
 from ostinato.training.packing import Array
 
 
@@ -30,32 +39,17 @@ class Task:
     frame_ms: float
 
 
-def read(names: Sequence[str], beside: Path) -> list[Utterance]:
-    """The utterances of files and folders. Raises InputError, naming what is wrong."""
-    found: list[Utterance] = []
-    for name in names:
-        path = beside / name
-        if not path.exists():
-            raise InputError(f"{name} is not there, beside {beside}")
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in data.OF_FRAMES) if path.is_dir() else [path]
-        if not files:
-            raise InputError(f"{name} has no file of frames: those end in {', '.join(data.OF_FRAMES)}")
-        for file in files:
-            found += data.read(file)
-    return found
-
-
 def task(utterances: Sequence[Utterance], labels: Sequence[str], frame_ms: float) -> Task:
     """What they have in common. Raises InputError for what they have not."""
     first = utterances[0]
     for each in utterances:
         if isinstance(each.input, str):
-            raise InputError(f"{each.name} is text: what is learnt from here are frames")
+            raise InputError(f"{each.name} is text, others are frames: choose one")
         if (size := np.shape(each.input)[1]) != (others := np.shape(first.input)[1]):
             raise InputError(f"{each.name} has frames of {size} values, others {others}")
     said = next((each.frame_ms for each in utterances if each.frame_ms is not None), frame_ms)
     for each in utterances:
-        data.check_pace(each.name, each.frame_ms, said, "the first file")
+        check_pace(each.name, each.frame_ms, said, "the first file")
     size = int(np.shape(first.input)[1])
     labelled = [each.labels for each in utterances if each.labels is not None]
     numbered = [each.targets for each in utterances if each.targets is not None]
@@ -63,7 +57,7 @@ def task(utterances: Sequence[Utterance], labels: Sequence[str], frame_ms: float
         kinds = {each.ndim for each in labelled}
         if len(kinds) > 1:
             raise InputError("some utterances have a label for each frame, others one for the whole: choose one")
-        names = tuple(labels) or _names(labelled)
+        names = tuple(labels) or names_of(labelled)
         return Task("sequence" if kinds == {0} else "frame", names, len(names), size, said)
     if len(numbered) == len(utterances):
         widths = {each.shape[1] for each in numbered}
@@ -74,39 +68,16 @@ def task(utterances: Sequence[Utterance], labels: Sequence[str], frame_ms: float
     raise InputError(f"{bare} has neither labels nor targets: nothing can be learnt from it")
 
 
-def _names(labels: Sequence[npt.NDArray[Any]]) -> tuple[str, ...]:
-    """Of labels that are texts, those there are; of indices, the numbers."""
-    if all(each.dtype.kind == "U" for each in labels):
-        found = sorted({str(name) for each in labels for name in np.unique(each)} - {""})
-    elif all(each.dtype.kind in "iu" for each in labels):
-        found = [str(number) for number in range(1 + max(int(each.max(initial=-1)) for each in labels))]
-    else:
-        raise InputError("some labels are names, others indices: choose one")
-    if len(found) < 2:
-        raise InputError(f"labels are only {found}: there is nothing to tell apart")
-    return tuple(found)
-
-
 def right(utterance: Utterance, of: Task) -> Array:
     """Indices of labels, [T] or of no dimension, below 0 where there is none; or numbers [T, outputs]."""
     if of.kind == "numbers":
         assert utterance.targets is not None
         return utterance.targets
-    labels = np.asarray(utterance.labels)
-    if labels.dtype.kind == "U":
-        known = {name: at for at, name in enumerate(of.names)} | {"": -1}
-        for at, label in enumerate(labels.reshape(-1)):
-            if str(label) not in known:
-                raise InputError(f"{utterance.place(at)}: label {str(label)!r} is none of {', '.join(of.names)}")
-        indices = np.array([known[str(label)] for label in labels.reshape(-1)], np.int64)
-        return indices.reshape(labels.shape)
-    if labels.max(initial=-1) >= len(of.names):
-        raise InputError(f"{utterance.name}: label {labels.max()} of {len(of.names)} labels (0-based)")
-    return labels
+    return indices_of(utterance, of.names)
 
 
 class Dataset:
-    """Utterances to learn from, or to judge by."""
+    """Utterances of frames to learn from, or to judge by."""
 
     def __init__(self, utterances: Sequence[Utterance], of: Task, mean: Array, scale: Array) -> None:
         self.frames = [((np.asarray(each.input) - mean) * scale).astype(np.float32) for each in utterances]
@@ -144,13 +115,67 @@ def normalisation(utterances: Sequence[Utterance]) -> tuple[Array, Array]:
     return rows.mean(axis=0).astype(np.float32), scale.astype(np.float32)
 
 
-def hold_out(utterances: list[Utterance], share: float, seed: int) -> tuple[list[Utterance], list[Utterance]]:
-    """Some to learn from, and a share, one at least, to judge by. Raises TrainingError if that leaves none."""
-    count = max(1, round(share * len(utterances)))
-    if count >= len(utterances):
-        raise TrainingError(
-            f"{len(utterances)} utterances are too few to hold some out: give data.validation, or more of them"
-        )
-    order = np.random.default_rng(seed).permutation(len(utterances))
-    held = set(order[:count].tolist())
-    return [u for i, u in enumerate(utterances) if i not in held], [utterances[i] for i in sorted(held)]
+def matter(
+    config: Config, learning: Sequence[Utterance], judged_by: Sequence[Utterance], test: Sequence[Utterance]
+) -> Matter:
+    """Of frames. Raises InputError and TrainingError for what does not fit."""
+    of = task([*learning, *judged_by, *test], config.data.labels, config.data.frame_ms)
+    mean, scale = normalisation(learning)
+    seen, held = (Dataset(each, of, mean, scale) for each in (learning, judged_by))
+    loss = config.learning.loss or (MeanSquaredError() if of.kind == "numbers" else CrossEntropy())
+    return Matter(
+        specification(config, of, loss),
+        loss,
+        seen,
+        held,
+        _about(of),
+        f"{sum(seen.lengths) * of.frame_ms / 60_000:.1f} min of frames every {of.frame_ms:g} ms",
+        of.kind != "numbers",
+        (lambda network: _tested(network, test, of)) if test else None,
+        {"front_end.mean": mean, "front_end.scale": scale},
+    )
+
+
+def specification(config: Config, task: Task, loss: Loss) -> Specification:
+    """The layers, and above them what the task asks for."""
+    last: list[Layer] = [Dense(task.outputs)]
+    if loss.link == "softmax":
+        last.append(Softmax())
+    elif loss.link == "sigmoid":
+        last = [Dense(task.outputs, activation=Activation("sigmoid"))]
+    decoders: dict[str, Decoder] = {"frame": Labels(task.names), "sequence": SequenceClass(task.names)}
+    if (task.kind == "numbers") == (loss.link == "softmax") or not loss.framewise:
+        raise TrainingError(f"learning.loss: {loss.kind} does not fit data with {_about(task)}")
+    return Sequential(
+        config.name,
+        Frames(task.size, task.frame_ms, normalise=True),
+        [*config.layers, *last],
+        decoders.get(task.kind, Outputs()),
+        description=config.description,
+        licence=config.licence,
+    )
+
+
+def _about(task: Task) -> str:
+    return {"frame": "a label for each frame", "sequence": "a label for each utterance"}.get(task.kind, "numbers")
+
+
+def _tested(network: Network, utterances: Sequence[Utterance], of: Task) -> Tested:
+    """Through the model's own stream."""
+    model, total, count = Model(network), 0.0, 0
+    for each in utterances:
+        stream, wanted = model.stream(decoder="outputs"), right(each, of)
+        events = [*stream.push(np.asarray(each.input)), *stream.flush()]
+        stream.close()
+        values = np.array([event.values for event in events])
+        if of.kind == "numbers":
+            some = ~np.isnan(wanted[: len(values)])
+            total += float(((values - wanted[: len(values)])[some] ** 2).sum())
+        else:
+            labels = wanted[: len(values)] if wanted.ndim else wanted[None]
+            found = values.argmax(axis=1) if wanted.ndim else values[-1:].argmax(axis=1)
+            some = labels >= 0
+            total += float((found == labels)[some].sum())
+        count += int(some.sum())
+    made = "mean squared error" if of.kind == "numbers" else "share of labels that is right"
+    return Tested(total / count if count else math.nan, count, made)
