@@ -72,3 +72,10 @@ def bucketed(
     if random is not None:
         random.shuffle(batches)
     return batches
+
+
+def forgetting(tokens: Array, unknown: int | None, random: np.random.Generator, share: float = 0.05) -> Array:
+    """Token ids, a ``share`` of which is ``unknown``: so a network learns to do without a token, as it must where it
+    meets one that it has not learnt (Kiperwasser and Goldberg 2016, "Simple and accurate dependency parsing using
+    bidirectional LSTM feature representations", section 4)."""
+    return tokens if unknown is None else np.where(random.random(tokens.shape) < share, unknown, tokens)

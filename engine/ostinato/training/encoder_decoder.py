@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from ostinato.model.decoders import Generation, Outputs
 from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Attention, Concatenate, Dense, Embedding, Gru, Layer, Softmax
 from ostinato.model.specification import Head, Node, Specification
-from ostinato.training.batching import Batch, Sources, bucketed, pad
+from ostinato.training.batching import Batch, Sources, bucketed, forgetting, pad
 
 Ids: TypeAlias = npt.NDArray[np.int64]
 
@@ -81,10 +82,12 @@ def encoder_decoder(
 
 
 class Pairs:
-    """Sources and what is to be written, as token ids."""
+    """Sources and what is to be written, as token ids. ``unknown``: of the sources' tokens; some are it, by turns."""
 
-    def __init__(self, sources: Sequence[Ids], targets: Sequence[Ids], writes: Writing) -> None:
-        self.sources, self.targets, self.writes = sources, targets, writes
+    def __init__(
+        self, sources: Sequence[Ids], targets: Sequence[Ids], writes: Writing, unknown: int | None = None
+    ) -> None:
+        self.sources, self.targets, self.writes, self.unknown = sources, targets, writes, unknown
         self._keys = [len(t) + len(s) / 100 for s, t in zip(sources, targets, strict=True)]
 
     @property
@@ -111,7 +114,11 @@ class Pairs:
         random = np.random.default_rng([seed, epoch or 0])
         for number, chosen in enumerate(bucketed(self._keys, size, None if epoch is None else random)):
             at = number if epoch is None else int(random.integers(len(waits)))
-            yield self.batch(chosen, waits[at % len(waits)])
+            made = self.batch(chosen, waits[at % len(waits)])
+            if epoch is not None and made.sources is not None and self.unknown is not None:
+                read = forgetting(made.sources.inputs, self.unknown, random)
+                made = replace(made, sources=replace(made.sources, inputs=read))
+            yield made
 
     def digest(self) -> str:
         """Of all that is in them."""

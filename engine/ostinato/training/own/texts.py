@@ -23,7 +23,7 @@ from ostinato.model.specification import Sequential, Specification
 from ostinato.pipeline import front_end
 from ostinato.sampling import Sampling
 from ostinato.streaming import Model
-from ostinato.training.batching import Batch, bucketed, pad
+from ostinato.training.batching import Batch, bucketed, forgetting, pad
 from ostinato.training.encoder_decoder import Ids, Pairs, Writing, encoder_decoder, writing
 from ostinato.training.losses import CrossEntropy
 from ostinato.training.own.config import Config, Text
@@ -46,10 +46,10 @@ class Learnt(NamedTuple):
 
 
 class TextExamples:
-    """Texts with labels, or whose next tokens are what is right."""
+    """Texts with labels, or whose next tokens are what is right; ``unknown``: the token that some are, by turns."""
 
-    def __init__(self, texts: Sequence[Learnt]) -> None:
-        self.texts = texts
+    def __init__(self, texts: Sequence[Learnt], unknown: int | None) -> None:
+        self.texts, self.unknown = texts, unknown
         self.lengths = [len(text.tokens) for text in texts]
 
     def batches(self, size: int, seed: int, epoch: int | None) -> Iterator[Batch]:
@@ -57,6 +57,8 @@ class TextExamples:
         random = None if epoch is None else np.random.default_rng([seed, epoch])
         for chosen in bucketed(self.lengths, size, random):
             tokens, lengths = pad([self.texts[i].tokens for i in chosen])
+            if random is not None:
+                tokens = forgetting(tokens, self.unknown, random)
             found = [self.texts[i].right for i in chosen]
             yield Batch(tokens, lengths, np.array(found) if found[0].ndim == 0 else pad(found, -1)[0])
 
@@ -145,7 +147,7 @@ def _labelled(
             if labels.ndim and len(labels) != len(tokens):
                 raise InputError(f"{each.place(0)} has {len(labels)} labels for {len(tokens)} tokens: one for each")
             found.append(Learnt(tokens, labels))
-        return TextExamples(found)
+        return TextExamples(found, reader.settings.unknown)
 
     decoder: Decoder = SequenceClass(names) if answers == "label" else Labels(names)
     layers = [Embedding(text.embedding), *config.layers, Dense(len(names)), Softmax()]
@@ -180,7 +182,7 @@ def _going_on(
             ids = reader(_text(each), each.place(0))
             wanted = np.where(ids == written.unknown, -1, ids)
             found.append(Learnt(np.array([written.start, *ids]), np.array([*wanted, written.end])))
-        return TextExamples(found)
+        return TextExamples(found, reader.settings.unknown)
 
     def through_streams(network: Network) -> Tested:
         model, total, count = Model(network), 0.0, 0
@@ -209,7 +211,7 @@ def _pairs(
 
     def examples(utterances: Sequence[Utterance]) -> Pairs:
         sources = [reader(_text(each), each.place(0)) for each in utterances]
-        return Pairs(sources, [writer(str(each.labels), each.place(0)) for each in utterances], written)
+        return Pairs(sources, [writer(str(each.labels), each.place(0)) for each in utterances], written, 0)
 
     def through_streams(network: Network) -> Tested:
         model, correct = Model(network), 0
