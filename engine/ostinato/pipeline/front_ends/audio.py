@@ -14,6 +14,7 @@ from ostinato.kernels import prepare
 from ostinato.kernels.audio import cut
 from ostinato.lanes import LANES
 from ostinato.pipeline import state as snapshots
+from ostinato.pipeline.finite import SMALL
 from ostinato.pipeline.front_ends.front_end import kind_of
 from ostinato.pipeline.pieces import each_part
 from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, Resampler, ResamplerState, check_rate, resampler
@@ -144,6 +145,9 @@ class AudioFrontEnd(Generic[A]):
                 f"audio must be mono, of shape [n], not {list(data.shape)}: send one channel, or their mean"
             )
         if data.dtype == np.int16:
+            return np.ascontiguousarray(data)
+        # Their sum of squares bounds them all, and takes a tenth of the time; half, so that no rounding matters.
+        if len(data) <= SMALL and np.vdot(data, data) <= MAX_SAMPLE**2 / 2:
             return np.ascontiguousarray(data)
         peak = max(data.max(), -data.min()) if len(data) else 0.0
         if not peak <= MAX_SAMPLE:

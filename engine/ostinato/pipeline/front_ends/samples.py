@@ -39,4 +39,6 @@ class SamplesFrontEnd(AudioFrontEnd[AudioState]):
         """The windows themselves."""
         if not len(starts):
             return np.empty((0, self.frame_size), np.float32), counts
+        if len(starts) == 1:
+            return samples[starts[0] : starts[0] + self.window][None], counts
         return np.lib.stride_tricks.sliding_window_view(samples, self.window)[starts], counts
