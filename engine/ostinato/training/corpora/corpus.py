@@ -56,6 +56,10 @@ class Corpus:
             files |= part.package.files(part.paths, part.sha256, progress, chosen.get(part.package.name), folder)
         return files
 
+    def is_of(self, archive: Path) -> bool:
+        """Whether a file's name is that of one of its packages."""
+        return any(_plain(archive.name).startswith(f"{_plain(part.package.name)}-") for part in self.parts)
+
     def _chosen(self, archives: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         """The package that each archive is, by its name."""
         names = [part.package.name for part in self.parts]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 from ostinato.errors import TrainingError
 from ostinato.model.specification import Specification
+from ostinato.training.corpora import corpus
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """What is being done, how much of it is done, and of how much."""
@@ -44,7 +45,7 @@ class Options:
 
     output: Annotated[Path, Option("Where the models go.", "DIR")] = Path("models")
     runs: Annotated[Path, Option("Where each model's run goes: log, curves, checkpoint.", "DIR")] = Path("runs")
-    data: Annotated[Path | None, Option("Where the corpora are, or come to be.", "DIR", shown="the cache")] = None
+    data: Annotated[Path | None, Option("Packages of corpora that you have; others are fetched.", "DIR")] = None
     only: Annotated[tuple[str, ...], Option("Only this one of its models: uni, bi, …", "NAME")] = ()
     quick: Annotated[bool, Option("A trial of minutes, little data, few steps: the models say so.")] = False
     steps: Annotated[
@@ -68,6 +69,13 @@ class Options:
             if name not in models:
                 raise TrainingError(f"there is no model {name!r} in this recipe: it has {', '.join(models)}")
         return tuple(name for name in models if not self.only or name in self.only)
+
+    def corpus(self, name: str, progress: Progress) -> dict[str, Path]:
+        """A corpus's files: where they are kept, else out of a package in the data folder, else downloaded. Raises
+        PackageError."""
+        found = corpus(name)
+        archives = [] if self.data is None else sorted(path for path in self.data.iterdir() if path.is_file())
+        return found.fetch(progress, [path for path in archives if found.is_of(path)])
 
     def named(self, model: Specification) -> Specification:
         """A model that a trial makes is called so."""

@@ -1,0 +1,1 @@
+"""Letters to phonemes, from the pronouncing dictionary."""

@@ -1,0 +1,1 @@
+"""German sentences to English ones."""
