@@ -16,7 +16,7 @@ from server_raw import PATIENCE_S, Raw
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, UnknownModelError
-from ostinato.model import write
+from ostinato.model import available, write
 from ostinato.server import served_name, spawn_server
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_model_in_a_folder_is_told_and_the_rest_is_served(tmp_path: P
     names = started.stdout.readline().split()[2]
     started.terminate()
     said = started.communicate(timeout=PATIENCE_S)[1]
-    assert set(names.split(",")) == {"frames", "digits-uni", "digits-bi"}
+    assert set(names.split(",")) == {"frames", *available()}
     for what in (
         "foreign.safetensors: ", "folder.safetensors is passed over: it is a folder",
         "link.safetensors is passed over", "loop.safetensors is passed over",
