@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
+SENTENCE := 'I wanted to love this phone, and it is the worst one that I ever had.'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo music-demo test lint format bench-compare report measure-compare measure-music clean
@@ -11,10 +12,13 @@ WORKERS ?= 2
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
-demo: $(VENV)/.usable ## compare the two bundled models on the bundled recording, in numbers and in a picture
+demo: $(VENV)/.usable ## compare bundled models on a bundled recording, in numbers and in a picture, and read a sentence
 	@mkdir -p demo
 	@$(BIN)/ostinato compare --json demo/compare.json --plot demo/compare.png
-	@printf '\n%s\n%s\n%s\n' 'With your own microphone:' \
+	@printf '\n%s\n\n' 'How positive a sentence is, after each of its words, and once it has ended:'
+	@$(BIN)/ostinato read sentiment-uni --text $(SENTENCE)
+	@$(BIN)/ostinato read sentiment-bi --head sentence --text $(SENTENCE)
+	@printf '%s\n%s\n%s\n' 'With your own microphone:' \
 	  '  $(BIN)/ostinato listen digits-uni      digits appear while you speak' \
 	  '  $(BIN)/ostinato listen digits-bi       digits appear once you have paused'
 	@$(BIN)/python -c 'import sounddevice' 2>/dev/null || printf '%s\n' \

@@ -109,6 +109,8 @@ def network(specification: Specification, seed: int = 0) -> Network:
         name: (array + generator.uniform(-0.3, 0.3, array.shape)).astype(np.float32)
         for name, array in start.weights.items()
     }
+    places = {name for name in weights if name.endswith(".contexts")}  # rows of a table, none of which is a number
+    weights |= {name: start.weights[name] for name in places}
     for node in specification.nodes:
         own = {name: weights[f"{node.name}.{name}"] for name in node.layer.weights(specification.inputs(node))}
         weights |= {

@@ -71,12 +71,12 @@ def test_a_small_run() -> None:
     json.dumps(found)
     assert told[0] == "1 stream, 7 tokens, greedy" and told[-1] == "done" and len(told) == 7
     for row in found["rows"]:
-        wanted = {"ours", "onnxruntime"} | ({"onnxruntime-batched"} if row["streams"] > 1 else set())
+        wanted = {"ours", "ours-int8", "onnxruntime"} | ({"onnxruntime-batched"} if row["streams"] > 1 else set())
         assert wanted <= row["contenders"].keys()
         assert all(each["tokens_s"] > 0 for each in row["contenders"].values())
     text = io.StringIO()
     Console(file=text, width=200).print(generation_tables.terminal(found))
-    assert "ONNX Runtime, by hand" in text.getvalue()
+    assert "ONNX Runtime, by hand" in text.getvalue() and "ours, int8" in text.getvalue()
 
 
 def test_a_document_is_renewed(tmp_path: Any) -> None:

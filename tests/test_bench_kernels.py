@@ -16,7 +16,7 @@ import pytest
 
 from ostinato.errors import InputError
 from ostinato.model import Network
-from ostinato_bench import limits, peers
+from ostinato_bench import limits, peers, tables
 from ostinato_bench.cells import CELLS, PRECISIONS, QUICK, Cell, Kind, Precision, grid
 from ostinato_bench.kernels import run
 from ostinato_bench.ours import Ours
@@ -107,6 +107,13 @@ def test_a_peer_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest
     assert "onnxruntime" not in peers.missing()
     found = run([Cell("gru", 4, 16)], seconds=0.02, wanted=["onnxruntime", "pytorch"])
     assert list(found["missing"]) == ["pytorch"]
+
+
+def test_the_product_alone_is_timed_in_both_precisions() -> None:
+    cells = [Cell("gru", 8, 128, batch=32, precision=precision) for precision in PRECISIONS]
+    found = run(cells, seconds=0.05, wanted=())
+    assert all(row["product_gmacs"] > 0 < row["product_share"] for row in found["rows"])
+    assert "| GRU 8 → 128 | 32 |" in (text := tables.products(found)) and "| GRU 8 → 128, int8 | 32 |" in text
 
 
 # --- timing and limits ----------------------------------------------------------------------------------------------

@@ -161,6 +161,7 @@ def test_a_document_gets_its_tables(tmp_path: Path) -> None:
         ("docs/performance.md", "steps"),
         ("docs/published.md", "published-files"),
         ("docs/music.md", "music"),
+        ("docs/recipes.md", "tunes-gaps"),
         ("README.md", "compare-short"),
     ],
 )

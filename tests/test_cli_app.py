@@ -125,6 +125,11 @@ class Careless:
             specification=SimpleNamespace(front_end=Frames(2), heads=(SimpleNamespace(name="main"),))
         )
     )
+    writer: None = None
+
+    @property
+    def reader(self) -> Any:
+        return self.network
 
     def stream(self, head: str, decoder: str) -> Any:
         def push(data: Any) -> list[Event]:
@@ -132,7 +137,7 @@ class Careless:
             return [Event("output", 0, 0.0, values=values)] if self.fault == "pieces" else []
 
         end = [] if self.fault in ("pieces", "silence") else [Event("output", 0, 0.0, values=np.ones(1, np.float32))]
-        record = SimpleNamespace(accept=lambda data: None)
+        record = SimpleNamespace(accept=lambda data: None, writing=False)
         return SimpleNamespace(push=push, flush=lambda: end, record=record, close=lambda: None)
 
 

@@ -19,6 +19,7 @@ from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Dense, Embedding, Gru
 from ostinato.model.specification import Sequential
 from ostinato.notation import read
+from ostinato.notation.bars import pieces
 from ostinato.sampling import Sampling
 from ostinato.server import spawn_server
 from ostinato.streaming import load
@@ -103,6 +104,15 @@ def test_options_that_do_not_fit_are_refused(
 ) -> None:
     done = ostinato("generate", path, *arguments)
     assert done.returncode == 2 and message in " ".join(done.stderr.split()), done.stderr
+
+
+def test_the_bundled_model_makes_tunes(ostinato: Run, tmp_path: Path) -> None:
+    done = ostinato(
+        "generate", "tunes", "--prompt", "M:6/8\nK:G", "--seed", "1", "--top-p", "0.9", "-o", tmp_path / "jig.wav"
+    )
+    assert done.returncode == 0 and "the model's end" in done.stderr, done.stderr
+    tune = read(f"M:6/8 L:1/8 K:G {done.stdout}")
+    assert len(pieces(tune.elements())) >= 8 and soundfile.info(tmp_path / "jig.wav").duration > 5
 
 
 def test_a_text_that_is_no_tune_makes_no_file(ostinato: Run, tmp_path: Path) -> None:

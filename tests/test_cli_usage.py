@@ -175,7 +175,7 @@ def test_what_is_shown_is_also_json(ostinato: Run, name: str) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     if name == "models":
-        assert {one["name"]: one["delay_ms"] for one in found} == {"digits-bi": None, "digits-uni": 0.0}
+        assert {one["name"]: one["delay_ms"] for one in found} == {"digits-bi": None, "digits-uni": 0.0, "tunes": 0.0}
     elif name.startswith("inspect"):
         assert (
             found["name"] == "digits-bi"

@@ -345,7 +345,7 @@ def test_a_text_without_an_end_stops_at_its_bound() -> None:
         assert [event.kind for event in events] == ["token"] * 3
         assert stream.push("b") == [] and not stream.generating
         (end,) = stream.generate()
-        assert (end.kind, end.index, end.frame, end.time_ms) == ("end-of-generation", -1, 3, 4.0)
+        assert (end.kind, end.index, end.frame, end.time_ms) == ("end-of-generation", -1, 2, 3.0)
         assert len(list(stream.generate())) == 4, "another text"
         stream.flush()
         stream.push("badfacade")

@@ -103,7 +103,8 @@ def test_a_token_a_tick_with_the_bits_of_a_stream_alone(
         now = of.tick()
         for key in range(len(streams)):
             told = sum(event.kind == "token" for answer in now if answer.key == key for event in answer.events)
-            assert told <= (min(share, most[key]) if streams[key][1] is BEAM else 1)
+            at_once = min(of.limits.share_of(1.0), most[key])
+            assert told <= (at_once if streams[key][1] is BEAM else 1)
             most[key] -= told
         found.extend(now)
 

@@ -292,6 +292,15 @@ def test_what_onnx_runtime_quantizes_is_its_float32_again(way: str, tmp_path: Pa
     assert [node.op_type for node in onnx.load(path).graph.node].count("Relu") == (way == "dynamic")
 
 
+@pytest.mark.parametrize("scales", [np.ones(5, np.float32), np.array("x")])
+def test_scales_that_do_not_fit_are_refused_by_name(scales: Any, tmp_path: Path) -> None:
+    constants = {"scale": scales, "zero": np.int8(0), "W": np.ones((3, 2), np.int8)}
+    nodes = [("DequantizeLinear", "W scale zero", "w"), ("MatMul", "x w", "y")]
+    path = save(tmp_path / "odd.onnx", nodes, constants, {"x": ["time", 3]}, ["y"])
+    with pytest.raises(ForeignModelError, match=r"DequantizeLinear.*do not fit|breaks ONNX's rules"):
+        import_model(path)
+
+
 def test_integers_that_are_computed_are_refused_by_name(tmp_path: Path) -> None:
     constants = {"scale": np.float32(0.1), "zero": np.int8(0), "W": np.ones((3, 2), np.int8)}
     nodes = [

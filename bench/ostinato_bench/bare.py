@@ -8,7 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from ostinato.kernels import interpreter
+from ostinato.kernels import integer, interpreter
 from ostinato.kernels.aligned import zeros
 from ostinato.kernels.product import pack, product, vectors_of
 from ostinato.kernels.program import Workspace, row_pitch
@@ -45,6 +45,26 @@ def _multiply(table: Any, K: int, weights: Any, vectors: int, bias: Any, out: An
         )
 
 
+@numba.njit(nogil=True)
+def _multiply_int8(
+    table: Any, K: int, weights: Any, vectors: int, bias: Any, out: Any, times: int, scratch: Any
+) -> None:
+    for _ in range(times):
+        integer.product(
+            address(table),
+            0,
+            table.size,
+            K,
+            address(weights),
+            vectors,
+            address(bias),
+            0,
+            address(out),
+            4 * out.shape[1],
+            address(scratch),
+        )
+
+
 def steps(workspace: Workspace) -> Callable[[], None]:
     """A function that makes the workspace's latest call `STEPS` times."""
     return lambda: advance(workspace.address, STEPS)
@@ -55,15 +75,25 @@ def products(cell: Cell) -> tuple[Callable[[], None], int]:
     and how many multiply-accumulates that is."""
     outputs = GATES[cell.cell] * padded(cell.hidden)
     rng = np.random.default_rng(2)
-    weights = pack(rng.uniform(-0.1, 0.1, (outputs, cell.hidden)).astype(np.float32))
+    if cell.precision == "int8":
+        R = rng.integers(-127, 128, (outputs, cell.hidden), np.int8)
+        packed = integer.pack(R, np.full(outputs, 1e-3, np.float32), 1 / integer.MAGNITUDE)
+    else:
+        packed = pack(rng.uniform(-0.1, 0.1, (outputs, cell.hidden)).astype(np.float32))
+    weights = zeros(packed.size)
+    weights[:] = packed
     rows, out = (zeros(cell.batch, LANES * row_pitch(vectors_of(size))) for size in (cell.hidden, outputs))
     rows[:] = rng.uniform(-1, 1, rows.shape)
     table = rows.ctypes.data + rows.strides[0] * np.arange(cell.batch, dtype=np.int64)
     amount = cell.batch * outputs * cell.hidden
     times = -(-_ENOUGH // amount)
     arrays = (table, cell.hidden, weights, vectors_of(outputs), zeros(outputs), out, times)
+    scratch = zeros(integer.BLOCK * padded(cell.hidden))
 
     def multiply(_keeps_alive: object = rows) -> None:
-        _multiply(*arrays)
+        if cell.precision == "int8":
+            _multiply_int8(*arrays, scratch)
+        else:
+            _multiply(*arrays)
 
     return multiply, times * amount

@@ -20,6 +20,7 @@ from ostinato.model import Network, Sequential
 from ostinato.model.decoders import Generation
 from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Dense, Embedding, Gru
+from ostinato.model.quantization import quantize
 from ostinato.sampling import Sampling
 from ostinato.streaming import Model, Stream, advance
 from ostinato_bench import by_hand, limits, machine
@@ -88,8 +89,8 @@ def run(
     what)`` is told before each.
 
     Returns {"rows": [...], "missing": {peer: why}, "machine", "versions", "date"}. A row has by contender ("ours",
-    "onnxruntime", "onnxruntime-batched", …: all streams as one batch, by hand) {"tokens_s", "quartiles"}, medians of
-    rounds and their quartiles.
+    "ours-int8", "onnxruntime", "onnxruntime-batched", …: all streams as one batch, by hand) {"tokens_s",
+    "quartiles"}, medians of rounds and their quartiles.
 
     Raises RuntimeError if a peer computes something else.
     """
@@ -113,7 +114,8 @@ def run(
 def measure(task: Task, seconds: float, beside: bool = True, missing: dict[str, str] | None = None) -> dict[str, Any]:
     """A row of `run`; who is not there is put among the ``missing``."""
     network = task.network()
-    calls: dict[str, Callable[[], object]] = {"ours": _ours(task, network)}
+    frames = np.random.default_rng(3).integers(0, task.vocabulary, (200, 1)).astype(np.float32)
+    calls = {"ours": _ours(task, network), "ours-int8": _ours(task, quantize(network, [frames]))}
     for name, steps in PEERS.items() if beside else ():
         maker = steps(network)
         if maker is None:

@@ -10,7 +10,7 @@ from ostinato_bench.terminal import Table
 LEGEND = (
     "Thousands of tokens a second of processor time, on one thread; medians. Stream by stream: a call of the engine "
     "for each stream's token; by hand: one call for all, and a loop in NumPy around it. Under times how many times "
-    "faster we are than the faster of those that are called stream by stream."
+    "faster we are, in float32, than the faster of those that are called stream by stream."
 )
 _PEERS = {"onnxruntime": "ONNX Runtime", "pytorch": "PyTorch"}
 
@@ -34,13 +34,15 @@ def generating(result: dict[str, Any]) -> str:
 def _table(result: dict[str, Any], strong: str = "") -> tuple[list[str], list[list[str]]]:
     rows = result["rows"]
     peers = [name for name in _PEERS if any(name in row["contenders"] for row in rows)]
-    headings = ["vocabulary", "streams", "", "ours"]
+    int8 = any("ours-int8" in row["contenders"] for row in rows)
+    headings = ["vocabulary", "streams", "", "ours", *["ours, int8"] * int8]
     headings += [f"{_PEERS[name]}{how}" for how in (", stream by stream", ", by hand") for name in peers]
     headings += ["times"] * bool(peers)
     lines = []
     for row in rows:
         found = row["contenders"]
         line = [f"{row['vocabulary']:,}", f"{row['streams']}", row["way"], _thousands(found, "ours")]
+        line += [_thousands(found, "ours-int8")] * int8
         line += [_thousands(found, name) for name in peers]
         line += [_thousands(found, f"{name}-batched") for name in peers]
         if peers:

@@ -50,8 +50,8 @@ def run(
     - "ours_us": all frames in one call of the kernels from Python. Bidirectional: from the last frame to the complete
       result, through `Stream`; "whole_us" is then the whole utterance in one call of the kernels.
     - "step_us" (one stream): the kernels called by compiled code, without Python's share.
-    - "product_gmacs" (many streams): the product with the first layer's R alone, in compiled code; "product_share" of
-      "arithmetic_gmacs".
+    - "product_gmacs" (many streams): the product with the first layer's R alone, in compiled code, in int8 rounding
+      the rows to bytes too; "product_share" of "arithmetic_gmacs".
     - "near_silence": whether frames hold denormal numbers; that should take as long as the same row without.
     - "peers": float32 but those whose name ends in -int8; int8 rows have ONNX Runtime's float32 too.
     - "float32_us" (int8): the same network of ours in float32.
@@ -116,7 +116,7 @@ def _measure(cell: Cell, seconds: float, wanted: Collection[str]) -> dict[str, A
     elif cell.batch == cell.frames == 1:
         timed["step_us"] = Timed(bare.steps(ours.workspace))
     product, amount = bare.products(cell)
-    if cell.batch >= _CROWD and cell.precision == "float32":
+    if cell.batch >= _CROWD:
         timed["product"] = Timed(product)
     spent = alternate(timed, seconds)
     if "step_us" in spent:

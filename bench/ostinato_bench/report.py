@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ostinato_bench import generation_tables, speech, tables, training_tables, tunes, waiting
+from ostinato_bench import generation_tables, speech, tables, training_tables, tunes, tunes_tables, waiting
 from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
 from ostinato_bench.recipes import sentiment
@@ -139,6 +139,8 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "steps": tables.steps,
     "training": training_tables.learning,
     "training-source": training_tables.source,
+    "tunes-gaps": tunes_tables.gaps,
+    "tunes-language": tunes_tables.language,
     "transduction": waiting.table,
     "transduction-source": waiting.source,
     "tunes-made": tunes.made_tunes,

@@ -118,7 +118,7 @@ def products(result: dict[str, Any]) -> str:
     rows = [row for row in result["rows"] if "product_gmacs" in row]
     lines = [
         [
-            network_of(row),
+            network_of(row) + (", int8" if row["precision"] == "int8" else ""),
             str(row["batch"]),
             f"{row['product_gmacs']:.1f}",
             f"{row['product_share']:.0%}",

@@ -175,7 +175,9 @@ class StreamCore(Call):
             )
         yield from self._room_for_one()
         seq = yield from self._answered(wire.Generate(self.id, self._seq + 1, AHEAD, sampling, longest))
-        self._results = deque(result for result in self._results if result.events or result.seq >= seq)
+        told = max(self._reset_at, 1)  # what a reset dropped is told no more
+        kept = (each for each in self._results if each.seq >= (told if each.events else seq))
+        self._results = deque(kept)
         self._generating, self._generated = True, seq
         self._ahead = AHEAD
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.kernels import beam, prepare
+from ostinato.kernels.compiler import entry
 
 F32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -43,7 +44,7 @@ def extend(
     found, ended = np.empty((2, beams), np.int64)
     end_sums, end_chances = np.empty((2, beams))
     _kernel()(
-        np.ascontiguousarray(outputs), probabilities, np.array(counts, np.int64).cumsum(),
+        np.ascontiguousarray(outputs, np.float32), probabilities, np.array(counts, np.int64).cumsum(),
         np.array(widths, np.int64), -1 if end is None else end, scores, np.empty(outputs.shape[1]),
         parents, tokens, sums, chances, found, ended, end_sums, end_chances,
     )  # fmt: skip
@@ -67,4 +68,4 @@ def length_weight(penalty: float, length: int) -> float:
 @functools.cache
 def _kernel() -> Any:
     prepare(beam.extend, beam.length_weight)
-    return beam.extend
+    return entry(beam.extend)

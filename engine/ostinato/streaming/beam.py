@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -107,12 +108,10 @@ class Beam:
                 tokens, chances = self.tokens[parent], self.chances[parent]
                 self.best = Finished(score, np.append(tokens, np.int32(end)), np.append(chances, chance))
         self.last = found.tokens.astype(np.int32)
-        self.tokens = np.hstack([self.tokens[found.parents], self.last[:, None]])
-        self.chances = np.hstack([self.chances[found.parents], found.chances[:, None]])
+        self.tokens = _longer(self.tokens, found.parents, self.last)
+        self.chances = _longer(self.chances, found.parents, found.chances)
         self.scores = found.scores.copy()
-        # The longer a text, the more of its probability it keeps, and that only falls: this is what it can reach.
-        attainable = self.scores[0] * length_weight(penalty, limit) if len(self.scores) else -np.inf
-        if self.best is not None and self.best.score >= attainable:
+        if self.best is not None and self.best.score >= self._attainable(penalty, limit):
             self._finish(self.best.tokens, self.best.chances)
         elif self.told + self.ahead == limit:
             self._finish(self.tokens[0], self.chances[0])
@@ -120,6 +119,10 @@ class Beam:
             self._copy_states(found.parents.tolist())
             self._decide()
             self.due = True
+
+    def _attainable(self, penalty: float, limit: int) -> float:
+        """What no open hypothesis can go beyond: its probability only falls, and most of that counts at the limit."""
+        return float(self.scores[0]) * length_weight(penalty, limit) if len(self.scores) else -np.inf
 
     def close(self) -> None:
         """Give the slots back."""
@@ -144,16 +147,15 @@ class Beam:
 
     def _decide(self) -> None:
         """Cut off what all hypotheses begin with."""
-        first = self.tokens[0]
-        if len(self.tokens) > 1 and (self.tokens[:, 0] != first[0]).any():
-            return
-        same = (self.tokens == first).all(axis=0)
-        if self.best is not None:
-            ended = self.best.tokens[: len(first)]
-            same = same[: len(ended)] & (ended == first[: len(ended)])
-        count = len(same) if same.all() else int(same.argmin())
+        most = len(self.tokens.T) if self.best is None else min(len(self.tokens.T), len(self.best.tokens))
+        count = 0
+        while count < most:  # nearly always few: it costs less than to compare all of them
+            tokens = self.tokens[:, count].tolist()
+            if tokens.count(tokens[0]) < len(tokens) or (self.best and self.best.tokens[count] != tokens[0]):
+                break
+            count += 1
         if count:
-            self.decided.extend(zip(first[:count].tolist(), self.chances[0, :count].tolist(), strict=True))
+            self.decided.extend(zip(self.tokens[0, :count].tolist(), self.chances[0, :count].tolist(), strict=True))
             self.tokens, self.chances = self.tokens[:, count:], self.chances[:, count:]
             if self.best is not None:
                 self.best.tokens, self.best.chances = self.best.tokens[count:], self.best.chances[count:]
@@ -213,3 +215,12 @@ class Beam:
         self.decided.extend(zip(kept.decided_tokens.tolist(), kept.decided_chances.tolist(), strict=True))
         states = np.frombuffer(kept.states, "<f4").reshape(count, -1) if count else self.pool.rows[:0]
         self.pool.rows[self.slots[:count]] = states
+
+
+def _longer(rows: npt.NDArray[Any], parents: npt.NDArray[np.int64], last: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Those ``rows`` [n, m], each with one value of ``last`` more."""
+    length = rows.shape[1]
+    longer = np.empty((len(parents), length + 1), rows.dtype)
+    longer[:, :length] = rows[parents]
+    longer[:, length] = last
+    return longer

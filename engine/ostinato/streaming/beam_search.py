@@ -28,6 +28,7 @@ from ostinato.model.decoders import Generation
 from ostinato.model.front_ends import Tokens
 from ostinato.pipeline import beam as pipeline
 from ostinato.pipeline.finite import all_finite
+from ostinato.pipeline.pieces import joined
 from ostinato.streaming.beam import Beam
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.heads import Head
@@ -65,7 +66,7 @@ def _extend(head: Head, group: Sequence[tuple[Record, Beam]]) -> None:
     settings = head.settings
     assert isinstance(settings, Generation)
     found = pipeline.extend(
-        np.concatenate([beam.outputs for _, beam in group]),
+        joined([beam.outputs for _, beam in group], head.region.size),
         head.probabilities,
         [len(beam.scores) for _, beam in group],
         [beam.width for _, beam in group],

@@ -72,10 +72,13 @@ def _due(records: Sequence[Record]) -> Iterator[_Due]:
 
 def _ended(due: _Due) -> list[Event]:
     """Of a source without a frame nothing is made; and a text that reached its bound before its source ended, ends
-    with that."""
-    record, time_ms = due.record, due.record.sink.decoder.time_ms(due.seen - 1) if due.seen else 0.0
+    behind its last token, as it does that reaches it later."""
+    record, frame, time_ms = due.record, 0, 0.0
+    if due.seen:
+        wait_k, frame = record.options.wait_k or 0, due.writing.count - 1
+        time_ms = record.sink.decoder.time_ms(min(frame + wait_k, record.decoder_state.frames) - 1)
     record.end_generation()
-    return placed([Event("end-of-generation", due.writing.count, time_ms)], record.utterance, record.utterance_ms)
+    return placed([Event("end-of-generation", frame, time_ms)], record.utterance, record.utterance_ms)
 
 
 def _step(writer: Writer, due: Sequence[_Due]) -> list[tuple[int, list[Event]]]:

@@ -74,7 +74,11 @@ class _Graph:
     def _rewrite(self, node: Any) -> None:
         if rewrite := OPERATORS.get(node.op_type):
             self.replaced.append(str(node.name or node.output[0]))
-            rewrite(_Node(self, node))
+            seen = _Node(self, node)
+            try:
+                rewrite(seen)
+            except (ValueError, IndexError, TypeError, ArithmeticError) as error:
+                raise seen.refused(f"has integers, scales or zero points that do not fit: {error}") from error
             return
         if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
             self._known[node.output[0]] = node.attribute[0].t
@@ -136,17 +140,17 @@ class _Node:
         return ForeignModelError(f"node {self.node.name or self.node.output[0]!r} ({self.node.op_type}): {reason}")
 
     def constant(self, number: int, what: str) -> Array:
-        """An input that must be constant, in float64."""
+        """An input that must be constant, in float64; single bytes, of which there are many, in float32."""
         if (found := self.graph.known(self.input(number))) is None:
             raise self.refused(f"{what} is computed, and must be constant: import the float32 model")
-        return found.astype(np.float64)
+        return found.astype(np.float32 if found.dtype.itemsize == 1 else np.float64)
 
     def restored(self, number: int, scale: int | None, zero: int | None, axis: int = 0) -> Array:
         """Constant integers less their zero point, times their scale, along ``axis`` if they have several."""
         whole = self.constant(number, "what it reads as integers")
 
         def along(number: int) -> Array:
-            by = self.constant(number, "a scale or a zero point")
+            by = self.constant(number, "a scale or a zero point").astype(whole.dtype)
             return by.reshape([-1 if k == axis % whole.ndim else 1 for k in range(whole.ndim)] if by.size > 1 else ())
 
         if zero is not None and self.has(zero):
@@ -272,7 +276,9 @@ def _dynamic_lstm(node: _Node) -> None:
 
     def matrices(number: int, scale: int) -> str:
         whole = node.constant(number, "its weights")
-        by, zero = (node.constant(scale + k, "a scale").reshape(len(whole), 1, -1) for k in (0, 1))
+        by, zero = (
+            node.constant(scale + k, "a scale").astype(whole.dtype).reshape(len(whole), 1, -1) for k in (0, 1)
+        )
         return node.graph.constant(node.input(number), np.swapaxes((whole - zero) * by, 1, 2))
 
     inputs = [node.input(0), matrices(1, 8), matrices(2, 10), *node.node.input[3:8]]

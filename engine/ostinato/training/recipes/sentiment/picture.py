@@ -71,4 +71,4 @@ def _sentence(axes: Any, sentence: str, uni: Model, bi: Model, *, legend: bool) 
     axes.set_xticks(list(places), words, rotation=50, ha="right", fontsize=8)
     axes.set(ylim=(-3.5, 3.5), ylabel="score")
     if legend:
-        axes.legend(frameon=False, fontsize=8, loc="lower left")
+        axes.legend(frameon=False, fontsize=8, loc="upper right")

@@ -29,6 +29,8 @@ Ids = NDArray[np.int64]
 AT_ONCE = 32
 TOGETHER = 64
 """Streams that generate at a time."""
+LEAST = 1e-30
+"""A chance of nothing is taken for that."""
 
 
 class Measured(NamedTuple):
@@ -51,6 +53,22 @@ def bits(network: TrainableNetwork, tunes: Sequence[Ids]) -> list[float]:
         outputs = network.forward(batch.inputs, batch.lengths)["main"]
         for i, loss in zip(chosen, CrossEntropy()(outputs, batch.lengths, batch.targets).sums, strict=True):
             found[i] = float(loss) / math.log(2)
+    return found
+
+
+def bits_through(model: Model, tunes: Sequence[Ids]) -> list[float]:
+    """The same as `bits`, through the model's own stream: of int8 models too."""
+    front_end = model.network.specification.front_end
+    assert isinstance(front_end, Tokens)
+    found = []
+    for tune in tunes:
+        with model.stream(decoder="outputs") as stream:
+            events = stream.push(" ".join(front_end.vocabulary[i] for i in tune[:-1])) + stream.flush()
+            bits = 0.0
+            for event, token in zip(events, tune[1:], strict=True):
+                assert event.values is not None
+                bits -= math.log2(max(float(event.values[token]), LEAST))
+            found.append(bits)
     return found
 
 

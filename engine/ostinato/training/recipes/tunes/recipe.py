@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from ostinato.training.corpora import tunes as books
 from ostinato.training.losses import CrossEntropy
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
-from ostinato.training.recipes import plan, recipe
+from ostinato.training.recipes import plan, recipe, summary
 from ostinato.training.recipes.plan import Plan, Tested
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained
 from ostinato.training.recipes.tunes import gaps, judging, language
@@ -64,7 +65,7 @@ class How(NamedTuple):
     recurrent_dropout: float
 
 
-LANGUAGE, GAPS = How(3000, 250, 0.3, 0.15), How(2000, 100, 0.2, 0.0)
+LANGUAGE, GAPS = How(3000, 250, 0.3, 0.15), How(1300, 100, 0.2, 0.0)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Options(recipe.Options):
 
     steps: Annotated[
         int | None,
-        Option("Batches that each model learns from.", "N", 1, MOST_STEPS, shown="3000 and 2000, quick: 150"),
+        Option("Batches that each model learns from.", "N", 1, MOST_STEPS, shown="3000 and 1300, quick: 150"),
     ] = None
     made: Annotated[int, Option("Tunes to let the language model make for its test.", "N", 1, 100_000)] = 400
     batch: int = 24
@@ -92,26 +93,34 @@ class Options(recipe.Options):
 
 
 def train(options: Options, telling: Telling) -> Trained:
-    """Fetch the tunes if they are missing, learn, test, and write tunes, tunes-gaps-uni and tunes-gaps-bi."""
+    """Fetch the tunes if they are missing, learn, test, and write tunes, tunes-gaps-uni, tunes-gaps-bi and
+    MODELS.md."""
     wanted = options.chosen(MODELS)
     archives = sorted(options.data.glob("*.whl")) if options.data else ()
     corpus = chosen(books.read(corpus_named("tunes").fetch(telling.progress, archives)))
-    return plan.learn(plans(corpus, wanted, options, telling), options)
+    trained = plan.learn(plans(corpus, wanted, options, telling), options)
+    summary.write(options.output, telling.left_out)
+    return trained
 
 
-class Data(NamedTuple):
-    """What the plans share: the tunes in all keys, the vocabulary, and those held out, as ids and as tokens."""
+@dataclass
+class Data:
+    """What the plans share: the tunes in all keys, the vocabulary, and those held out, of such tokens alone."""
 
     keys: language.Keys
     tokens: tuple[str, ...]
     validation: list[tuple[str, ...]]
     test: list[tuple[str, ...]]
-    unknown: int
-    """Test tunes that have a token outside the vocabulary, and are left out."""
+
+    @cached_property
+    def ngram(self) -> Ngram:
+        """Of the tunes to learn from, in all keys."""
+        versions = [each for tunes in self.keys.of for each in tunes]
+        return Ngram((tuple(map(int, ids)) for ids in self.ids(versions)), ORDER, len(self.tokens))
 
     def ids(self, tunes: Sequence[Sequence[str]]) -> list[Ids]:
         """Between two `language.TUNE`."""
-        ids = {token: i for i, token in enumerate(self.tokens)}
+        ids = _ids(self.tokens)
         return [language.ids_of(tune, ids) for tune in tunes]
 
 
@@ -124,7 +133,7 @@ def data_of(corpus: Corpus, options: Options) -> Data:
         side: [each.tune.tokens for each in corpus.sides[side] if known.issuperset(each.tune.tokens)]
         for side in ("validation", "test")
     }
-    return Data(keys, tokens, held["validation"], held["test"], len(corpus.sides["test"]) - len(held["test"]))
+    return Data(keys, tokens, held["validation"], held["test"])
 
 
 def plans(corpus: Corpus, wanted: Sequence[str], options: Options, telling: Telling) -> Iterator[Plan]:
@@ -169,6 +178,7 @@ def _plan(
 
 def _language(corpus: Corpus, data: Data, options: Options, telling: Telling) -> Plan:
     validation, test = data.ids(data.validation), data.ids(data.test)
+    held_gaps = judging.gaps_of(data.test, _ids(gaps.vocabulary(data.tokens)), GAP_BARS)
     batches = language.Batches(data.keys, data.tokens, options.batch, options.seed, options.transposing)
     specification = dataclasses.replace(
         language.specification(data.tokens, options.size or 256),
@@ -179,10 +189,8 @@ def _language(corpus: Corpus, data: Data, options: Options, telling: Telling) ->
         return {"bits": judging.a_token(judging.bits(network, validation), validation).value}
 
     def tested(made: Network, history: History) -> Tested:
-        learnt = TrainableNetwork(made.specification, weights=made.weights)
-        bits = judging.a_token(judging.bits(learnt, test), test)
-        counted = ngram_of(data)
-        baseline = judging.a_token([counted.bits(list(map(int, tune))) for tune in test], test)
+        bits = judging.a_token(judging.bits_through(Model(made), test), test)
+        baseline = judging.a_token([data.ngram.bits(list(map(int, tune))) for tune in test], test)
         made_tunes = {}
         for name, sampling in DRAWING.items():
             of = judging.tunes_among(judging.generated(Model(made), options.made, sampling))
@@ -195,26 +203,20 @@ def _language(corpus: Corpus, data: Data, options: Options, telling: Telling) ->
             "accuracy": f"Bits a token of {len(test)} tunes that were held out: {bits.told()}; 95 % intervals in "
             f"brackets. N-grams of order {ORDER} that back off, from the same tunes in the same keys: "
             f"{baseline.told()}. Of {options.made} tunes drawn at {said}",
-            **_made_of(corpus, data, history, options.steps or LANGUAGE.steps),
+            **_made_of(corpus, data, batches, history, options.steps or LANGUAGE.steps),
             "limits": "Tunes of one voice in the metres and keys of fiddle music; a prompt with other tokens is "
             "refused. What it makes may be near a tune that it learnt.",
         }
         return Tested(card, {
             "test_tunes": len(test), "test_tokens": sum(map(len, test)) - len(test), "bits": bits._asdict(),
             "ngram_order": ORDER, "ngram_bits": baseline._asdict(), "made": options.made,
-            "drawn": {
+            "gaps_gone_on": judging.accuracy(judging.gone_on_by(Model(made)), held_gaps)._asdict(), "drawn": {
                 name: {"read": read._asdict(), "right": right._asdict()}
                 for name, (read, right) in made_tunes.items()
             },
         })  # fmt: skip
 
     return _plan(corpus, specification, batches, LANGUAGE, evaluate, tested, options)
-
-
-def ngram_of(data: Data) -> Ngram:
-    """Of the tunes to learn from, in all keys."""
-    versions = [each for tunes in data.keys.of for each in tunes]
-    return Ngram((tuple(map(int, ids)) for ids in data.ids(versions)), ORDER, len(data.tokens))
 
 
 # --- gaps ---------------------------------------------------------------------------------------------------------
@@ -243,12 +245,12 @@ def _gaps(corpus: Corpus, data: Data, direction: gaps.Direction, options: Option
         told = {"whole": judging.accuracy(judging.filled_by(model), test)}
         for lookahead in LOOKAHEADS if direction == "bi" else ():
             told[str(lookahead)] = judging.accuracy(judging.filled_by(model, lookahead), test)
-        counted = judging.accuracy(judging.counted_on_by(ngram_of(data)), test)
+        counted = judging.accuracy(judging.counted_on_by(data.ngram), test)
         hidden = sum(gap.place.stop - gap.place.start for gap in test)
         card = {
             "accuracy": f"Of the {hidden} tokens of a bar hidden in each of {len(test)} held-out tunes, "
             f"{_percent(told['whole'])} were told; n-grams that go on from before the gap tell {_percent(counted)}",
-            **_made_of(corpus, data, history, options.steps or GAPS.steps),
+            **_made_of(corpus, data, batches, history, options.steps or GAPS.steps),
             "limits": "How many tokens are hidden is known to it. Each is told by itself, so that they may not fit "
             "together.",
         }
@@ -260,16 +262,21 @@ def _gaps(corpus: Corpus, data: Data, direction: gaps.Direction, options: Option
     return _plan(corpus, specification, batches, GAPS, evaluate, tested, options)
 
 
-def _made_of(corpus: Corpus, data: Data, history: History, planned: int) -> dict[str, str]:
+def _made_of(corpus: Corpus, data: Data, batches: language.Batches, history: History, planned: int) -> dict[str, str]:
     """For the card: what was learnt from, how what it is tested on was kept apart."""
     left = ", ".join(f"{count} {why}" for why, count in corpus.left_out.items())
     return {
-        "training data": f"{LEARNT}. {len(data.keys.of)} tunes, each also in the other keys of "
-        f"{len(language.SIGNATURES)} signatures. Left out: {left}. {plan.steps_taken(history, planned)}",
+        "training data": f"{LEARNT}. {len(batches.tunes)} tunes, each also in the other keys of "
+        f"{len(language.SIGNATURES)} signatures. Left out: {left}, {batches.skipped} with rare tokens. "
+        f"{plan.steps_taken(history, planned)}",
         "how it was tested": "Tunes that share a title, or a quarter of their turns of melody with another, are one "
         f"family; families were divided by a hash of their titles. {len(data.validation)} tunes chose the weights, "
-        f"{len(data.test)} others were tested on, once.",
+        f"{len(data.test)} others were tested on, and chose nothing.",
     }
+
+
+def _ids(tokens: Sequence[str]) -> dict[str, int]:
+    return {token: i for i, token in enumerate(tokens)}
 
 
 def _percent(share: Measured) -> str:
