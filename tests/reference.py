@@ -35,7 +35,8 @@ def run_all(
 
     def whole(node: Node, weights: Parts, inputs: Inputs) -> Doubles:
         found = KINDS[node.layer.kind].reference(node.layer, weights, inputs, specification.inputs(node))
-        return np.tile(found, (count, 1)) if len(found) == 1 != count else found
+        constant = all(wire.memory for wire in specification.inputs(node))  # the same for each frame
+        return np.tile(found, (count, 1)) if constant else found
 
     count, memories = len(np.asarray(frames)), dict[str, Doubles]()
     if (encoder := specification.encoder) is not None:

@@ -23,6 +23,9 @@ from ostinato.model.whole_sequence import whole_sequence
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_each_kind_is_what_onnx_says(example: Example) -> None:
     specification = network_around(example)
+    if specification.encoder is not None:
+        assert any(wire.memory for wire in example.inputs)
+        return  # what an encoder has made is no tensor of ONNX's graph; `test_kinds` has the formula
     weights, frames = random_weights(specification, 3), frames_for(specification, 20)
     peer = onnx_peer.run(specification, weights, frames)
     if peer is None:
