@@ -29,6 +29,8 @@ from ostinato.model.layers import (
     Layer,
     Lstm,
     MaxPool,
+    Sru,
+    Within,
 )
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.model.whole_sequence import whole_sequence
@@ -173,6 +175,14 @@ def test_what_is_looked_up_goes_into_no_layer_within_another() -> None:
         replace(MODEL, nodes=node("last", Each(7, Dense(2)), "encoder.values"))
     with pytest.raises(BadModelFileError):
         Each(2, Attention()).output([Wire(6, memory=True)])
+
+
+@pytest.mark.parametrize("around", [Within, Each])
+def test_what_looks_something_up_stands_in_no_other_layer(around: type[Within | Each]) -> None:
+    """Else a beginning, or keys and values, would be taken from the frame's own positions."""
+    for layer, inputs in ((Sru(1), 2), (Attention(), 3), (Last(), 1)):
+        with pytest.raises(BadModelFileError):
+            around(1, layer).output([Wire(1)] * inputs)
 
 
 def test_settings_of_attention() -> None:

@@ -43,6 +43,7 @@ class Each(Layer):
         """What the layer gives for all positions."""
         (channels,) = self._channels(inputs)
         try:
+            self.layer.check_memories([channels])
             made = self.layer.output([channels])
         except BadModelFileError as error:
             raise BadModelFileError(

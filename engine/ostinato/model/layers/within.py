@@ -54,6 +54,7 @@ class Within(Layer):
         """What the layer gives for all positions."""
         channels = self._channels(inputs)
         try:
+            self.layer.check_memories(channels)
             made = self.layer.output(channels)
         except BadModelFileError as error:
             each = " and ".join(f"{wire.size}" for wire in channels)
