@@ -7,19 +7,30 @@ costs. Models "bi" read in both directions, so that writing begins at the source
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
 
+import numpy as np
+
+from ostinato.model.specification import Specification
 from ostinato.sampling import Sampling
 from ostinato.streaming import Model
 from ostinato.training.encoder_decoder import Pairs
 from ostinato.training.losses import CrossEntropy
 from ostinato.training.network import TrainableNetwork
+from ostinato.training.optimisers import AdamW
+from ostinato.training.recipes.plan import Plan, Tested
+from ostinato.training.recipes.recipe import Options
+from ostinato.training.schedules import Cosine, Warmup
 
 WAITS: tuple[int | None, ...] = (1, 3, 5, 7, None)
 """Source tokens that writing waits for; None: all."""
 WHOLE = "whole"
 """How the wait for all of a source is called among figures."""
 GREEDY = Sampling(temperature=0)
+WARMUP = 300
+"""Steps up to the first learning rate, if there are ten times as many."""
 
 
 def name_of(wait: int | None) -> str:
@@ -30,6 +41,26 @@ def name_of(wait: int | None) -> str:
 def waits_of(model: str) -> tuple[int | None, ...]:
     """Those that a recipe's model learns with."""
     return WAITS if model == "uni" else (None,)
+
+
+def plan(
+    model: str, described: Specification, learnt: Pairs, held: Pairs, options: Options, steps: int,
+    tested: Callable[..., Tested], *, batch: int, rate: float, dropout: float, every: int,
+) -> Plan:  # fmt: skip
+    """How a recipe's ``model`` learns from pairs, and is judged by others, ``every`` so many ``steps``. ``tested`` is
+    as `Plan.test`, and told ``waits`` and ``steps`` besides."""
+    waits, warmup = waits_of(model), min(WARMUP, steps // 10)
+    return Plan(
+        TrainableNetwork(options.named(described), np.float32, options.seed, dropout=dropout),
+        hashlib.sha256((learnt.digest() + held.digest()).encode()).hexdigest(),
+        partial(learnt.batches, batch, options.seed, waits=waits),
+        CrossEntropy(smoothing=0.1),
+        AdamW(Warmup(Cosine(rate, steps - warmup, rate / 100), warmup), weight_decay=1e-2, clip_norm=2.0),
+        steps,
+        partial(judged, held=held, waits=waits),
+        partial(tested, waits=waits, steps=steps),
+        {"evaluate_every": every},
+    )
 
 
 def judged(network: TrainableNetwork, held: Pairs, waits: Sequence[int | None], size: int = 256) -> dict[str, float]:

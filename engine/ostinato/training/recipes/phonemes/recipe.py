@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,15 +20,11 @@ from ostinato.model.network import Network
 from ostinato.streaming import Model
 from ostinato.training.corpora import cmudict
 from ostinato.training.encoder_decoder import Pairs, encoder_decoder, writing
-from ostinato.training.losses import CrossEntropy
-from ostinato.training.network import TrainableNetwork
-from ostinato.training.optimisers import AdamW
 from ostinato.training.recipes import plan, recipe, simultaneous
 from ostinato.training.recipes.phonemes import scoring
 from ostinato.training.recipes.phonemes.dictionary import END, LETTERS, PHONEMES, Entry, Part, divided
 from ostinato.training.recipes.plan import Plan, Tested
 from ostinato.training.recipes.recipe import Recipe, Telling, Trained
-from ostinato.training.schedules import Cosine, Warmup
 from ostinato.training.trainer import History
 
 READERS = {"uni": Gru(160), "bi": Gru(80, direction="bidirectional")}
@@ -37,7 +32,7 @@ READERS = {"uni": Gru(160), "bi": Gru(80, direction="bidirectional")}
 EMBEDDING, KEYS, WRITER = 32, 80, 112
 SPELT = Tokens(LETTERS, lowercase=True)
 SPOKEN = writing(PHONEMES, separator=" ", longest=48)
-BATCH, RATE, WARMUP, EVERY = 128, 3e-3, 300, 1000
+BATCH, RATE, EVERY = 128, 3e-3, 1000
 
 
 @dataclass(frozen=True)
@@ -64,27 +59,16 @@ def plans(
 ) -> Iterator[Plan]:
     """The models, of these words."""
     learnt, validation = (pairs(words[part]) for part in ("learnt", "validation"))
-    data = hashlib.sha256((learnt.digest() + validation.digest()).encode()).hexdigest()
-    steps = options.planned
-    warmup = min(WARMUP, steps // 10)
     for model in models:
-        waits = simultaneous.waits_of(model)
         described = dataclasses.replace(
             encoder_decoder(f"phonemes-{model}", SPELT, [READERS[model]], SPOKEN, EMBEDDING, KEYS, WRITER),
             description="English words, letter by letter, to the phonemes in which they are spoken",
             licence="Apache-2.0; learnt from CMUdict, BSD-2-Clause",
         )
-        yield Plan(
-            TrainableNetwork(options.named(described), np.float32, options.seed, dropout=0.1),
-            data,
-            partial(learnt.batches, BATCH, options.seed, waits=waits),
-            CrossEntropy(smoothing=0.1),
-            AdamW(Warmup(Cosine(RATE, steps - warmup, RATE / 100), warmup), weight_decay=1e-2, clip_norm=2.0),
-            steps,
-            partial(simultaneous.judged, held=validation, waits=waits),
-            partial(tested, words=words, waits=waits, steps=steps, telling=telling),
-            {"evaluate_every": EVERY},
-        )
+        yield simultaneous.plan(
+            model, described, learnt, validation, options, options.planned,
+            partial(tested, words=words, telling=telling), batch=BATCH, rate=RATE, dropout=0.1, every=EVERY,
+        )  # fmt: skip
 
 
 def pairs(entries: Sequence[Entry]) -> Pairs:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,9 +20,6 @@ from ostinato.model.network import Network
 from ostinato.streaming import Model
 from ostinato.training.corpora import trans_de_en
 from ostinato.training.encoder_decoder import Pairs, Writing, encoder_decoder, writing
-from ostinato.training.losses import CrossEntropy
-from ostinato.training.network import TrainableNetwork
-from ostinato.training.optimisers import AdamW
 from ostinato.training.recipes import plan, recipe, simultaneous
 from ostinato.training.recipes.plan import Plan, Tested
 from ostinato.training.recipes.recipe import Recipe, Telling, Trained
@@ -37,7 +33,6 @@ from ostinato.training.recipes.translation.sentences import (
     tokens,
     words_written,
 )
-from ostinato.training.schedules import Cosine, Warmup
 from ostinato.training.trainer import History
 
 READERS = {"uni": Gru(192), "bi": Gru(96, direction="bidirectional")}
@@ -46,7 +41,7 @@ EMBEDDING, KEYS, WRITER, NARROW = 64, 96, 160, 128
 PIECES, PARTS, WORDS = 3000, 1500, 3000
 SENTENCES = 3
 """How often a sentence is learnt for each time that a phrase is: they are fewer, and what is tested."""
-BATCH, RATE, WARMUP, EVERY = 64, 2e-3, 300, 500
+BATCH, RATE, EVERY = 64, 2e-3, 500
 
 
 @dataclass(frozen=True)
@@ -75,27 +70,16 @@ def plans(
     reads, writes = vocabularies(texts["learnt"])
     often = [text for text in texts["learnt"] for _ in range(SENTENCES if text.sentence else 1)]
     learnt, validation = (pairs(some, reads, writes) for some in (often, texts["validation"]))
-    data = hashlib.sha256((learnt.digest() + validation.digest()).encode()).hexdigest()
-    steps = options.planned
-    warmup = min(WARMUP, steps // 10)
     for model in models:
-        waits = simultaneous.waits_of(model)
         described = dataclasses.replace(
             encoder_decoder(f"translation-{model}", reads, [READERS[model]], writes, EMBEDDING, KEYS, WRITER, NARROW),
             description="Short German sentences to English ones",
             licence="GPL-2+, as what it is learnt from",
         )
-        yield Plan(
-            TrainableNetwork(options.named(described), np.float32, options.seed, dropout=0.2),
-            data,
-            partial(learnt.batches, BATCH, options.seed, waits=waits),
-            CrossEntropy(smoothing=0.1),
-            AdamW(Warmup(Cosine(RATE, steps - warmup, RATE / 100), warmup), weight_decay=1e-2, clip_norm=2.0),
-            steps,
-            partial(simultaneous.judged, held=validation, waits=waits),
-            partial(tested, texts=texts, waits=waits, steps=steps, telling=telling),
-            {"evaluate_every": EVERY},
-        )
+        yield simultaneous.plan(
+            model, described, learnt, validation, options, options.planned,
+            partial(tested, texts=texts, telling=telling), batch=BATCH, rate=RATE, dropout=0.2, every=EVERY,
+        )  # fmt: skip
 
 
 def vocabularies(learnt: Sequence[Text]) -> tuple[Tokens, Writing]:
