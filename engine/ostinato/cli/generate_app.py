@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.options import LOOPBACK, HeadName, ModelArgument, ModelsFolder
-from ostinato.sampling import MAX_BEAMS, MAX_LENGTH_PENALTY, MAX_LONGEST, MAX_SEED, MAX_TOP_K
+from ostinato.cli.options import LOOPBACK, Beams, HeadName, LengthPenalty, ModelArgument, ModelsFolder
+from ostinato.sampling import MAX_LONGEST, MAX_SEED, MAX_TOP_K
 
 
 def generate(
@@ -30,16 +30,8 @@ def generate(
         int | None,
         typer.Option(metavar="N", min=0, max=MAX_SEED, help="The same seed, the same text.", show_default="another"),
     ] = None,
-    beams: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, max=MAX_BEAMS, help="Not drawn: the likeliest text, by N hypotheses."),
-    ] = 1,
-    length_penalty: Annotated[
-        float,
-        typer.Option(
-            metavar="A", min=0.0, max=MAX_LENGTH_PENALTY, help="Of --beams: favours longer texts; 0.6 is usual."
-        ),
-    ] = 0.0,
+    beams: Beams = 1,
+    length_penalty: LengthPenalty = 0.0,
     longest: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=MAX_LONGEST, help="Tokens at most.", show_default="the model's"),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.usage import complete_model
+from ostinato.sampling import MAX_BEAMS, MAX_LENGTH_PENALTY
 
 LOOPBACK = "tcp://127.0.0.1:7077"
 
@@ -81,5 +82,14 @@ LookaheadMs = Annotated[
     float | None,
     typer.Option(
         metavar="MS", min=0.0, max=LONGEST_MS, help="With --block-ms: wait for so much more before each answer."
+    ),
+]
+Beams = Annotated[
+    int, typer.Option(metavar="N", min=1, max=MAX_BEAMS, help="Not drawn: the likeliest text, by N hypotheses.")
+]
+LengthPenalty = Annotated[
+    float,
+    typer.Option(
+        metavar="A", min=0.0, max=MAX_LENGTH_PENALTY, help="Of --beams: favours longer texts; 0.6 is usual."
     ),
 ]

@@ -7,9 +7,19 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.options import LOOPBACK, AsJson, BlockMs, HeadName, LookaheadMs, ModelArgument, ModelsFolder
+from ostinato.cli.options import (
+    LOOPBACK,
+    AsJson,
+    Beams,
+    BlockMs,
+    HeadName,
+    LengthPenalty,
+    LookaheadMs,
+    ModelArgument,
+    ModelsFolder,
+)
 from ostinato.options import MAX_SOURCE
-from ostinato.sampling import MAX_BEAMS, MAX_LENGTH_PENALTY, MAX_LONGEST, MAX_SEED
+from ostinato.sampling import MAX_LONGEST, MAX_SEED
 
 Texts = Annotated[
     list[str] | None,
@@ -39,15 +49,8 @@ def translate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED, help="The same seed, the same text.")] = 0,
-    beams: Annotated[
-        int, typer.Option(metavar="N", min=1, max=MAX_BEAMS, help="Not drawn: the likeliest text, by N hypotheses.")
-    ] = 1,
-    length_penalty: Annotated[
-        float,
-        typer.Option(
-            metavar="A", min=0.0, max=MAX_LENGTH_PENALTY, help="Of --beams: favours longer texts; 0.6 is usual."
-        ),
-    ] = 0.0,
+    beams: Beams = 1,
+    length_penalty: LengthPenalty = 0.0,
     longest: Annotated[
         int | None,
         typer.Option(
