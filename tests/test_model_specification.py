@@ -335,6 +335,8 @@ def test_a_decoder_of_probabilities_has_a_layer_of_probabilities_below(decoder: 
         (SequenceOutputs(3, "mean"), "size = 3 for 2 outputs"),
         (Ctc(("",)), "1 symbols for 2"),
         (Ctc(("", "a"), blank=2), "blank = 2"),
+        (Ctc(("", "a"), silent=("b",)), "silent 'b'"),
+        (CtcBeam(("", "a"), silent=("",)), "silent ''"),
         (EndOfSpeech(index=2), "index = 2"),
     ],
 )

@@ -170,6 +170,14 @@ def test_a_symbols_frame_is_where_its_output_is_largest() -> None:
     assert text(found, EXACT) == "aab"
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 40), st.integers(0, 1000), st.sampled_from((0, 3, 20)))
+def test_silent_symbols_are_searched_and_not_told(frames: int, seed: int, lag: int) -> None:
+    chosen, w, rows = replace(EXACT, width=8, lag=lag, language_weight=0.5), weights(seed), outputs(frames, seed)
+    told = [event for event in run(chosen, rows, w) if event.text != "b"]
+    assert run(replace(chosen, silent=("b",)), rows, w) == told
+
+
 def test_a_frame_that_leaves_no_text_a_chance_says_nothing() -> None:
     rows = outputs(12, 3)
     silent = np.insert(rows, 5, 0.0, axis=0)

@@ -35,6 +35,7 @@ DECODERS: list[specified.Decoder] = [
     Labels(SYMBOLS),
     Ctc(SYMBOLS),
     Ctc(SYMBOLS, blank=2),
+    Ctc(SYMBOLS, silent=("two",)),
     SequenceClass(SYMBOLS, pool="last"),
     SequenceClass(SYMBOLS, pool="mean"),
     SequenceOutputs(3, pool="last"),
@@ -109,6 +110,13 @@ def test_ctc_collapses_repeats_and_drops_blanks() -> None:
     assert all(e.kind == "symbol" and e.probability == pytest.approx(0.8) for e in events)
     assert text(events, Ctc(SYMBOLS)) == "one one two two"
     assert text(events, Ctc(SYMBOLS, separator="")) == "oneonetwotwo"
+
+
+def test_silent_symbols_are_not_told_and_part_what_is_around_them() -> None:
+    settings = Ctc(SYMBOLS, silent=("two",))
+    found = run(settings, path(1, 2, 1, 1, 2, 2, 0, 1, 2))
+    assert [(e.text, e.frame) for e in found] == [("one", 0), ("one", 2), ("one", 7)]
+    assert settings.untold == {0, 2}
 
 
 def test_labels_are_joined_as_people_would() -> None:

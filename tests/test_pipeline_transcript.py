@@ -39,6 +39,10 @@ def test_a_model_that_writes_numerals_gets_numerals() -> None:
     assert numerals.unknown(numerals.read("five six")) == ["six"]
 
 
+def test_silent_symbols_are_none_that_a_model_can_say() -> None:
+    assert Vocabulary(Ctc(("", "one", "other"), silent=("other",))).unknown(["one", "other"]) == ["other"]
+
+
 def test_words_that_are_none_of_the_symbols_stay_and_are_found() -> None:
     said = DIGITS.read("Hello, five's don't twenty-five 5th")
     assert said == ["hello", "five's", "don't", "twenty", "five", "five", "th"]

@@ -24,7 +24,7 @@ class Vocabulary:
     def __init__(self, settings: CtcSymbols | None = None) -> None:
         """``settings`` of the model's decoder. None: the model is not known, and every word counts as one it knows;
         its words must then be `read` as the transcript is."""
-        symbols = () if settings is None else [s for i, s in enumerate(settings.symbols) if i != settings.blank]
+        symbols = () if settings is None else [s for i, s in enumerate(settings.symbols) if i not in settings.untold]
         self.characters = settings is not None and settings.separator == ""
         """Whether symbols are compared character by character."""
         if self.characters:

@@ -8,7 +8,7 @@ from ostinato.model.decoders.ctc_symbols import CtcSymbols
 
 @dataclass(frozen=True)
 class Ctc(CtcSymbols):
-    """Greedy (best path) CTC decoding (Graves et al. 2006): repeats collapse, ``blank`` is
-    dropped."""
+    """Greedy (best path) CTC decoding (Graves et al. 2006): repeats collapse, ``blank`` and
+    ``silent`` symbols are dropped."""
 
     kind: ClassVar[str] = "ctc"

@@ -21,11 +21,15 @@ class CtcState:
 
 class CtcDecoder(Decoder[Ctc, CtcState]):
     """Greedy CTC (best path; Graves et al. 2006): at each frame the most probable symbol; repeats collapse, blanks
-    go.
+    and silent symbols go.
 
     A symbol is emitted at the first frame of its run on the best path, which is when the path decides it;
     ``probability`` is its probability there.
     """
+
+    def __init__(self, settings: Ctc, frame_ms: float, latency_ms: float) -> None:
+        super().__init__(settings, frame_ms, latency_ms)
+        self._untold = settings.untold
 
     def start(self) -> CtcState:
         """A fresh state."""
@@ -38,7 +42,7 @@ class CtcDecoder(Decoder[Ctc, CtcState]):
 
     def step_many(self, states: Sequence[CtcState], outputs: F32, counts: Sequence[int]) -> Iterator[list[Event]]:
         """`step` for many streams: the best paths of all together; most frames decide nothing."""
-        blank, symbols = self.settings.blank, self.settings.symbols
+        symbols, untold = self.settings.symbols, self._untold
         path = outputs.argmax(axis=1).tolist() if len(outputs) else []
         start = 0
         for state, count in zip(states, counts, strict=True):
@@ -47,7 +51,7 @@ class CtcDecoder(Decoder[Ctc, CtcState]):
             if path[start:end].count(previous) < count:  # nearly always the path stays where it was
                 for row in range(start, end):
                     k = path[row]
-                    if k != previous and k != blank:
+                    if k != previous and k not in untold:
                         at = first + row
                         events.append(Event("symbol", at, self.time_ms(at), symbols[k], k, float(outputs[row, k])))
                     previous = k

@@ -61,6 +61,7 @@ class CtcBeamDecoder(Decoder[CtcBeam, CtcBeamState]):
         super().__init__(settings, frame_ms, latency_ms)
         prepare(search)
         self.delay = settings.lag
+        self._untold = settings.untold
         self._language = _language(settings, weights["scores"], weights["contexts"])
         try:
             self._hotwords = self._listening_for(settings.hotwords, settings.hotword_boost)
@@ -129,7 +130,7 @@ class CtcBeamDecoder(Decoder[CtcBeam, CtcBeamState]):
 
     def _listening_for(self, phrases: Sequence[str], boost: float) -> Automaton:
         settings, vocabulary = self.settings, Vocabulary(self.settings)
-        index = {symbol: i for i, symbol in enumerate(settings.symbols) if i != settings.blank}
+        index = {symbol: i for i, symbol in enumerate(settings.symbols) if i not in settings.untold}
         read = [vocabulary.read(phrase) for phrase in phrases]
         for phrase, said in zip(phrases, read, strict=True):
             if not said or any(symbol not in index for symbol in said):
@@ -143,6 +144,8 @@ class CtcBeamDecoder(Decoder[CtcBeam, CtcBeamState]):
         events = []
         for index, frame, output in decided.tolist():
             state.latest = max(state.latest, int(frame))
+            if int(index) in self._untold:
+                continue
             name = self.settings.symbols[int(index)]
             events.append(Event("symbol", state.latest, self.time_ms(state.latest), name, int(index), output))
         return events
