@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from ostinato_bench.terminal import Table
 
 DEFAULT_MODEL = "digits-uni"
 ENDING_MODEL, ENDING_S = "digits-bi", 30.0
+SERVER = ("-m", "ostinato.server")
 MANY = 300
 """From so many streams on, the server has as many workers as there are cores."""
 _RANDOM = re.compile(r"(?:random:)?(rnn|gru|lstm)-(?:(\d{1,2})x)?(\d{1,4})(-int8)?")
@@ -56,6 +57,8 @@ class Plan:
     units: int
     chunk_ms: float
     sample_rate: int | None
+    singly: bool = False
+    """Whether each chunk goes in a PUSH of its own."""
     record: str = ""
     """A .npy file to write: when each chunk was sent, and how long its result took, ns (-1: lost), [2, chunks]."""
 
@@ -73,6 +76,9 @@ def run(
     progress: Callable[[float], None] | None = None,
     idle: int = 1000,
     connections: int = 2,
+    singly: bool = False,
+    program: Sequence[str] = SERVER,
+    at_phase: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Serve ``model``; open ``idle`` streams that say one chunk each, unless there is a ``search``; then let
     ``streams`` speak for ``seconds``: what ``data`` holds, or noise, in chunks of ``chunk_ms`` (`load_input`).
@@ -81,7 +87,9 @@ def run(
     ``gru-2x160-int8`` the same in int8.
     ``workers``: processes of the server, None: as many as cores if there is work for them. ``endings``: so many
     utterances of 30 s of a bidirectional model end at once, in the middle. ``search``: look for the most streams that
-    hold for ``seconds``. ``progress`` is told the share done, from 0 to 1; of each try anew.
+    hold for ``seconds``. ``progress`` is told the share done, from 0 to 1; of each try anew. ``singly``: each chunk
+    goes in a message of its own. ``program``: another server than `SERVER`. ``at_phase`` is told "start" and "end" of
+    what is measured, and other moments.
 
     Of the figures, ``latency_ms`` is from the sending of a chunk to its result, ``late_ms`` how far the client was
     behind its own plan (it sends together what is due within a few ms), ``from_due_ms`` both: from when a chunk was
@@ -95,12 +103,12 @@ def run(
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         paths = [_model_file(each, folder) for each in names]
         given = load_input(read(paths[0]).specification.front_end, data, chunk_ms, folder, model)
-        server = opened.enter_context(spawn_server(paths, workers=workers))
+        server = opened.enter_context(spawn_server(paths, workers=workers, program=program))
         if search:  # the streams that were tried before have left their memory to the idle ones
             idle = 0
         plan = Plan(
             server.endpoint, served_name(paths[0]), streams, seconds, idle, connections,
-            given.file, given.units, given.chunk_ms, given.sample_rate,
+            given.file, given.units, given.chunk_ms, given.sample_rate, singly,
         )  # fmt: skip
         extra: dict[str, Any] = {}
         if search:
@@ -111,10 +119,10 @@ def run(
             plan = dataclasses.replace(plan, streams=count)
         if endings:
             with _Endings(server, served_name(paths[-1]), endings) as ends:
-                found = _measure(server, plan, progress, ends)
+                found = _measure(server, plan, progress, ends, at_phase)
                 extra["endings"] = ends.figures
         elif not search:
-            found = _measure(server, plan, progress)
+            found = _measure(server, plan, progress, at_phase=at_phase)
     return {"streams": plan.streams} | found | {
         "seconds": seconds,
         "model": model,
@@ -131,7 +139,11 @@ def _short(plan: Plan, streams: int) -> Plan:
 
 
 def _measure(
-    server: Spawned, plan: Plan, progress: Callable[[float], None] | None = None, endings: _Endings | None = None
+    server: Spawned,
+    plan: Plan,
+    progress: Callable[[float], None] | None = None,
+    endings: _Endings | None = None,
+    at_phase: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Let a client do what the plan says; its figures and those of the server."""
     watch = Watch(server.process.pid, plan.seconds)
@@ -155,6 +167,7 @@ def _measure(
                     endings.end()
             elif "phase" in said:
                 watch.phase(said["phase"])
+                at_phase(said["phase"])
                 client.stdin.write("\n")  # it waits until this has been looked at
                 client.stdin.flush()
             else:

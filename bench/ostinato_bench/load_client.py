@@ -67,7 +67,7 @@ class Load:
         self.dtype = data.dtype.name
         self.chunk_bytes = self.plan.units * data[:1].nbytes
         most = (wire.MAX_MESSAGE_BYTES - 512) // (self.chunk_bytes + wire.STREAM_ID_BYTES + 5 + 5)
-        self.together = max(1, min(wire.MAX_PUSHES, most))
+        self.together = 1 if self.plan.singly else max(1, min(wire.MAX_PUSHES, most))
         self.chunks = max(1, len(data) // self.plan.units)
         rows = (self.chunks + self.together) * self.plan.units
         self.data = np.resize(data[: self.chunks * self.plan.units], (rows, *data.shape[1:])).tobytes()
@@ -192,7 +192,19 @@ class Load:
                 now = time.monotonic_ns()
                 self.sent_ns[chunk * self.streams + line.streams[at:until]] = now
                 ids = line.ids[16 * at : 16 * until]
-                line.socket.send(self.text(ids, chunk) if self.texts else self.pushes(ids, until - at, chunk))
+                if self.texts:
+                    line.socket.send(self.text(ids, chunk))
+                else:
+                    line.socket.send(
+                        self.push(ids, chunk) if self.plan.singly else self.pushes(ids, until - at, chunk)
+                    )
+
+    def push(self, stream: bytes, chunk: int) -> bytes:
+        """A PUSH of a stream's next chunk."""
+        start = self.chunk_bytes * (chunk % self.chunks)
+        data = np.frombuffer(self.data[start : start + self.chunk_bytes], self.dtype)
+        rows = data if self.size is None else data.reshape(-1, self.size)
+        return wire.encode(wire.Push(stream, chunk + 1, rows))
 
     def text(self, stream: bytes, chunk: int) -> bytes:
         """A PUSH of a stream's next text: PUSHES has none."""

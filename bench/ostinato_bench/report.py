@@ -14,7 +14,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ostinato_bench import generation_tables, speech, tables, training_tables, tunes, tunes_tables, waiting
+from ostinato_bench import (
+    chunk_tables,
+    generation_tables,
+    speech,
+    tables,
+    training_tables,
+    tunes,
+    tunes_tables,
+    waiting,
+)
 from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
 from ostinato_bench.recipes import sentiment
@@ -105,6 +114,8 @@ def _by_length(result: dict[str, Any], seconds: float) -> list[str]:
 VIEWS: Mapping[str, Callable[..., str]] = {
     "batches": tables.batches,
     "bidirectional": tables.bidirectional,
+    "chunk": chunk_tables.markdown,
+    "chunk-source": chunk_tables.source,
     "compare": compare,
     "compare-conclusions": compare_conclusions,
     "compare-short": compare_short,

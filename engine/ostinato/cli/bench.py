@@ -175,6 +175,20 @@ def load(
     out.print(table(found))
 
 
+def chunk(
+    streams: int, seconds: float, model: str, data: Path | None, chunk_ms: float | None, json: Path | None
+) -> None:
+    """What a chunk costs a server of ``model`` by part, with ``streams`` streams."""
+    from ostinato_bench.chunk import run
+    from ostinato_bench.chunk_tables import legend, terminal
+
+    check_writable(json)
+    found = run(streams, seconds, model=model, data=data, chunk_ms=chunk_ms, progress=_Steps())
+    write_json(json, found)
+    out.print(terminal(found))
+    note(legend(found))
+
+
 def published(
     models: Sequence[str] | None, seconds: float, streams: int, json: Path | None, plot: Path | None
 ) -> None:

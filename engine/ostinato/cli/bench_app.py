@@ -226,6 +226,41 @@ def load(
 
 
 @bench.command()
+def chunk(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A name, a path, or random weights such as gru-2x256-int8.",
+            show_default="digits-uni",
+            autocompletion=complete_model,
+        ),
+    ] = "digits-uni",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA", help="What the streams send, as of bench load.", show_default="noise", exists=True
+        ),
+    ] = None,
+    chunk_ms: Annotated[
+        float | None,
+        typer.Option(metavar="MS", min=1.0, max=LONGEST_MS, help="How much is sent at a time.", show_default="40"),
+    ] = None,
+    streams: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Streams at once.")] = 400,
+    seconds: Annotated[float, typer.Option(metavar="S", min=1, max=3600, help="Of each of four loads.")] = 10.0,
+    json: Json = None,
+) -> None:
+    """What a chunk costs the server, by part: receiving, decoding, front end, packing, network, results, sending.
+
+    A server under load, chunks of many streams in a message and each in its own; as it is, and with timers around its
+    parts. Choose so many streams that one process holds them.
+    """
+    from ostinato.cli.bench import chunk
+
+    chunk(streams, seconds, model, data, chunk_ms, json)
+
+
+@bench.command()
 def published(
     models: Annotated[
         list[str] | None,

@@ -118,15 +118,16 @@ def spawn_server(
     workers: int = 1,
     timeout: float = 120.0,
     max_utterance_s: float | None = None,
+    program: Sequence[str] = ("-m", "ostinato.server"),
 ) -> Spawned:
     """A server of these models on a free port of loopback, once it is ready. `served_name` says what it calls them.
-    ``max_utterance_s``: its bound, None: as `Limits` has it.
+    ``max_utterance_s``: its bound, None: as `Limits` has it. ``program``: what Python runs, with its arguments.
 
     It ends when this process does, however that ends. Raises UnknownModelError; ConnectionLostError if it is not
     ready within ``timeout`` seconds or cannot start (its standard error, which is ours, says why).
     """
     found_in = [os.fspath(folder) for folder in folders]
-    arguments = ["-m", "ostinato.server", "--bind", "tcp://127.0.0.1:*", "--with-parent", "--workers", str(workers)]
+    arguments = [*program, "--bind", "tcp://127.0.0.1:*", "--with-parent", "--workers", str(workers)]
     for folder in found_in:
         arguments += ["--models", folder]
     for model in models or ():

@@ -1,0 +1,47 @@
+"""``python -m ostinato_bench.chunk_server FILE …``: `ostinato.server` with timers around its parts (`spending`)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import zmq
+
+from ostinato import protocol
+from ostinato.engine import Engine, ticks
+from ostinato.pipeline.front_ends import FRONT_ENDS
+from ostinato.server import __main__ as served
+from ostinato.server.clients import Clients
+from ostinato.server.dialogue import Dialogue
+from ostinato.streaming import packed
+from ostinato_bench.chunk_tables import PARTS
+from ostinato_bench.spending import Spending
+
+
+def main() -> None:
+    """Serve as the arguments after the first say."""
+    spending = Spending(Path(sys.argv.pop(1)), PARTS)
+    spending.between_turns(zmq.Poller, "poll")
+    for owner, name, part in (
+        (zmq.Socket, "recv", "receive"),
+        (protocol, "decode_request", "decode"),
+        (Dialogue, "take", "numbers and credit"),
+        (Engine, "tick_columns", "choose a batch, count"),
+        (packed.ProgramRunner, "run", "pack and unpack"),
+        (packed.ProgramRunner, "run_alone", "pack and unpack"),
+        (packed, "advance_slice", "network"),
+        (ticks, "push", "events"),
+        (ticks, "advance", "events"),
+        (Dialogue, "answer", "results"),
+        (Clients, "send", "send"),
+        (zmq.Socket, "send", "send"),
+    ):
+        spending.around(owner, name, part)
+    spending.around_made(packed, "bind", "network")
+    for front_end in dict.fromkeys(FRONT_ENDS.values()):
+        spending.around(front_end, "step_many", "front end")
+    served.main()
+
+
+if __name__ == "__main__":
+    main()
