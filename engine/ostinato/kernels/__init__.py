@@ -21,10 +21,12 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
     Later calls return at once. ``report`` and what is raised as of `compiler.load_registered`.
     """
     from ostinato.kernels import (  # noqa: F401  they register theirs
+        alone,
         arrays,
         audio,
         beam,
         beats,
+        finite,
         interpreter,
         operations,
         peaks,

@@ -1,7 +1,8 @@
-"""Copies of whole vectors."""
+"""Copies of values."""
 
 from ostinato.kernels.compiler import part
-from ostinato.kernels.simd import BYTES, load, store
+from ostinato.kernels.simd import BYTES, load, load_float, store, store_float
+from ostinato.lanes import LANES
 
 
 @part
@@ -9,3 +10,16 @@ def copy(source: int, target: int, count: int) -> None:
     """``count`` vectors."""
     for i in range(count):
         store(target + i * BYTES, load(source + i * BYTES))
+
+
+@part
+def copy_values(source: int, target: int, size: int) -> None:
+    """Exactly ``size`` values."""
+    left = size
+    while left >= LANES:
+        store(target, load(source))
+        source += BYTES
+        target += BYTES
+        left -= LANES
+    for k in range(left):
+        store_float(target + 4 * k, load_float(source + 4 * k))

@@ -296,6 +296,15 @@ class Workspace:
             self._reserve(program, streams)
         self._call[i.FIRST], self._call[i.LAST] = 0, len(program.backward)
 
+    def point(self, program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: Floats) -> None:
+        """Point the call to all operations of a program and to these arrays, which the caller keeps alive. Raises
+        ValueError if they do not fit together, or the program looks memories up."""
+        _check_shapes(program, state, rows)
+        if program.memory_size:
+            raise ValueError("a program that looks memories up is not bound: they move as they grow")
+        self.prepare(program, len(slots))
+        interpreter.point(self._call, state, slots, batch_sizes, rows)
+
     def _prepare(self, program: Program) -> None:
         """Point the call to a program."""
         self._program = program
@@ -450,14 +459,8 @@ def bind(program: Program, state: Floats, slots: Ints, batch_sizes: Ints, rows: 
 
     The function keeps the arrays, and a workspace of its own, alive: write frames into ``rows``, call it, read them.
     """
-    _check_shapes(program, state, rows)
-    if program.memory_size:
-        raise ValueError("a program that looks memories up is not bound: they move as they grow")
     workspace = Workspace()
-    workspace._prepare(program)
-    workspace._reserve(program, len(slots))
-    workspace._call[i.LAST] = len(program.backward)
-    interpreter.point(workspace._call, state, slots, batch_sizes, rows)
+    workspace.point(program, state, slots, batch_sizes, rows)
     keep = (program, state, slots, batch_sizes, rows, workspace)
     entry, address = compiler.entry(interpreter.run), workspace._address
 

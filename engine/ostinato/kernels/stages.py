@@ -20,10 +20,11 @@ import numpy.typing as npt
 
 from ostinato.kernels.aligned import zeros
 from ostinato.kernels.compiler import kernel, part, prepare
+from ostinato.kernels.copying import copy_values
 from ostinato.kernels.interpreter import run
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.program import Program, Workspace
-from ostinato.kernels.simd import BYTES, address, load, load_float, store, store_float, store_int
+from ostinato.kernels.simd import address, store_float, store_int
 from ostinato.lanes import LANES
 
 Floats = npt.NDArray[np.float32]
@@ -163,19 +164,6 @@ def _sort(order: Any, made: Any, stage: int) -> None:
 
 
 @part
-def _copy(source: int, target: int, size: int) -> None:
-    """Exactly ``size`` values."""
-    left = size
-    while left >= LANES:
-        store(target, load(source))
-        source += BYTES
-        target += BYTES
-        left -= LANES
-    for k in range(left):
-        store_float(target + 4 * k, load_float(source + 4 * k))
-
-
-@part
 def _fill(
     links: Any, link: int, pads: Any, states: Any, made: Any, rows: Any, steps: Any, starts: Any, place: Any, b: int,
     frame: int, target: int,
@@ -198,11 +186,11 @@ def _fill(
                 store_float(at + 4 * k, pads[link])
         elif number >= before:
             row = starts[source, number - before] + place[source, b]
-            _copy(rows[source] + row * steps[source] + 4 * offset, at, size)
+            copy_values(rows[source] + row * steps[source] + 4 * offset, at, size)
         else:
             ring = address(states) + 4 * (b * states.shape[1] + links[link, _HISTORY])
             slot = number % links[link, _KEPT] * links[link, _SLOT]
-            _copy(ring + 4 * (slot + offset - links[link, _OFFSET]), at, size)
+            copy_values(ring + 4 * (slot + offset - links[link, _OFFSET]), at, size)
 
 
 @kernel(
@@ -241,7 +229,7 @@ def advance_stages(
             step = 4 * frames.shape[1]
             for b in range(streams):
                 for t in range(made[0, 1, b] - made[0, 0, b]):
-                    _copy(source, rows[0] + (starts[0, t] + place[0, b]) * steps[0], frames.shape[1])
+                    copy_values(source, rows[0] + (starts[0, t] + place[0, b]) * steps[0], frames.shape[1])
                     source += step
         for link in range(links.shape[0]):
             if links[link, _TARGET] == s:
@@ -278,7 +266,7 @@ def advance_stages(
             for frame in range(max(made[s, 0, b], made[s, 1, b] - histories[h, 4]), made[s, 1, b]):
                 row = starts[s, frame - made[s, 0, b]] + place[s, b]
                 slot = frame % histories[h, 4] * histories[h, 5]
-                _copy(rows[s] + row * steps[s] + 4 * histories[h, 1], ring + 4 * slot, histories[h, 2])
+                copy_values(rows[s] + row * steps[s] + 4 * histories[h, 1], ring + 4 * slot, histories[h, 2])
     for b in range(streams):
         states[b, 0] = made[0, 1, b] & 0xFFFFFF
         states[b, 1] = made[0, 1, b] >> 24

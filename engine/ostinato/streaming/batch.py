@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ostinato.errors import DivergedError, OstinatoError, StreamError
 from ostinato.events import Event
-from ostinato.pipeline.finite import all_finite
+from ostinato.kernels.finite import all_finite
 from ostinato.pipeline.pieces import each_part, joined, split
 from ostinato.streaming.beam_search import Ahead, search, searching
 from ostinato.streaming.finite import finite_parts
@@ -60,20 +60,46 @@ def push(
     if not all(record.plain and not record.queue.count for record in records):
         accept(records, each_part(data, lengths))
         return advance(records, max_frames)
+    frames, counts = records[0].model.front_end.step_many([record.front for record in records], data, lengths)
+    return _push_frames(records, lengths, frames, counts, max_frames)
+
+
+def push_alone(record: Record, data: Any, units: int) -> list[Event]:
+    """`push` for one stream, which has so many units of checked ``data``."""
+    frames, counts = record.model.front_end.step_many([record.front], [data])
+    if len(frames) == 1:
+        return _push_frame(record, units, frames)
+    return _push_frames([record], [units], frames, counts, None)[0]
+
+
+def _push_frame(record: Record, units: int, frame: Float32) -> list[Event]:
+    """One frame [1, size] of a stream, which the front end made of so many units, computed and decoded."""
+    model, sink = record.model, record.sink
+    outputs, finite = model.runner.run_alone(model.states.rows, record.slot, frame, sink.region)
+    if not finite:
+        record.receive(units, frame)
+        record.queue.take(1)
+        return _decode_finite([record], [frame], outputs)[0]
+    (events,) = _events([record], frame, outputs, [1])
+    _count([record], [units], [1], [events])
+    return events
+
+
+def _push_frames(
+    records: Sequence[Record], lengths: Sequence[int], frames: Float32, counts: Sequence[int], max_frames: int | None
+) -> list[list[Event]]:
+    """`push`, of which the front end has made ``frames``."""
     model = records[0].model
-    frames, counts = model.front_end.step_many([record.front for record in records], data, lengths)
     most = model.runner.max_rows if max_frames is None else max_frames
     if not 0 < min(counts) <= max(counts) <= most or len(frames) > model.runner.max_rows:
         for record, units, part in zip(records, lengths, split(frames, counts), strict=True):
             record.receive(units, part)
         return advance(records, max_frames)
     if len(frames) == 1:
-        heads, slot = [records[0].sink], records[0].slot
-        outputs = [model.runner.run_alone(model.states.rows, slot, frames, heads[0].region)]
-    else:
-        heads = _heads(records)
-        regions = [head.region for head in heads]
-        outputs = model.runner.run(model.states.rows, [record.slot for record in records], frames, counts, regions)
+        return [_push_frame(records[0], lengths[0], frames)]
+    heads = _heads(records)
+    regions = [head.region for head in heads]
+    outputs = model.runner.run(model.states.rows, [record.slot for record in records], frames, counts, regions)
     if len(heads) > 1 or not all_finite(outputs[0]):
         parts = split(frames, counts)
         for record, units, part in zip(records, lengths, parts, strict=True):
@@ -81,6 +107,14 @@ def push(
             record.queue.take(len(part))
         return _decode(_by_head(records, counts, heads, outputs), parts)
     decoded = _events(records, frames, outputs[0], counts)
+    _count(records, lengths, counts, decoded)
+    return decoded
+
+
+def _count(
+    records: Sequence[Record], lengths: Sequence[int], counts: Sequence[int], decoded: Sequence[list[Event]]
+) -> None:
+    """Stream i has had lengths[i] units more, counts[i] frames, and these events of them."""
     for record, units, count, events in zip(records, lengths, counts, decoded, strict=True):
         record.units_in += units
         record.utterance_units += units
@@ -88,7 +122,6 @@ def push(
         record.frames_out += count
         if events:
             placed(events, record.utterance, record.utterance_ms)
-    return decoded
 
 
 def advance(records: Sequence[Record], max_frames: int | None = None) -> list[list[Event]]:

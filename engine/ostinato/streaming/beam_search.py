@@ -24,10 +24,10 @@ import numpy as np
 
 from ostinato.errors import DivergedError
 from ostinato.events import Event
+from ostinato.kernels.finite import all_finite
 from ostinato.model.decoders import Generation
 from ostinato.model.front_ends import Tokens
 from ostinato.pipeline import beam as pipeline
-from ostinato.pipeline.finite import all_finite
 from ostinato.pipeline.pieces import joined
 from ostinato.streaming.beam import Beam
 from ostinato.streaming.frames import Float32

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.pipeline.finite import all_finite
+from ostinato.kernels.finite import all_finite
 
 Float32 = npt.NDArray[np.float32]
 

@@ -9,9 +9,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels.alone import Alone
 from ostinato.kernels.memory import Memories
 from ostinato.kernels.operations import Region
-from ostinato.kernels.program import Pass, Program, Workspace, advance_slice, bind
+from ostinato.kernels.program import Pass, Program, Workspace, advance_slice
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -36,7 +37,7 @@ class ProgramRunner:
         self._rows = program.new_rows(16)
         self._workspace = Workspace()
         self._lock = threading.Lock()
-        self._alone: _Alone | None = None
+        self._alone: Alone | None = None
 
     def run(
         self,
@@ -55,12 +56,12 @@ class ProgramRunner:
         """
         return self._packed(states, slots, frames, counts, regions, memories)
 
-    def run_alone(self, states: Float32, slot: int, frame: Float32, region: Region) -> Float32:
-        """`run` for one frame [1, size] of one stream, by a call that stays prepared: a third of what `run` takes
-        besides computing."""
+    def run_alone(self, states: Float32, slot: int, frame: Float32, region: Region) -> tuple[Float32, bool]:
+        """`run` for one frame [1, size] of one stream, by a call that stays prepared; and whether what it returns is
+        finite."""
         with self._lock:
             if self._alone is None or self._alone.states is not states:
-                self._alone = _Alone(self.program, states)
+                self._alone = Alone(self.program, states)
             return self._alone.run(slot, frame, region)
 
     def run_early(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
@@ -132,22 +133,6 @@ class ProgramRunner:
         rows, offset = self._rows[: len(frames)], self.program.input.offset
         rows[index, offset : offset + frames.shape[1]] = frames
         return rows
-
-
-class _Alone:
-    """One row, and the call that advances whatever stream of ``states`` by it."""
-
-    def __init__(self, program: Program, states: Float32) -> None:
-        self.states = states
-        self._row, self._slot, self._at = program.new_rows(1), np.zeros(1, np.int64), program.input.offset
-        self._advance = bind(program, states, self._slot, np.ones(1, np.int64), self._row)
-
-    def run(self, slot: int, frame: Float32, region: Region) -> Float32:
-        """As `ProgramRunner.run_alone`."""
-        self._slot[0] = slot
-        self._row[:, self._at : self._at + frame.shape[1]] = frame
-        self._advance()
-        return self._row[:, region.offset : region.offset + region.size].copy()
 
 
 def _rectangle(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:

@@ -14,7 +14,7 @@ from ostinato.pipeline.state import expect, unpack
 from ostinato.sampling import Sampling
 from ostinato.streaming import generation, keeping
 from ostinato.streaming import snapshot as snapshots
-from ostinato.streaming.batch import advance, push
+from ostinato.streaming.batch import advance, push_alone
 from ostinato.streaming.heads import Head
 from ostinato.streaming.options import Delay, check_dtype, delay
 from ostinato.streaming.pipeline import Pipeline
@@ -48,7 +48,7 @@ class Stream:
         record = self.record
         data = record.check(data)
         if record.plain and not record.queue.count:
-            events = push([record], [data], [record.admit(data)])[0]
+            events = push_alone(record, data, record.admit(data))
         else:
             record.accept(data)
             events = advance([record])[0]

@@ -22,9 +22,9 @@ import numpy as np
 
 from ostinato.errors import DivergedError
 from ostinato.events import Event
+from ostinato.kernels.finite import all_finite
 from ostinato.model.decoders import Generation
 from ostinato.pipeline import sampling as pipeline
-from ostinato.pipeline.finite import all_finite
 from ostinato.sampling import MAX_BEAMS
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.generation import said

@@ -18,7 +18,9 @@ class OutputsDecoder(Decoder[Outputs, FrameCount]):
     def step(self, state: FrameCount, outputs: F32) -> list[Event]:
         """One event per row of ``outputs`` [n, size]."""
         first, state.frames = state.frames, state.frames + len(outputs)
-        copy = outputs.copy()  # the caller's rows are reused in the next tick
+        copy = outputs if outputs.base is None else outputs.copy()  # a view is of rows that are used again
+        if len(copy) == 1:  # as of a stream that is pushed each frame as it comes
+            return [Event("output", first, self.time_ms(first), values=copy[0])]
         return [Event("output", i, self.time_ms(i), values=row) for i, row in enumerate(copy, first)]
 
     def restore(self, packed: object) -> FrameCount:

@@ -14,7 +14,6 @@ from ostinato.kernels import prepare
 from ostinato.kernels.audio import cut
 from ostinato.lanes import LANES
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.finite import SMALL
 from ostinato.pipeline.front_ends.front_end import kind_of
 from ostinato.pipeline.pieces import each_part
 from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, Resampler, ResamplerState, check_rate, resampler
@@ -25,6 +24,8 @@ Samples: TypeAlias = F32 | npt.NDArray[np.int16]
 
 MAX_SAMPLE = 8.0
 """Float samples beyond this are refused: they are surely in another scale."""
+SMALL = 4096
+"""Samples up to which one thread computes their sum of squares."""
 
 
 QUIET = 10 ** (-85 / 20)

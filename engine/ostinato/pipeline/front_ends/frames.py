@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError
+from ostinato.kernels.finite import all_finite
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.finite import all_finite
 from ostinato.pipeline.front_ends.front_end import F32, kind_of
 from ostinato.pipeline.pieces import joined
 
