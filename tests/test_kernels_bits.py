@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_kernels_cells import CELLS, random_weights, stack, whole
 
+from ostinato.kernels.alone import Alone
+from ostinato.kernels.finite import all_finite
 from ostinato.kernels.program import Program, Workspace, advance, advance_slice, bind
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
@@ -141,6 +143,36 @@ def test_a_bound_call_gives_the_same_bits(kind: str) -> None:
         call()
         outputs.append(rows[0, made.output.slice].copy())
     same(np.array(outputs), whole(made, frames))
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_frame_alone_gives_the_same_bits(kind: str) -> None:
+    made = program(kind, 25)
+    (frames,) = frames_of([9], 3)
+    alone = Alone(made, made.new_states(3))
+    found = [alone.run(2, frames[t : t + 1], made.output) for t in range(9)]
+    assert all(finite for _, finite in found)
+    same(np.concatenate([output for output, _ in found]), whole(made, frames))
+    _, finite = alone.run(1, np.full((1, INPUT), np.nan, np.float32), made.output)
+    assert not finite
+    for slot, frame, message in (
+        (3, frames[:1], "3 is not a row"),
+        (0, frames[:2], "takes"),
+        (0, frames[:1, 1:], "takes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            alone.run(slot, frame, made.output)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (3, 16), (7, 33), (1, 1000)])
+def test_one_value_that_is_not_finite_is_found_wherever_it_is(shape: tuple[int, int]) -> None:
+    values = np.full(shape, 3e38, np.float32)
+    assert all_finite(values) and all_finite(values[:, ::2])
+    for at in np.ndindex(shape):
+        for bad in (np.nan, np.inf, -np.inf):
+            values[at] = bad
+            assert not all_finite(values)
+        values[at] = -1e-40
 
 
 def test_what_lies_in_rows_and_workspace_does_not_matter() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ostinato.errors import DivergedError, OstinatoError, StreamError
 from ostinato.events import Event
@@ -80,9 +80,13 @@ def _push_frame(record: Record, units: int, frame: Float32) -> list[Event]:
         record.receive(units, frame)
         record.queue.take(1)
         return _decode_finite([record], [frame], outputs)[0]
-    (events,) = _events([record], frame, outputs, [1])
-    _count([record], [units], [1], [events])
-    return events
+    try:
+        events = cast(list[Event], sink.decoder.step(record.decoder_state, outputs))
+    except Exception as error:
+        record.lose(error, frame)
+        events = []
+    record.computed(units, 1)
+    return placed(events, record.utterance, record.utterance_ms) if events else events
 
 
 def _push_frames(
@@ -107,21 +111,11 @@ def _push_frames(
             record.queue.take(len(part))
         return _decode(_by_head(records, counts, heads, outputs), parts)
     decoded = _events(records, frames, outputs[0], counts)
-    _count(records, lengths, counts, decoded)
-    return decoded
-
-
-def _count(
-    records: Sequence[Record], lengths: Sequence[int], counts: Sequence[int], decoded: Sequence[list[Event]]
-) -> None:
-    """Stream i has had lengths[i] units more, counts[i] frames, and these events of them."""
     for record, units, count, events in zip(records, lengths, counts, decoded, strict=True):
-        record.units_in += units
-        record.utterance_units += units
-        record.frames_in += count
-        record.frames_out += count
+        record.computed(units, count)
         if events:
             placed(events, record.utterance, record.utterance_ms)
+    return decoded
 
 
 def advance(records: Sequence[Record], max_frames: int | None = None) -> list[list[Event]]:

@@ -323,6 +323,13 @@ class Record:
                 self.speech.next_utterance()
                 self.utterance += 1
 
+    def computed(self, units: int, frames: int) -> None:
+        """So many units more came in and were answered at once, as so many frames."""
+        self.units_in += units
+        self.utterance_units += units
+        self.frames_in += frames
+        self.frames_out += frames
+
     def cut(self, ends: list[Event]) -> None:
         """What is left of the utterance is finished, its events followed by ``ends``; the next one starts here."""
         self.start_frame += self.answered + self._finish(ends)
