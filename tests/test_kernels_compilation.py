@@ -166,7 +166,7 @@ def test_vector_code_is_vector_code(target: dict[str, str], register: str) -> No
 
 PROCESSORS = {
     "haswell": (AVX2, 12), "znver3": (AVX2, 12), "alderlake": (AVX2, 12),
-    "skylake-avx512": (AVX512, 16), "sapphirerapids": (AVX512, 16), "znver4": (AVX512, 16), "znver5": (AVX512, 16),
+    "skylake-avx512": (AVX512, 24), "sapphirerapids": (AVX512, 24), "znver4": (AVX512, 24), "znver5": (AVX512, 24),
 }  # fmt: skip
 """How their instructions are scheduled differs, and so what the compiler keeps where; beside it how many registers'
 sums the widest tile for several rows has."""

@@ -9,7 +9,8 @@ Which tiles cover a product depends on the rows and on the host's registers:
     rows            32 registers of 16 floats (WIDE)          16 shorter registers
     one             3 panels, 2 panels, then 1, at once       a panel at once
                     (_t1_12, _t1_8, _t1_4)                    (_t1_4)
-    two or more     4 x 4, the last 3 x 4, 2 x 4, 1 x 4       6 x 1, the last 5 x 1, …, 2 x 2, 2 x 1
+    two or more     4 x 4, of panels beyond L1 6 x 4;         6 x 1, the last 5 x 1, …, 2 x 2, 2 x 1
+                    the last 5 x 4, …, 1 x 4
                     (_rows_wide, a panel)                     (_rows_narrow, a panel of any width)
     … last panel    4 x 1, 4 x 2 or 4 x 3, then row by row
                     (_rows_last)
@@ -34,10 +35,13 @@ WIDE = "+avx512f" in FEATURES  # 32 registers of 16 floats; otherwise a vector i
 
 # One row: enough panels for the additions not to wait for each other. Several: as many sums as registers allow, less
 # those for weights and inputs: on AVX2 six rows of one vector are 12 sums, 2 weights and 1 input, 15 registers of 16.
+# Six rows of a panel read each vector of weights for six multiply-adds instead of four, which counts where the panel
+# comes from L2: up to so many inputs it stays in L1 (32 KB), and four rows are as fast, and sooner done.
+IN_L1 = 128
 _t1 = make_tile(1, 1)
 _t1_2, _t1_3, _t1_4 = make_tile(1, 2), make_tile(1, 3), make_tile(1, 4)
 _t1_8, _t1_12 = make_tile(1, 4, 2), make_tile(1, 4, 3)
-_t2_4, _t3_4, _t4_4 = make_tile(2, 4), make_tile(3, 4), make_tile(4, 4)
+_t2_4, _t3_4, _t4_4, _t5_4, _t6_4 = (make_tile(R, 4) for R in (2, 3, 4, 5, 6))
 _t4_1, _t4_2, _t4_3 = make_tile(4, 1), make_tile(4, 2), make_tile(4, 3)
 _t2_1, _t2_2, _t3_1, _t5_1, _t6_1 = (
     make_tile(2, 1),
@@ -103,25 +107,34 @@ def _one_row(table: int, offset: int, K: int, weights: int, vectors: int, initia
 def _rows_wide(
     table: int, offset: int, rows: int, K: int, weights: int, initial: int, initial_step: int, out: int, out_step: int
 ) -> None:
-    """A full panel for several rows, AVX-512."""
+    """A full panel for several rows, AVX-512.
+
+    Rows by themselves, or two, wait for weights: so the last five begin with three, or, where six go at a time, the
+    last seven and eight with four.
+    """
     step = PANEL * BYTES
     left = rows
-    while left >= 4 and left != 5:
-        _t4_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        table += 32
-        initial += 4 * initial_step
-        out += 4 * out_step
-        left -= 4
-    if left == 3 or left == 5:
-        _t3_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-        table += 24
-        initial += 3 * initial_step
-        out += 3 * out_step
-        left -= 3
-    if left == 2:
-        _t2_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
-    elif left == 1:
-        _t1_4(table, offset, K, weights, step, 0, initial, 0, out, 0)
+    while left > 0:
+        if K <= IN_L1:
+            R = left if left < 4 else 3 if left == 5 else 4
+        else:
+            R = left if left <= 6 else 4 if left <= 8 else 6
+        if R == 6:
+            _t6_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+        elif R == 5:
+            _t5_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+        elif R == 4:
+            _t4_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+        elif R == 3:
+            _t3_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+        elif R == 2:
+            _t2_4(table, offset, K, weights, step, 0, initial, initial_step, out, out_step)
+        else:
+            _t1_4(table, offset, K, weights, step, 0, initial, 0, out, 0)
+        table += 8 * R
+        initial += R * initial_step
+        out += R * out_step
+        left -= R
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")

@@ -3,6 +3,10 @@
 Written as LLVM IR, because only so is the order of the sums, and that they are fused, in our hands: each output is
 its initial value, then + x[k] * w[k] for k = 0, 1, … in order. Lanes run over outputs, so nothing is reduced or
 reassociated, and the bits depend neither on R, P and C nor on the host.
+
+For each k the fewer of its inputs and its vectors of weights are held in registers beside the sums, and the others
+come one at a time: 6 x 4 sums, 4 vectors and one input are 29 registers of 32. With all six inputs held first LLVM
+runs out of registers.
 """
 
 from __future__ import annotations
@@ -56,15 +60,29 @@ def make_tile(R: int, C: int, P: int = 1) -> Any:
         sums = {cell: b.phi(FLOATS) for cell in cells}
         for cell in cells:
             sums[cell].add_incoming(start[cell], before)
-        x = [emit_splat(b, b.load(b.gep(row, [k], source_etype=FLOAT), typ=FLOAT, align=4)) for row in rows]
         byte = ir.IntType(8)
+
+        def input_of(r: int) -> Any:
+            return emit_splat(b, b.load(b.gep(rows[r], [k], source_etype=FLOAT), typ=FLOAT, align=4))
+
+        def weights_of(p: int, c: int) -> Any:
+            line = b.gep(panels[p], [at], source_etype=byte)
+            return b.load(b.gep(line, [I64(c * BYTES)], source_etype=byte), typ=FLOATS, align=4)
+
+        vectors = [(p, c) for p in range(P) for c in range(C)]
         after = {}
-        for p, panel in enumerate(panels):
-            line = b.gep(panel, [at], source_etype=byte)
-            for c in range(C):
-                w = b.load(b.gep(line, [I64(c * BYTES)], source_etype=byte), typ=FLOATS, align=4)
+        if len(vectors) < R:
+            held = {vector: weights_of(*vector) for vector in vectors}
+            for r in range(R):
+                x = input_of(r)
+                for p, c in vectors:
+                    after[r, p, c] = emit_fma(b, x, held[p, c], sums[r, p, c])
+        else:
+            inputs = [input_of(r) for r in range(R)]
+            for p, c in vectors:
+                w = weights_of(p, c)
                 for r in range(R):
-                    after[r, p, c] = emit_fma(b, x[r], w, sums[r, p, c])
+                    after[r, p, c] = emit_fma(b, inputs[r], w, sums[r, p, c])
         k_next, at_next = b.add(k, I64(1)), b.add(at, weights_step)
         k.add_incoming(k_next, loop)
         at.add_incoming(at_next, loop)
