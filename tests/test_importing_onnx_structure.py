@@ -222,3 +222,13 @@ def test_values_in_no_order_are_gathered(tmp_path: Path) -> None:
     nodes = [node("Pad", "x pads", mode="reflect")]
     found = layers_of(tmp_path, (1, 40), nodes, {"pads": np.array([0, 30, 0, 0])}, 70)
     assert found == [Gather((*range(30, 0, -1), *range(40)))]
+
+
+@pytest.mark.parametrize(("start", "end", "cut"), [(1, 4, Slice(3, 13)), (0, 4, Slice(0, 16)), (1, 6, Slice(3, 19))])
+def test_windows_that_are_thrown_away_are_not_computed(tmp_path: Path, start: int, end: int, cut: Slice) -> None:
+    """Of six windows of a signal, of which the first of two values is taken."""
+    weights = {"W": random(2, 1, 7), "starts": [start, 0], "ends": [end, 1], "axes": [2, 1]}
+    nodes = [node("Conv", "x W", "windows", strides=[3]), node("Slice", "windows starts ends axes")]
+    found = layers_of(tmp_path, (1, 1, 23), nodes, weights, end - start)
+    assert found[:2] == [cut, Within(cut.size, Convolution(2, 7, stride=3, left=0, right=0))]
+    assert found[2 : 2 + end - start] == [Slice(2 * k, 1) for k in range(end - start)]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError, ForeignModelError
 from ostinato.importing.settings import Settings
+from ostinato.importing.unread import without_unread
 from ostinato.model import Head, Network, Node, Specification
 from ostinato.model.decoders import Decoder
 from ostinato.model.front_ends import FrontEnd
@@ -108,9 +109,11 @@ class Builder:
             if node.name in needed:
                 needed.update(node.inputs)
                 nodes.append(node)
+        sizes = {each: wire.size for each, wire in self.wires.items()}
+        nodes = list(without_unread(nodes[::-1], {head.node for head in made}, sizes, self._free))
         try:
             specification = Specification(
-                settings.name or self._shaped(name), self.front_end, tuple(reversed(nodes)), made,
+                settings.name or self._shaped(name), self.front_end, tuple(nodes), made,
                 settings.description, settings.licence or licence, dict(card or {}),
                 encoder=self._encoder.specification if self._encoder else None,
             )  # fmt: skip
