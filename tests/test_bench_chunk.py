@@ -43,29 +43,24 @@ def test_parts_exclude_each_other_and_add_up(tmp_path: Path) -> None:
         def inner(self) -> None:
             clock.work(40)
 
-        def make(self) -> Callable[[], None]:
-            return lambda: clock.work(5)
-
         def wait(self) -> None:
             clock.work(2, stolen=1000)
 
-    spending, loop = Spending(tmp_path / "file.npy", ["outer", "inner", "made"], clock.clocks()), Loop()
+    spending, loop = Spending(tmp_path / "file.npy", ["outer", "inner"], clock.clocks()), Loop()
     spending.around(Loop, "outer", "outer")
     spending.around(Loop, "inner", "inner")
-    spending.around_made(Loop, "make", "made")
     spending.between_turns(Loop, "wait")
     loop.wait()
     before = look(tmp_path / "file.npy")
     for turn in range(12):
         loop.outer(stolen=1000 * (turn % 3 == 0))  # what others took in these turns is nobody's
-        loop.make()()
         clock.work(3)
         loop.wait()
-    found = by_part(look(tmp_path / "file.npy") - before, ["outer", "inner", "made"])
-    wanted = {WAITING: 2, REST: 3, "outer": 30, "inner": 40, "made": 5, IO_THREADS: 40}
+    found = by_part(look(tmp_path / "file.npy") - before, ["outer", "inner"])
+    wanted = {WAITING: 2, REST: 3, "outer": 30, "inner": 40, IO_THREADS: 37.5}
     assert found["parts_ns"] == pytest.approx({name: 12e3 * us for name, us in wanted.items()})
-    assert found["process_ns"] == pytest.approx(12e3 * 120)
-    assert found["calls"] == {REST: 0, "outer": 12, "inner": 12, "made": 12}
+    assert found["process_ns"] == pytest.approx(12e3 * 112.5)
+    assert found["calls"] == {REST: 0, "outer": 12, "inner": 12}
     assert found["quiet"] == pytest.approx(8 / 12)
 
 

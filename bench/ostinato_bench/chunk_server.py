@@ -9,6 +9,7 @@ import zmq
 
 from ostinato import protocol
 from ostinato.engine import Engine, ticks
+from ostinato.kernels.alone import Alone
 from ostinato.pipeline.front_ends import FRONT_ENDS
 from ostinato.server import __main__ as served
 from ostinato.server.clients import Clients
@@ -30,6 +31,7 @@ def main() -> None:
         (packed.ProgramRunner, "run", "pack and unpack"),
         (packed.ProgramRunner, "run_alone", "pack and unpack"),
         (packed, "advance_slice", "network"),
+        (Alone, "run", "network"),
         (ticks, "push", "events"),
         (ticks, "advance", "events"),
         (Dialogue, "answer", "results"),
@@ -37,7 +39,6 @@ def main() -> None:
         (zmq.Socket, "send", "send"),
     ):
         spending.around(owner, name, part)
-    spending.around_made(packed, "bind", "network")
     for front_end in dict.fromkeys(FRONT_ENDS.values()):
         spending.around(front_end, "step_many", "front end")
     served.main()

@@ -44,11 +44,6 @@ class Spending:
         """Time ``owner.name``, a function or a method, as ``part``."""
         setattr(owner, name, self._timed(getattr(owner, name), self._parts.index(part)))
 
-    def around_made(self, owner: Any, name: str, part: str) -> None:
-        """Time the functions that ``owner.name`` makes, as ``part``."""
-        make, number = getattr(owner, name), self._parts.index(part)
-        setattr(owner, name, lambda *arguments, **named: self._timed(make(*arguments, **named), number))
-
     def between_turns(self, owner: Any, name: str) -> None:
         """``owner.name`` is what the loop waits in, once a turn."""
         wait, clock, spent = getattr(owner, name), self._clock, self._thread
