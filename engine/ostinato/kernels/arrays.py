@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.activations import parameters
-from ostinato.kernels import activations
+from ostinato.kernels import activations, integer
 from ostinato.kernels.aligned import zeros
 from ostinato.kernels.compiler import kernel, prepare
 from ostinato.kernels.product import pack, product, vectors_of
@@ -24,6 +24,7 @@ Floats = npt.NDArray[np.float32]
 
 _LOG, _EXP = -1, -2
 _CHUNK = 64
+_NOTHING = zeros(0)
 
 
 @kernel("void(int64, float64, float64, float32[::1])")
@@ -43,14 +44,31 @@ def _apply(number: int, alpha: int, beta: int, x: Any) -> None:
         activations.activate(number, alpha, beta, start, count)
 
 
-@kernel("void(int64[::1], float32[:, ::1], float32[::1], float32[::1], float32[:, ::1])")
-def _multiply(table: Any, x: Any, weights: Any, bias: Any, out: Any) -> None:
+@kernel(
+    "void(int64[::1], float32[:, ::1], boolean, float32[::1], float32[::1], float32[:, ::1], float32[::1])"
+)
+def _multiply(table: Any, x: Any, int8: bool, weights: Any, bias: Any, out: Any, scratch: Any) -> None:
     step = 4 * x.shape[1]
     out_step = 4 * out.shape[1]
     for start in range(0, x.shape[0], _CHUNK):
         rows = min(_CHUNK, x.shape[0] - start)
         for r in range(rows):
             store_int(address(table) + 8 * r, address(x) + (start + r) * step)
+        if int8:
+            integer.product(
+                address(table),
+                0,
+                rows,
+                x.shape[1],
+                address(weights),
+                out.shape[1] // LANES,
+                address(bias),
+                0,
+                address(out) + start * out_step,
+                out_step,
+                address(scratch),
+            )
+            continue
         product(
             address(table),
             0,
@@ -123,5 +141,17 @@ def multiply(packed: PackedMatrix, x: npt.ArrayLike) -> Floats:
     if rows.ndim != 2 or rows.shape[1] != packed.inputs:
         raise ValueError(f"x {rows.shape} is not [n, {packed.inputs}]")
     out = np.empty((len(rows), len(packed.bias)), np.float32)
-    _multiply(np.empty(_CHUNK, np.int64), rows, packed.weights, packed.bias, out)
+    _multiply(np.empty(_CHUNK, np.int64), rows, False, packed.weights, packed.bias, out, _NOTHING)
     return out[:, : packed.outputs]
+
+
+def sums(x: Floats, weights: Floats, bias: Floats, int8: bool) -> Floats:
+    """What an operation begins with: bias + W x for rows x [n, inputs]. W [outputs, inputs], outputs a multiple of 16,
+    is packed by `product.pack` or, if ``int8``, `integer.pack`. [n, outputs]"""
+    prepare(_multiply)
+    rows = zeros(len(x) * x.shape[1] + integer.GROUP)  # int8 rounds whole groups, and there is one behind the last row
+    rows[: x.size] = x.ravel()
+    out = np.empty((len(x), len(bias)), np.float32)
+    scratch = zeros(integer.BLOCK * padded(x.shape[1] + integer.GROUP) // 4)
+    _multiply(np.empty(_CHUNK, np.int64), rows[: x.size].reshape(x.shape), int8, weights, bias, out, scratch)
+    return out

@@ -30,6 +30,7 @@ from ostinato.model.activation import IDENTITY, Activation
 from ostinato.model.framing import Framing
 from ostinato.model.limits import MAX_ROW, MAX_STATE
 from ostinato.model.linking import Draft, linked
+from ostinato.model.projection import Projection, projection
 from ostinato.model.staging import SAME, Staging
 from ostinato.model.wire import Wire
 
@@ -52,6 +53,13 @@ class Value(NamedTuple):
         """The ``size`` values from ``start`` on."""
         wire = Wire(size, memory=self.wire.memory)
         return Value(wire, Region(self.region.offset + start, size), self.stage)
+
+
+class Embedded(NamedTuple):
+    """Where a value comes from that is a row of ``table`` [tokens, size], looked up by a ``token``."""
+
+    token: Value
+    table: Floats
 
 
 class Compiled(NamedTuple):
@@ -87,6 +95,8 @@ class Lowering:
         """Of the whole network, as its specification names them."""
         self.multiplied: dict[str, tuple[int, slice]] = {}
         """By the name of a matrix, the stage and which values of its rows it multiplies."""
+        self.embedded: dict[Value, Embedded] = {}
+        """What are the vectors of tokens, and of which."""
         self._staging = staging
         self._given = given
         self._stages = [_Stage(row_size=padded(size + LANES - 1) if size else 0) for size in given or ()]
@@ -182,15 +192,30 @@ class Lowering:
         ``arranged`` puts outputs, along the first axis of what it is given, into the order that the operation
         reads; only the inputs ``columns``.
         """
+        return self.values(self.arranged(name, arranged, columns))
+
+    def arranged(
+        self, name: str, arranged: Callable[[Array], Array], columns: slice = slice(None)
+    ) -> Floats:
+        """The same, packed and in no buffer yet."""
         made = arranged(self.weights[name])[:, columns]
         if not self.is_int8(name):
-            return self.packed(made)
+            return pack(made)
         scales, inputs = arranged(self.weights[f"{name}_scale"]), float(self.weights[f"{name}_input_scale"][0])
-        return self.values(integer.pack(made, scales, inputs))
+        return integer.pack(made, scales, inputs)
+
+    def projection(self, name: str, source: Value, arranged: Callable[[Array], Array], bias: Array) -> Projection:
+        """How the matrix of that name, its outputs ``arranged`` as for `matrix`, multiplies ``source``, starting from
+        ``bias`` [outputs]: see there."""
+        return projection(self, name, source, arranged, bias)
 
     def packed(self, matrix: Floats) -> int:
         """Place of a float32 matrix [outputs, inputs], outputs a multiple of 16, as products read it."""
         return self.values(pack(matrix))
+
+    def embeds(self, value: Value, token: Value, table: Floats) -> None:
+        """Say that ``value`` is a row of ``table`` [tokens, size], looked up by ``token``."""
+        self.embedded[value] = Embedded(token, table)
 
     def multiplies(self, name: str, value: Value) -> None:
         """Say what the matrix of that name multiplies: what quantizing observes."""

@@ -57,8 +57,9 @@ class Dense(Layer):
         (source,) = inputs
         wide, out, W = padded(self.size), to.value(Wire(self.size)), f"{name}.W"
         to.multiplies(W, source)
+        by = to.projection(W, source, lambda M: widened(M, wide), widened(to.weights[f"{name}.b"], wide))
         to.add(
-            "dense", source, out, vectors=wide // LANES, W=to.matrix(W, lambda M: widened(M, wide)),
-            bias=to.values(widened(to.weights[f"{name}.b"], wide)), activation=self.activation, W_int8=to.is_int8(W),
+            "dense", by.source, out, vectors=wide // LANES, W=by.place(slice(None)), bias=to.values(by.bias),
+            activation=self.activation, W_int8=by.int8,
         )  # fmt: skip
         return out

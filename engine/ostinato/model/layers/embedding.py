@@ -43,5 +43,6 @@ class Embedding(Layer):
         table = np.zeros((len(E), padded(self.size)), np.float32)
         table[:, : self.size] = E
         out = to.value(Wire(self.size))
+        to.embeds(out, inputs[0], E)
         to.add("embedding", inputs[0], out, W=to.values(table), vectors=padded(self.size) // LANES)
         return out

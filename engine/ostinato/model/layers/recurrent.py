@@ -162,20 +162,21 @@ class Recurrent(Layer):
             fields["R"] = to.matrix(R, lambda stacked: order(split_gates(stacked, gates)))
             fields["R_int8"] = to.is_int8(R)
         vectors = gates * padded(self.hidden) // LANES
-        start, projection, size = to.values(cell.order(cell.bias)), -1, source.wire.size
-        whole = to.is_int8(W)
+        by = to.projection(W, source, arranged, cell.order(cell.bias))
+        source, whole = by.source, by.int8
+        start, projection, size = to.values(by.bias), -1, source.wire.size
         early = size if source.wire.token else to.early(source)
         if early and (backward or early < size) and not (whole and early < size):
             sums = to.value(Wire(LANES * vectors))
             for begin, end in ((0, early), (early, size)):
                 if begin < end:
                     part = source if source.wire.token else source.part(begin, end - begin)
-                    columns = to.matrix(W, arranged, slice(begin, end))
+                    columns = by.place(slice(begin, end))
                     bias = -1 if begin else start
                     to.add("dense", part, sums, vectors=vectors, W=columns, bias=bias, W_int8=whole)
             source, start = sums, -1
         else:
-            projection = to.matrix(W, arranged)
+            projection = by.place(slice(None))
         to.add(
             cell.operation, source, target, backward=backward, vectors=vectors, units=self.hidden, W=projection,
             bias=start, W_int8=whole and projection >= 0, **fields,
