@@ -15,7 +15,7 @@ from ostinato.model.whole_sequence import whole_sequence_rows
 
 VOCABULARY = tuple("abcdefghi")
 LAYERS = (
-    Gru(5), Gru(18, "bidirectional", reset="before"), Lstm(7, "backward"), Rnn(3), Lru(5, 4), MinGru(6),
+    Gru(5), Gru(18, "bidirectional", reset="before"), Lstm(7, "backward"), Rnn(3), Lru(5, size=4), MinGru(6),
     Sru(6, highway="input"), Dense(20),
 )  # fmt: skip
 

@@ -44,9 +44,7 @@ def _apply(number: int, alpha: int, beta: int, x: Any) -> None:
         activations.activate(number, alpha, beta, start, count)
 
 
-@kernel(
-    "void(int64[::1], float32[:, ::1], boolean, float32[::1], float32[::1], float32[:, ::1], float32[::1])"
-)
+@kernel("void(int64[::1], float32[:, ::1], boolean, float32[::1], float32[::1], float32[:, ::1], float32[::1])")
 def _multiply(table: Any, x: Any, int8: bool, weights: Any, bias: Any, out: Any, scratch: Any) -> None:
     step = 4 * x.shape[1]
     out_step = 4 * out.shape[1]
@@ -149,7 +147,9 @@ def sums(x: Floats, weights: Floats, bias: Floats, int8: bool) -> Floats:
     """What an operation begins with: bias + W x for rows x [n, inputs]. W [outputs, inputs], outputs a multiple of 16,
     is packed by `product.pack` or, if ``int8``, `integer.pack`. [n, outputs]"""
     prepare(_multiply)
-    rows = zeros(len(x) * x.shape[1] + integer.GROUP)  # int8 rounds whole groups, and there is one behind the last row
+    rows = zeros(
+        len(x) * x.shape[1] + integer.GROUP
+    )  # int8 rounds whole groups, and there is one behind the last row
     rows[: x.size] = x.ravel()
     out = np.empty((len(x), len(bias)), np.float32)
     scratch = zeros(integer.BLOCK * padded(x.shape[1] + integer.GROUP) // 4)

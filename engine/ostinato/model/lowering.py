@@ -194,9 +194,7 @@ class Lowering:
         """
         return self.values(self.arranged(name, arranged, columns))
 
-    def arranged(
-        self, name: str, arranged: Callable[[Array], Array], columns: slice = slice(None)
-    ) -> Floats:
+    def arranged(self, name: str, arranged: Callable[[Array], Array], columns: slice = slice(None)) -> Floats:
         """The same, packed and in no buffer yet."""
         made = arranged(self.weights[name])[:, columns]
         if not self.is_int8(name):

@@ -29,9 +29,7 @@ class Projection(NamedTuple):
     """Puts these columns of the matrix into the weight buffer, and says where."""
 
 
-def projection(
-    to: Lowering, name: str, source: Value, arranged: Callable[[Array], Array], bias: Array
-) -> Projection:
+def projection(to: Lowering, name: str, source: Value, arranged: Callable[[Array], Array], bias: Array) -> Projection:
     """That of the matrix of that name with ``source``; ``arranged`` as `Lowering.matrix` has it. The bits are the same
     either way."""
     embedded = to.embedded.get(source)
