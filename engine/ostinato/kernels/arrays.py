@@ -16,6 +16,7 @@ from ostinato.activations import parameters
 from ostinato.kernels import activations, integer
 from ostinato.kernels.aligned import zeros
 from ostinato.kernels.compiler import kernel, prepare
+from ostinato.kernels.integer_tile import GROUP
 from ostinato.kernels.product import pack, product, vectors_of
 from ostinato.kernels.simd import BYTES, address, flushed, load, store, store_int
 from ostinato.lanes import LANES, padded
@@ -144,14 +145,12 @@ def multiply(packed: PackedMatrix, x: npt.ArrayLike) -> Floats:
 
 
 def sums(x: Floats, weights: Floats, bias: Floats, int8: bool) -> Floats:
-    """What an operation begins with: bias + W x for rows x [n, inputs]. W [outputs, inputs], outputs a multiple of 16,
-    is packed by `product.pack` or, if ``int8``, `integer.pack`. [n, outputs]"""
+    """What an operation begins with: bias + W x for rows x [n, inputs], as [n, outputs]. W [outputs, inputs], outputs
+    a multiple of 16, is packed by `product.pack` or, if ``int8``, `integer.pack`."""
     prepare(_multiply)
-    rows = zeros(
-        len(x) * x.shape[1] + integer.GROUP
-    )  # int8 rounds whole groups, and there is one behind the last row
+    rows = zeros(len(x) * x.shape[1] + GROUP)  # int8 rounds whole groups, and there is one behind the last row
     rows[: x.size] = x.ravel()
     out = np.empty((len(x), len(bias)), np.float32)
-    scratch = zeros(integer.BLOCK * padded(x.shape[1] + integer.GROUP) // 4)
+    scratch = zeros(integer.BLOCK * padded(x.shape[1] + GROUP) // 4)
     _multiply(np.empty(_CHUNK, np.int64), rows[: x.size].reshape(x.shape), int8, weights, bias, out, scratch)
     return out

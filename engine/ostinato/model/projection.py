@@ -1,5 +1,5 @@
-"""The sums bias + W x that an operation begins with: by a matrix, or looked up where x is a token's vector, of which
-there are only so many: then the sums of each are made once, as the network is compiled, and W is not read any more."""
+"""The sums bias + W x that an operation begins with: by a matrix, or looked up where x is a token's vector. Of such
+there are only so many, so their sums are made once, as the network is compiled, and W is not read any more."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Projection(NamedTuple):
 
 
 def projection(to: Lowering, name: str, source: Value, arranged: Callable[[Array], Array], bias: Array) -> Projection:
-    """That of the matrix of that name with ``source``; ``arranged`` as `Lowering.matrix` has it. The bits are the same
-    either way."""
+    """That of the matrix of that name with ``source``; ``arranged`` as `Lowering.matrix` has it. The bits are the
+    same either way."""
     embedded = to.embedded.get(source)
     if embedded is None or len(embedded.table) * len(bias) > MAX_TABLE:
         return Projection(source, bias, to.is_int8(name), lambda columns: to.matrix(name, arranged, columns))
