@@ -30,7 +30,7 @@ from ostinato.model.activation import IDENTITY, Activation
 from ostinato.model.framing import Framing
 from ostinato.model.limits import MAX_ROW, MAX_STATE
 from ostinato.model.linking import Draft, linked
-from ostinato.model.projection import Projection, projection
+from ostinato.model.projection import NOTHING, sums_by_token
 from ostinato.model.staging import SAME, Staging
 from ostinato.model.wire import Wire
 
@@ -55,11 +55,14 @@ class Value(NamedTuple):
         return Value(wire, Region(self.region.offset + start, size), self.stage)
 
 
-class Embedded(NamedTuple):
-    """Where a value comes from that is a row of ``table`` [tokens, size], looked up by a ``token``."""
+class Projection(NamedTuple):
+    """What an operation reads: ``source``, with a matrix that is ``int8`` or not, from ``bias`` [outputs] on."""
 
-    token: Value
-    table: Floats
+    source: Value
+    bias: Array
+    int8: bool
+    place: Callable[[slice], int]
+    """Puts these columns of the matrix into the weight buffer, and says where."""
 
 
 class Compiled(NamedTuple):
@@ -95,8 +98,7 @@ class Lowering:
         """Of the whole network, as its specification names them."""
         self.multiplied: dict[str, tuple[int, slice]] = {}
         """By the name of a matrix, the stage and which values of its rows it multiplies."""
-        self.embedded: dict[Value, Embedded] = {}
-        """What are the vectors of tokens, and of which."""
+        self._embedded: dict[Value, tuple[Value, Floats]] = {}
         self._staging = staging
         self._given = given
         self._stages = [_Stage(row_size=padded(size + LANES - 1) if size else 0) for size in given or ()]
@@ -192,9 +194,9 @@ class Lowering:
         ``arranged`` puts outputs, along the first axis of what it is given, into the order that the operation
         reads; only the inputs ``columns``.
         """
-        return self.values(self.arranged(name, arranged, columns))
+        return self.values(self._arranged(name, arranged, columns))
 
-    def arranged(self, name: str, arranged: Callable[[Array], Array], columns: slice = slice(None)) -> Floats:
+    def _arranged(self, name: str, arranged: Callable[[Array], Array], columns: slice = slice(None)) -> Floats:
         """The same, packed and in no buffer yet."""
         made = arranged(self.weights[name])[:, columns]
         if not self.is_int8(name):
@@ -203,9 +205,16 @@ class Lowering:
         return integer.pack(made, scales, inputs)
 
     def projection(self, name: str, source: Value, arranged: Callable[[Array], Array], bias: Array) -> Projection:
-        """How the matrix of that name, its outputs ``arranged`` as for `matrix`, multiplies ``source``, starting from
-        ``bias`` [outputs]: see there."""
-        return projection(self, name, source, arranged, bias)
+        """How the matrix of that name, its outputs ``arranged`` as for `matrix`, multiplies ``source``: what is read
+        instead where that is a token's vector, to the same bits."""
+        int8, embedded = self.is_int8(name), self._embedded.get(source)
+        if embedded is not None:
+            token, vectors = embedded
+            made = sums_by_token(vectors, lambda: self._arranged(name, arranged), bias, int8)
+            if made is not None:
+                nothing = np.full(len(bias), NOTHING)
+                return Projection(token, nothing, False, lambda columns: self.packed(made[:, columns]))
+        return Projection(source, bias, int8, lambda columns: self.matrix(name, arranged, columns))
 
     def packed(self, matrix: Floats) -> int:
         """Place of a float32 matrix [outputs, inputs], outputs a multiple of 16, as products read it."""
@@ -213,7 +222,7 @@ class Lowering:
 
     def embeds(self, value: Value, token: Value, table: Floats) -> None:
         """Say that ``value`` is a row of ``table`` [tokens, size], looked up by ``token``."""
-        self.embedded[value] = Embedded(token, table)
+        self._embedded[value] = token, table
 
     def multiplies(self, name: str, value: Value) -> None:
         """Say what the matrix of that name multiplies: what quantizing observes."""
