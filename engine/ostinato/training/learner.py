@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
 from ostinato.training.optimisers import Optimiser
 from ostinato.training.packing import Array, Learning
+from ostinato.training.side_by_side import SideBySide
 from ostinato.training.tape import Tape
 
 
@@ -80,22 +80,12 @@ class Learner:
             raise TrainingError("what an encoder makes is seen by all steps: learn without truncation")
         self.network, self.objective, self.optimiser = network, objective, optimiser
         self.share, self.truncate = share, truncate
-        self.workers = 1 if share is None else workers or os.cpu_count() or 1
         self._tapes: list[Tape] = []
-        self._map: Any = map
+        self._crew = SideBySide(1 if share is None else workers or os.cpu_count() or 1)
 
-    @contextmanager
-    def threads(self) -> Iterator[None]:
+    def threads(self) -> AbstractContextManager[None]:
         """Within it, shares are computed side by side."""
-        if self.workers == 1:
-            yield
-            return
-        with ThreadPoolExecutor(self.workers, "learning") as pool:
-            self._map = pool.map
-            try:
-                yield
-            finally:
-                self._map = map
+        return self._crew.threads()
 
     def learn(self, batch: Batch, seed: tuple[int, ...], own_tokens: float = 0.0) -> Outcome:
         """Take the batch's steps; what is dropped is drawn from ``seed``. Raises TrainingError if a loss or gradient
@@ -123,7 +113,7 @@ class Learner:
         return Outcome(sums, counts, 0)
 
     def _step(self, shares: list[_Share]) -> Outcome:
-        judged: list[dict[str, Judgement]] = list(self._map(self._judge, shares))
+        judged: list[dict[str, Judgement]] = self._crew.map(self._judge, shares)
         outcome = _outcome(judged)
         if not all(map(math.isfinite, outcome.sums.values())):
             raise TrainingError(f"the loss is not finite at step {self.optimiser.steps}: lower the learning rate")
@@ -132,7 +122,7 @@ class Learner:
             return share.tape.backward(self.network.parameters, self.objective.gradients(found, outcome.counts))
 
         gradients: dict[str, Array] = {}
-        for each in self._map(backward, shares, judged):
+        for each in self._crew.map(backward, shares, judged):
             for name, gradient in each.items():
                 gradients[name] = gradients[name] + gradient if name in gradients else gradient
         self.optimiser.step(self.network.parameters, gradients)
