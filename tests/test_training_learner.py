@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ostinato.model.layers import BatchNorm, Convolution, Dense, Gru, Lstm, MaxP
 from ostinato.model.specification import Head, Node, Specification
 from ostinato.training import Adam, Batch, CrossEntropy, CtcLoss, Huber, Learning, Objective, Sgd, TrainableNetwork
 from ostinato.training.learner import Learner
+from ostinato.training.side_by_side import SideBySide
 
 Array = npt.NDArray[Any]
 LENGTHS = np.array([3, 9, 0, 7, 4, 9, 1, 6])
@@ -69,6 +71,25 @@ def test_numbers_do_not_depend_on_workers() -> None:
         other, again = learnt(3, workers, dropout=0.2, recurrent_dropout=0.3)
         assert again == outcomes
         assert all(np.array_equal(other[name], w) for name, w in one.items())
+
+
+def test_pieces_side_by_side() -> None:
+    """In their order, on more than one thread, and an error of a thread that helps is raised, when all has ended."""
+    crew, both, seen = SideBySide(2), threading.Barrier(2), []
+
+    def piece(number: int, wrong: bool) -> int:
+        seen.append(threading.get_ident())
+        both.wait(60)
+        if wrong and threading.current_thread() is not threading.main_thread():
+            raise TrainingError("no")
+        return 10 * number
+
+    with crew.threads():
+        assert crew.map(piece, range(4), [False] * 4) == [0, 10, 20, 30]
+        assert len(set(seen)) == 2
+        with pytest.raises(TrainingError, match="no"):
+            crew.map(piece, range(2), [True] * 2)
+    assert SideBySide(1).map(int, ["1", "2"]) == [1, 2]
 
 
 def test_shares_add_up_to_the_batch() -> None:

@@ -19,6 +19,7 @@ from numba.extending import overload
 
 from ostinato.kernels import prepare
 from ostinato.kernels.aligned import zeros
+from ostinato.kernels.compiler import part
 from ostinato.kernels.product import PANEL, pack, product
 from ostinato.kernels.simd import BYTES, address, load, splat, store, store_float, transpose
 from ostinato.lanes import LANES, padded
@@ -125,65 +126,94 @@ def weight_gradients(x: Array, dy: Array, W: Array) -> tuple[Array, Array]:
         return dy.T @ x, dy.sum(axis=0)
     prepare(product)
     columns, b = zeros(x.shape[1], padded(len(W))), zeros(padded(len(W)))
-    room = np.empty(_DEPTH * sum(columns.shape) + LANES, np.float32)
-    _gradients(np.ascontiguousarray(x), dy, room, columns, b)
-    return np.ascontiguousarray(columns[:, : len(W)].T), b[: len(W)]
+    room = np.empty(_DEPTH * (x.shape[1] + PANEL * LANES) + LANES, np.float32)
+    gradient = np.empty_like(W)
+    _gradients(np.ascontiguousarray(x), dy, room, columns, gradient, b)
+    return gradient, b[: len(W)]
 
 
 @compiled
-def _gradients(x: Array, dy: Array, room: Array, columns: Array, b: Array) -> None:
-    """``columns`` [K, O] += x^T dy and ``b`` [O] += the sum of dy, outputs filled up to whole vectors.
+def _gradients(x: Array, dy: Array, room: Array, columns: Array, gradient: Array, b: Array) -> None:
+    """``columns`` [K, O] += x^T dy and ``b`` [O] += the sum of dy, outputs filled up to whole vectors; ``gradient``
+    [O, K] <- the columns, turned.
 
-    ``room`` is for `_DEPTH` rows of x, turned, and of dy, in panels; the caller's, as Numba would free an array of
+    ``room`` is for `_DEPTH` rows of x, turned, and of a panel of dy; the caller's, as Numba would free an array of
     which only the address is still used.
     """
     K, width, sums = x.shape[1], columns.shape[1], address(columns)
     turned = (address(room) + BYTES - 1) // BYTES * BYTES
-    panels = turned + 4 * K * _DEPTH
-    table = np.empty(K, np.int64)
+    panel = turned + 4 * K * _DEPTH
+    table = np.empty(max(K, gradient.shape[0]), np.int64)
     for k in range(K):
         table[k] = turned + 4 * k * _DEPTH
     for start in range(0, x.shape[0], _DEPTH):
         rows = min(_DEPTH, x.shape[0] - start)
-        _pack(dy[start : start + rows], width, panels, b)
         _turn(x[start : start + rows], table)
-        product(address(table), 0, K, rows, panels, width // LANES, sums, 4 * width, sums, 4 * width)
+        for first in range(0, width, PANEL * LANES):
+            pitch = min(PANEL * LANES, width - first)
+            _pack(dy[start : start + rows], first, pitch, panel, b)
+            at = sums + 4 * first
+            product(address(table), 0, K, rows, panel, pitch // LANES, at, 4 * width, at, 4 * width)
+    for output in range(gradient.shape[0]):
+        table[output] = address(gradient) + 4 * K * output
+    _turn(columns[:, : gradient.shape[0]], table)
 
 
 @compiled
-def _pack(dy: Array, width: int, panels: int, b: Array) -> None:
-    """The rows of ``dy`` [n, O] as the inputs of ``width`` outputs, in panels from that address on; what they add up
-    to is added to ``b``."""
+def _pack(dy: Array, first: int, pitch: int, panel: int, b: Array) -> None:
+    """The rows of ``dy`` [n, O] as the inputs of ``pitch`` outputs from the ``first`` on, a panel from an address on;
+    what they add up to is added to ``b``."""
     rows, outputs = dy.shape
-    for first in range(0, outputs, PANEL * LANES):
-        pitch = min(PANEL * LANES, width - first)
-        for at in range(first, first + pitch, LANES):
-            place = panels + 4 * (first * rows + at - first)
-            if at + LANES <= outputs:
-                total = load(address(b) + 4 * at)
-                for r in range(rows):
-                    values = load(address(dy) + 4 * (r * outputs + at))
-                    store(place + 4 * r * pitch, values)
-                    total = total + values
-                store(address(b) + 4 * at, total)
-            else:
-                for r in range(rows):
-                    store(place + 4 * r * pitch, splat(0.0))
-                    for j in range(at, outputs):
-                        store_float(place + 4 * (r * pitch + j - at), dy[r, j])
-                        b[j] += dy[r, j]
+    if pitch == PANEL * LANES and first + pitch <= outputs:
+        _pack_whole(address(dy) + 4 * first, 4 * outputs, rows, panel, address(b) + 4 * first)
+        return
+    for at in range(first, first + pitch, LANES):
+        place = panel + 4 * (at - first)
+        if at + LANES <= outputs:
+            total = load(address(b) + 4 * at)
+            for r in range(rows):
+                values = load(address(dy) + 4 * (r * outputs + at))
+                store(place + 4 * r * pitch, values)
+                total = total + values
+            store(address(b) + 4 * at, total)
+        else:
+            for r in range(rows):
+                store(place + 4 * r * pitch, splat(0.0))
+                for j in range(at, outputs):
+                    store_float(place + 4 * (r * pitch + j - at), dy[r, j])
+                    b[j] += dy[r, j]
+
+
+@part
+def _pack_whole(dy: int, step: int, rows: int, panel: int, b: int) -> None:
+    """`_pack` of a panel of whole vectors: a row's are read together, as memory gives them."""
+    w, x, y, z = load(b), load(b + BYTES), load(b + 2 * BYTES), load(b + 3 * BYTES)
+    for _ in range(rows):
+        p, q, r, s = load(dy), load(dy + BYTES), load(dy + 2 * BYTES), load(dy + 3 * BYTES)
+        store(panel, p)
+        store(panel + BYTES, q)
+        store(panel + 2 * BYTES, r)
+        store(panel + 3 * BYTES, s)
+        w, x, y, z = w + p, x + q, y + r, z + s
+        dy += step
+        panel += PANEL * BYTES
+    store(b, w)
+    store(b + BYTES, x)
+    store(b + 2 * BYTES, y)
+    store(b + 3 * BYTES, z)
 
 
 @compiled
 def _turn(x: Array, table: Array) -> None:
-    """The columns of ``x`` [n, K] to the addresses in ``table`` [K]."""
+    """The columns of ``x`` [n, K], whose rows are contiguous, to the addresses in ``table`` [K]."""
     rows, K = x.shape
+    step = x.strides[0]
     lanes, block = np.empty(LANES, np.int64), np.empty(LANES * LANES, np.float32)
     for r in range(0, rows, LANES):
         for k in range(0, K, LANES):
             if r + LANES <= rows and k + LANES <= K:
                 for lane in range(LANES):
-                    lanes[lane] = address(x) + 4 * ((r + lane) * K + k)
+                    lanes[lane] = address(x) + (r + lane) * step + 4 * k
                 transpose(address(lanes), 0, address(block))
                 for lane in range(LANES):
                     store(table[k + lane] + 4 * r, load(address(block) + lane * BYTES))

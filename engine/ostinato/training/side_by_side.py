@@ -9,9 +9,10 @@ from typing import Any
 
 
 class SideBySide:
-    """Calls on up to ``workers`` threads, of which the caller's is one: it computes too, and each takes the next piece
-    when it is done with one. So only the others have to be woken, each to a processor that the caller does not
-    use, and one that is not woken in time, as the machine has other work, is not waited for: its piece is done by then.
+    """Calls on up to ``workers`` threads, of which the caller's is one: each takes the next piece when it is done.
+
+    The caller computes too, so that only the others have to be woken, while its own processor is seen to be busy: of
+    two that it woke before it slept, Linux often put both on one. One that is not awake in time is not waited for.
     """
 
     def __init__(self, workers: int) -> None:
@@ -31,7 +32,7 @@ class SideBySide:
                 self._pool = None
 
     def map(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
-        """What ``function`` gives of each piece, in order, as `map` has it. Raises what it raised first, when all that
+        """What ``function`` gives of each piece, in order, as `map` has it. Raises what one raised when all that
         runs has ended."""
         pieces = list(zip(*arguments, strict=True))
         found: list[Any] = [None] * len(pieces)
