@@ -132,6 +132,7 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "music-said": music.said,
     "music-source": music.source,
     "positions": tables.positions,
+    "processors": tables.processors,
     "products": tables.products,
     "published-denoising": published.denoising,
     "published-files": published.files,

@@ -146,6 +146,43 @@ def limits(result: dict[str, Any]) -> str:
     return markdown(["one core", "at most"], lines)
 
 
+def processors(*results: dict[str, Any]) -> str:
+    """Results of several processors side by side, a column each: what a core can do, then the steps in float32 that
+    all of them have, from `_LARGE` units on: times as fast as ONNX Runtime and OpenVINO (– where that was not
+    measured), and the share of the limit."""
+    steps = [{_place(row): row for row in result["rows"] if _is_step(row, "float32")} for result in results]
+    lines = [
+        ["multiply-adds a core", *(f"{result['limits']['fma_gmacs']:.0f} GMAC/s" for result in results)],
+        ["reading L1, L2, L3", *(f"{_bandwidths(result['limits'])} GB/s" for result in results)],
+    ]
+    shared = [place for place in steps[0] if all(place in found for found in steps)]
+    lines += [
+        [f"{network}, B = {batch}", *(_against(found[network, batch]) for found in steps)]
+        for network, batch in shared
+        if steps[0][network, batch]["hidden"] >= _LARGE
+    ]
+    return markdown(["", *(_processor(result) for result in results)], lines)
+
+
+def _place(row: Row) -> tuple[str, int]:
+    return network_of(row), int(row["batch"])
+
+
+def _processor(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    widest = [name for name in machine["instructions"] if name in ("avx2", "avx512f", "neon")][-1:]
+    return ", ".join([machine["processor"], *widest, result["date"][:10]])
+
+
+def _bandwidths(found: dict[str, float]) -> str:
+    return " / ".join(f"{found[f'{level}_gbs']:.0f}" for level in ("l1", "l2", "l3"))
+
+
+def _against(row: Row) -> str:
+    peers = (times(row["peers"].get(name), row["ours_us"]) or "–" for name in ("onnxruntime", "openvino"))
+    return f"{', '.join(peers)}, {row['share_of_limit']:.0%}"
+
+
 def source(result: dict[str, Any]) -> str:
     """Where and when a result was measured, and with what."""
     machine = result["machine"]
