@@ -62,6 +62,12 @@ def test_listen_shows_the_head_that_is_asked_for(ostinato: Run, folder: Path) ->
     assert said["german"].split() == [TRANSLATED.get(word, word) for word in words]
 
 
+def test_listen_brings_hotwords(ostinato: Run, folder: Path) -> None:
+    asked = ("--hotword", "nine", "--hotword", "nine one one", "--hotword-boost", "3")
+    done = ostinato("listen", "both", "--models", folder, "--file", RECORDINGS / "phone-number.wav", *asked)
+    assert done.returncode == 1 and "head 'main' of both is decoded by 'ctc': leave them out" in done.stderr
+
+
 def test_evaluate_counts_the_errors_of_a_head(ostinato: Run, folder: Path, spoken: Path, tmp_path: Path) -> None:
     figures = {}
     for head, data in (("main", RECORDINGS), ("german", spoken)):

@@ -33,12 +33,14 @@ GIVEN: dict[str, Any] = {
     "lookahead_ms": 50.0,
     "wait_k": 3,
     "sampling": Sampling(seed=4, temperature=0.5, top_p=0.9),
+    "hotwords": ("turn on", "žluťoučký"),
+    "hotword_boost": 2.5,
 }
 """Each option, as none is by itself."""
-HEARD = {name: value for name, value in GIVEN.items() if name not in ("wait_k", "sampling")}
-"""Those that a stream of one graph may have."""
+HEARD = {n: value for n, value in GIVEN.items() if n not in ("wait_k", "sampling", "hotwords", "hotword_boost")}
+"""Those that a stream of one graph, without a beam, may have. (Hotwords: test_streaming_hotwords.)"""
 OTHERS: dict[str, Any] = {"sample_rate": 8000} | {
-    name: 200.0 for name, value in GIVEN.items() if type(value) is float
+    name: 200.0 for name, value in HEARD.items() if type(value) is float
 }
 
 

@@ -82,6 +82,7 @@ samplings = st.builds(
 )  # fmt: skip
 by_type = {
     "str | None": names, "int | None": st.integers(1, 10**6), "float | None": positive, "Sampling | None": samplings,
+    "tuple[str, ...] | None": st.lists(names, max_size=5).map(tuple),
 }  # fmt: skip
 asked = {field.name: st.none() | by_type[str(field.type)] for field in dataclasses.fields(Options)}
 asked["dtype"] = st.none() | st.sampled_from(wire.DTYPES)

@@ -15,13 +15,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
 from ostinato import protocol as wire
 from ostinato.errors import ConnectionLostError, OstinatoError
 from ostinato.events import Event
-from ostinato.options import Options
+from ostinato.options import Options, phrases
 from ostinato.sampling import Sampling
 from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
@@ -71,6 +71,8 @@ class AsyncClient:
         lookahead_ms: float | None = None,
         wait_k: int | None = None,
         sampling: Sampling | None = None,
+        hotwords: Iterable[str] | None = None,
+        hotword_boost: float | None = None,
         snapshot: bytes | None = None,
         timeout: float | None = None,
     ) -> AsyncStream:
@@ -86,6 +88,8 @@ class AsyncClient:
             lookahead_ms=lookahead_ms,
             wait_k=wait_k,
             sampling=sampling,
+            hotwords=phrases(hotwords),
+            hotword_boost=hotword_boost,
         )
         opening = request(model, options, snapshot)
         return AsyncStream(self, await self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))

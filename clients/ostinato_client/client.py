@@ -14,7 +14,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import zmq
@@ -22,7 +22,7 @@ import zmq
 from ostinato import protocol as wire
 from ostinato.errors import CapacityError, ConnectionLostError, OstinatoError
 from ostinato.events import Event
-from ostinato.options import Options
+from ostinato.options import Options, phrases
 from ostinato.sampling import Sampling
 from ostinato_client.context import Home
 from ostinato_client.driving import CLOSING_S, DEFAULT_ENDPOINT, Deadline, StreamView, late, request
@@ -83,6 +83,8 @@ class Client:
         lookahead_ms: float | None = None,
         wait_k: int | None = None,
         sampling: Sampling | None = None,
+        hotwords: Iterable[str] | None = None,
+        hotword_boost: float | None = None,
         snapshot: bytes | None = None,
         timeout: float | None = None,
     ) -> Stream:
@@ -95,7 +97,9 @@ class Client:
         ``max_utterance_s`` bounds it. ``block_ms`` and ``lookahead_ms`` (bidirectional models) ask for bounded wait:
         answers in blocks of that length, each once so much right context is there. ``wait_k`` (models that make a
         text of a source) begins the text once so many frames of the source are there: then there is a token, drawn by
-        the ``sampling``, with each further one, among the results of what is pushed.
+        the ``sampling``, with each further one, among the results of what is pushed. ``hotwords`` (heads that are
+        decoded by 'ctc-beam'): words and phrases to expect; a text that says one counts e^``hotword_boost`` times as
+        likely (default: the head's).
 
         Raises UnknownModelError, UnknownHeadError, …: what the server refuses.
         """
@@ -110,6 +114,8 @@ class Client:
             lookahead_ms=lookahead_ms,
             wait_k=wait_k,
             sampling=sampling,
+            hotwords=phrases(hotwords),
+            hotword_boost=hotword_boost,
         )
         opening = request(model, options, snapshot)
         return Stream(self, self._run(self._links.open(opening), timeout, f"open a stream of {model!r}"))

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.errors import InputError
+from ostinato.errors import InputError, check_text
 from ostinato.sampling import Sampling
 
 UTTERANCE_S = 60.0
 """The longest utterance of a stream that says nothing else."""
 MAX_UTTERANCE_S = 3600.0
+MAX_HOTWORDS, MAX_HOTWORD_CHARACTERS = 256, 128
+"""How many words and phrases a head of prefix beam search can be told to expect, and how long each may be."""
+MAX_BOOST = 20.0
 MAX_SOURCE = 4096
 """Frames of a source that a model generates from: they are all kept, and looked up again for each token."""
 
@@ -45,6 +49,10 @@ class Options:
     """Of a model with an encoder: how many frames of the source there are before its text begins; default: all."""
     sampling: Sampling | None = None
     """With ``wait_k``: how tokens are drawn while the source goes on; default: as `Sampling` has it."""
+    hotwords: tuple[str, ...] | None = None
+    """Words and phrases that prefix beam search expects, in place of the head's own; default: these."""
+    hotword_boost: float | None = None
+    """With ``hotwords``: a text that says one counts e^so much times as likely; default: the head's."""
 
     @property
     def given(self) -> dict[str, Any]:
@@ -81,10 +89,33 @@ class Options:
             raise InputError(
                 "sampling is for tokens that are drawn while a source goes on: open the stream with wait_k"
             )
+        self._check_hotwords()
+
+    def _check_hotwords(self) -> None:
+        if self.hotwords is None:
+            if self.hotword_boost is not None:
+                raise InputError("hotword_boost is what hotwords count: give both, or leave it out")
+            return
+        if len(self.hotwords) > MAX_HOTWORDS:
+            raise InputError(f"{len(self.hotwords)} hotwords are more than {MAX_HOTWORDS}: give fewer")
+        for word in self.hotwords:
+            if not isinstance(word, str) or not 0 < len(word) <= MAX_HOTWORD_CHARACTERS:
+                shown = repr(word) if not isinstance(word, str) or not word else f"{word[:20]!r}…"
+                raise InputError(f"hotword {shown} is no text of 1 to {MAX_HOTWORD_CHARACTERS} characters")
+            check_text(word)
+        if self.hotword_boost is not None and not 0 <= self.hotword_boost <= MAX_BOOST:
+            raise InputError(f"hotword_boost = {self.hotword_boost} is not from 0 to {MAX_BOOST:g}")
 
 
 DEFAULT = Options()
 """Nothing is asked for."""
+
+
+def phrases(words: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Hotwords as `Options` has them. Raises InputError for one text in the place of several."""
+    if isinstance(words, str):
+        raise InputError(f"hotwords = {words[:20]!r} is one text: give a list of words and phrases")
+    return None if words is None else tuple(words)
 
 
 def whole_frames(ms: float, frame_ms: float) -> int:

@@ -20,6 +20,8 @@ from ostinato.cli.options import (
     BlockMs,
     Connect,
     HeadName,
+    HotwordBoost,
+    Hotwords,
     Json,
     LogLevel,
     LookaheadMs,
@@ -186,6 +188,8 @@ def listen(
     head: HeadName = None,
     block_ms: BlockMs = None,
     lookahead_ms: LookaheadMs = None,
+    hotword: Hotwords = None,
+    hotword_boost: HotwordBoost = None,
 ) -> None:
     """Show what a model recognises, as it comes, from the microphone, a file or standard input.
 
@@ -201,7 +205,7 @@ def listen(
     from ostinato.cli import listen as command
     from ostinato.cli.output_files import check_writable
     from ostinato.cli.playing import SUFFIXES
-    from ostinato.options import Options
+    from ostinato.options import Options, phrases
     from ostinato_client import RawFormat
 
     if list_devices:
@@ -232,7 +236,13 @@ def listen(
         folder,
         seconds,
         json,
-        Options(head=head, block_ms=block_ms, lookahead_ms=lookahead_ms),
+        Options(
+            head=head,
+            block_ms=block_ms,
+            lookahead_ms=lookahead_ms,
+            hotwords=phrases(hotword or None),
+            hotword_boost=hotword_boost,
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ostinato.cli.usage import complete_model
+from ostinato.options import MAX_BOOST
 from ostinato.sampling import MAX_BEAMS, MAX_LENGTH_PENALTY
 
 LOOPBACK = "tcp://127.0.0.1:7077"
@@ -82,6 +83,25 @@ LookaheadMs = Annotated[
     float | None,
     typer.Option(
         metavar="MS", min=0.0, max=LONGEST_MS, help="With --block-ms: wait for so much more before each answer."
+    ),
+]
+Hotwords = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hotword",
+        metavar="WORD",
+        help="A word or phrase to expect, of models that search for texts; may be given often.",
+        show_default=False,
+    ),
+]
+HotwordBoost = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        min=0.0,
+        max=MAX_BOOST,
+        help="With --hotword: it counts e^X times as likely.",
+        show_default="the model's",
     ),
 ]
 Beams = Annotated[

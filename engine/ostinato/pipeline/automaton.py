@@ -21,6 +21,11 @@ class Automaton:
     following: npt.NDArray[np.uint16]
     start: int = 0
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tables."""
+        return self.factors.nbytes + self.following.nbytes
+
 
 def hotwords(phrases: Sequence[Sequence[int]], symbols: int, boost: float, space: int | None) -> Automaton:
     """What has said a phrase, as symbols, is e^``boost`` times as likely; what has said a part of one, by that part

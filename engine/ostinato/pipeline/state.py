@@ -113,6 +113,10 @@ def _unpack(wanted: Any, raw: Any, where: str) -> Any:
         return _unpack_array(wanted.__metadata__[0], raw, where)
     if dataclasses.is_dataclass(wanted):
         return unpack(typing.cast(type, wanted), raw, where)
+    if wanted == tuple[str, ...]:
+        if not isinstance(raw, list) or not all(type(each) is str for each in raw):
+            raise SnapshotError(f"{where} is no list of texts: the snapshot is damaged")
+        return tuple(raw)
     if type(raw) is not wanted:
         raise SnapshotError(f"{where} is a {type(raw).__name__}, not a {wanted.__name__}: the snapshot is damaged")
     if wanted is float and not math.isfinite(raw):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgpack
 
 from ostinato.errors import BadMessageError, InputError, ProtocolError, TooLargeError, VersionError
-from ostinato.options import MAX_SOURCE, Options
+from ostinato.options import MAX_HOTWORD_CHARACTERS, MAX_HOTWORDS, MAX_SOURCE, Options
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, stream_id
 from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
@@ -55,6 +55,8 @@ _OPTIONS: dict[str, Callable[[Fields, str], Any]] = {
     "lookahead_ms": lambda f, name: f.number(name),
     "wait_k": lambda f, name: f.integer(name, 1, MAX_SOURCE),
     "sampling": lambda f, name: _sampling(Fields(f.map(name), f"{f.where}: field {name!r}")),
+    "hotwords": lambda f, name: f.texts(name, MAX_HOTWORDS, MAX_HOTWORD_CHARACTERS, least=1),
+    "hotword_boost": lambda f, name: f.number(name),
 }
 """How each field of `Options` is read, which may be left out."""
 

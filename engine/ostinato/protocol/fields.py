@@ -92,6 +92,13 @@ class Fields:
             raise self._wrong(key, f"an array of at most {most} elements")
         return value
 
+    def texts(self, key: str, most: int, longest: int, least: int = 0) -> tuple[str, ...]:
+        """An array of at most so many strings, each of least to longest characters."""
+        values = self.array(key, most)
+        if not all(type(each) is str and least <= len(each) <= longest for each in values):
+            raise self._wrong(key, f"an array of strings of {least} to {longest} characters")
+        return tuple(values)
+
     def map(self, key: str) -> object:
         """A field that `Fields` of its own will read."""
         return self._take(key)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 from ostinato.errors import DivergedError, OstinatoError, StreamError
 from ostinato.events import Event
 from ostinato.kernels.finite import all_finite
+from ostinato.kernels.operations import Region
 from ostinato.pipeline.pieces import each_part, joined, split
 from ostinato.streaming.beam_search import Ahead, search, searching
 from ostinato.streaming.finite import finite_parts
@@ -102,14 +103,14 @@ def _push_frames(
     if len(frames) == 1:
         return [_push_frame(records[0], lengths[0], frames)]
     heads = _heads(records)
-    regions = [head.region for head in heads]
+    regions = _regions(heads)
     outputs = model.runner.run(model.states.rows, [record.slot for record in records], frames, counts, regions)
     if len(heads) > 1 or not all_finite(outputs[0]):
         parts = split(frames, counts)
         for record, units, part in zip(records, lengths, parts, strict=True):
             record.receive(units, part)
             record.queue.take(len(part))
-        return _decode(_by_head(records, counts, heads, outputs), parts)
+        return _decode(_by_head(records, counts, regions, outputs), parts)
     decoded = _events(records, frames, outputs[0], counts)
     for record, units, count, events in zip(records, lengths, counts, decoded, strict=True):
         record.computed(units, count)
@@ -200,14 +201,13 @@ def _advance_frames(todo: Todo, events: list[list[Event]], growing: Sequence[Rec
         slots = [record.slot for record in records]
         frames = joined([*parts, *ahead.frames], model.front_end.frame_size)
         if ahead.records or records[0].causal:
-            heads = _heads([*records, *ahead.records])
-            regions, own = [head.region for head in heads], sum(counts)
+            regions, own = _regions(_heads([*records, *ahead.records])), sum(counts)
             all_slots, all_counts = slots + ahead.slots, counts + [1] * len(ahead.slots)
             outputs = model.runner.run(model.states.rows, all_slots, frames, all_counts, regions)
-            decoded = _decode(_by_head(records, counts, heads, [each[:own] for each in outputs]), parts)
+            decoded = _decode(_by_head(records, counts, regions, [each[:own] for each in outputs]), parts)
             for (i, _), each in zip(batch, decoded, strict=True):
                 events[i] += each
-            ahead.keep({head: each[own:] for head, each in zip(heads, outputs, strict=True)})
+            ahead.keep({region: each[own:] for region, each in zip(regions, outputs, strict=True)})
         else:
             early = model.runner.run_early(model.states.rows, slots, frames, counts)
             for record, rows in zip(records, split(early, counts), strict=True):
@@ -227,11 +227,11 @@ def _advance_blocks(todo: Todo, events: list[list[Event]]) -> None:
             for first in range(0, len(members), size):
                 records = [record for _, record in members[first : first + size]]
                 frames = [record.queue.peek(wait.frames) for record in records]
-                model, heads = records[0].model, _heads(records)
-                slots, regions = [record.slot for record in records], [head.region for head in heads]
+                model, regions = records[0].model, _regions(_heads(records))
+                slots = [record.slot for record in records]
                 outputs = model.runner.run_blocks(model.states.rows, slots, frames, wait.block, regions)
                 frames = [record.queue.take(wait.block) for record in records]
-                decoded = _decode(_by_head(records, [wait.block] * len(records), heads, outputs), frames)
+                decoded = _decode(_by_head(records, [wait.block] * len(records), regions, outputs), frames)
                 for (i, _), each in zip(members[first : first + size], decoded, strict=True):
                     events[i] += each
         todo = [
@@ -254,22 +254,32 @@ def _heads(records: Sequence[Record]) -> list[Head]:
     return list(dict.fromkeys([record.sink for record in records]))
 
 
+def _regions(heads: Sequence[Head]) -> list[Region]:
+    """Where in a row the outputs of these heads are, each place once: heads that expect other words share theirs."""
+    return list(dict.fromkeys([head.region for head in heads]))
+
+
 def _by_head(
-    records: Sequence[Record], counts: Sequence[int], heads: Sequence[Head], outputs: Sequence[Float32]
+    records: Sequence[Record], counts: Sequence[int], regions: Sequence[Region], outputs: Sequence[Float32]
 ) -> list[HeadBatch]:
-    """The streams of each of these heads. ``outputs`` are those of all streams, counts[i] rows of stream i, from each
-    head's region."""
-    if len(heads) == 1 and records:
-        return [HeadBatch(range(len(records)), records, counts, outputs[0])]
-    found: list[HeadBatch] = []
-    for head, rows in zip(heads, outputs, strict=True):
-        positions = [position for position, record in enumerate(records) if record.sink is head]
-        if not positions:
-            continue
-        parts = split(rows, counts)
-        own = joined([parts[position] for position in positions], head.region.size)
-        found.append(HeadBatch(positions, [records[i] for i in positions], [counts[i] for i in positions], own))
-    return found
+    """The streams of each head. ``outputs`` are those of all streams, counts[i] rows of stream i, in each of these
+    regions."""
+    found: dict[Head, list[int]] = {}
+    for position, record in enumerate(records):
+        found.setdefault(record.sink, []).append(position)
+    rows = dict(zip(regions, outputs, strict=True))
+    if len(found) == 1:
+        return [HeadBatch(range(len(records)), records, counts, rows[records[0].sink.region])]
+    parts = {region: split(rows[region], counts) for region in regions}
+    return [
+        HeadBatch(
+            positions,
+            [records[i] for i in positions],
+            [counts[i] for i in positions],
+            joined([parts[head.region][i] for i in positions], head.region.size),
+        )
+        for head, positions in found.items()
+    ]
 
 
 def _decode(batches: Sequence[HeadBatch], frames: Sequence[Float32]) -> list[list[Event]]:

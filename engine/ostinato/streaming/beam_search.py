@@ -25,6 +25,7 @@ import numpy as np
 from ostinato.errors import DivergedError
 from ostinato.events import Event
 from ostinato.kernels.finite import all_finite
+from ostinato.kernels.operations import Region
 from ostinato.model.decoders import Generation
 from ostinato.model.front_ends import Tokens
 from ostinato.pipeline import beam as pipeline
@@ -138,16 +139,16 @@ class Ahead:
             ahead.frames.append(beam.last[:, None].astype(np.float32))
         return ahead, []
 
-    def keep(self, outputs: Mapping[Head, Float32]) -> None:
-        """What the model gives behind these tokens, a row of ``outputs`` [n, vocabulary] for each, by the stream's
-        head. Where they are not finite, the stream's utterance is lost."""
+    def keep(self, outputs: Mapping[Region, Float32]) -> None:
+        """What the model gives behind these tokens, a row of ``outputs`` [n, vocabulary] for each, by the region of
+        the stream's head. Where they are not finite, the stream's utterance is lost."""
         end = 0
         for record, count in zip(self.records, self.counts, strict=True):
             start, end = end, end + count
             beam = record.beam
             assert beam is not None
             beam.due = False
-            beam.outputs = outputs[record.head][start:end].copy()
+            beam.outputs = outputs[record.head.region][start:end].copy()
             if not all_finite(beam.outputs):
                 record.lose(DivergedError.at(record.decoder_state.frames + record.queue.count + beam.ahead - 1))
 

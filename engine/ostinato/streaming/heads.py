@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, cast
+from weakref import WeakValueDictionary
 
 from ostinato.errors import InputError, UnknownHeadError, did_you_mean
 from ostinato.kernels.operations import Region
-from ostinato.model.decoders import Decoder, Outputs
+from ostinato.model.decoders import CtcBeam, Decoder, Outputs
 from ostinato.model.network import Network
 from ostinato.model.specification import head_owner
+from ostinato.options import Options
 from ostinato.pipeline import decoder
 from ostinato.pipeline.decoders.memory import MemoryDecoder
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Head:
     """A way out of a model: the ``region`` of each row with its outputs, and its ``decoder``, of these ``settings``.
     A bidirectional model may have unidirectional heads, which read nothing of what looks back from the end.
@@ -44,6 +47,8 @@ class Heads:
         self.all: dict[str, Head] = {}
         """By their names, in the model's order."""
         self._raw: dict[str, Head] = {}
+        self._expecting: WeakValueDictionary[tuple[str, tuple[str, ...], float], Head] = WeakValueDictionary()
+        """Those of streams that brought hotwords, as long as there are such."""
         for head, region in zip(network.specification.heads, network.program.outputs, strict=True):
             direction = network.specification.direction_of(head)
             probabilities = network.specification.wires[head.node].probabilities
@@ -63,6 +68,26 @@ class Heads:
         head, region = encoder.specification.heads[0], encoder.program.output
         what = MemoryDecoder(frame_ms, latency_ms, network.program.memory_size)
         return Head(head.name, encoder.specification.direction, what.settings, what, region, False)
+
+    def asked(self, options: Options) -> Head:
+        """The one that a stream of these options has: of those with the same hotwords the same.
+
+        Raises as `find`, and InputError for hotwords that it cannot expect."""
+        head, words = self.find(options.head, options.decoder), options.hotwords
+        if words is None:
+            return head
+        if not isinstance(head.settings, CtcBeam):
+            able = [each.name for each in self.all.values() if isinstance(each.settings, CtcBeam)]
+            raise InputError(
+                f"hotwords are for prefix beam search, and head {head.name!r} of {self._model} is decoded by "
+                f"{head.settings.kind!r}: " + (f"ask for head {able[0]!r}" if able else "leave them out")
+            )
+        boost = head.settings.hotword_boost if options.hotword_boost is None else options.hotword_boost
+        key = head.name, words, boost
+        if (known := self._expecting.get(key)) is None:
+            known = dataclasses.replace(head, decoder=head.decoder.listening_for(words, boost))
+            self._expecting[key] = known
+        return known
 
     def find(self, name: str | None, override: str | None) -> Head:
         """The head of that name, or the first; if ``override`` is "outputs", the one that gives its raw outputs.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from ostinato import model as files
-from ostinato.options import DEFAULT, UTTERANCE_S, Options
+from ostinato.options import DEFAULT, UTTERANCE_S, Options, phrases
 from ostinato.sampling import Sampling
 from ostinato.streaming.options import Delay, delay
 from ostinato.streaming.pipeline import MAX_STREAMS, Pipeline
@@ -42,6 +42,8 @@ class Model(Pipeline):
         lookahead_ms: float | None = None,
         wait_k: int | None = None,
         sampling: Sampling | None = None,
+        hotwords: Iterable[str] | None = None,
+        hotword_boost: float | None = None,
     ) -> Stream:
         """A new stream.
 
@@ -68,6 +70,9 @@ class Model(Pipeline):
         ``sampling``, and `Stream.push` gives them. The text ends with `generate` at the earliest, as no source is
         known to have ended before. The encoder must run forward.
 
+        ``hotwords`` are words and phrases to expect (heads of prefix beam search, `CtcBeam`), in place of the head's
+        own: a text that says one counts e^``hotword_boost`` times as likely. Streams with the same ones share them.
+
         Raises InputError for options that do not fit the model (UnknownHeadError), CapacityError if too many streams
         are open.
         """
@@ -82,6 +87,8 @@ class Model(Pipeline):
                 lookahead_ms=lookahead_ms,
                 wait_k=wait_k,
                 sampling=sampling,
+                hotwords=phrases(hotwords),
+                hotword_boost=hotword_boost,
             )
         )
 

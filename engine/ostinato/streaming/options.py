@@ -34,6 +34,7 @@ def settled(options: Options, model: Pipeline) -> Options:
         max_utterance_s=_float(options.utterance_s),
         block_ms=_float(options.block_ms),
         lookahead_ms=_float(options.lookahead_ms),
+        hotword_boost=_float(options.hotword_boost),
     )
 
 

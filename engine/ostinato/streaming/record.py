@@ -48,7 +48,7 @@ class Record:
         self.model = model
         options = settled(options, model)
         self.options = options
-        self.head = model.heads.find(options.head, options.decoder)
+        self.head = model.heads.asked(options)
         """What its events come from."""
         self.sink = model.heads.memory or self.head
         """Where what is computed of its input goes: there, or into its memory."""

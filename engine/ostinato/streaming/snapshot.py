@@ -20,15 +20,15 @@ import msgpack
 
 from ostinato.bounded import check_msgpack
 from ostinato.errors import SnapshotError
-from ostinato.options import Options
+from ostinato.options import MAX_HOTWORDS, Options
 from ostinato.pipeline.state import F32Matrix, F64Matrix, F64Vector, I32Matrix, I32Vector
 from ostinato.sampling import Sampling
 
 MAGIC = b"OSTS"
-VERSION = 8
+VERSION = 9
 MAX_FINISHED = 256
 """Finished utterances in one snapshot."""
-_VALUES = 256 + 64 * MAX_FINISHED
+_VALUES = 256 + MAX_HOTWORDS + 64 * MAX_FINISHED
 _DEPTH = 8
 """More values, and deeper nested ones, than a snapshot of so many can have."""
 _CHECKSUM = 16

@@ -11,16 +11,17 @@ import numpy as np
 from ostinato.errors import BadModelFileError
 from ostinato.model.decoders.ctc_symbols import CtcSymbols
 from ostinato.model.wire import Weight, Wire, normal
+from ostinato.options import MAX_BOOST, MAX_HOTWORDS
 
 MAX_WIDTH = 128
 MAX_LAG = 1000
 MAX_CONTEXTS = 1 << 16
 MAX_SCORES = 1 << 22
 """Of a language model: contexts times symbols."""
-MAX_HOTWORDS = 256
 MAX_HOTWORD_SYMBOLS = 2048
 """Of all hotwords together, a space before each included."""
-MAX_BOOST = 20.0
+MAX_HOTWORD_SCORES = 1 << 20
+"""These times the symbols there are."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class CtcBeam(CtcSymbols):
 
     ``hotwords``: words and phrases to expect. A text that says one counts e^``hotword_boost`` times as likely; one
     that has said a part of it, by that part of the boost, which it loses with the first symbol that does not go on
-    with it.
+    with it. A stream may be opened with others (`ostinato.options.Options`).
 
     A symbol is emitted as soon as all texts that are kept agree on it, and never taken back; ``lag`` frames after its
     own at the latest, when the best text decides, and what says otherwise is given up.

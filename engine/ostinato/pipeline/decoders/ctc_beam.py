@@ -27,7 +27,7 @@ from ostinato.kernels.ctc_beam import (
     search,
 )
 from ostinato.model.decoders import CtcBeam
-from ostinato.model.decoders.ctc_beam import MAX_HOTWORD_SYMBOLS
+from ostinato.model.decoders.ctc_beam import MAX_HOTWORD_SCORES, MAX_HOTWORD_SYMBOLS
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.automaton import Automaton, hotwords
 from ostinato.pipeline.decoders.decoder import F32, Decoder, counted
@@ -63,6 +63,7 @@ class CtcBeamDecoder(Decoder[CtcBeam, CtcBeamState]):
         self.delay = settings.lag
         self._untold = settings.untold
         self._language = _language(settings, weights["scores"], weights["contexts"])
+        self._own_bytes = 0
         try:
             self._hotwords = self._listening_for(settings.hotwords, settings.hotword_boost)
         except InputError as error:
@@ -126,7 +127,13 @@ class CtcBeamDecoder(Decoder[CtcBeam, CtcBeamState]):
         """The same with these hotwords instead of its own, of the same language model. Raises InputError."""
         other = copy.copy(self)
         other._hotwords = self._listening_for(phrases, boost)
+        other._own_bytes = other._hotwords.nbytes
         return other
+
+    @property
+    def state_bytes(self) -> int:
+        """As `Decoder` has it, with hotwords that are not the model's own."""
+        return super().state_bytes + self._own_bytes
 
     def _listening_for(self, phrases: Sequence[str], boost: float) -> Automaton:
         settings, vocabulary = self.settings, Vocabulary(self.settings)
@@ -136,8 +143,9 @@ class CtcBeamDecoder(Decoder[CtcBeam, CtcBeamState]):
             if not said or any(symbol not in index for symbol in said):
                 raise InputError(f"hotword {phrase!r} cannot be said in the model's symbols: leave it out")
         space = index.get(" ")
-        if sum(len(said) + 1 for said in read) > MAX_HOTWORD_SYMBOLS:
-            raise InputError(f"hotwords of more than {MAX_HOTWORD_SYMBOLS} symbols together are too many: give fewer")
+        most = min(MAX_HOTWORD_SYMBOLS, MAX_HOTWORD_SCORES // len(settings.symbols))
+        if sum(len(said) + 1 for said in read) > most:
+            raise InputError(f"hotwords of more than {most} symbols together are too many: give fewer")
         return hotwords([[index[symbol] for symbol in said] for said in read], len(settings.symbols), boost, space)
 
     def _events(self, state: CtcBeamState, decided: F64) -> list[Event]:

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 
 from ostinato.events import Event
-from ostinato.model.decoders import CtcBeam
-from ostinato.model.network import Network
 from ostinato.options import Options
 from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors, align, count
@@ -107,16 +105,12 @@ def _listen(model: Model, way: Way, pcm: Any, rate: int) -> list[Event]:
     return events
 
 
-def hotwords(network: Network, heard: Sequence[Clip], learnt: Collection[str], without: Way) -> dict[str, Any]:
+def hotwords(model: Model, heard: Sequence[Clip], learnt: Collection[str], without: Way) -> dict[str, Any]:
     """What it helps to expect words: those of six letters or more that are said in the clips, and in none that was
     learnt from. ``without``: what was heard as they were not expected, with the same head."""
     words = sorted({w for clip in heard for w in clip.text.split() if len(w) >= RARE and w not in learnt})[:MOST_RARE]
-    head, *others = network.specification.heads
-    assert isinstance(head.decoder, CtcBeam)
-    expecting = dataclasses.replace(head.decoder, hotwords=tuple(words), hotword_boost=BOOST)
-    heads = (dataclasses.replace(head, decoder=expecting), *others)
-    model = Model(Network(dataclasses.replace(network.specification, heads=heads), network.weights))
-    way = Way("expecting", without.options, without.delay_ms)
+    options = dataclasses.replace(without.options, hotwords=tuple(words), hotword_boost=BOOST)
+    way = Way("expecting", options, without.delay_ms)
     for clip in heard:
         _transcribe(model, way, clip)
     found = {

@@ -140,7 +140,7 @@ def _tester(
             "weights": sum(array.size for name, array in made.weights.items() if not name.startswith("head.")),
             "ways": [way.as_dict() for way in found],
             "sessions": evaluation.sessions(model, data.test),
-            "hotwords": evaluation.hotwords(made, data.test, learnt, found[-2]),
+            "hotwords": evaluation.hotwords(model, data.test, learnt, found[-2]),
         }
         return Tested(cards.card(data, chosen, found, plan.steps_taken(history, planned)), results)
 
