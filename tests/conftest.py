@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -11,6 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from forked import Forked
+
+# Hundreds of processes begin in these tests: what they load is compiled once, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -48,16 +54,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def ostinato() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the command as a user would, in a process of its own: ``ostinato("models", "--models", folder)``."""
+def ostinato() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs the command as a user would, in a process of its own: ``ostinato("models", "--models", folder)``.
 
-    def run(*arguments: object, **settings: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from ostinato.cli import main; main()", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=100,
-            **{"stdin": subprocess.DEVNULL, "env": os.environ | {"COLUMNS": "160"}} | settings,
-        )
+    Forked from one that has loaded the kernels; from nothing where the environment is another, or ``fresh``.
+    """
+    with contextlib.closing(Forked()) as forked:
 
-    return run
+        def run(*arguments: object, fresh: bool = False, **settings: Any) -> subprocess.CompletedProcess[str]:
+            words = [*map(str, arguments)]
+            given: dict[str, Any] = {"env": os.environ | {"COLUMNS": "160"}, "timeout": 100} | settings
+            if not fresh and "encoding" not in given and forked.takes(given["env"]):
+                return forked.run(words, **given)
+            command = [sys.executable, "-c", "from ostinato.cli import main; main()", *words]
+            given = {"stdin": subprocess.DEVNULL, "text": True} | given
+            return subprocess.run(command, capture_output=True, **given)
+
+        yield run

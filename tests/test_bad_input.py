@@ -83,11 +83,11 @@ def test_a_server_killed_under_listen_is_named() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["inspect", "digits-uni"], ["models"]])
-def test_a_reader_that_leaves_is_no_traceback(arguments: list[str]) -> None:
+def test_a_reader_that_leaves_is_no_traceback(ostinato: Run, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        done = subprocess.run([*COMMAND, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120)
+        done = ostinato(*arguments, stdout=writing)
     finally:
         os.close(writing)
     assert done.returncode == UNREAD

@@ -52,6 +52,16 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "code"), [(["inspect", "digits-uni"], 0), (["inspect", "no-such-model"], 1), (["inspect", "-x"], 2)]
+)
+def test_a_command_in_tests_is_one_from_nothing(ostinato: Run, arguments: list[str], code: int) -> None:
+    """`forked`, by which most tests run commands."""
+    here, fresh = (ostinato(*arguments, fresh=fresh) for fresh in (False, True))
+    assert (here.returncode, here.stdout, here.stderr) == (code, fresh.stdout, fresh.stderr)
+    assert fresh.returncode == code and fresh.stdout + fresh.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["listen"], "which model"),

@@ -15,7 +15,7 @@ from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Dense, Embedding, Gru
 from ostinato.model.specification import Sequential
 from ostinato.sampling import Sampling
-from ostinato.server import spawn_server
+from ostinato.server import Server
 from ostinato.streaming import load
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -52,7 +52,7 @@ def test_a_text_goes_on_here_and_on_a_server(ostinato: Run, folder: Path) -> Non
     assert "seed 5: 90 tokens in" in here.stderr and "as many as there may be" in here.stderr
     named = ostinato("generate", "letters", "--models", folder, "--prompt", "bad ", *how)
     assert named.stdout == wanted
-    with spawn_server([str(path)]) as server:
+    with Server({"letters": load(path)}) as server:
         there = ostinato("generate", "letters", "--prompt", "bad ", "--connect", server.endpoint, *how)
     assert (there.returncode, there.stdout) == (0, wanted), there.stderr
 
@@ -81,7 +81,7 @@ def test_a_beam_searches_here_and_on_a_server(ostinato: Run, folder: Path) -> No
     wanted = "".join(said(path, "bad ", Sampling(beams=3, length_penalty=0.5), 50)) + "\n"
     here = ostinato("generate", path, "--prompt", "bad ", *how)
     assert (here.returncode, here.stdout) == (0, wanted) and "a beam of 3: 50 tokens in" in here.stderr
-    with spawn_server([str(path)]) as server:
+    with Server({"letters": load(path)}) as server:
         there = ostinato("generate", "letters", "--prompt", "bad ", "--connect", server.endpoint, *how)
     assert (there.returncode, there.stdout) == (0, wanted), there.stderr
 

@@ -27,7 +27,8 @@ from ostinato.model.front_ends import FilteredSpectrogram, Tokens
 from ostinato.model.layers import Dense, Gru, OneHot, Softmax
 from ostinato.model.specification import Sequential
 from ostinato.pipeline.score import error_rate
-from ostinato.server import spawn_server
+from ostinato.server import Server
+from ostinato.streaming import load
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LISTEN = [sys.executable, "-c", "from ostinato.cli import main; main()", "listen"]
@@ -84,7 +85,7 @@ def test_json_lines_carry_kind_time_and_text_and_seconds_ends_early(ostinato: Ru
 
 
 def test_a_running_server_is_used_and_an_absent_one_is_named(ostinato: Run) -> None:
-    with spawn_server(["digits-uni"]) as server:
+    with Server({"digits-uni": load("digits-uni")}) as server:
         done = ostinato("listen", "digits-uni", "--file", bundled_recording(), "--fast", "--connect", server.endpoint)
         assert done.returncode == 0, done.stderr
         assert words(done.stdout)

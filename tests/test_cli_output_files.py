@@ -57,13 +57,15 @@ def measuring(recordings: Path, figures: Path, tmp_path: Path) -> list[list[str]
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_figures_are_written_before_anything_is_printed(recordings: Path, tmp_path: Path, number: int) -> None:
+def test_figures_are_written_before_anything_is_printed(
+    ostinato: Run, recordings: Path, tmp_path: Path, number: int
+) -> None:
     figures = tmp_path / "figures.json"
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        command = [*COMMAND, *measuring(recordings, figures, tmp_path)[number]]
-        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100)
+        command = measuring(recordings, figures, tmp_path)[number]
+        done = ostinato(*command, stdout=writing)
     finally:
         os.close(writing)
     assert done.returncode == UNREAD and "Traceback" not in done.stderr, done.stderr
@@ -76,13 +78,13 @@ def test_figures_are_written_before_anything_is_printed(recordings: Path, tmp_pa
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["models"], ["inspect", "digits-uni"], ["nonsense"]]
 )
-def test_a_full_disk_is_one_line_that_names_where(arguments: list[str]) -> None:
+def test_a_full_disk_is_one_line_that_names_where(ostinato: Run, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = ostinato(*arguments, stdout=full)
         if arguments != ["nonsense"]:
             assert done.returncode == FAILED
             assert done.stderr.startswith("error: standard output: No space left") and done.stderr.count("\n") == 1
-        done = subprocess.run([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=full, timeout=60)
+        done = ostinato(*arguments, stderr=full)
         assert done.returncode == (2 if arguments == ["nonsense"] else 0), "what it has to say is not why it is there"
 
 
@@ -164,10 +166,9 @@ def test_a_comparison_of_commits_refuses_its_file_at_once(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_under_the_tables_loses_no_figures(recordings: Path, tmp_path: Path) -> None:
-    command = [*COMMAND, *measuring(recordings, tmp_path / "figures.json", tmp_path)[0]]
+def test_a_full_disk_under_the_tables_loses_no_figures(ostinato: Run, recordings: Path, tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
+        done = ostinato(*measuring(recordings, tmp_path / "figures.json", tmp_path)[0], stdout=full)
     assert done.returncode == FAILED and "error: standard output: No space left" in done.stderr
     assert json.loads((tmp_path / "figures.json").read_text())
 
@@ -178,16 +179,20 @@ def test_figures_on_standard_output_are_alone_there(ostinato: Run, recordings: P
     assert json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp437"])
 @pytest.mark.parametrize(
-    "arguments", [["doctor", "--only", "python"], ["models"], ["inspect", "digits-bi"], ["--help"]]
+    ("encoding", "arguments"),
+    [
+        *(("ascii", words) for words in ("doctor --only python", "models", "inspect digits-bi", "--help")),
+        *(("cp1252", words) for words in ("doctor --only python", "inspect digits-bi")),
+        *(("cp437", words) for words in ("doctor --only python", "inspect digits-bi")),
+    ],
 )
-def test_any_encoding_will_do(encoding: str, arguments: list[str]) -> None:
+def test_any_encoding_will_do(encoding: str, arguments: str) -> None:
     environment = os.environ | {"PYTHONIOENCODING": encoding}
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, env=environment, timeout=60)
+    done = subprocess.run([*COMMAND, *arguments.split()], capture_output=True, env=environment, timeout=60)
     assert done.returncode == 0 and not done.stderr, done.stderr
     said = done.stdout.decode(encoding)
-    assert arguments[0] != "doctor" or "+ Python" in said
+    assert not arguments.startswith("doctor") or "+ Python" in said
 
 
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&- 1>&- 2>&-"])

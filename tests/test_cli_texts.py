@@ -18,7 +18,7 @@ from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Dense, Embedding, Gru, Softmax
 from ostinato.model.specification import Head, Node, Specification
 from ostinato.sampling import Sampling
-from ostinato.server import spawn_server
+from ostinato.server import Server
 from ostinato.streaming import load
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,7 +72,7 @@ def test_each_line_becomes_a_text_here_and_on_a_server(ostinato: Run, folder: Pa
     assert early.stdout == said(path, "bad cab", 2) + said(path, "fed", 2)
     best = ostinato("translate", path, "--beams", "3", "--length-penalty", "0.6", "--text", "fed")
     assert best.stdout == said(path, "fed", how=Sampling(beams=3, length_penalty=0.6)), best.stderr
-    with spawn_server([str(path)]) as server:
+    with Server({"letters": load(path)}) as server:
         there = ostinato("translate", "letters", "--wait-k", "2", "--text", "bad cab", "--connect", server.endpoint)
     assert (there.returncode, there.stdout) == (0, said(path, "bad cab", 2)), there.stderr
 
@@ -102,7 +102,7 @@ def test_a_text_is_read_word_by_word(ostinato: Run, folder: Path) -> None:
     told = ostinato("read", path, "--head", "score", "--json", "--text", "so bad")
     entries = [json.loads(line) for line in told.stdout.splitlines()]
     assert [(entry["token"], entry["kind"]) for entry in entries] == [("so", "output"), ("bad", "output")]
-    with spawn_server([str(path)]) as server:
+    with Server({"mood": load(path)}) as server:
         there = ostinato("read", "mood", "--head", "all", "--text", "so good", "--connect", server.endpoint)
     assert there.stdout.startswith("(the line)") and there.returncode == 0, there.stderr
 
@@ -113,6 +113,6 @@ def test_pieces_stand_beside_the_word_that_they_are_of(ostinato: Run, folder: Pa
     here = ostinato("read", path, *ask)
     tokens = [json.loads(line)["token"] for line in here.stdout.splitlines()]
     assert tokens == ["so", "good!!", "good!!", "good!!", "far!", "far!"], here.stderr
-    with spawn_server([str(path)]) as server:
+    with Server({"pieces": load(path)}) as server:
         there = ostinato("read", "pieces", "--connect", server.endpoint, *ask)
     assert (there.returncode, there.stdout) == (0, here.stdout), there.stderr

@@ -21,7 +21,7 @@ from ostinato.model.specification import Sequential
 from ostinato.notation import read
 from ostinato.notation.bars import pieces
 from ostinato.sampling import Sampling
-from ostinato.server import spawn_server
+from ostinato.server import Server
 from ostinato.streaming import load
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -69,7 +69,7 @@ def test_continuations_share_a_beginning_here_and_on_a_server(ostinato: Run, pat
     assert [len(shared), *map(len, ways)] == [9, 11, 11] and "continuation 2:" in here.stderr
     single = ostinato("generate", path, *how[:4], "--longest", "20")
     assert tuple(single.stdout.split()) == bodies[0]  # the first goes on as if nothing had been shared
-    with spawn_server([str(path)]) as server:
+    with Server({"airs": load(path)}) as server:
         there = ostinato("generate", "airs", *how, "--connect", server.endpoint, "-o", tmp_path / "far.abc")
     assert (there.returncode, there.stdout) == (0, here.stdout), there.stderr
     assert (tmp_path / "far-2.abc").read_text() == (tmp_path / "air-2.abc").read_text()

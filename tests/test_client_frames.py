@@ -16,7 +16,7 @@ from own_models import LABELS, echo, one_hot, write_csv
 from ostinato.errors import InputError
 from ostinato.model import write
 from ostinato.model.decoders import Labels, Outputs
-from ostinato.server import Server, spawn_server
+from ostinato.server import Server
 from ostinato.server.dialogue import describe
 from ostinato.streaming import Model
 from ostinato_client import Client, FramesSource
@@ -112,7 +112,7 @@ def test_listen_shows_labels_of_frames_from_files_pipes_and_servers(ostinato: Ru
     table = "".join(",".join(line) + "\n" for line in columns)
     piped = ostinato("listen", "echo", "--models", tmp_path, "--file", "-", "--fast", stdin=None, input=table)
     assert piped.returncode == 0 and piped.stdout.splitlines() == shown, piped.stderr
-    with spawn_server([tmp_path / "echo.safetensors"]) as server:
+    with Server({"echo": Model(echo("echo", Labels(LABELS)))}) as server:
         np.save(tmp_path / "a.npy", one_hot([0, 0, 2, 1, 1]))
         there = ostinato("listen", "echo", "--connect", server.endpoint, "--file", tmp_path / "a.npy", "--fast")
     assert there.returncode == 0 and there.stdout.splitlines() == shown, there.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -23,8 +24,18 @@ from ostinato.training.losses import LOSSES
 from ostinato.training.optimisers import OPTIMISERS
 from ostinato.training.schedules import SCHEDULES
 
-SOURCES = modules()
-GRAPH = imports(SOURCES)
+
+@functools.cache
+def sources() -> dict[str, str]:
+    """Of all modules, by name."""
+    return modules()
+
+
+@functools.cache
+def graph() -> dict[str, set[str]]:
+    """What each module imports."""
+    return imports(sources())
+
 
 # --- underscores ----------------------------------------------------------------------------------------------------
 
@@ -75,7 +86,7 @@ def foreign_names(source: str) -> Iterator[str]:
 def test_nobody_uses_another_modules_underscore_names() -> None:
     """They may change with their module alone: what others need has a public name. Attributes of ``self`` that a base
     class of another module has made count as foreign too."""
-    found = {(name, used) for name, source in SOURCES.items() for used in foreign_names(source)}
+    found = {(name, used) for name, source in sources().items() for used in foreign_names(source)}
     assert found - set(EXCEPTIONS) == set()
     assert set(EXCEPTIONS) - found == set(), "these are exceptions no more: take them out of the list"
 
@@ -116,31 +127,31 @@ def test_rooms_do_not_know_each_other(package: str) -> None:
     """A kind's file reads what all kinds share and never another kind's file; nor does what they share."""
     rooms = {kind.__module__ for kind in TABLES[package].values()}
     assert all(room.startswith(f"{package}.") for room in rooms)
-    within = {name: wanted for name, wanted in GRAPH.items() if name.startswith(f"{package}.")}
+    within = {name: wanted for name, wanted in graph().items() if name.startswith(f"{package}.")}
     assert {(name, other) for name, wanted in within.items() for other in wanted & rooms} == set()
-    assert rooms <= GRAPH[package], "one line in the table for each"
+    assert rooms <= graph()[package], "one line in the table for each"
 
 
 def test_rooms_of_operations_do_not_know_each_other() -> None:
     package = "ostinato.kernels.operations"
-    rooms = GRAPH[package] - {f"{package}.kind"}
-    within = {name: wanted for name, wanted in GRAPH.items() if name.startswith(f"{package}.")}
+    rooms = graph()[package] - {f"{package}.kind"}
+    within = {name: wanted for name, wanted in graph().items() if name.startswith(f"{package}.")}
     assert {(name, other) for name, wanted in within.items() for other in wanted & rooms} == set()
     assert 5 < len(rooms) <= len(OPERATIONS)
 
 
 def runtime_imports(name: str) -> set[str]:
     """What a module imports when it is loaded: not what is for types alone, nor within functions."""
-    tree = ast.parse(SOURCES[name])
+    tree = ast.parse(sources()[name])
     top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
-    return imports(dict.fromkeys(SOURCES, "") | {name: ast.unparse(top)})[name]
+    return imports(dict.fromkeys(sources(), "") | {name: ast.unparse(top)})[name]
 
 
 def test_layers_are_data_until_they_are_lowered() -> None:
     """What a model is can be read, written and checked without kernels, and knows nothing of learning."""
-    for name in SOURCES:
+    for name in sources():
         if name.startswith("ostinato.model.layers"):
-            wanted = GRAPH[name]
+            wanted = graph()[name]
             assert not {each for each in wanted if each.startswith(("ostinato.kernels", "ostinato.training"))}, name
             assert not {each for each in runtime_imports(name) if each.startswith("ostinato.model.lowering")}, name
 
@@ -183,7 +194,7 @@ ALLOWED = {
 
 def test_no_module_changes_another_as_it_is_imported() -> None:
     """Tables name what is in them; nothing puts itself in."""
-    found = [f"{name}: {effect}" for name, source in SOURCES.items() for effect in effects(source)]
+    found = [f"{name}: {effect}" for name, source in sources().items() for effect in effects(source)]
     assert [each for each in found if not any(known in each for known in ALLOWED)] == []
     assert [known for known in ALLOWED if not any(known in each for each in found)] == [], "no more there"
 
@@ -196,7 +207,7 @@ def test_effects_are_found(source: str) -> None:
 
 
 def test_classes_do_not_put_themselves_into_tables() -> None:
-    for name, source in SOURCES.items():
+    for name, source in sources().items():
         made = {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
         assert "__init_subclass__" not in made, name
 

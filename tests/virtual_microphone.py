@@ -10,6 +10,7 @@ ALSA, not PulseAudio).
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shutil
 import subprocess
@@ -36,6 +37,7 @@ SYSTEM_ALSA = Path("/usr/share/alsa/alsa.conf")
 START_S = 20.0
 
 
+@functools.cache
 def missing() -> str | None:
     """What this machine lacks for a virtual microphone, or None."""
     lacking = [program for program in ("pulseaudio", "pactl", "paplay") if shutil.which(program) is None]
