@@ -123,6 +123,14 @@ def store(b: Any, address: Any, x: Any) -> None:
     emit_store(b, x, address)
 
 
+@_define(types.void, types.int64)
+def prefetch(b: Any, address: Any) -> Any:
+    """Have the cache line at an address brought near; there need be no memory."""
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
+    function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+    b.call(function, [b.inttoptr(address, POINTER), I32(0), I32(2), I32(1)])
+
+
 @_define(types.void, types.int64, vector)
 def store_bytes(b: Any, address: Any, x: Any) -> None:
     """The lowest byte of each lane's bits to an address."""

@@ -124,39 +124,59 @@ def weight_gradients(x: Array, dy: Array, W: Array) -> tuple[Array, Array]:
         return np.ascontiguousarray(columns.T), dy.sum(axis=0)
     if dy.dtype != np.float32:
         return dy.T @ x, dy.sum(axis=0)
+    d_W, _, d_b = _summed(x, x[:, :0], dy)
+    return d_W, d_b
+
+
+def both_gradients(x: Array, h: Array, dy: Array, W: Array, R: Array) -> tuple[Array, Array, Array]:
+    """Gradients of W [O, K], of R [O, H] and of b in W x + R h + b, where ``dy`` goes through memory once."""
+    if x.ndim == 1 or dy.dtype != np.float32:
+        (d_W, d_b), (d_R, _) = weight_gradients(x, dy, W), weight_gradients(h, dy, R)
+        return d_W, d_R, d_b
+    return _summed(x, h, dy)
+
+
+def _summed(x: Array, h: Array, dy: Array) -> tuple[Array, Array, Array]:
     prepare(product)
-    columns, b = zeros(x.shape[1], padded(len(W))), zeros(padded(len(W)))
-    room = np.empty(_DEPTH * (x.shape[1] + PANEL * LANES) + LANES, np.float32)
-    gradient = np.empty_like(W)
-    _gradients(np.ascontiguousarray(x), dy, room, columns, gradient, b)
-    return gradient, b[: len(W)]
+    outputs, K = dy.shape[1], x.shape[1] + h.shape[1]
+    columns, b = zeros(K, padded(outputs)), zeros(padded(outputs))
+    room = np.empty(_DEPTH * (K + PANEL * LANES) + LANES, np.float32)
+    gradients = [np.empty((outputs, each.shape[1]), np.float32) for each in (x, h)]
+    _gradients(np.ascontiguousarray(x), np.ascontiguousarray(h), dy, room, columns, *gradients, b)
+    return *gradients, b[:outputs]
 
 
 @compiled
-def _gradients(x: Array, dy: Array, room: Array, columns: Array, gradient: Array, b: Array) -> None:
-    """``columns`` [K, O] += x^T dy and ``b`` [O] += the sum of dy, outputs filled up to whole vectors; ``gradient``
-    [O, K] <- the columns, turned.
+def _gradients(
+    x: Array, h: Array, dy: Array, room: Array, columns: Array, d_W: Array, d_R: Array, b: Array
+) -> None:  # fmt: skip
+    """``columns`` [K, O] += x^T dy, those below [H, O] += h^T dy, ``b`` [O] += the sum of dy, outputs filled up to
+    whole vectors; ``d_W`` [O, K] and ``d_R`` [O, H] <- the columns, turned.
 
-    ``room`` is for `_DEPTH` rows of x, turned, and of a panel of dy; the caller's, as Numba would free an array of
-    which only the address is still used.
+    ``room`` is for `_DEPTH` rows of x and h, turned, and of a panel of dy; the caller's, as Numba would free an array
+    of which only the address is still used.
     """
-    K, width, sums = x.shape[1], columns.shape[1], address(columns)
+    outputs, K, H, width, sums = dy.shape[1], x.shape[1], h.shape[1], columns.shape[1], address(columns)
     turned = (address(room) + BYTES - 1) // BYTES * BYTES
-    panel = turned + 4 * K * _DEPTH
-    table = np.empty(max(K, gradient.shape[0]), np.int64)
-    for k in range(K):
+    panel = turned + 4 * (K + H) * _DEPTH
+    table, places = np.empty(K + H, np.int64), np.empty(outputs, np.int64)
+    for k in range(K + H):
         table[k] = turned + 4 * k * _DEPTH
     for start in range(0, x.shape[0], _DEPTH):
         rows = min(_DEPTH, x.shape[0] - start)
-        _turn(x[start : start + rows], table)
+        _turn(x[start : start + rows], table[:K])
+        _turn(h[start : start + rows], table[K:])
         for first in range(0, width, PANEL * LANES):
             pitch = min(PANEL * LANES, width - first)
             _pack(dy[start : start + rows], first, pitch, panel, b)
             at = sums + 4 * first
-            product(address(table), 0, K, rows, panel, pitch // LANES, at, 4 * width, at, 4 * width)
-    for output in range(gradient.shape[0]):
-        table[output] = address(gradient) + 4 * K * output
-    _turn(columns[:, : gradient.shape[0]], table)
+            product(address(table), 0, K + H, rows, panel, pitch // LANES, at, 4 * width, at, 4 * width)
+    for output in range(outputs):
+        places[output] = address(d_W) + 4 * K * output
+    _turn(columns[:K, :outputs], places)
+    for output in range(outputs):
+        places[output] = address(d_R) + 4 * H * output
+    _turn(columns[K:, :outputs], places)
 
 
 @compiled

@@ -16,7 +16,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from ostinato.kernels.simd import address, load, splat, store, vector
+from ostinato.kernels.simd import address, load, prefetch, splat, store, vector
 from ostinato.lanes import LANES
 from ostinato.training.packing import Array
 
@@ -79,3 +79,15 @@ def _put(array: Any, row: Any, j: Any, value: Any) -> Any:
         array[row, j] = value
 
     return number
+
+
+def foresee(array: Array, row: int, j: int, one: Any) -> None:
+    """A row's vector at ``j`` is read soon, and memory is slow; there need be no such row."""
+    raise NotImplementedError
+
+
+@overload(foresee, strict=False)
+def _foresee(array: Any, row: Any, j: Any, one: Any) -> Any:
+    if one == vector:
+        return lambda array, row, j, one: prefetch(address(array) + 4 * (row * array.shape[1] + j))
+    return lambda array, row, j, one: None

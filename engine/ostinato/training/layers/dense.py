@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ostinato.model.activation import IDENTITY
 from ostinato.model.layers import Dense
 from ostinato.training import activations
 from ostinato.training.layers.layer import Buffers, Parameters
@@ -26,6 +27,8 @@ class LearningDense:
         W = parameters[f"{self.name}.W"]
         self.x, self.a = x, self.buffers("a", (len(x), len(W)), W.dtype)
         project(x, W, parameters[f"{self.name}.b"], self.a)
+        if self.activation == IDENTITY:
+            return self.a
         self.f = activations.settings(self.activation, self.a.dtype)
         self.y = self.buffers("y", self.a.shape, W.dtype)
         activations.activate_all(*self.f, self.a, self.y)
@@ -35,8 +38,10 @@ class LearningDense:
         self, parameters: Parameters, dy: Array, gradients: dict[str, Array], wanted: bool = True
     ) -> Sequence[Array | None]:
         """As `LearningLayer.backward`."""
-        da = self.buffers("da", self.a.shape, self.a.dtype)
-        activations.slope_all(*self.f, self.a, self.y, np.ascontiguousarray(dy), da)
+        da = np.ascontiguousarray(dy)
+        if self.activation != IDENTITY:
+            da = self.buffers("da", self.a.shape, self.a.dtype)
+            activations.slope_all(*self.f, self.a, self.y, np.ascontiguousarray(dy), da)
         W = parameters[f"{self.name}.W"]
         gradients[f"{self.name}.W"], gradients[f"{self.name}.b"] = weight_gradients(self.x, da, W)
         return [input_gradient(da, W, self.buffers("dx", self.x.shape, W.dtype)) if wanted else None]

@@ -15,7 +15,7 @@ from ostinato.training.layers.layer import Parameters
 from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
 from ostinato.training.products import nothing, packed, times, weight_gradients, widened
-from ostinato.training.vectors import one, ones, put, take, whole
+from ostinato.training.vectors import foresee, one, ones, put, take, whole
 
 
 @compiled
@@ -42,20 +42,22 @@ def gru_after_forward(
     for i in range(T):
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
+        next_step = -n if reverse else n
         take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
         drop(previous, mask, first, n, dropped)
         times(dropped[first : first + n], R, Rb, products[:n])
         for b in range(n):
             for j in range(0, whole(y), LANES):
-                _after(ones(y), j, first + b, b, sums, products, q, previous, y)
+                _after(ones(y), j, first + b, b, next_step, sums, products, q, previous, y)
             for j in range(whole(y), H):
-                _after(one(y), j, first + b, b, sums, products, q, previous, y)
+                _after(one(y), j, first + b, b, next_step, sums, products, q, previous, y)
 
 
 @part
 def _after(
-    one: Any, j: int, row: int, b: int, sums: Array, products: Array, q: Array, previous: Array, y: Array
-) -> None:
+    one: Any, j: int, row: int, b: int, next_step: int, sums: Array, products: Array, q: Array, previous: Array,
+    y: Array,
+) -> None:  # fmt: skip
     H = y.shape[1]
     z = sigmoid(take(sums, row, j, one) + take(products, b, j, one))
     r = sigmoid(take(sums, row, H + j, one) + take(products, b, H + j, one))
@@ -64,6 +66,8 @@ def _after(
     put(sums, row, j, z)
     put(sums, row, H + j, r)
     put(sums, row, 2 * H + j, n)
+    for gate in range(3):
+        foresee(sums, row + next_step, gate * H + j, one)
     put(q, row, j, product)
     put(y, row, j, n + z * (take(previous, row, j, one) - n))
 
@@ -80,11 +84,16 @@ def gru_after_backward(
     for i in range(T):
         t = i if reverse else T - 1 - i
         n, first = sizes[t], offsets[t]
+        next_step = n if reverse else -n
         for b in range(n):
             for j in range(0, whole(dy), LANES):
-                _after_back(ones(dy), j, first + b, b, dy, gates, q, previous, carry, direct, d_input, d_recurrent)
+                _after_back(
+                    ones(dy), j, first + b, b, next_step, dy, gates, q, previous, carry, direct, d_input, d_recurrent
+                )
             for j in range(whole(dy), H):
-                _after_back(one(dy), j, first + b, b, dy, gates, q, previous, carry, direct, d_input, d_recurrent)
+                _after_back(
+                    one(dy), j, first + b, b, next_step, dy, gates, q, previous, carry, direct, d_input, d_recurrent
+                )
         times(d_recurrent[first : first + n], R, zero, carry[:n])
         drop_back(carry, mask, n)
     return carry[:, :H] + direct
@@ -92,10 +101,14 @@ def gru_after_backward(
 
 @part
 def _after_back(
-    one: Any, j: int, row: int, b: int, dy: Array, gates: Array, q: Array, previous: Array, carry: Array,
-    direct: Array, d_input: Array, d_recurrent: Array,
+    one: Any, j: int, row: int, b: int, next_step: int, dy: Array, gates: Array, q: Array, previous: Array,
+    carry: Array, direct: Array, d_input: Array, d_recurrent: Array,
 ) -> None:  # fmt: skip
     H = dy.shape[1]
+    for gate in range(3):
+        foresee(gates, row + next_step, gate * H + j, one)
+    for each in (dy, q, previous):
+        foresee(each, row + next_step, j, one)
     z, r, n = take(gates, row, j, one), take(gates, row, H + j, one), take(gates, row, 2 * H + j, one)
     dh = take(dy, row, j, one) + take(carry, b, j, one) + take(direct, b, j, one)
     put(direct, b, j, dh * z)
@@ -125,14 +138,15 @@ def gru_before_forward(
     for i in range(T):
         t = T - 1 - i if reverse else i
         n, first = sizes[t], offsets[t]
+        next_step = -n if reverse else n
         take_previous(y, sizes, offsets, t, t + 1 if reverse else t - 1, start, previous)
         drop(previous, mask, first, n, dropped)
         times(dropped[first : first + n], R_zr, Rb_zr, products[:n])
         for b in range(n):
             for j in range(0, whole(y), LANES):
-                _reset(ones(y), j, first + b, b, sums, products, previous, s)
+                _reset(ones(y), j, first + b, b, next_step, sums, products, previous, s)
             for j in range(whole(y), H):
-                _reset(one(y), j, first + b, b, sums, products, previous, s)
+                _reset(one(y), j, first + b, b, next_step, sums, products, previous, s)
         drop(s, mask, first, n, s)
         times(s[first : first + n], R_n, Rb_n, candidates[:n])
         for b in range(n):
@@ -143,12 +157,16 @@ def gru_before_forward(
 
 
 @part
-def _reset(one: Any, j: int, row: int, b: int, sums: Array, products: Array, previous: Array, s: Array) -> None:
+def _reset(
+    one: Any, j: int, row: int, b: int, next_step: int, sums: Array, products: Array, previous: Array, s: Array
+) -> None:
     H = s.shape[1]
     z = sigmoid(take(sums, row, j, one) + take(products, b, j, one))
     r = sigmoid(take(sums, row, H + j, one) + take(products, b, H + j, one))
     put(sums, row, j, z)
     put(sums, row, H + j, r)
+    for gate in range(3):
+        foresee(sums, row + next_step, gate * H + j, one)
     put(s, row, j, r * take(previous, row, j, one))
 
 
@@ -173,11 +191,12 @@ def gru_before_backward(
     for i in range(T):
         t = i if reverse else T - 1 - i
         n, first = sizes[t], offsets[t]
+        next_step = n if reverse else -n
         for b in range(n):
             for j in range(0, whole(dy), LANES):
-                _before_back(ones(dy), j, first + b, b, dy, gates, previous, carry, direct, d_zr, d_n)
+                _before_back(ones(dy), j, first + b, b, next_step, dy, gates, previous, carry, direct, d_zr, d_n)
             for j in range(whole(dy), H):
-                _before_back(one(dy), j, first + b, b, dy, gates, previous, carry, direct, d_zr, d_n)
+                _before_back(one(dy), j, first + b, b, next_step, dy, gates, previous, carry, direct, d_zr, d_n)
         times(d_n[first : first + n], R_n, zero, d_s[:n])
         drop_back(d_s, mask, n)
         for b in range(n):
@@ -192,9 +211,13 @@ def gru_before_backward(
 
 @part
 def _before_back(
-    one: Any, j: int, row: int, b: int, dy: Array, gates: Array, previous: Array, carry: Array, direct: Array,
-    d_zr: Array, d_n: Array,
+    one: Any, j: int, row: int, b: int, next_step: int, dy: Array, gates: Array, previous: Array, carry: Array,
+    direct: Array, d_zr: Array, d_n: Array,
 ) -> None:  # fmt: skip
+    for gate in range(3):
+        foresee(gates, row + next_step, gate * dy.shape[1] + j, one)
+    for each in (dy, previous):
+        foresee(each, row + next_step, j, one)
     z, n = take(gates, row, j, one), take(gates, row, 2 * dy.shape[1] + j, one)
     dh = take(dy, row, j, one) + take(carry, b, j, one) + take(direct, b, j, one)
     put(direct, b, j, dh * z)
@@ -214,6 +237,8 @@ def _reset_back(
 
 class GruDirection(Direction):
     """z r n; the reset gate after or before the product."""
+
+    in_place = True
 
     def recur(self, own: Parameters, y: Array) -> None:
         """As `Direction.recur`."""

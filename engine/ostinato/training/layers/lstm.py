@@ -14,8 +14,8 @@ from ostinato.training.layers.layer import Parameters
 from ostinato.training.layers.lstm_general import GeneralLstm
 from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
-from ostinato.training.products import nothing, packed, times, weight_gradients, widened
-from ostinato.training.vectors import one, ones, put, take, whole
+from ostinato.training.products import both_gradients, nothing, packed, times, widened
+from ostinato.training.vectors import foresee, one, ones, put, take, whole
 
 
 @compiled
@@ -35,21 +35,23 @@ def lstm_forward(
     for i in range(T):
         t = T - 1 - i if reverse else i
         n, first, before = sizes[t], offsets[t], t + 1 if reverse else t - 1
+        next_step = -n if reverse else n
         take_previous(y, sizes, offsets, t, before, h_start, previous)
         take_previous(c, sizes, offsets, t, before, c_start, c_previous)
         drop(previous, mask, first, n, dropped)
         times(dropped[first : first + n], R, Rb, products[:n])
         for b in range(n):
             for j in range(0, whole(y), LANES):
-                _forward(ones(y), j, first + b, b, sums, products, P, c_previous, c, y)
+                _forward(ones(y), j, first + b, b, next_step, sums, products, P, c_previous, c, y)
             for j in range(whole(y), H):
-                _forward(one(y), j, first + b, b, sums, products, P, c_previous, c, y)
+                _forward(one(y), j, first + b, b, next_step, sums, products, P, c_previous, c, y)
 
 
 @part
 def _forward(
-    one: Any, j: int, row: int, b: int, sums: Array, products: Array, P: Array, c_previous: Array, c: Array, y: Array
-) -> None:
+    one: Any, j: int, row: int, b: int, next_step: int, sums: Array, products: Array, P: Array, c_previous: Array,
+    c: Array, y: Array,
+) -> None:  # fmt: skip
     H = y.shape[1]
     before = take(c_previous, row, j, one)
     i = take(sums, row, j, one) + take(products, b, j, one) + take(P, 0, j, one) * before
@@ -63,6 +65,8 @@ def _forward(
     put(sums, row, 2 * H + j, f)
     put(sums, row, 3 * H + j, g)
     put(c, row, j, cell)
+    for gate in range(4):
+        foresee(sums, row + next_step, gate * H + j, one)
     put(y, row, j, o * tanh(cell))
 
 
@@ -78,11 +82,12 @@ def lstm_backward(
     for i in range(T):
         t = i if reverse else T - 1 - i
         n, first = sizes[t], offsets[t]
+        next_step = n if reverse else -n
         for b in range(n):
             for j in range(0, whole(dy), LANES):
-                _backward(ones(dy), j, first + b, b, dy, gates, c, c_previous, P, carry, d_cell, d_sums)
+                _backward(ones(dy), j, first + b, b, next_step, dy, gates, c, c_previous, P, carry, d_cell, d_sums)
             for j in range(whole(dy), H):
-                _backward(one(dy), j, first + b, b, dy, gates, c, c_previous, P, carry, d_cell, d_sums)
+                _backward(one(dy), j, first + b, b, next_step, dy, gates, c, c_previous, P, carry, d_cell, d_sums)
         times(d_sums[first : first + n], R, zero, carry[:n])
         drop_back(carry, mask, n)
     return carry[:, :H], d_cell
@@ -90,10 +95,14 @@ def lstm_backward(
 
 @part
 def _backward(
-    one: Any, j: int, row: int, b: int, dy: Array, gates: Array, c: Array, c_previous: Array, P: Array, carry: Array,
-    d_cell: Array, d_sums: Array,
+    one: Any, j: int, row: int, b: int, next_step: int, dy: Array, gates: Array, c: Array, c_previous: Array,
+    P: Array, carry: Array, d_cell: Array, d_sums: Array,
 ) -> None:  # fmt: skip
     H = dy.shape[1]
+    for gate in range(4):
+        foresee(gates, row + next_step, gate * H + j, one)
+    for each in (dy, c, c_previous):
+        foresee(each, row + next_step, j, one)
     i, o = take(gates, row, j, one), take(gates, row, H + j, one)
     f, g = take(gates, row, 2 * H + j, one), take(gates, row, 3 * H + j, one)
     u = tanh(take(c, row, j, one))
@@ -111,6 +120,8 @@ def _backward(
 
 class LstmDirection(Direction):
     """i o f c, and a cell state; with or without peepholes."""
+
+    in_place = True
 
     def recur(self, own: Parameters, y: Array) -> None:
         """As `Direction.recur`."""
@@ -141,7 +152,8 @@ class LstmDirection(Direction):
             d_starts = lstm_backward(dy, *kept, R, zero, self.P[None], *self.steps, self.mask, d_sums)
         else:
             *d_starts, found["H"] = self.general.backward(own, dy, self.mask, self.c, self.c_previous, d_sums)
-        found["R"], found["Rb"] = weight_gradients(self.dropped, d_sums, own["R"])
+        found["W"], found["R"], d_b = both_gradients(self.x, self.dropped, d_sums, own["W"], own["R"])
+        found |= {"Wb": d_b, "Rb": d_b}
         if "P" in own:
             d_i, d_o, d_f, _ = np.split(d_sums, 4, axis=1)
             parts = (d_i * self.c_previous, d_o * self.c, d_f * self.c_previous)

@@ -84,6 +84,10 @@ class Direction:
     neural networks).
     """
 
+    in_place: ClassVar[bool] = False
+    """Whether gradients of the sums may take the place of what `recur` left there, each of those that it is made of:
+    half as much goes through memory."""
+
     def __init__(self, prefix: str, layer: Any, reverse: bool) -> None:
         self.prefix, self.layer, self.reverse = prefix, layer, reverse
         self.buffers = Buffers()
@@ -115,8 +119,8 @@ class Direction:
         raise NotImplementedError
 
     def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
-        """Fill ``d_sums``; give the gradients of all other weights than W and its bias, by their last part, and of
-        "x" what does not come through W."""
+        """Fill ``d_sums``; give the gradients of weights by their last part, and of "x" what does not come through W.
+        Those of W and its bias may be left out."""
         raise NotImplementedError
 
     def ends(self) -> dict[str, Array]:
@@ -175,11 +179,11 @@ class Direction:
     def backward(self, parameters: Parameters, dy: Array, gradients: dict[str, Array], wanted: bool) -> Array | None:
         """Gradients as `LearningLayer.backward`, of the one input."""
         own = self._own(parameters)
-        d_sums = self.buffers("d_sums", self.sums.shape, self.sums.dtype)
-        found = {part: np.zeros_like(array) for part, array in own.items()}
-        if len(d_sums):
-            found |= self.recur_back(own, np.ascontiguousarray(dy), d_sums)
-        found["W"], found[self._bias] = weight_gradients(self.x, d_sums, own["W"])
+        d_sums = self.sums if self.in_place else self.buffers("d_sums", self.sums.shape, self.sums.dtype)
+        made = self.recur_back(own, np.ascontiguousarray(dy), d_sums) if len(d_sums) else {}
+        found = {part: np.zeros_like(array) for part, array in own.items()} | made
+        if "W" not in made:
+            found["W"], found[self._bias] = weight_gradients(self.x, d_sums, own["W"])
         gradients.update({f"{self.prefix}.{part}": found[part] for part in own})
         if not wanted:
             return None

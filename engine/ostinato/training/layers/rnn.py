@@ -12,7 +12,7 @@ from ostinato.training.activations import activate, compiled, slope
 from ostinato.training.layers.layer import Parameters
 from ostinato.training.layers.recurrent import Direction, RecurrentLayer, drop, drop_back, take_previous
 from ostinato.training.packing import Array
-from ostinato.training.products import nothing, packed, times, weight_gradients, widened
+from ostinato.training.products import both_gradients, nothing, packed, times, widened
 
 
 @compiled
@@ -64,6 +64,8 @@ def rnn_backward(
 class RnnDirection(Direction):
     """h<t> = f(W x<t> + R h<t-1> + Wb + Rb)."""
 
+    in_place = True
+
     def recur(self, own: Parameters, y: Array) -> None:
         """As `Direction.recur`."""
         self.f = activations.settings(self.layer.activation, y.dtype)
@@ -79,8 +81,8 @@ class RnnDirection(Direction):
         R, zero = packed(own["R"].T), nothing(self.layer.hidden, dy.dtype)
         kept = self.sums, self.y, R, zero
         d_start = rnn_backward(dy, *kept, *self.f, self.limit, *self.steps, self.mask, d_sums)
-        d_R, d_Rb = weight_gradients(self.dropped, d_sums, own["R"])
-        return {"R": d_R, "Rb": d_Rb, "initial_h": self.began("h", d_start)}
+        d_W, d_R, d_b = both_gradients(self.x, self.dropped, d_sums, own["W"], own["R"])
+        return {"W": d_W, "R": d_R, "Wb": d_b, "Rb": d_b, "initial_h": self.began("h", d_start)}
 
 
 class LearningRnn(RecurrentLayer):
