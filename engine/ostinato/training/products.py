@@ -141,9 +141,9 @@ def _summed(x: Array, h: Array, dy: Array) -> tuple[Array, Array, Array]:
     outputs, K = dy.shape[1], x.shape[1] + h.shape[1]
     columns, b = zeros(K, padded(outputs)), zeros(padded(outputs))
     room = np.empty(_DEPTH * (K + PANEL * LANES) + LANES, np.float32)
-    gradients = [np.empty((outputs, each.shape[1]), np.float32) for each in (x, h)]
-    _gradients(np.ascontiguousarray(x), np.ascontiguousarray(h), dy, room, columns, *gradients, b)
-    return *gradients, b[:outputs]
+    d_W, d_R = (np.empty((outputs, each.shape[1]), np.float32) for each in (x, h))
+    _gradients(np.ascontiguousarray(x), np.ascontiguousarray(h), dy, room, columns, d_W, d_R, b)
+    return d_W, d_R, b[:outputs]
 
 
 @compiled
