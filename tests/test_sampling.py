@@ -112,15 +112,20 @@ def test_equal_outputs_are_told_apart_by_their_index() -> None:
 
 
 @pytest.mark.parametrize("probabilities", [False, True])
-@pytest.mark.parametrize("how", [{"top_p": 0.97}, {"top_k": 150}, {"top_k": 333, "top_p": 0.9}, {"top_p": 0.2}])
+@pytest.mark.parametrize(
+    "how",
+    [{"top_p": 0.97}, {"top_k": 150}, {"top_k": 333, "top_p": 0.9}, {"top_p": 0.2}, {"top_k": 498}, {"top_k": 7}],
+)
 def test_large_vocabularies_are_sorted(how: dict[str, Any], probabilities: bool) -> None:
-    """Where more tokens are to be sorted than a heap is for: with equal ones, and zeros of both signs."""
+    """Where more tokens are to be sorted than a heap is for: with equal ones, zeros of both signs, and -inf."""
     generator = np.random.default_rng(3)
     for step in range(20):
         outputs = np.round(generator.normal(size=500) * 3, 1).astype(np.float32)
         outputs = np.abs(outputs) if probabilities else outputs * generator.choice([-1, 1], 500).astype(np.float32)
         if probabilities:
             outputs /= outputs.sum()
+        elif step % 2:
+            outputs[generator.integers(0, 500, 30)] = -np.inf
         sampling = Sampling(seed=step, **how)
         wanted = distribution(outputs, probabilities, sampling)
         (token,), _ = draw(outputs[None], probabilities, [sampling], [step])

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ostinato.kernels.compiler import kernel
-from ostinato.kernels.sampling import exp, likeliest, log, weigh
+from ostinato.kernels.likeliest import likeliest
+from ostinato.kernels.sampling import exp, log, weigh
 
 
 @kernel("float64(float64, float64)")

@@ -6,10 +6,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numba
 import numpy as np
 
-from ostinato.kernels.compiler import kernel, part
-from ostinato.kernels.simd import bits_of, from_bits
+from ostinato.kernels.compiler import kernel, part, routine
+from ostinato.kernels.likeliest import DIGITS, FIRST, choose, likeliest, sort_likeliest
+from ostinato.kernels.simd import address, bits_of, doubles_at, floats_at, from_bits
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.693147180369123816490  # its last 21 bits are 0, so that a whole number times it is exact
@@ -19,9 +21,8 @@ LEAST = -700.0
 SERIES = tuple(1.0 / math.factorial(k) for k in range(14, -1, -1))
 """Of e^r, the last term first."""
 
-FIRST = 64
-"""Tokens up to which a heap sorts, and that are sorted at first where a share of the probability is wanted."""
-DIGITS = 512
+ABREAST = 4
+"""Rows whose sums are added side by side, so that no addition waits for another."""
 SHIFTER = 6755399441055744.0
 """1.5 * 2^52."""
 BIAS = np.int64(1023)
@@ -42,8 +43,8 @@ def exp(x: float) -> float:
     y = x if x > LEAST else LEAST
     n = np.floor(y * LOG2_E + 0.5)
     r = (y - n * LN2_HIGH) - n * LN2_LOW
-    sum_ = 0.0
-    for term in SERIES:
+    sum_ = SERIES[0]
+    for term in SERIES[1:]:
         sum_ = sum_ * r + term
     # As n + 1.5 * 2^52 ends with the bits of n, these are the bits of 2^n; 2^n times the sum is exact.
     power = from_bits(((bits_of(n + SHIFTER) + BIAS) << MANTISSA_BITS) & EXPONENT)
@@ -85,143 +86,84 @@ def uniform(seed: Any, step: Any) -> float:
 
 
 @part
-def weigh(outputs: Any, best: int, probabilities: bool, temperature: float, weights: Any) -> float:
-    """``weights`` become the outputs' chances at the temperature, relative to the best one; returns their sum."""
-    highest = np.float64(outputs[best])  # Numba's float(x) stays float32
-    size = outputs.shape[0]
+def weight(output: Any, highest: float, probabilities: bool, temperature: float) -> float:
+    """An output's chance at the temperature, relative to the highest one."""
+    value = np.float64(output)  # Numba's float(x) stays float32
     if not probabilities:
-        for i in range(size):
+        return exp((value - highest) / temperature)
+    if not highest > 0.0:
+        return 1.0  # all are 0: equally likely
+    if temperature == 1.0 or not value > 0.0:
+        return value / highest
+    return exp((log(value) - log(highest)) / temperature)
+
+
+@part
+def weigh_all(outputs: Any, best: int, probabilities: bool, temperature: float, weights: Any) -> None:
+    """``weights`` become the outputs' chances at the temperature, relative to the best one."""
+    _weigh(address(outputs), outputs.shape[0], best, int(probabilities), temperature, address(weights))
+
+
+@routine("void(int64, int64, int64, int64, float64, int64)")
+def _weigh(table: int, size: int, best: int, probabilities: int, temperature: float, places: int) -> None:
+    """`weigh_all`, by addresses."""
+    outputs, weights = numba.carray(floats_at(table), (size,)), numba.carray(doubles_at(places), (size,))
+    highest = np.float64(outputs[best])
+    if not probabilities and temperature == 1.0:
+        for i in range(outputs.shape[0]):
+            weights[i] = exp(np.float64(outputs[i]) - highest)
+    elif not probabilities:
+        for i in range(outputs.shape[0]):
             weights[i] = exp((np.float64(outputs[i]) - highest) / temperature)
-    elif not highest > 0.0:
-        for i in range(size):
-            weights[i] = 1.0  # all are 0: equally likely
     else:
-        for i in range(size):
-            value = np.float64(outputs[i])
-            if temperature == 1.0 or not value > 0.0:
-                weights[i] = value / highest
-            else:
-                weights[i] = exp((log(value) - log(highest)) / temperature)
+        for i in range(outputs.shape[0]):
+            weights[i] = weight(outputs[i], highest, True, temperature)
+
+
+@part
+def weigh(outputs: Any, best: int, probabilities: bool, temperature: float, weights: Any) -> float:
+    """`weigh_all`; returns their sum."""
+    weigh_all(outputs, best, probabilities, temperature, weights)
     total = 0.0
-    for i in range(size):
+    for i in range(outputs.shape[0]):
         total += weights[i]
     return total
 
 
 @part
-def likeliest(outputs: Any) -> int:
-    """The index of the highest, the lowest of equals."""
-    best, highest = 0, outputs[0]
-    for i in range(1, outputs.shape[0]):
-        if outputs[i] > highest:
-            best, highest = i, outputs[i]
-    return best
+def _totals(weights: Any, rows: int, totals: Any) -> None:
+    """``totals`` [rows] become the sums of the first rows of ``weights`` [ABREAST, V]."""
+    if rows == ABREAST:
+        first = second = third = fourth = 0.0
+        for i in range(weights.shape[1]):
+            first += weights[0, i]
+            second += weights[1, i]
+            third += weights[2, i]
+            fourth += weights[3, i]
+        totals[0], totals[1], totals[2], totals[3] = first, second, third, fourth
+        return
+    for r in range(rows):
+        total = 0.0
+        for i in range(weights.shape[1]):
+            total += weights[r, i]
+        totals[r] = total
 
 
 @part
-def _behind(outputs: Any, one: int, other: int) -> bool:
-    """Whether a token comes behind another: it is less likely, of equals the higher one."""
-    behind: bool = outputs[one] < outputs[other] or (outputs[one] == outputs[other] and one > other)
-    return behind
+def _left(weights: Any, chosen: Any, count: int) -> float:
+    """What the first ``count`` of the ``chosen`` tokens weigh together."""
+    left = 0.0
+    for j in range(count):
+        left += weights[chosen[j]]
+    return left
 
 
 @part
-def _sink(outputs: Any, order: Any, at: int, count: int) -> None:
-    """Restore a heap of tokens, the hindmost first, of which the one at ``at`` may be before its children."""
-    token = order[at]
-    while 2 * at + 1 < count:
-        child = 2 * at + 1
-        if child + 1 < count and _behind(outputs, order[child + 1], order[child]):
-            child += 1
-        if not _behind(outputs, order[child], token):
-            break
-        order[at] = order[child]
-        at = child
-    order[at] = token
-
-
-@part
-def _sort_few(outputs: Any, count: int, order: Any) -> None:
-    """`sort_likeliest` by a heap of those that were the likeliest so far."""
-    for i in range(count):
-        order[i] = i
-    for i in range(count // 2 - 1, -1, -1):
-        _sink(outputs, order, i, count)
-    least = outputs[order[0]]
-    for i in range(count, outputs.shape[0]):
-        if outputs[i] > least:
-            order[0] = i
-            _sink(outputs, order, 0, count)
-            least = outputs[order[0]]
-    for i in range(count - 1, 0, -1):
-        order[0], order[i] = order[i], order[0]
-        _sink(outputs, order, 0, i)
-
-
-@part
-def _digit(output: Any, at: int) -> int:
-    """Nine bits, from bit ``at`` on, of 36 that are the lower the higher an output is."""
-    bits = bits_of(np.float64(output) + 0.0) >> np.int64(29)  # all of a float32 that is no denormal; -0 is 0
-    rising = bits ^ np.int64((1 << 34) - 1) if bits < 0 else bits
-    digit: int = ((np.int64((1 << 34) - 1) - rising) >> np.int64(at)) & np.int64(DIGITS - 1)
-    return digit
-
-
-@part
-def _sort_all(outputs: Any, order: Any, room: Any) -> None:
-    """`sort_likeliest` of all tokens, digit by digit; ``room`` [V + DIGITS]."""
-    size = outputs.shape[0]
-    firsts, source, target = room[size:], room[:size], order
-    for i in range(size):
-        source[i] = i
-    for at in range(0, 36, 9):
-        firsts[:] = 0
-        for i in range(size):
-            firsts[_digit(outputs[i], at)] += 1
-        first = 0
-        for digit in range(DIGITS):
-            count = firsts[digit]
-            firsts[digit] = first
-            first += count
-        for i in range(size):
-            token = source[i]
-            digit = _digit(outputs[token], at)
-            target[firsts[digit]] = token
-            firsts[digit] += 1
-        source, target = target, source
-    for i in range(size):  # four times there and back
-        order[i] = source[i]
-
-
-@part
-def sort_likeliest(outputs: Any, count: int, order: Any) -> None:
-    """``order`` [2 V + DIGITS] begins with the ``count`` likeliest tokens then, the likeliest first, the lowest of
-    equals; the rest is room."""
-    size = outputs.shape[0]
-    if count <= FIRST:
-        _sort_few(outputs, count, order)
-    else:
-        _sort_all(outputs, order[:size], order[size:])
-
-
-@part
-def _keep(most: int, order: Any, weights: Any) -> float:
-    """Only the ``most`` first tokens of ``order`` keep their ``weights``, all others have 0; returns their sum."""
-    for j in range(most):  # what is kept has its sign turned, then all else is 0
-        weights[order[j]] = -weights[order[j]]
-    kept = 0.0
-    for i in range(weights.shape[0]):
-        weights[i] = max(-weights[i], 0.0)
-        kept += weights[i]
-    return kept
-
-
-@part
-def _enough(outputs: Any, most: int, wanted: float, order: Any, weights: Any) -> int:
-    """How many of the ``most`` likeliest tokens have ``wanted`` together; ``order`` begins with these."""
+def _enough(outputs: Any, best: int, most: int, wanted: float, order: Any, weights: Any) -> int:
+    """How many of the ``most`` likeliest tokens weigh ``wanted`` together; ``order`` is room."""
     count = min(most, FIRST)
     while True:
-        sort_likeliest(outputs, count, order)
+        sort_likeliest(outputs, best, count, order)
         so_far = 0.0
         for j in range(count):
             so_far += weights[order[j]]
@@ -232,53 +174,104 @@ def _enough(outputs: Any, most: int, wanted: float, order: Any, weights: Any) ->
         count = most
 
 
-@part
-def restrict(outputs: Any, top_k: int, top_p: float, order: Any, weights: Any, total: float) -> float:
-    """Only the ``top_k`` likeliest tokens (0: all), and of these the fewest of the first that have ``top_p`` of their
-    weight together, keep their ``weights``, which come to ``total``; returns what is left of that. ``order`` is room,
-    as of `sort_likeliest`."""
-    most = top_k if top_k > 0 else outputs.shape[0]
-    if top_k > 0:
-        sort_likeliest(outputs, most, order)
-        total = _keep(most, order, weights)
-    if top_p < 1.0:
-        total = _keep(_enough(outputs, most, top_p * total, order, weights), order, weights)
-    return total
-
-
 TEMPERATURE, TOP_P, TOP_K, SEED, STEP = range(5)
 """Columns of ``hows``."""
 
 
-@kernel("void(float32[:, ::1], boolean, float64[:, ::1], float64[::1], int64[::1], int64[::1], float64[::1])")
-def draw(outputs: Any, probabilities: bool, hows: Any, weights: Any, order: Any, tokens: Any, chances: Any) -> None:
+@part
+def _restricted(outputs: Any, best: int, probabilities: bool, how: Any, weights: Any, order: Any, chosen: Any) -> Any:
+    """How many tokens may be drawn, which ``chosen`` begins with then, in ascending order, and what they weigh
+    together; ``weights`` [V] of these are there then."""
+    temperature, most = how[TEMPERATURE], outputs.shape[0]
+    if how[TOP_K] > 0.0:
+        most = int(how[TOP_K])
+        choose(outputs, best, most, chosen)
+        highest = np.float64(outputs[best])
+        for j in range(most):
+            weights[chosen[j]] = weight(outputs[chosen[j]], highest, probabilities, temperature)
+        left = _left(weights, chosen, most)
+    else:
+        left = weigh(outputs, best, probabilities, temperature, weights)
+    if how[TOP_P] < 1.0:
+        most = _enough(outputs, best, most, how[TOP_P] * left, order, weights)
+        choose(outputs, best, most, chosen)
+        left = _left(weights, chosen, most)
+    return most, left
+
+
+@part
+def _drawn(
+    outputs: Any, best: int, probabilities: bool, how: Any, weights: Any, total: float, again: Any, order: Any
+) -> int:
+    """The token that is drawn as ``how`` says. ``weights`` [V] are those at temperature 1, and come to ``total``;
+    ``again`` [V] and ``order`` are room."""
+    size, temperature, token, so_far = outputs.shape[0], how[TEMPERATURE], best, 0.0
+    if not temperature > 0.0:
+        return best
+    number = uniform(np.uint64(how[SEED]), np.uint64(how[STEP]))
+    if how[TOP_K] > 0.0 or how[TOP_P] < 1.0:
+        chosen = order[2 * size + DIGITS :]
+        count, left = _restricted(outputs, best, probabilities, how, again, order, chosen)
+        for j in range(count):
+            so_far += again[chosen[j]]
+            if again[chosen[j]] > 0.0:
+                token = chosen[j]
+            if so_far > number * left:
+                break
+        return token
+    left = total
+    if temperature != 1.0:
+        left = weigh(outputs, best, probabilities, temperature, again)
+    else:
+        again = weights
+    for i in range(size):
+        so_far += again[i]
+        if again[i] > 0.0:
+            token = i
+        if so_far > number * left:
+            break
+    return token
+
+
+@part
+def draw_rows(
+    table: Any, size: int, probabilities: bool, hows: Any, weights: Any, order: Any, tokens: Any, chances: Any
+) -> None:
+    """`draw`, of outputs [V] at the addresses of ``table`` [n]."""
+    again, bests = weights[ABREAST], tokens
+    for first in range(0, tokens.shape[0], ABREAST):
+        rows = min(ABREAST, tokens.shape[0] - first)
+        for r in range(rows):
+            row = numba.carray(floats_at(table[first + r]), (size,))
+            bests[first + r] = likeliest(row)
+            weigh_all(row, bests[first + r], probabilities, 1.0, weights[r])
+        _totals(weights, rows, chances[first:])
+        for r in range(rows):
+            row, best, total = (
+                numba.carray(floats_at(table[first + r]), (size,)),
+                bests[first + r],
+                chances[first + r],
+            )
+            token = _drawn(row, best, probabilities, hows[first + r], weights[r], total, again, order)
+            tokens[first + r] = token
+            chances[first + r] = weights[r, token] / total
+
+
+@kernel(
+    "void(float32[:, ::1], boolean, float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], int64[::1], "
+    "float64[::1])"
+)
+def draw(
+    outputs: Any, probabilities: bool, hows: Any, weights: Any, order: Any, table: Any, tokens: Any, chances: Any
+) -> None:
     """A token for each row of ``outputs`` [n, V], which are logits or ``probabilities``; all others are by row.
 
     A row of ``hows`` [n, 5] says: with which temperature; of how much probability the fewest tokens are kept that are
     the likeliest together, of so many of the likeliest (0: of all); the seed, and the step. Then the lowest token is
     taken up to which they have more than uniform(seed, step) of what is left. ``chances`` becomes its probability at
     temperature 1 among all tokens: what the model thinks of it. Sums go over tokens in ascending order, top-p's from
-    the likeliest on. ``weights`` [V] and ``order`` [2 V + DIGITS] are room.
+    the likeliest on. ``weights`` [ABREAST + 1, V], ``order`` [3 V + DIGITS] and ``table`` [n] are room.
     """
-    size = outputs.shape[1]
     for r in range(outputs.shape[0]):
-        row, how = outputs[r], hows[r]
-        best = likeliest(row)
-        token, temperature = best, how[TEMPERATURE]
-        total = weigh(row, best, probabilities, temperature if temperature > 0.0 else 1.0, weights)
-        if temperature > 0.0:
-            restricted = how[TOP_K] > 0.0 or how[TOP_P] < 1.0
-            left = total
-            if restricted:
-                left = restrict(row, int(how[TOP_K]), how[TOP_P], order, weights, total)
-            least, so_far = uniform(np.uint64(how[SEED]), np.uint64(how[STEP])) * left, 0.0
-            for i in range(size):
-                so_far += weights[i]
-                if weights[i] > 0.0:
-                    token = i
-                if so_far > least:
-                    break
-            if temperature != 1.0 or restricted:  # else the weights are these
-                total = weigh(row, best, probabilities, 1.0, weights)
-        tokens[r] = token
-        chances[r] = weights[token] / total
+        table[r] = address(outputs) + 4 * r * outputs.shape[1]
+    draw_rows(table, outputs.shape[1], probabilities, hows, weights, order, tokens, chances)

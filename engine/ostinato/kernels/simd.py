@@ -173,6 +173,24 @@ def field(b: Any, record: Any, index: Any) -> Any:
     return emit_load(b, b.add(record, b.mul(index, I64(8))), I64)
 
 
+@_define(types.CPointer(types.float32), types.int64)
+def floats_at(b: Any, address: Any) -> Any:
+    """The float32 from an address on, for `numba.carray`."""
+    return b.inttoptr(address, POINTER)
+
+
+@_define(types.CPointer(types.float64), types.int64)
+def doubles_at(b: Any, address: Any) -> Any:
+    """The same of float64."""
+    return b.inttoptr(address, POINTER)
+
+
+@_define(types.CPointer(types.int64), types.int64)
+def ints_at(b: Any, address: Any) -> Any:
+    """The same of int64."""
+    return b.inttoptr(address, POINTER)
+
+
 @_define(types.void, types.int64, types.int64)
 def store_int(b: Any, address: Any, x: Any) -> None:
     """An int64 to an address."""

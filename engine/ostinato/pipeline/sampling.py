@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels import prepare, sampling
+from ostinato.kernels import likeliest, prepare, sampling
 from ostinato.kernels.compiler import entry
 from ostinato.sampling import Sampling
 
@@ -25,9 +25,9 @@ def draw(
     count, size = outputs.shape
     hows = np.array([_how(each, size, step) for each, step in zip(samplings, steps, strict=True)], np.float64)
     tokens, chances = np.empty(count, np.int64), np.empty(count)
-    weights, order = np.empty(size), np.empty(2 * size + sampling.DIGITS, np.int64)
+    weights, order = np.empty((sampling.ABREAST + 1, size)), np.empty(3 * size + likeliest.DIGITS, np.int64)
     rows = np.ascontiguousarray(outputs, np.float32)
-    _kernel()(rows, probabilities, hows, weights, order, tokens, chances)
+    _kernel()(rows, probabilities, hows, weights, order, np.empty(count, np.int64), tokens, chances)
     return tokens.tolist(), chances.tolist()
 
 
