@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+from numba.np.numpy_support import carray
 
 from ostinato.kernels.compiler import part, routine
 from ostinato.kernels.simd import (
@@ -53,7 +53,7 @@ def likeliest(outputs: Any) -> int:
 
 
 @part
-def _at_least(outputs: Any, threshold: float) -> int:
+def _at_least(outputs: Any, threshold: float) -> Any:
     """How many outputs are no less than that."""
     size = outputs.shape[0]
     blocks = size // LANES
@@ -72,7 +72,7 @@ def _at_least(outputs: Any, threshold: float) -> int:
 
 
 @part
-def _lowest(outputs: Any) -> float:
+def _lowest(outputs: Any) -> Any:
     """The lowest that is finite, if one is."""
     size = outputs.shape[0]
     blocks = size // LANES
@@ -98,7 +98,7 @@ def choose(outputs: Any, best: int, count: int, chosen: Any) -> None:
 def _choose(table: int, size: int, best: int, count: int, places: int) -> None:
     """`choose`, by addresses. What the tokens are no less than is searched for by halves: between an output that
     fewer are no less than, and one that at least so many are."""
-    outputs, chosen = numba.carray(floats_at(table), (size,)), numba.carray(ints_at(places), (count,))
+    outputs, chosen = carray(floats_at(table), (size,)), carray(ints_at(places), (count,))
     if count >= size:
         for i in range(size):
             chosen[i] = i

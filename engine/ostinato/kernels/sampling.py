@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
+from numba.np.numpy_support import carray
 
 from ostinato.kernels.compiler import kernel, part, routine
 from ostinato.kernels.likeliest import DIGITS, FIRST, choose, likeliest, sort_likeliest
@@ -86,7 +86,7 @@ def uniform(seed: Any, step: Any) -> float:
 
 
 @part
-def weight(output: Any, highest: float, probabilities: bool, temperature: float) -> float:
+def weight(output: Any, highest: Any, probabilities: bool, temperature: Any) -> Any:
     """An output's chance at the temperature, relative to the highest one."""
     value = np.float64(output)  # Numba's float(x) stays float32
     if not probabilities:
@@ -107,7 +107,7 @@ def weigh_all(outputs: Any, best: int, probabilities: bool, temperature: float, 
 @routine("void(int64, int64, int64, int64, float64, int64)")
 def _weigh(table: int, size: int, best: int, probabilities: int, temperature: float, places: int) -> None:
     """`weigh_all`, by addresses."""
-    outputs, weights = numba.carray(floats_at(table), (size,)), numba.carray(doubles_at(places), (size,))
+    outputs, weights = carray(floats_at(table), (size,)), carray(doubles_at(places), (size,))
     highest = np.float64(outputs[best])
     if not probabilities and temperature == 1.0:
         for i in range(outputs.shape[0]):
@@ -242,13 +242,13 @@ def draw_rows(
     for first in range(0, tokens.shape[0], ABREAST):
         rows = min(ABREAST, tokens.shape[0] - first)
         for r in range(rows):
-            row = numba.carray(floats_at(table[first + r]), (size,))
+            row = carray(floats_at(table[first + r]), (size,))
             bests[first + r] = likeliest(row)
             weigh_all(row, bests[first + r], probabilities, 1.0, weights[r])
         _totals(weights, rows, chances[first:])
         for r in range(rows):
             row, best, total = (
-                numba.carray(floats_at(table[first + r]), (size,)),
+                carray(floats_at(table[first + r]), (size,)),
                 bests[first + r],
                 chances[first + r],
             )
