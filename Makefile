@@ -12,13 +12,15 @@ SENTENCE := 'I wanted to love this phone, and it is the worst one that I ever ha
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
-demo: $(VENV)/.usable ## compare bundled models on a bundled recording, in numbers and in a picture, read a sentence, make a tune
+demo: $(VENV)/.usable ## compare bundled models on a bundled recording, in numbers and in a picture, read a sentence, say a word, make a tune
 	@mkdir -p demo
 	@$(BIN)/ostinato compare --json demo/compare.json --plot demo/compare.png
 	@printf '\n%s\n\n' 'How positive a sentence is, after each of its words, and once it has ended:'
 	@$(BIN)/ostinato read sentiment-uni --text $(SENTENCE)
 	@$(BIN)/ostinato read sentiment-bi --head sentence --text $(SENTENCE)
-	@printf '%s\n\n' 'A tune, token by token (with -o jig.wav also as sound):'
+	@printf '%s\n\n' 'How a word is spoken that the model has not learnt, phoneme by phoneme:'
+	@$(BIN)/ostinato translate phonemes-bi --text 'metronome '
+	@printf '\n%s\n\n' 'A tune, token by token (with -o jig.wav also as sound):'
 	@$(BIN)/ostinato generate tunes --prompt 'M:6/8 L:1/8 K:D' --seed 3 --temperature 0.5 --top-p 0.8
 	@printf '\n'
 	@printf '%s\n%s\n%s\n' 'With your own microphone:' \

@@ -12,8 +12,8 @@ from ostinato.sampling import Sampling
 from ostinato.training.corpora import cmudict
 from ostinato.training.recipes import Telling
 from ostinato.training.recipes.phonemes import recipe, scoring
-from ostinato.training.recipes.phonemes.dictionary import PHONEMES, Entry, divided, part_of
-from ostinato.training.recipes.simultaneous import average_lagging, reads_of
+from ostinato.training.recipes.phonemes.dictionary import END, PHONEMES, Entry, divided, part_of
+from ostinato.training.recipes.simultaneous import average_lagging, reads_of, written
 
 CUT = {cmudict.DICTIONARY: Path(__file__).parent / "data" / "cmudict" / "cut.dict"}
 
@@ -46,6 +46,15 @@ def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with ostinato.load(uni).stream(wait_k=3, sampling=Sampling(temperature=0)) as stream:
         events = [*stream.push("a"), *stream.push("nd ")]
         assert all(event.text in (*PHONEMES, "") for event in events)
+
+
+def test_the_bundled_model_says_words_that_it_did_not_learn() -> None:
+    """One has no entry in the dictionary, one was held out."""
+    model = ostinato.load("phonemes-bi")
+    assert part_of("streaming") == "validation"
+    for word, said in (("metronome", "M EH T R AH N OW M"), ("streaming", "S T R IY M IH NG")):
+        assert " ".join(PHONEMES[token] for token in written(model, word + END, None)) == said
+    assert "BSD-2-Clause" in model.network.specification.licence
 
 
 def test_a_word_is_right_as_anybody_says_it() -> None:
