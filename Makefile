@@ -31,7 +31,7 @@ demo: $(VENV)/.usable ## compare bundled models on a bundled recording, in numbe
 
 test: $(VENV)/.developing ## run all tests
 	@$(BIN)/ostinato doctor --only kernels
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.developing ## style, format, types, which part imports which
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import os
 import socket
@@ -38,6 +39,20 @@ def loopback_only() -> Iterator[None]:
         yield
 
 
+LONG = (
+    "kernels_compilation", "cli_listen", "kernels_cache", "cli_compare", "cli_output_files", "cli_heads",
+    "cli_quantize", "cli_readme", "client_examples", "docs_own_model", "cli_usage", "kinds",
+)  # fmt: skip
+"""Tests whose files take long, the longest first."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers, who take a file at a time, begin with the long ones, so that none is left over at the end."""
+    if hasattr(config, "workerinput"):
+        rank = {f"test_{name}.py": number for number, name in enumerate(LONG)}
+        items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """In CI a skipped test is a failure: the machine lacks something that .ci/run should have installed."""
     skipped = terminalreporter.stats.get("skipped", [])
@@ -54,20 +69,27 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def ostinato() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Runs the command as a user would, in a process of its own: ``ostinato("models", "--models", folder)``.
+def program() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs ``python -c code arguments`` in a process of its own: ``program(code, *arguments, cwd=folder)``.
 
     Forked from one that has loaded the kernels; from nothing where the environment is another, or ``fresh``.
     """
     with contextlib.closing(Forked()) as forked:
 
-        def run(*arguments: object, fresh: bool = False, **settings: Any) -> subprocess.CompletedProcess[str]:
+        def run(
+            code: str, *arguments: object, fresh: bool = False, **settings: Any
+        ) -> subprocess.CompletedProcess[str]:
             words = [*map(str, arguments)]
             given: dict[str, Any] = {"env": os.environ | {"COLUMNS": "160"}, "timeout": 100} | settings
             if not fresh and "encoding" not in given and forked.takes(given["env"]):
-                return forked.run(words, **given)
-            command = [sys.executable, "-c", "from ostinato.cli import main; main()", *words]
+                return forked.run(code, words, **given)
             given = {"stdin": subprocess.DEVNULL, "text": True} | given
-            return subprocess.run(command, capture_output=True, **given)
+            return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, **given)
 
         yield run
+
+
+@pytest.fixture(scope="session")
+def ostinato(program: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Any]:
+    """Runs the command as a user would: ``ostinato("models", "--models", folder)``; else like `program`."""
+    return functools.partial(program, "from ostinato.cli import main; main()")

@@ -1,6 +1,6 @@
-"""`ostinato` as a process of its own, forked from one that has loaded NumPy, Numba and the kernels already.
+"""Programs as processes of their own, forked from one that has loaded NumPy, Numba and the kernels already.
 
-From nothing, a command computes for most of a second before it begins. What a process is stays: arguments,
+From nothing, `ostinato` computes for most of a second before it begins. What a process is stays: arguments,
 descriptors, folder, exit code; and the command's own modules are loaded by each anew. test_cli_app compares the two.
 Run as a program, this file is the process that is forked.
 """
@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ NUMBER = struct.Struct("<i")
 
 
 class Forked:
-    """Runs commands, one at a time, like ``subprocess.run`` with its output as text."""
+    """Runs programs, one at a time: ``python -c``, like ``subprocess.run`` with its output as text."""
 
     def __init__(self) -> None:
         self.environment = dict(os.environ)
@@ -46,6 +47,7 @@ class Forked:
 
     def run(
         self,
+        code: str,
         arguments: list[str],
         env: Mapping[str, str],
         timeout: float,
@@ -55,8 +57,9 @@ class Forked:
         input: str | None = None,
         cwd: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """The exit code, and what was written. Raises TimeoutExpired after having killed the command."""
-        said = json.dumps({"arguments": arguments, "env": dict(env), "cwd": str(cwd or Path.cwd())}).encode()
+        """The exit code, and what was written. Raises TimeoutExpired after having killed the process."""
+        wanted = {"code": code, "arguments": arguments, "env": dict(env), "cwd": str(cwd or Path.cwd())}
+        said = json.dumps(wanted).encode()
         (source, sent), (out, write_out), (err, write_err) = [os.pipe() for _ in range(3)]
         given = [source, write_out, write_err]
         for i, other in enumerate((stdin, stdout, stderr)):
@@ -79,14 +82,12 @@ class Forked:
             os.kill(pid, signal.SIGKILL)
             self.socket.settimeout(None)
             _number(self.socket)
-            raise subprocess.TimeoutExpired(["ostinato", *arguments], timeout) from None
+            raise subprocess.TimeoutExpired([code, *arguments], timeout) from None
         self.socket.settimeout(None)
         for thread in threads:
             thread.join(timeout)
         said_out, said_err = (written[end].decode() for end in (out, err))
-        return subprocess.CompletedProcess(
-            ["ostinato", *arguments], os.waitstatus_to_exitcode(status), said_out, said_err
-        )
+        return subprocess.CompletedProcess([code, *arguments], os.waitstatus_to_exitcode(status), said_out, said_err)
 
     def close(self) -> None:
         """End the process that is forked."""
@@ -124,8 +125,8 @@ def _exactly(sock: socket.socket, count: int) -> bytes:
 # --- the process that is forked -------------------------------------------------------------------------------------
 
 
-def _next_command(sock: socket.socket) -> dict[str, Any] | None:
-    """In each process that is forked, what it is to be; here, None at the end."""
+def _next_program(sock: socket.socket) -> dict[str, Any] | None:
+    """In each process that is forked, what it is to run; here, None at the end."""
     while True:
         header, descriptors, _, _ = socket.recv_fds(sock, NUMBER.size, 3)
         if not header:
@@ -149,7 +150,8 @@ def _become(wanted: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(wanted["env"])
     os.chdir(wanted["cwd"])
-    sys.argv = ["-c", *wanted["arguments"]]
+    sys.argv, sys.path[0] = ["-c", *wanted["arguments"]], ""
+    sys.modules["__main__"] = types.ModuleType("__main__")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         old: Any = getattr(sys, name)
         raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
@@ -166,12 +168,10 @@ def main() -> None:
         importlib.import_module(name)
     assert threading.active_count() == 1
     gc.freeze()
-    wanted = _next_command(sock)
+    wanted = _next_program(sock)
     if wanted is not None:
         _become(wanted)
-        from ostinato.cli import main as command
-
-        command()
+        exec(compile(wanted["code"], "<string>", "exec"), vars(sys.modules["__main__"]))
 
 
 if __name__ == "__main__":

@@ -222,7 +222,6 @@ def test_the_level_meter() -> None:
 
 
 @pytest.mark.skipif(bool(virtual_microphone.missing()), reason=f"needs {virtual_microphone.missing()}")
-@pytest.mark.xdist_group("microphone")
 def test_digits_appear_while_a_recording_is_played_into_a_microphone(tmp_path: Path) -> None:
     """The whole way: PulseAudio, ALSA, PortAudio, sounddevice, ZeroMQ, and back onto standard output."""
     shown: list[tuple[float, str]] = []
@@ -264,7 +263,6 @@ def test_digits_appear_while_a_recording_is_played_into_a_microphone(tmp_path: P
 
 
 @pytest.mark.skipif(bool(virtual_microphone.missing()), reason=f"needs {virtual_microphone.missing()}")
-@pytest.mark.xdist_group("microphone")
 def test_what_was_spoken_before_the_microphone_went_away_is_shown(tmp_path: Path) -> None:
     """digits-bi has said nothing yet when the sound server dies: first its words, then the error, at once."""
     with (

@@ -73,7 +73,6 @@ def test_wrong_uses_are_named(ostinato: Run, amplifier: Path, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(bool(virtual_microphone.missing()), reason=f"needs {virtual_microphone.missing()}")
-@pytest.mark.xdist_group("microphone")
 def test_what_the_model_makes_is_heard(amplifier: Path, tmp_path: Path) -> None:
     """PortAudio for real: what the loudspeaker plays is recorded by another process, and is what was made."""
     (tmp_path / "microphone").mkdir()

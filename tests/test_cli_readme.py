@@ -47,16 +47,15 @@ def server() -> Iterator[Spawned]:
         yield server
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=str)
-def test_a_program_runs_as_it_stands(program: Snippet, server: Spawned, tmp_path: Path) -> None:
+@pytest.mark.parametrize("snippet", PROGRAMS, ids=str)
+def test_a_program_runs_as_it_stands(program: Run, snippet: Snippet, server: Spawned, tmp_path: Path) -> None:
     """In the clone's folder (but for what it writes), with nothing before it: it prints no empty line, and hears each
     digit if it reads the recording."""
     (tmp_path / "engine").symlink_to(ROOT / "engine")
-    script = program.code.replace(ENDPOINT, server.endpoint)
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    done = program(snippet.code.replace(ENDPOINT, server.endpoint), cwd=tmp_path)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert done.stdout and all(line.strip() for line in done.stdout.splitlines()), "an empty line says nothing"
-    if bundled_recording().name in program.code:
+    if bundled_recording().name in snippet.code:
         heard = [word for word in re.findall(r"[a-z]+", done.stdout) if word in ALL_DIGITS]
         assert error_rate(DIGITS, heard) < 0.3, done.stdout
 

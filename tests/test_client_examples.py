@@ -22,12 +22,14 @@ from snippets import ROOT
 import ostinato
 from ostinato.cli.files import bundled_recording
 from ostinato.errors import ConnectionLostError
-from ostinato.model import Network, write
+from ostinato.model import Network
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import InverseSpectrum
 from ostinato.model.front_ends import Spectrum
 from ostinato.model.layers import Activate
 from ostinato.model.specification import Sequential
+from ostinato.server import Server
+from ostinato.streaming import Model
 from ostinato_client import Client, FileSource, Stream
 
 EXAMPLES = ROOT / "clients/examples"
@@ -35,9 +37,9 @@ WORDS = re.compile(r" *(\d+\.\d\d) s  (\w+)")
 
 
 @contextmanager
-def serve(*arguments: str, bind: str = "tcp://127.0.0.1:*") -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serve(bind: str = "tcp://127.0.0.1:*") -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`ostinato serve`, and its endpoint once it is ready."""
-    command = [sys.executable, "-c", "from ostinato.cli import main; main()", "serve", "--bind", bind, *arguments]
+    command = [sys.executable, "-c", "from ostinato.cli import main; main()", "serve", "--bind", bind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
@@ -68,8 +70,8 @@ def module(name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    with serve() as (endpoint, _):
-        yield endpoint
+    with Server({"digits-uni": ostinato.load("digits-uni")}) as server:
+        yield server.endpoint
 
 
 def undisturbed() -> list[tuple[str, str]]:
@@ -208,13 +210,12 @@ def test_denoise(tmp_path: Path) -> None:
     """A denoiser that keeps all gives the recording back, aligned, at its own rate."""
     front_end = Spectrum(16000, 320, 160, window="sqrt-hann", pad=True)
     decoder = InverseSpectrum(320, 160, window="sqrt-hann", trim_start=160, trim_end=160)
-    (tmp_path / "models").mkdir()
     network = Network.random(Sequential("keeps-all", front_end, [Activate(Activation("identity"))], decoder))
-    write(tmp_path / "models" / "keeps-all.safetensors", network)
     noisy, clean = str(tmp_path / "noisy.wav"), str(tmp_path / "clean.wav")
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 16000)
     soundfile.write(noisy, samples, 16000)
-    with serve("--models", str(tmp_path / "models")) as (endpoint, _):
+    with Server({"keeps-all": Model(network), "digits-uni": ostinato.load("digits-uni")}) as server:
+        endpoint = server.endpoint
         assert "clean.wav: 1.00 s at 16000 Hz" in example("denoise.py", noisy, clean, "keeps-all", endpoint)
         heard, rate = soundfile.read(clean)
         assert rate == 16000
@@ -232,8 +233,8 @@ def test_sensors(tmp_path: Path) -> None:
     sensors = module("sensors")
     path = tmp_path / "models" / "trend.safetensors"
     example("sensors.py", "--write", str(path))
-    with serve("--models", str(path.parent)) as (endpoint, _):
-        served = example("sensors.py", endpoint)
+    with Server({"trend": ostinato.load(path)}) as server:
+        served = example("sensors.py", server.endpoint)
     for number in (0, sensors.RECONNECTING, sensors.SENSORS - 1):
         stream = ostinato.load(path).stream()
         labels = Counter(event.text for event in [*stream.push(sensors.readings(number)), *stream.flush()])

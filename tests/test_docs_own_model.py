@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from snippets import commands, snippets
 
-from ostinato.server import spawn_server
+from ostinato.server import Server
+from ostinato.streaming import load
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 DOCUMENT = "docs/own-model.md"
 SAYS = {
@@ -22,18 +24,16 @@ SAYS = {
 }
 
 
-def test_its_blocks_run_in_their_order(
-    ostinato: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
+def test_its_blocks_run_in_their_order(ostinato: Run, program: Run, tmp_path: Path) -> None:
     done: list[str] = []
     for snippet in snippets(DOCUMENT):
         if snippet.language == "python":
-            run(snippet.code, tmp_path)
+            run(program, snippet.code, tmp_path)
         if snippet.language == "toml":
             (tmp_path / "pump.toml").write_text(snippet.code)
         for line in commands(snippet) if snippet.language == "sh" else []:
-            program, *arguments = shlex.split(line)
-            assert program == ".venv/bin/ostinato"
+            command, *arguments = shlex.split(line)
+            assert command == ".venv/bin/ostinato"
             ended = ostinato(*arguments, cwd=tmp_path)
             assert ended.returncode == 0, ended.stderr
             assert all(words in ended.stdout for words in SAYS[arguments[0]]), ended.stdout
@@ -42,14 +42,14 @@ def test_its_blocks_run_in_their_order(
     assert done == [*SAYS] and (tmp_path / "pump.png").stat().st_size > 10_000
 
 
-def run(program: str, folder: Path) -> None:
+def run(program: Run, code: str, folder: Path) -> None:
     """It prints what it should; one that needs a server has one of its model."""
-    if "Client(" not in program:
-        subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, timeout=100)
+    if "Client(" not in code:
+        done = program(code, cwd=folder)
+        assert done.returncode == 0, done.stderr
         return
-    with spawn_server([folder / "pump-uni.safetensors"]) as server:
-        script = program.replace("tcp://127.0.0.1:7077", server.endpoint)
-        done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=100)
+    with Server({"pump-uni": load(folder / "pump-uni.safetensors")}) as server:
+        done = program(code.replace("tcp://127.0.0.1:7077", server.endpoint), cwd=folder)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert done.stdout.startswith("0.05 s ") and "the last ones:" in done.stdout
     assert all(name in done.stdout for name in ("fine", "worn", "broken"))

@@ -28,7 +28,6 @@ COUNT = (
     "print(sum(r.cache_hits for r in routines) + sum(sum(k.stats.cache_hits.values()) for k in kernels), "
     "len(routines) + len(kernels))"
 )
-pytestmark = pytest.mark.xdist_group("compiled kernels")  # made once
 KEY, DATA = b"a function", b"its code" * 100
 
 
