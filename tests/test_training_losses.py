@@ -127,6 +127,21 @@ def test_cross_entropy_ignores_negative_classes() -> None:
     assert not np.any(gradient[0, 1])
 
 
+@pytest.mark.parametrize("classes", [2, 16, 37, 64])
+def test_cross_entropy_in_vectors(classes: int) -> None:
+    """Float32 is computed in vectors: as float64 is; targets may lie in memory as they like, NaN stays visible."""
+    random = np.random.default_rng(classes)
+    x = random.normal(scale=20, size=(2, 4, classes))
+    y = np.asfortranarray(random.integers(-1, classes, (2, 4)))
+    loss = CrossEntropy(smoothing=0.1)
+    for found, expected in zip(loss(x.astype(np.float32), LENGTHS, y), loss(x, LENGTHS, y), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
+    y[:] = 0
+    x[0, 1, classes // 2] = np.nan
+    sums, _, gradient = loss(x.astype(np.float32), LENGTHS, y)
+    assert np.isnan(sums[0]) and np.isfinite(sums[1]) and np.isnan(gradient[0, 1]).all()
+
+
 def test_smoothing_moves_targets_and_class_weights_count_frames() -> None:
     y, w = np.array([[2, -1, 0, 1], [1, 1, 0, 0]]), np.array([0.5, 2.0, 3.0])
     p = np.exp(X) / np.exp(X).sum(axis=2, keepdims=True)

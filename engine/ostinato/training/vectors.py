@@ -16,7 +16,8 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from ostinato.kernels.simd import address, load, prefetch, splat, store, vector
+from ostinato.kernels.activations import exp
+from ostinato.kernels.simd import address, largest, load, prefetch, splat, store, total, vector, where_less
 from ostinato.lanes import LANES
 from ostinato.training.packing import Array
 
@@ -91,3 +92,45 @@ def _foresee(array: Any, row: Any, j: Any, one: Any) -> Any:
     if one == vector:
         return lambda array, row, j, one: prefetch(address(array) + 4 * (row * array.shape[1] + j))
     return lambda array, row, j, one: None
+
+
+def highest(array: Array, row: int, count: int) -> Any:
+    """The highest of a row's first ``count`` values, a multiple of `LANES` above 0; any of them if some are NaN."""
+    raise NotImplementedError
+
+
+@overload(highest, strict=False)
+def _highest(array: Any, row: Any, count: Any) -> Any:
+    if array.dtype != types.float32:
+        return lambda array, row, count: array[row, 0]  # there are no vectors
+
+    def of_vectors(array: Any, row: Any, count: Any) -> Any:
+        start = address(array) + 4 * row * array.shape[1]
+        high = load(start)
+        for at in range(start + 4 * LANES, start + 4 * count, 4 * LANES):
+            x = load(at)
+            high = where_less(high, x, x, high)
+        return largest(high)
+
+    return of_vectors
+
+
+def powers(array: Array, row: int, count: int) -> Any:
+    """A row's first ``count`` values, a multiple of `LANES`, <- e to their power; their sum."""
+    raise NotImplementedError
+
+
+@overload(powers, strict=False)
+def _powers(array: Any, row: Any, count: Any) -> Any:
+    if array.dtype != types.float32:
+        return lambda array, row, count: array.dtype.type(0)
+
+    def of_vectors(array: Any, row: Any, count: Any) -> Any:
+        sums, start = splat(0.0), address(array) + 4 * row * array.shape[1]
+        for at in range(start, start + 4 * count, 4 * LANES):
+            e = exp(load(at))
+            store(at, e)
+            sums = sums + e
+        return total(sums)
+
+    return of_vectors

@@ -13,6 +13,7 @@ from ostinato.errors import ShapeError, TrainingError
 from ostinato.training.activations import compiled
 from ostinato.training.losses.loss import Judgement, Link, Loss, Shape, at_last_frame, within
 from ostinato.training.packing import Array
+from ostinato.training.vectors import highest, powers, whole
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ class CrossEntropy(Loss):
             if len(self.class_weights) != classes:
                 raise TrainingError(f"{len(self.class_weights)} class_weights for {classes} classes: one for each")
             shares *= np.asarray(self.class_weights, outputs.dtype)[y]
-        losses, gradient = np.zeros_like(shares), np.zeros(outputs.shape, outputs.dtype)
+        losses, gradient = np.zeros(shares.shape, shares.dtype), np.zeros(outputs.shape, outputs.dtype)
         smoothing = shares.dtype.type(self.smoothing)
-        _judge(np.ascontiguousarray(outputs), y, counts, shares, smoothing, losses, gradient)
+        rows = np.ascontiguousarray(outputs).reshape(-1, classes), y.ravel(), counts.ravel(), shares.ravel()
+        _judge(*rows, smoothing, losses.ravel(), gradient.reshape(-1, classes))
         return Judgement(losses.sum(axis=1, dtype=np.float64), shares.sum(axis=1, dtype=np.float64), gradient)
 
     def by_frame(self, shape: Shape, lengths: npt.ArrayLike, targets: Any) -> Array:
@@ -74,24 +76,27 @@ class CrossEntropy(Loss):
 def _judge(
     logits: Array, y: Array, counts: Array, shares: Array, smoothing: Any, losses: Array, gradient: Array
 ) -> None:
-    """Loss and gradient of each frame that counts, times its share; what does not may be anything, infinite even."""
-    sequences, frames, classes = logits.shape
+    """Loss and gradient of each row [N, K] that counts, times its share; others may be anything, infinite even."""
+    rows, classes = logits.shape
     kept, each = shares.dtype.type(1) - smoothing, shares.dtype.type(smoothing / classes)
-    for b in range(sequences):
-        for t in range(frames):
-            if not counts[b, t]:
-                continue
-            x, g, k, share = logits[b, t], gradient[b, t], y[b, t], shares[b, t]
-            high = x[0]
-            for j in range(1, classes):
-                high = max(high, x[j])
-            total = rest = high - high
-            for j in range(classes):
-                g[j] = np.exp(x[j] - high)
-                total += g[j]
-                rest += x[j] - high
-            log_total = np.log(total)
-            losses[b, t] = share * (log_total - kept * (x[k] - high) - each * rest)
-            for j in range(classes):
-                g[j] = share * (g[j] / total - each)
-            g[k] -= share * kept
+    vectors = whole(logits)
+    for row in range(rows):
+        if not counts[row]:
+            continue
+        x, g, k, share = logits[row], gradient[row], y[row], shares[row]
+        high = highest(logits, row, vectors) if vectors else x[0]
+        for j in range(vectors, classes):
+            high = max(high, x[j])
+        rest = high - high
+        for j in range(classes):
+            g[j] = x[j] - high
+            rest += g[j]
+        right = g[k]
+        total = powers(gradient, row, vectors) if vectors else high - high
+        for j in range(vectors, classes):
+            g[j] = np.exp(g[j])
+            total += g[j]
+        losses[row] = share * (np.log(total) - kept * right - each * rest)
+        for j in range(classes):
+            g[j] = share * (g[j] / total - each)
+        g[k] -= share * kept
