@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,7 +101,9 @@ class Learner:
             raise TrainingError("own tokens are read by networks that generate: tokens in, decoder 'generation'")
         if not 0 <= own_tokens <= 1:
             raise TrainingError(f"own_tokens = {own_tokens} is not from 0 to 1")
-        shares = [self._mixed(share, own_tokens) for share in self._shares(batch, seed)]
+        shares = list(self._shares(batch, seed))
+        if own_tokens:
+            shares = self._crew.map(self._mixed, shares, repeat(own_tokens, len(shares)))
         if self.truncate is None:
             return self._step(shares)
         sums, counts = (dict.fromkeys(self.objective.losses, 0.0) for _ in range(2))
@@ -141,8 +144,6 @@ class Learner:
 
     def _mixed(self, share: _Share, own_tokens: float) -> _Share:
         """The share, some tokens of which are the network's own."""
-        if not own_tokens:
-            return share
         inputs, random = share.inputs.copy(), share.learning.random
         found = share.tape.forward(self.network.parameters, inputs, share.lengths, None, share.sources)
         own = random.random(inputs.shape) < own_tokens

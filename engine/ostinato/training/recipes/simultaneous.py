@@ -20,7 +20,7 @@ from ostinato.training.encoder_decoder import Pairs
 from ostinato.training.losses import CrossEntropy
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
-from ostinato.training.recipes.plan import Plan, Tested
+from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import Options
 from ostinato.training.schedules import Cosine, Warmup
 
@@ -59,7 +59,7 @@ def plan(
         steps,
         partial(judged, held=held, waits=waits),
         partial(tested, waits=waits, steps=steps),
-        {"evaluate_every": every},
+        {"evaluate_every": every} | in_halves(batch),
     )
 
 

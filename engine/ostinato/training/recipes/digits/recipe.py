@@ -25,7 +25,7 @@ from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
 from ostinato.training.recipes import plan, recipe, spectrogram, summary, transcribing
 from ostinato.training.recipes.digits import augment, cards, compose, evaluation, learn, real, voices, words
-from ostinato.training.recipes.plan import Plan, Tested
+from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained
 from ostinato.training.schedules import Cosine, Warmup
 from ostinato.training.trainer import History
@@ -128,6 +128,7 @@ def _plans(
             options.steps,
             scores,
             tested,
+            in_halves(options.batch),
         )
 
 

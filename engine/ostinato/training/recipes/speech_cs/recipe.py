@@ -24,7 +24,7 @@ from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
 from ostinato.training.recipes import plan, recipe, spectrogram, transcribing
-from ostinato.training.recipes.plan import Plan, Tested
+from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import Option, Recipe, Telling, Trained
 from ostinato.training.recipes.speech_cs import cards, clips, decoding, evaluation, learn
 from ostinato.training.schedules import Cosine, Warmup
@@ -93,7 +93,7 @@ def _plans(chosen: tuple[str, ...], data: clips.Clips, options: Options, telling
             steps,
             lambda network: {"error rate": transcribing.errors(network, frames, said).rate},
             _tester(data, language, finish, steps, telling),
-            {"evaluate_every": min(200, steps)},
+            {"evaluate_every": min(200, steps)} | in_halves(BATCH),
             finish,
         )
 

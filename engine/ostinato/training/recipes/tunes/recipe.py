@@ -27,7 +27,7 @@ from ostinato.training.losses import CrossEntropy
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
 from ostinato.training.recipes import plan, recipe, summary
-from ostinato.training.recipes.plan import Plan, Tested
+from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained
 from ostinato.training.recipes.tunes import gaps, judging, language
 from ostinato.training.recipes.tunes.corpus import Corpus, chosen
@@ -169,7 +169,7 @@ def _plan(
     )
     schedule = Warmup(Cosine(RATE, steps - warmup, RATE / 100), warmup)
     optimiser = AdamW(schedule, weight_decay=1e-2, clip_norm=1.0)
-    more = {"evaluate_every": min(how.every, steps)}
+    more = {"evaluate_every": min(how.every, steps)} | in_halves(options.batch)
     return Plan(network, corpus.digest, batches, CrossEntropy(), optimiser, steps, evaluate, test, more)
 
 
