@@ -8,7 +8,7 @@ results = engine.tick()
 
 from ostinato.engine.core import Engine, Opened
 from ostinato.engine.limits import Limits, Usage
-from ostinato.engine.results import Answer, Answers
-from ostinato.engine.session import unit
+from ostinato.engine.results import Answer, Answers, Part
+from ostinato.engine.session import Session, unit
 
-__all__ = ["Engine", "Limits", "Usage", "Opened", "Answer", "Answers", "unit"]
+__all__ = ["Engine", "Limits", "Usage", "Opened", "Answer", "Answers", "Part", "Session", "unit"]

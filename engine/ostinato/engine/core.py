@@ -8,8 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
+from ostinato.engine.columns import Columns, checked
 from ostinato.engine.limits import Limits, Usage
 from ostinato.engine.reservations import Reservations, Share
 from ostinato.engine.results import Answer, Answers, Kind
@@ -32,7 +34,7 @@ from ostinato.options import DEFAULT, MAX_SOURCE, Options
 from ostinato.pipeline.resample import TABLE_BYTES
 from ostinato.pipeline.state import held_bytes
 from ostinato.sampling import Sampling
-from ostinato.streaming import Delay, Head, Model, Record, Stream
+from ostinato.streaming import Delay, Head, Model, Stream
 from ostinato.streaming.keeping import most_frames
 from ostinato.streaming.speech import frames_before_speech
 
@@ -51,6 +53,8 @@ class Opened:
     delay: Delay
     credit: int
     inputs: int
+    session: Session
+    """For `Engine.push_all`."""
 
 
 class Engine:
@@ -74,7 +78,8 @@ class Engine:
         }
         self._sessions: dict[Hashable, Session] = {}
         self._reservations = Reservations(self.limits)
-        self._ticks = Ticks(self.limits, self._served.values(), self._remove, self._reservations)
+        self._columns = Columns(self._served.values(), self.limits.inputs)
+        self._ticks = Ticks(self.limits, self._served.values(), self._remove, self._reservations, self._columns)
         self._rates: Counter[Rate | None] = Counter()  # streams by the resampler that they share
 
     @property
@@ -131,7 +136,7 @@ class Engine:
             stream.close()
             raise
         self._sessions[key] = session
-        return Opened(stream.head, stream.options, stream.delay, session.credit, self.limits.inputs)
+        return Opened(stream.head, stream.options, stream.delay, session.credit, self.limits.inputs, session)
 
     def _stream(self, model: Model, options: Options, snapshot: bytes | None) -> Stream:
         """A stream whose utterances are within this server's bound."""
@@ -203,17 +208,22 @@ class Engine:
     def expected(self, key: Hashable) -> int | None:
         """The number that the stream's next message must have; None if there is no such stream."""
         session = self._sessions.get(key)
-        return session.expected if session else None
+        if session is None:
+            return None
+        self._columns.leave(session)
+        return session.expected
 
     def _find(self, key: Hashable) -> Session:
         session = self._sessions.get(key)
         if session is None:
             raise UnknownStreamError("no stream of that id is open on this connection: open it (again)")
+        self._columns.leave(session)
         if session.grouped:
             session.served.scatter()
         return session
 
     def _remove(self, session: Session) -> None:
+        self._columns.leave(session)
         if session.grouped:
             session.served.scatter()
         del self._sessions[session.key]
@@ -263,26 +273,44 @@ class Engine:
         has left: they are yet to be pushed one by one. What may wait is copied where it would keep alive more than
         what these streams have sent.
         """
+        return self.push_all([self._sessions.get(key) for key in keys], sequences, units, data, arrived_ns)
+
+    def push_all(
+        self,
+        sessions: Sequence[Session | None],
+        sequences: Sequence[int],
+        units: Sequence[int],
+        data: Any,
+        arrived_ns: int,
+        label: Any = None,
+    ) -> set[int]:
+        """`push_many` for who keeps what `Opened` says, as ``sessions``; None: there is none. ``label``: see
+        `Answers`."""
         left: set[int] = set()
         blocks: dict[ServedModel, Any] = {}
         groups: dict[ServedModel, tuple[Group, list[int]]] = {}
-        find, most = self._sessions.get, self.limits.inputs
-        end = 0
-        for i, (key, sequence, count) in enumerate(zip(keys, sequences, units, strict=True)):
-            start, end = end, end + count
-            session = find(key)
-            if session is None or sequence != session.expected or session.waiting + count > session.credit:
+        most = self.limits.inputs
+        others = self._columns.line_up(sessions, sequences, units, data, arrived_ns, label)
+        ends = list(accumulate(units)) if others else []
+        for i in others:
+            session, sequence, count = sessions[i], sequences[i], units[i]
+            start = ends[i] - count
+            if session is None or session.closed or session.row >= 0:
+                left.add(i)
+                continue
+            if sequence != session.expected or session.waiting + count > session.credit:
                 left.add(i)
                 continue
             served = session.served
             if served not in blocks:
-                blocks[served] = _checked(session.record, data)
+                blocks[served] = checked(served.model, data)
                 groups[served] = Group(arrived_ns), []
             block, (group, starts) = blocks[served], groups[served]
             if block is None or session.waits >= most or (session.queue and session.grouped):
                 left.add(i)
             elif session.queue or not served.causal:
-                self._enqueue(session, Message("push", sequence, arrived_ns, block[start:end].copy(), count))
+                part = block[start : start + count].copy()
+                self._enqueue(session, Message("push", sequence, arrived_ns, part, count))
             else:
                 session.expected += 1
                 session.waiting += count
@@ -293,7 +321,7 @@ class Engine:
         for served, (group, starts) in groups.items():
             if group.sessions:
                 block, parts = blocks[served], zip(starts, group.units, strict=True)
-                whole = len(starts) == len(keys)
+                whole = len(starts) == len(sessions)
                 group.data = [block] if whole else [block[start : start + count].copy() for start, count in parts]
                 served.line.append(group)
         return left
@@ -379,12 +407,3 @@ class Engine:
     def tick_columns(self) -> list[Answer | Answers]:
         """`tick` for who writes results by columns: pushes without events come together, as `Answers`."""
         return self._ticks.tick()
-
-
-def _checked(record: Record, data: Any) -> Any:
-    """Input of several streams as the front end of one takes it; None if it does not, or not piece by piece."""
-    try:
-        checked = record.check(data)
-    except InputError:
-        return None
-    return checked if len(checked) == len(data) else None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from ostinato.events import Event
 
+Int64 = npt.NDArray[np.int64]
+Column: TypeAlias = "list[Any] | npt.NDArray[Any]"
 Kind = Literal[
     "push", "flush", "mark", "snapshot", "reset", "generate", "more", "end-generation", "tokens", "error", "closed"
 ]
@@ -46,29 +51,46 @@ class Answer:
     utterance_ms: float = 0.0
 
 
+class Part(NamedTuple):
+    """Pushes of one message: ``size`` of them, which are ``chosen`` of all that it had (None: all). The ``label`` is
+    its sender's."""
+
+    label: Any
+    chosen: Int64 | None
+    size: int
+
+    def only(self, places: Int64) -> Part:
+        """Those at these places among them."""
+        chosen = places if self.chosen is None else self.chosen[places]
+        return Part(self.label, chosen, len(places))
+
+
 @dataclass(slots=True, eq=False)
 class Answers:
     """Results of pushes that decided nothing, which is what becomes of most: a column for each field of `Answer`.
 
     All are of kind "push", not final, and took the same ``computing_ms``; a stream is at most once among them.
+    ``parts``: of which messages they are, one after the other, where it is known.
     """
 
     keys: list[Hashable]
-    sequence: list[int]
-    processed: list[int]
-    first: list[int]
-    utterance: list[int]
-    utterance_ms: list[float]
-    frames: list[int]
-    waiting_ms: list[float]
+    sequence: Column
+    processed: Column
+    first: Column
+    utterance: Column
+    utterance_ms: Column
+    frames: Column
+    waiting_ms: Column
     computing_ms: float
+    parts: Sequence[Part] = ()
 
     def __iter__(self) -> Iterator[Answer]:
-        columns = zip(
-            self.keys, self.sequence, self.processed, self.first, self.utterance, self.utterance_ms, self.frames,
-            self.waiting_ms, strict=True,
-        )  # fmt: skip
-        for key, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms in columns:
+        numbers = self.sequence, self.processed, self.first, self.utterance
+        columns = *numbers, self.utterance_ms, self.frames, self.waiting_ms
+        plain = (each.tolist() if isinstance(each, np.ndarray) else each for each in columns)
+        for key, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms in zip(
+            self.keys, *plain, strict=True
+        ):
             yield Answer(
                 key, "push", sequence, processed, first, [], utterance, False, frames, waiting_ms, self.computing_ms,
                 utterance_ms=utterance_ms,

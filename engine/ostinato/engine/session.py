@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ostinato.engine.pace import Pace
 from ostinato.engine.reservations import NOTHING, Share
@@ -47,6 +47,13 @@ class Message:
     def accept(self, now: int) -> None:
         """The front end has its data."""
         self.accepted, self.started_ns, self.data = True, now, None
+
+
+class Pushes(Protocol):
+    """Pushes of one message that stand in line as one."""
+
+    def scatter(self) -> None:
+        """Put each into its own stream's queue, and each stream in line."""
 
 
 @dataclass(slots=True, eq=False)
@@ -134,6 +141,8 @@ class Session:
     """Number and place of the utterance that the last flush ended."""
     tokens: int = 0
     """How many it may still generate until its client asks for more."""
+    row: int = -1
+    """Which it is in the engine's `Columns`, while it is held by them and its own numbers are stale."""
     early_bytes: int = 0
     """What `Jobs` knows its utterance to take, which is computed while it goes on."""
     record: Record = field(init=False)
@@ -217,7 +226,9 @@ class ServedModel:
         self.share = share
         """Frames that a stream gets computed in one tick."""
         self.causal = causal
-        self.line: deque[Session | Group] = deque()
+        self.units_per_frame = model.units_per_ms * model.front_end.frame_ms
+        """Of streams at the model's own sample rate."""
+        self.line: deque[Session | Pushes] = deque()
         self.pace = Pace()
 
     def enter(self, session: Session) -> None:
@@ -229,7 +240,7 @@ class ServedModel:
     def scatter(self) -> None:
         """Put what waits in groups into the queues of its streams, in order."""
         for each in list(self.line):
-            if isinstance(each, Group):
+            if not isinstance(each, Session):
                 each.scatter()
 
 

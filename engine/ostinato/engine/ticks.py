@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from ostinato.engine.columns import FEWEST, ColumnGroup, Columns
 from ostinato.engine.jobs import Job, Jobs
 from ostinato.engine.limits import Limits
 from ostinato.engine.reservations import NOTHING, Reservations, Share
@@ -40,10 +41,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Turn:
-    """What one model computes in a tick: groups, then single streams, then those that generate; about so many
-    rows."""
+    """What one model computes in a tick: groups, then single streams, then those that generate; or groups of columns.
+    About so many rows."""
 
     groups: list[Group] = field(default_factory=list)
+    columns: list[ColumnGroup] = field(default_factory=list)
     singles: list[Session] = field(default_factory=list)
     generating: list[Session] = field(default_factory=list)
     rows: int = 0
@@ -65,7 +67,9 @@ class Ticks:
         served: Collection[ServedModel],
         drop: Callable[[Session], None],
         reservations: Reservations,
+        columns: Columns,
     ) -> None:
+        self._columns = columns
         self._limits = limits
         self._served = served
         self._drop = drop
@@ -103,7 +107,14 @@ class Ticks:
         turn = Turn()
         for _ in range(len(served.line)):
             first = served.line.popleft()
-            if isinstance(first, Group):
+            if isinstance(first, ColumnGroup):
+                if not self._joins(first, turn, room, most) or first.sessions:
+                    served.line.appendleft(first)
+                    break
+            elif turn.columns:
+                served.line.appendleft(first)
+                break
+            elif isinstance(first, Group):
                 rows, due = first.rows, first.due
                 if turn.rows and (not due or turn.rows + rows > most):
                     served.line.appendleft(first)
@@ -113,7 +124,7 @@ class Ticks:
                 elif rows:
                     turn.groups.append(first.take())
                     turn.rows += rows
-            else:
+            elif isinstance(first, Session):
                 first.lined = False
                 if (message := self._next(first, results)) is not None:
                     turn.singles.append(first)
@@ -123,8 +134,43 @@ class Ticks:
                     turn.rows += first.rows
             if turn.rows >= room:
                 break
-        if turn.rows:
+        if turn.columns:
+            self._turn_of_columns(served, turn, results)
+        elif turn.rows:
             self._turn(served, turn, results)
+
+    @staticmethod
+    def _joins(group: ColumnGroup, turn: Turn, room: int, most: int) -> bool:
+        """Let a group of columns join the turn, as much of it as fits, or scatter it; False if its turn is a later
+        one."""
+        frames, due = group.frames, group.due
+        if turn.rows:
+            alike = bool(turn.columns) and turn.columns[0].fits(group)
+            if not due or not alike or turn.rows + frames > most:
+                return False
+        if not due:
+            group.scatter()
+        elif frames:
+            turn.columns.append(group.split(room))
+            turn.rows += turn.columns[-1].frames
+        return True
+
+    def _turn_of_columns(self, served: ServedModel, turn: Turn, results: list[Answer | Answers]) -> None:
+        """`_turn` of groups of columns."""
+        turn.started_ns = time.monotonic_ns()
+        try:
+            done = self._columns.compute(turn.columns)
+        except Exception as error:
+            for session in [session for group in turn.columns for session in group.sessions]:
+                self._give_up(session, error, results)
+            return
+        turn.took_ns = time.monotonic_ns() - turn.started_ns
+        served.pace.add(turn.rows, turn.took_ns)
+        results += self._columns.answers(done, turn.started_ns, turn.took_ns)
+        for session, events, frames in done.left:
+            self._answer_one(turn, session, events, frames, results)
+        if done.left:
+            self._columns.enter([session for session, _, _ in done.left], again=True)
 
     def _turn(self, served: ServedModel, turn: Turn, results: list[Answer | Answers]) -> None:
         """Compute, and answer what is done."""
@@ -229,6 +275,8 @@ class Ticks:
             for session in done:
                 if session.queue:
                     self._go_on(session, results)
+            if len(done) >= FEWEST:
+                self._columns.enter(done)
 
     def _tell(
         self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]

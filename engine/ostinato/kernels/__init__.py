@@ -26,6 +26,7 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
         audio,
         beam,
         beats,
+        columns,
         finite,
         interpreter,
         operations,

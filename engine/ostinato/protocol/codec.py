@@ -17,7 +17,15 @@ from ostinato.errors import BadMessageError, InputError, ProtocolError, TooLarge
 from ostinato.options import MAX_HOTWORD_CHARACTERS, MAX_HOTWORDS, MAX_SOURCE, Options
 from ostinato.protocol import messages as m
 from ostinato.protocol.fields import Fields, stream_id
-from ostinato.protocol.pushes import DTYPES, decode_push, decode_pushes, encode_push, encode_pushes, usual_push
+from ostinato.protocol.pushes import (
+    DTYPES,
+    decode_push,
+    decode_pushes,
+    encode_push,
+    encode_pushes,
+    usual_push,
+    usual_pushes,
+)
 from ostinato.protocol.results import decode_result, pack_result, results_frame
 from ostinato.sampling import MAX_BEAMS, MAX_LONGEST, MAX_SEED, MAX_TOP_K, Sampling
 
@@ -273,7 +281,7 @@ def _plain(message: Any) -> dict[str, Any]:
 
 def decode_request(frame: bytes) -> m.Request:
     """A client's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
-    return usual_push(frame) or _decode(frame, _REQUESTS)
+    return usual_push(frame) or usual_pushes(frame) or _decode(frame, _REQUESTS)
 
 
 def decode_reply(frame: bytes) -> m.Reply:

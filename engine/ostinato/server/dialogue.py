@@ -89,8 +89,8 @@ class Dialogue:
             self._input(peer, request, arrived_ns)
 
     def _inputs(self, peer: Peer, request: wire.Pushes, arrived_ns: int) -> None:
-        keys = [(peer, stream) for stream in request.streams]
-        left = self._engine.push_many(keys, request.seqs, request.units, request.data, arrived_ns)
+        sessions, label = list(map(peer.streams.get, request.streams)), (peer, request.streams)
+        left = self._engine.push_all(sessions, request.seqs, request.units, request.data, arrived_ns, label)
         if left:
             for i, push in enumerate(request):
                 if i in left:
@@ -147,7 +147,7 @@ class Dialogue:
         except OstinatoError as error:
             self._refuse(peer, error, request.stream)
             return
-        peer.streams.add(request.stream)
+        peer.streams[request.stream] = opened.session
         info, head = self._infos[request.model], describe_head(opened.head, opened.delay)
         reply = wire.Opened(request.stream, info, head, opened.credit, opened.inputs, self._settings.idle_s)
         try:
@@ -161,7 +161,7 @@ class Dialogue:
         except UnknownStreamError as error:
             self._refuse(peer, error, stream)
         else:
-            peer.streams.discard(stream)
+            del peer.streams[stream]
             self._send(peer, wire.Closed(stream, "close"))
 
     # --- peers ------------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class Dialogue:
                 return
             self._send_frames(peer, frames)
         else:
-            peer.streams.discard(stream)
+            peer.streams.pop(stream, None)
             self._refuse(peer, result.payload, stream)
             self._send(peer, wire.Closed(stream, "error"))
 
@@ -286,9 +286,20 @@ def _few_singly(results: Iterable[Answer | Answers]) -> Iterator[Answer | Answer
 
 def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
     """The messages with the answers for each peer."""
-    keys = cast(list[tuple[Peer, bytes]], answers.keys)
+    rows_of: dict[Peer, list[int]] = {}
+    if answers.parts:  # of messages of one peer each
+        first, ids = 0, list[bytes]()
+        for (peer, streams), chosen, size in answers.parts:
+            ids += streams if chosen is None else [streams[i] for i in chosen.tolist()]
+            rows_of.setdefault(peer, []).extend(range(first, first + size))
+            first += size
+    else:
+        keys = cast(list[tuple[Peer, bytes]], answers.keys)
+        ids = [stream for _, stream in keys]
+        for i, (peer, _) in enumerate(keys):
+            rows_of.setdefault(peer, []).append(i)
     rows = wire.plain_results(
-        [stream for _, stream in keys],
+        ids,
         seq=answers.sequence,
         processed=answers.processed,
         first=answers.first,
@@ -298,11 +309,8 @@ def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
         waiting_ms=answers.waiting_ms,
         computing_ms=answers.computing_ms,
     )
-    rows_of: dict[Peer, list[int]] = {}
-    for i, (peer, _) in enumerate(keys):
-        rows_of.setdefault(peer, []).append(i)
-    for peer, chosen in rows_of.items():
-        yield peer, wire.encode_plain(rows[chosen] if len(rows_of) > 1 else rows)
+    for peer, mine in rows_of.items():
+        yield peer, wire.encode_plain(rows[mine] if len(rows_of) > 1 else rows)
 
 
 def on_the_wire(stream: bytes, result: Answer) -> wire.ResultEntry:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from ostinato.engine import Session
+
 
 @dataclass(slots=True, eq=False)
 class Peer:
@@ -15,7 +17,7 @@ class Peer:
     fd: int
     heard: float
     taken: int = 0
-    streams: set[bytes] = field(default_factory=set)
+    streams: dict[bytes, Session] = field(default_factory=dict)
     outgoing: deque[bytes] = field(default_factory=deque)
     outgoing_bytes: int = 0
 

@@ -7,6 +7,7 @@ events = stream.flush()
 """
 
 from ostinato.streaming.batch import accept, advance, push
+from ostinato.streaming.columns import Columns
 from ostinato.streaming.heads import Head
 from ostinato.streaming.model import Model, load
 from ostinato.streaming.options import BoundedWait, Delay
@@ -22,6 +23,7 @@ __all__ = [
     "Head",
     "Delay",
     "BoundedWait",
+    "Columns",
     "accept",
     "advance",
     "push",

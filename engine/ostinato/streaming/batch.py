@@ -62,7 +62,7 @@ def push(
         accept(records, each_part(data, lengths))
         return advance(records, max_frames)
     frames, counts = records[0].model.front_end.step_many([record.front for record in records], data, lengths)
-    return _push_frames(records, lengths, frames, counts, max_frames)
+    return push_frames(records, lengths, frames, counts, max_frames)
 
 
 def push_alone(record: Record, data: Any, units: int) -> list[Event]:
@@ -70,7 +70,7 @@ def push_alone(record: Record, data: Any, units: int) -> list[Event]:
     frames, counts = record.model.front_end.step_many([record.front], [data])
     if len(frames) == 1:
         return _push_frame(record, units, frames)
-    return _push_frames([record], [units], frames, counts, None)[0]
+    return push_frames([record], [units], frames, counts, None)[0]
 
 
 def _push_frame(record: Record, units: int, frame: Float32) -> list[Event]:
@@ -90,10 +90,10 @@ def _push_frame(record: Record, units: int, frame: Float32) -> list[Event]:
     return placed(events, record.utterance, record.utterance_ms) if events else events
 
 
-def _push_frames(
+def push_frames(
     records: Sequence[Record], lengths: Sequence[int], frames: Float32, counts: Sequence[int], max_frames: int | None
 ) -> list[list[Event]]:
-    """`push`, of which the front end has made ``frames``."""
+    """`push`, of which the front end has made ``frames``, counts[i] of stream i."""
     model = records[0].model
     most = model.runner.max_rows if max_frames is None else max_frames
     if not 0 < min(counts) <= max(counts) <= most or len(frames) > model.runner.max_rows:
@@ -105,6 +105,18 @@ def _push_frames(
     heads = _heads(records)
     regions = _regions(heads)
     outputs = model.runner.run(model.states.rows, [record.slot for record in records], frames, counts, regions)
+    return decode_frames(records, lengths, frames, counts, heads, outputs)
+
+
+def decode_frames(
+    records: Sequence[Record],
+    lengths: Sequence[int],
+    frames: Float32,
+    counts: Sequence[int],
+    heads: Sequence[Head],
+    outputs: Sequence[Float32],
+) -> list[list[Event]]:
+    """`push_frames`, which are computed: ``outputs`` are all of them from each of these ``heads``."""
     if len(heads) > 1 or not all_finite(outputs[0]):
         parts = split(frames, counts)
         for record, units, part in zip(records, lengths, parts, strict=True):

@@ -42,7 +42,7 @@ class ProgramRunner:
     def run(
         self,
         states: Float32,
-        slots: Sequence[int],
+        slots: Sequence[int] | Int64,
         frames: Float32,
         counts: Sequence[int],
         regions: Sequence[Region],
@@ -71,7 +71,7 @@ class ProgramRunner:
     def _packed(
         self,
         states: Float32,
-        slots: Sequence[int],
+        slots: Sequence[int] | Int64,
         frames: Float32,
         counts: Sequence[int],
         regions: Sequence[Region],
@@ -84,7 +84,8 @@ class ProgramRunner:
             rows = self._filled(index, frames)
             last, workspace = self.program.early, self._workspace
             advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, workspace, memories)
-            return [rows[index, region.slice].copy() for region in regions]
+            chosen = [rows[index, region.slice] for region in regions]
+            return [each.copy() for each in chosen] if isinstance(index, slice) else chosen  # else they are copies
 
     def run_blocks(
         self,
@@ -135,7 +136,7 @@ class ProgramRunner:
         return rows
 
 
-def _rectangle(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
+def _rectangle(slots: Sequence[int] | Int64, counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
     """`_ragged` where all counts are the same: frame t of stream b is row t * streams + b."""
     return np.array(slots, np.int64), *_layout(len(counts), counts[0])
 
@@ -149,7 +150,7 @@ def _layout(streams: int, steps: int) -> tuple[Int64, Int64 | slice]:
     return np.full(steps, streams), index
 
 
-def _ragged(slots: Sequence[int], counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
+def _ragged(slots: Sequence[int] | Int64, counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
     """The slots, longest stream first; how many streams have a frame at step t; and the row of each stream's each
     frame."""
     lengths = np.array(counts, np.int64)

@@ -67,6 +67,9 @@ class Reframing:
         frames, counts = self.below.step_many([state.below for state in states], data, lengths)
         return self._advance(states, frames, counts)
 
+    def place(self, state: Any) -> None:
+        """There are the stages' states besides."""
+
     def flush(self, state: Any) -> F32:
         """What is still held back: the end lets each window see how far its padding reaches."""
         return self._advance([state], self.below.flush(state.below), ended=True)[0]

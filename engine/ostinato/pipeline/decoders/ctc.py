@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ostinato.events import Event
 from ostinato.model.decoders import Ctc
 from ostinato.pipeline import state as snapshots
@@ -30,6 +33,7 @@ class CtcDecoder(Decoder[Ctc, CtcState]):
     def __init__(self, settings: Ctc, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
         self._untold = settings.untold
+        self._told = np.array([k not in settings.untold for k in range(len(settings.symbols))])
 
     def start(self) -> CtcState:
         """A fresh state."""
@@ -59,6 +63,15 @@ class CtcDecoder(Decoder[Ctc, CtcState]):
             state.frames += count
             start = end
             yield events
+
+    def resting(self, state: CtcState) -> tuple[int, npt.NDArray[np.bool_]]:
+        """The best path, and its symbols."""
+        return state.previous, self._told
+
+    def put_back(self, state: CtcState, frames: int, resting: int) -> None:
+        """The path went on without a symbol."""
+        state.frames += frames
+        state.previous = resting
 
     def restore(self, packed: object) -> CtcState:
         """The state that `state.pack` packed. Raises SnapshotError."""

@@ -72,6 +72,16 @@ class Decoder(Generic[D, S]):
         for state, count, end in zip(states, counts, accumulate(counts), strict=True):
             yield self.step(state, outputs[end - count : end])
 
+    def resting(self, state: S) -> tuple[int, npt.NDArray[np.bool_]] | None:
+        """Where the largest output was before, and which outputs are told: of decoders that keep nothing else but the
+        number of frames, and decide something in a frame only if its largest output is another than before, and is
+        told. None of all others."""
+        return None
+
+    def put_back(self, state: S, frames: int, resting: int) -> None:
+        """Bring a state up to date by so many frames that decided nothing, the last with its largest output there."""
+        raise NotImplementedError
+
     def flush(self, state: S) -> list[Event]:
         """The events that the end of the utterance decides: none where nothing is ever held back."""
         return []

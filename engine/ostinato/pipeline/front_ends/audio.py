@@ -14,7 +14,7 @@ from ostinato.kernels import prepare
 from ostinato.kernels.audio import cut
 from ostinato.lanes import LANES
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.front_ends.front_end import kind_of
+from ostinato.pipeline.front_ends.front_end import Place, kind_of
 from ostinato.pipeline.pieces import each_part
 from ostinato.pipeline.resample import MAX_RATE, MIN_RATE, Resampler, ResamplerState, check_rate, resampler
 
@@ -79,6 +79,8 @@ class AudioFrontEnd(Generic[A]):
     latency_ms: float
     state: type[A]
     """The kind's state."""
+    windows_alone = False
+    """Whether `from_windows` makes a frame of each window, by itself, and keeps nothing."""
 
     def __init__(self, sample_rate: int, window: int, hop: int, before: int = 0) -> None:
         prepare(cut)
@@ -180,6 +182,23 @@ class AudioFrontEnd(Generic[A]):
             lengths = None
         return self.advance(states, data, lengths)
 
+    def place(self, state: A) -> Place | None:
+        """Of a stream at the model's own rate, where windows stand for themselves."""
+        alone = self.windows_alone and state.resampler is None
+        return Place(state.address, state.kept, state.skip) if alone else None
+
+    def put_back(self, state: A, kept: int, skip: int) -> None:
+        """The tail is where it was."""
+        state.kept, state.skip = kept, skip
+
+    def step_places(self, places: I64, data: Sequence[Samples], lengths: I64) -> tuple[F32, I64]:
+        """`step_many` by columns."""
+        streams = np.empty((4, len(lengths)), np.int64)
+        streams[:3], streams[3] = places, lengths
+        windows, starts = self._cut(data, streams)
+        places[1:] = streams[1:3]
+        return self.from_windows((), windows, starts, streams[3])[0], streams[3]
+
     def flush(self, state: A) -> F32:
         """The frames that the resampler's last samples complete, and the silence after them where windows begin
         before the audio."""
@@ -215,18 +234,23 @@ class AudioFrontEnd(Generic[A]):
         """The frames that samples at the model's rate complete, all of one dtype. The states move on."""
         if lengths is None:
             lengths = [len(samples) for samples in data]
-        kept = [state.kept for state in states]
-        samples = np.empty(sum(lengths) + LANES, np.float32)
-        np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES])
         addresses, skips = [state.address for state in states], [state.skip for state in states]
-        streams = np.array([addresses, kept, skips, lengths], np.int64)
-        size = len(samples) + sum(kept)
-        windows, starts = np.empty(size, np.float32), np.empty(size // self.hop + len(states), np.int64)
-        total = cut(samples, _unit(data[0]), streams, self.window, self.hop, windows, starts)
+        streams = np.array([addresses, [state.kept for state in states], skips, lengths], np.int64)
+        windows, starts = self._cut(data, streams)
         _, kept, skips, counts = streams.tolist()
         for state, here, beyond in zip(states, kept, skips, strict=True):
             state.kept, state.skip = here, beyond
-        return self.from_windows(states, windows, starts[:total], counts)
+        return self.from_windows(states, windows, starts, counts)
+
+    def _cut(self, data: Sequence[Samples], streams: I64) -> tuple[F32, I64]:
+        """The windows of samples of one dtype, and where they start: `kernels.audio.cut`."""
+        _, kept, _, lengths = streams.sum(axis=1).tolist()
+        samples = np.empty(lengths + LANES, np.float32)
+        np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES])
+        size = len(samples) + kept
+        windows, starts = np.empty(size, np.float32), np.empty(size // self.hop + streams.shape[1], np.int64)
+        total = cut(samples, _unit(data[0]), streams, self.window, self.hop, windows, starts)
+        return windows, starts[:total]
 
 
 def in_unit(samples: Samples) -> F32:

@@ -11,7 +11,7 @@ from ostinato.errors import DtypeError, InputError, NotFiniteError, ShapeError
 from ostinato.kernels.finite import all_finite
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.front_ends.front_end import F32, kind_of
+from ostinato.pipeline.front_ends.front_end import F32, I64, Place, kind_of
 from ostinato.pipeline.pieces import joined
 
 
@@ -67,6 +67,17 @@ class FramesFrontEnd:
         """`step` for many streams."""
         frames = self._normalised(joined(data, self.frame_size))
         return frames, list(map(len, data) if lengths is None else lengths)
+
+    def place(self, state: FramesState) -> Place:
+        """Nothing is kept."""
+        return Place(0, 0, 0)
+
+    def put_back(self, state: FramesState, kept: int, skip: int) -> None:
+        """Nothing is kept."""
+
+    def step_places(self, places: I64, data: Sequence[F32], lengths: I64) -> tuple[F32, I64]:
+        """`step_many` by columns."""
+        return self._normalised(joined(data, self.frame_size)), lengths
 
     def flush(self, state: FramesState) -> F32:
         """No frames: none are ever held back."""

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 F32 = npt.NDArray[np.float32]
+I64 = npt.NDArray[np.int64]
 S = TypeVar("S")
+
+
+class Place(NamedTuple):
+    """Where a stream of a front end that keeps samples has them, how many, and how many to skip before the next
+    window; zeros where nothing is kept."""
+
+    address: int
+    kept: int
+    skip: int
 
 
 class FrontEnd(Protocol[S]):
@@ -45,6 +55,14 @@ class FrontEnd(Protocol[S]):
 
         Stream i has data[i]; or, with ``lengths``, the next lengths[i] units of ``data`` (see `pieces.each_part`).
         Returns the frames of the first stream, then of the second, …, [n, frame_size], and how many each has."""
+        ...
+
+    def place(self, state: S) -> Place | None:
+        """Where the state is kept, if that is all of it; such a front end has
+
+        - ``step_places(places, data, lengths) -> (frames, counts)``, `step_many` by columns: ``places`` int64 [3, n]
+          are those of n streams and move on, ``data`` is in pieces of many streams, lengths and counts int64 [n],
+        - ``put_back(state, kept, skip)``, which brings a state up to date whose place is such by now."""
         ...
 
     def flush(self, state: S) -> F32:

@@ -60,6 +60,7 @@ class MelBandsFrontEnd(AudioFrontEnd[MelBandsState]):
             self.mean = weights["front_end.mean"].astype(np.float64)
             self.scale = weights["front_end.scale"].astype(np.float64)
         self.unit = logarithm_unit(settings)
+        self.windows_alone = settings.stack == settings.stride == 1
 
     def values(self, samples: F32, starts: I64) -> F32:
         """Of the windows at ``starts``, normalised: float32 [windows, settings.values]."""
@@ -96,7 +97,7 @@ class MelBandsFrontEnd(AudioFrontEnd[MelBandsState]):
     ) -> tuple[F32, list[int]]:
         """Stacks of the windows' values."""
         frames = self.values(samples, starts)
-        if self.settings.stack == self.settings.stride == 1:
+        if self.windows_alone:
             return frames, counts
         stacks = [self._stack(*each) for each in zip(states, split(frames, counts), strict=True)]
         return joined(stacks, self.frame_size), [len(each) for each in stacks]

@@ -20,6 +20,7 @@ class SamplesFrontEnd(AudioFrontEnd[AudioState]):
 
     state = AudioState
     latency_ms = 0.0
+    windows_alone = True
 
     def __init__(self, settings: specified.Samples, weights: Mapping[str, F32]) -> None:
         """``weights``: there are none."""

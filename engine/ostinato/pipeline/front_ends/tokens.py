@@ -11,7 +11,7 @@ import numpy as np
 from ostinato.errors import DtypeError, InputError, UnknownTokenError, check_text
 from ostinato.model import front_ends as specified
 from ostinato.pipeline import state as snapshots
-from ostinato.pipeline.front_ends.front_end import F32, kind_of
+from ostinato.pipeline.front_ends.front_end import F32, Place, kind_of
 from ostinato.pipeline.pieces import each_part, joined
 
 MAX_WORD = 1024
@@ -90,6 +90,10 @@ class TokensFrontEnd:
         """`step` for many streams."""
         ids = [self.step(state, text) for state, text in zip(states, each_part(data, lengths), strict=True)]
         return joined(ids, 1), [len(each) for each in ids]
+
+    def place(self, state: TokensState) -> Place | None:
+        """A word may be pending."""
+        return None
 
     def flush(self, state: TokensState) -> F32:
         """The ids of the word that no white space ended yet, and that of the end, float32 [n, 1]."""

@@ -1,0 +1,121 @@
+"""Streams of one model that do the usual: what comes is a chunk of each, and most of them decide nothing.
+
+What they count is then kept in rows of a table, and a whole tick's chunks are counted by compiled code. A record is
+in the columns, and stale, from `Columns.enter` to `Columns.leave`, which brings it up to date: whoever enters it sees
+to that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.events import Event
+from ostinato.kernels import prepare
+from ostinato.kernels.columns import COUNTED, KEPT, SKIP, TAIL, rest
+from ostinato.streaming.batch import decode_frames, push_frames
+from ostinato.streaming.frames import Float32
+from ostinato.streaming.pipeline import Pipeline
+from ostinato.streaming.record import Record
+
+Int64 = npt.NDArray[np.int64]
+
+
+class Computed(NamedTuple):
+    """How many frames of each stream were computed; by position, the events of those that decided something, and of
+    those that have left the columns."""
+
+    counts: Int64
+    told: dict[int, list[Event]]
+    left: dict[int, list[Event]]
+
+
+class Columns:
+    """The rows of a model's streams, by their slots."""
+
+    def __init__(self, model: Pipeline) -> None:
+        prepare(rest)
+        self._model = model
+        self._head = next(iter(model.heads.all.values()))
+        self._table = np.zeros((model.max_streams, COUNTED), np.int64)
+        self._told = self._head.decoder.resting(self._head.decoder.start())[1]
+        self._deciding = np.empty(model.max_streams, np.int64)
+
+    @staticmethod
+    def fit(model: Pipeline) -> bool:
+        """Whether streams of the model can be in columns: if its front end keeps no more than samples, and its first
+        head's decoder has an index at which it rests."""
+        front_end, decoder = model.front_end, next(iter(model.heads.all.values())).decoder
+        return front_end.place(front_end.start()) is not None and decoder.resting(decoder.start()) is not None
+
+    def enter(self, record: Record) -> bool:
+        """Put a record into the columns, if nothing about it is unusual."""
+        usual = record.plain and record.fault is None and record.generating is None and not record.waiting
+        if not usual or record.closed or record.sink is not self._head:
+            return False
+        place = record.model.front_end.place(record.front)
+        if place is None:  # another sample rate
+            return False
+        self._table[record.slot] = 0, 0, *place, record.sink.decoder.resting(record.decoder_state)[0]
+        return True
+
+    def leave(self, record: Record) -> None:
+        """Bring a record up to date that has been in the columns."""
+        units, frames, _, kept, skip, resting = self._table[record.slot].tolist()
+        record.computed(units, frames)
+        record.sink.decoder.put_back(record.decoder_state, frames, resting)
+        record.model.front_end.put_back(record.front, kept, skip)
+
+    def push(
+        self, records: Callable[[int], Record], slots: Int64, data: Sequence[Any], lengths: Int64, most: int
+    ) -> Computed:
+        """`push` of streams that are in the columns, all different: the one at slots[i] has the next lengths[i] units
+        of checked ``data``, in pieces as they came; ``records(i)`` is its record. Those that met a fault
+        (`Record.fault`) have left the columns."""
+        model, table, front_end = self._model, self._table, self._model.front_end
+        places = np.ascontiguousarray(table[slots, TAIL : SKIP + 1].T)
+        frames, counts = front_end.step_places(places, data, lengths)
+        table[slots, KEPT : SKIP + 1] = places[1:].T
+        numbers, units = counts.tolist(), lengths.tolist()
+        if max(numbers) > most or len(frames) > model.runner.max_rows:
+            everybody = [self._up_to_date(records(i)) for i in range(len(numbers))]
+            events = push_frames(everybody, units, frames, numbers, most)
+            return self._told_or_left(range(len(numbers)), everybody, counts, events)
+        outputs = self._run(slots, frames, counts, numbers)
+        found = rest(outputs, self._told, counts, lengths, slots, table, self._deciding)
+        if not found:
+            return Computed(counts, {}, {})
+        deciding = range(len(numbers)) if found < 0 else self._deciding[:found].tolist()
+        if found > 0:
+            chosen = np.zeros(len(numbers), bool)
+            chosen[deciding] = True
+            chosen = np.repeat(chosen, counts)
+            frames, outputs = frames[chosen], outputs[chosen]
+            units, numbers = [units[i] for i in deciding], [numbers[i] for i in deciding]
+        mine = [self._up_to_date(records(i)) for i in deciding]
+        events = decode_frames(mine, units, frames, numbers, [self._head], [outputs])
+        return self._told_or_left(deciding, mine, counts, events)
+
+    def _up_to_date(self, record: Record) -> Record:
+        self.leave(record)
+        return record
+
+    def _told_or_left(
+        self, positions: Sequence[int], records: Sequence[Record], counts: Int64, events: Sequence[list[Event]]
+    ) -> Computed:
+        """Let those stay of whom nothing is unusual."""
+        told, left = dict[int, list[Event]](), dict[int, list[Event]]()
+        for i, record, each in zip(positions, records, events, strict=True):
+            (told if self.enter(record) else left)[i] = each
+        return Computed(counts, told, left)
+
+    def _run(self, slots: Int64, frames: Float32, counts: Int64, numbers: list[int]) -> Float32:
+        """The outputs of the head for frames of which the stream at slots[i] has counts[i], or none."""
+        if not len(frames):
+            return np.empty((0, self._head.region.size), np.float32)
+        if 0 in numbers:
+            slots, numbers = slots[counts > 0], [count for count in numbers if count]
+        model = self._model
+        return model.runner.run(model.states.rows, slots, frames, numbers, [self._head.region])[0]
