@@ -102,10 +102,9 @@ def push_frames(
         return advance(records, max_frames)
     if len(frames) == 1:
         return [_push_frame(records[0], lengths[0], frames)]
-    heads = _heads(records)
-    regions = _regions(heads)
+    regions = _regions(_heads(records))
     outputs = model.runner.run(model.states.rows, [record.slot for record in records], frames, counts, regions)
-    return decode_frames(records, lengths, frames, counts, heads, outputs)
+    return decode_frames(records, lengths, frames, counts, regions, outputs)
 
 
 def decode_frames(
@@ -113,11 +112,11 @@ def decode_frames(
     lengths: Sequence[int],
     frames: Float32,
     counts: Sequence[int],
-    heads: Sequence[Head],
+    regions: Sequence[Region],
     outputs: Sequence[Float32],
 ) -> list[list[Event]]:
-    """`push_frames`, which are computed: ``outputs`` are all of them from each of these ``heads``."""
-    if len(heads) > 1 or not all_finite(outputs[0]):
+    """`push_frames`, which are computed: ``outputs`` is what is in each of these ``regions``."""
+    if len(_heads(records)) > 1 or not all_finite(outputs[0]):
         parts = split(frames, counts)
         for record, units, part in zip(records, lengths, parts, strict=True):
             record.receive(units, part)

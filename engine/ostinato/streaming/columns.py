@@ -95,7 +95,7 @@ class Columns:
             frames, outputs = frames[chosen], outputs[chosen]
             units, numbers = [units[i] for i in deciding], [numbers[i] for i in deciding]
         mine = [self._up_to_date(records(i)) for i in deciding]
-        events = decode_frames(mine, units, frames, numbers, [self._head], [outputs])
+        events = decode_frames(mine, units, frames, numbers, [self._head.region], [outputs])
         return self._told_or_left(deciding, mine, counts, events)
 
     def _up_to_date(self, record: Record) -> Record:
