@@ -29,7 +29,7 @@ def test_a_card_says_only_what_was_done() -> None:
 
     def card(*results: evaluation.VoiceResult, **changes: Any) -> dict[str, str]:
         report = evaluation.Report("model", list(results))
-        return cards.card(report, making(**changes), causal=True)
+        return cards.card({"people": report}, making(**changes), causal=True)
 
     nobody = card()
     assert "0.0%" not in nobody["accuracy"] and "other speech" not in nobody["accuracy"]
@@ -51,7 +51,7 @@ def test_a_card_says_only_what_was_done() -> None:
 
     fair = card(*spoke.values(), other)
     assert "Fair test voices together: 5.0%" in fair["accuracy"] and "tested on few people" in fair["limits"]
-    assert "In 30 s of other speech 4 digits per minute" in fair["accuracy"]
+    assert "In 30 s of people's other speech 4 digits per minute" in fair["accuracy"]
     assert "dhd: one string" in fair["how it was tested"] and "The others did not" in fair["how it was tested"]
     assert "allison (" in fair["how it was tested"] and "librivox (" not in fair["how it was tested"]
 

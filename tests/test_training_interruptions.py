@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ostinato.model import file as model_file
-from ostinato.training.recipes.digits import compose, learn, real, voices
+from ostinato.training.recipes.digits import clips, compose, learn, real, voices
 from ostinato.training.recipes.digits import recipe as digits
 from ostinato.training.recipes.recipe import Telling
 
@@ -31,7 +31,7 @@ def test_ctrl_c_while_voices_speak_ends_it_at_once_and_leaves_no_part(tmp_path: 
     )  # fmt: skip
     try:
         end = time.monotonic() + 60
-        while not any(spoken.glob("*.npz")) and process.poll() is None and time.monotonic() < end:
+        while not any(spoken.rglob("*.npz")) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, rest = process.communicate(timeout=20)
@@ -39,8 +39,8 @@ def test_ctrl_c_while_voices_speak_ends_it_at_once_and_leaves_no_part(tmp_path: 
     finally:
         process.kill()
         process.communicate()
-    whole = [path for path in spoken.glob("*.npz") if ".partial" not in path.name]
-    assert all(voices.load(path) for path in whole) and not list((tmp_path / "models").iterdir())
+    whole = [path for path in spoken.rglob("*.npz") if ".partial" not in path.name]
+    assert all(clips.load(path) for path in whole) and not list((tmp_path / "models").iterdir())
 
 
 def test_ctrl_c_while_learning_writes_what_was_learnt_and_says_so(

@@ -26,7 +26,7 @@ from ostinato_bench import (
 )
 from ostinato_bench.music import tables as music
 from ostinato_bench.published import tables as published
-from ostinato_bench.recipes import sentiment
+from ostinato_bench.recipes import digits, sentiment
 
 
 def load(*results: dict[str, Any]) -> str:
@@ -121,6 +121,9 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "compare-short": compare_short,
     "compare-source": compare_source,
     "convolutions": tables.convolutions,
+    "digits-made": digits.made,
+    "digits-people": digits.people,
+    "digits-wrong": digits.wrong,
     "generation": generation_tables.generating,
     "generation-source": generation_tables.source,
     "int8": tables.int8,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ostinato.model.decoders import CtcSymbols
 from ostinato.pipeline.score import Errors, align, count
 from ostinato.training.batching import bucketed, pad
 from ostinato.training.network import TrainableNetwork
@@ -35,6 +36,13 @@ def outputs(network: TrainableNetwork, frames: Sequence[Array]) -> list[Array]:
 
 
 def errors(network: TrainableNetwork, frames: Sequence[Array], said: Sequence[Sequence[int]]) -> Errors:
-    """The errors of a network's best paths on sequences of frames of which the symbols are known."""
+    """The errors of a network's best paths on sequences of frames of which the symbols are known; silent ones do not
+    count."""
+    decoder = network.specification.heads[0].decoder
+    untold = decoder.untold if isinstance(decoder, CtcSymbols) else frozenset[int]()
+
+    def told(symbols: Sequence[int]) -> list[int]:
+        return [symbol for symbol in symbols if symbol not in untold]
+
     heard = map(best_path, outputs(network, frames))
-    return sum((count(align(one, other)) for one, other in zip(said, heard, strict=True)), Errors())
+    return sum((count(align(told(one), told(other))) for one, other in zip(said, heard, strict=True)), Errors())

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy import fft, signal
 
 Samples: TypeAlias = NDArray[np.float32]
 Rng: TypeAlias = np.random.Generator
@@ -121,21 +121,25 @@ def telephone(samples: Samples, rng: Rng) -> Samples:
 
 
 def noise(count: int, rng: Rng) -> Samples:
-    """White, pink, brown or humming noise, ``count`` samples of unit power."""
+    """White, pink, brown or humming noise, steady or not, ``count`` samples of unit power."""
     kind = rng.choice(["white", "pink", "brown", "hum"], p=[0.25, 0.4, 0.25, 0.1])
-    spectrum = np.fft.rfft(rng.standard_normal(max(count, 2)))
-    frequency = np.maximum(np.arange(len(spectrum)) * RATE / max(count, 2), 20.0)
+    whole = fft.next_fast_len(max(count, 2), real=True)
+    spectrum = fft.rfft(rng.standard_normal(whole))
+    frequency = np.maximum(np.arange(len(spectrum)) * RATE / whole, 20.0)
     if kind == "pink":
         spectrum /= np.sqrt(frequency)
     elif kind == "brown":
         spectrum /= frequency
-    made = np.fft.irfft(spectrum, max(count, 2))[:count]
+    made = fft.irfft(spectrum, whole)[:count]
     if kind == "hum":
         mains, time = rng.choice([50.0, 60.0]), np.arange(count) / RATE
         tones = sum(
             rng.uniform(0, 1 / n) * np.sin(2 * np.pi * n * mains * time + rng.uniform(0, 6)) for n in range(1, 9)
         )
         made = made / max(float(made.std()), 1e-9) * 0.1 + tones
+    if rng.random() < 0.3:  # it swells and fades
+        knots = np.exp(rng.normal(0, 1.0, max(2, int(count / RATE * rng.uniform(1, 6)))))
+        made = made * np.interp(np.linspace(0, len(knots) - 1, count), np.arange(len(knots)), knots)
     return _float32(made / max(float(np.sqrt(np.mean(np.square(made)))), 1e-9)) if count else _float32(made)
 
 

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from ostinato import children
 from ostinato.model.front_ends import LogMel
 from ostinato.pipeline import front_end
-from ostinato.training.recipes.digits import augment, voices
+from ostinato.training.recipes.digits import augment, clips
 from ostinato.training.recipes.digits.augment import RATE, Rng, Samples
-from ostinato.training.recipes.digits.voices import Clip
+from ostinato.training.recipes.digits.clips import Clip
+from ostinato.training.recipes.digits.words import OTHER
 from ostinato.training.recipes.recipe import Progress
 
 Features: TypeAlias = NDArray[np.float32]
@@ -34,44 +35,48 @@ FRONT_END = LogMel(
 """What the models hear: up to 3.8 kHz, so that recordings at 8 kHz sound the same; 30 ms per frame."""
 
 SHARES = {
-    "kokoro": 0.36,
-    "piper": 0.10,
-    "hibari": 0.07,
-    "pico": 0.13,
-    "flite": 0.13,
+    "kokoro": 0.28,
+    "piper": 0.11,
+    "hibari": 0.08,
+    "pico": 0.15,
+    "flite": 0.12,
     "festival": 0.06,
-    "espeak-ng": 0.15,
+    "espeak-ng": 0.20,
 }
 """How often each synthesiser is heard: the natural ones more often than their number of voices would give."""
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """What one voice has said."""
+    """What one voice has said: single digits, strings of them, other words, and digits among these."""
 
     name: str
     words: list[Clip]
     strings: list[Clip]
-    fillers: list[Clip]
+    talk: list[Clip]
+    mixed: list[Clip]
 
     @staticmethod
     def load(path: Path) -> Speaker:
         """Read one voice's file."""
-        clips = voices.load(path)
-        return Speaker(
-            path.stem,
-            [c for c in clips if len(c.digits) == 1],
-            [c for c in clips if len(c.digits) > 1],
-            [c for c in clips if not c.digits],
-        )
+        spoken: tuple[list[Clip], ...] = ([], [], [], [])
+        for clip in clips.load(path):
+            kinds = {word == OTHER for word in clip.said}
+            spoken[3 if len(kinds) > 1 else 2 if kinds == {True} else len(clip.said) > 1].append(clip)
+        return Speaker(path.stem, *spoken)
 
 
 @dataclass(frozen=True)
 class Example:
-    """An utterance as the network meets it: log-mel features [frames of 10 ms, mels], and its digits."""
+    """An utterance as the network meets it: log-mel features [frames of 10 ms, mels], and its words (`Clip`)."""
 
     features: Features
-    digits: tuple[int, ...]
+    said: tuple[int, ...]
+
+    @property
+    def digits(self) -> tuple[int, ...]:
+        """Those of its words that are."""
+        return tuple(word for word in self.said if word != OTHER)
 
 
 def features(samples: Samples) -> Features:
@@ -87,13 +92,15 @@ def _pause(rng: Rng) -> int:
     return int(rng.uniform(low, high) * RATE)
 
 
-def _pick(clips: Sequence[Clip], rng: Rng) -> Clip:
-    return clips[int(rng.integers(len(clips)))]
+def _pick(these: Sequence[Clip], rng: Rng) -> Clip:
+    return these[int(rng.integers(len(these)))]
 
 
 def say(speaker: Speaker, rng: Rng) -> list[Clip]:
     """What the speaker says in one utterance: strings, single digits, digits among other words, others, nothing."""
-    kind = rng.choice(["string", "words", "mixed", "fillers", "nothing"], p=[0.37, 0.42, 0.08, 0.07, 0.06])
+    kind = rng.choice(
+        ["string", "words", "mixed", "among", "talk", "nothing"], p=[0.32, 0.34, 0.08, 0.08, 0.14, 0.04]
+    )
     if kind == "string":
         return [_pick(speaker.strings, rng) for _ in range(1 + (rng.random() < 0.25))]
     if kind == "words":
@@ -101,10 +108,12 @@ def say(speaker: Speaker, rng: Rng) -> list[Clip]:
         return [_pick(speaker.words, rng) for _ in range(count)]
     if kind == "mixed":
         said = [_pick(speaker.words, rng) for _ in range(int(rng.integers(1, 4)))]
-        said += [_pick(speaker.fillers, rng) for _ in range(int(rng.integers(1, 3)))]
+        said += [_pick(speaker.talk, rng) for _ in range(int(rng.integers(1, 3)))]
         return [said[i] for i in rng.permutation(len(said))]
-    if kind == "fillers":
-        return [_pick(speaker.fillers, rng) for _ in range(int(rng.integers(1, 4)))]
+    if kind == "among":
+        return [_pick(speaker.mixed, rng) for _ in range(int(rng.integers(1, 3)))]
+    if kind == "talk":
+        return [_pick(speaker.talk, rng) for _ in range(int(rng.integers(1, 4)))]
     return []
 
 
@@ -131,18 +140,17 @@ def hear(samples: Samples, others: Sequence[Clip], rng: Rng) -> Samples:
     """The samples after throat, room, noise, microphone and telephone. ``others`` murmur in the background."""
     if samples.any():
         samples = augment.throat(samples, rng) if rng.random() < 0.85 else samples
-        samples = augment.room(samples, rng) if rng.random() < 0.4 else samples
+        samples = augment.room(samples, rng) if rng.random() < 0.45 else samples
     if others:
         murmur = np.zeros(len(samples), np.float32)
         for clip in others:
             at = int(rng.integers(max(1, len(samples) - 1600)))
             piece = clip.samples[: len(samples) - at]
             murmur[at : at + len(piece)] += piece
-        samples = augment.add_noise(samples, murmur, rng.uniform(12, 30))
+        samples = augment.add_noise(samples, murmur, rng.uniform(6, 28))
     if rng.random() < 0.92:
-        samples = augment.add_noise(
-            samples, augment.noise(len(samples), rng), float(np.clip(rng.normal(26, 12), 2, 60))
-        )
+        below = rng.uniform(3, 20) if rng.random() < 0.4 else float(np.clip(rng.normal(28, 11), 4, 60))
+        samples = augment.add_noise(samples, augment.noise(len(samples), rng), below)
     samples = augment.colour(samples, rng) if rng.random() < 0.7 else samples
     samples = augment.telephone(samples, rng) if rng.random() < 0.35 else samples
     return augment.quantise(augment.loudness(samples, rng))
@@ -151,9 +159,9 @@ def hear(samples: Samples, others: Sequence[Clip], rng: Rng) -> Samples:
 def example(speaker: Speaker, crowd: Sequence[Speaker], rng: Rng) -> Example:
     """A random utterance of the speaker."""
     said = say(speaker, rng)
-    others = [_pick(_pick_speaker(crowd, rng).fillers, rng) for _ in range(int(rng.integers(2, 6)))]
-    heard = hear(join(said, rng), others if rng.random() < 0.15 else [], rng)
-    return Example(features(heard), tuple(digit for clip in said for digit in clip.digits))
+    others = [_pick(_pick_speaker(crowd, rng).talk, rng) for _ in range(int(rng.integers(2, 7)))]
+    heard = hear(join(said, rng), others if rng.random() < 0.2 else [], rng)
+    return Example(features(heard), tuple(word for clip in said for word in clip.said))
 
 
 def _pick_speaker(crowd: Sequence[Speaker], rng: Rng) -> Speaker:
@@ -171,42 +179,47 @@ def _make_shard(path: Path, folder: Path, count: int, seed: int) -> None:
 
 
 def save(path: Path, examples: Sequence[Example]) -> None:
-    """Write examples as one .npz: features in a row in float16, where each ends, and its digits as text."""
+    """Write examples as one .npz: features in a row in float16, where each ends, and its words as text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npz")
     np.savez(
         partial,
         features=np.concatenate([e.features for e in examples]).astype(np.float16),
         ends=np.cumsum([len(e.features) for e in examples]),
-        digits=np.array(["".join(map(str, e.digits)) for e in examples]),
+        said=np.array([clips.written(e.said) for e in examples]),
     )
     partial.rename(path)
 
 
 def load(path: Path) -> list[Example]:
     """Read what `save` wrote; features stay float16."""
-    with voices.stored(path) as file:
+    with clips.stored(path) as file:
         pieces = np.split(file["features"], file["ends"][:-1])
-        return [Example(p, tuple(int(d) for d in str(s))) for p, s in zip(pieces, file["digits"], strict=True)]
+        return [Example(p, clips.read(str(s))) for p, s in zip(pieces, file["said"], strict=True)]
 
 
 def digest(examples: Iterable[Example]) -> str:
     """Of all that is in them."""
     found = hashlib.sha256()
     for each in examples:
-        found.update(each.features.tobytes() + bytes(each.digits))
+        found.update(each.features.tobytes() + bytes(each.said))
     return found.hexdigest()
 
 
 def make_shards(
     folder: Path, spoken: Path, shards: int, per_shard: int, seed: int, workers: int, progress: Progress
 ) -> list[Path]:
-    """Write ``shards`` files of ``per_shard`` examples from the voices in ``spoken``; files already there stay."""
+    """Write ``shards`` files of ``per_shard`` examples from what was spoken; files already there stay.
+
+    The first is of the voices that choose, if there are any, all others of those that are learnt from.
+    """
+    choosing = any((spoken / "choosing").glob("*.npz"))
+    folders = [spoken / ("choosing" if n == 0 and choosing else "learning") for n in range(shards)]
     paths = [folder / f"{n:04d}.npz" for n in range(shards)]
     missing = [path for path in paths if not path.exists()]
     progress("making utterances", shards - len(missing), shards)
     with children.pool(workers) as pool:
-        jobs = [pool.submit(_make_shard, path, spoken, per_shard, seed) for path in missing]
+        jobs = [pool.submit(_make_shard, path, folders[int(path.stem)], per_shard, seed) for path in missing]
         for done, job in enumerate(as_completed(jobs), shards - len(missing) + 1):
             job.result()
             progress("making utterances", done, shards)

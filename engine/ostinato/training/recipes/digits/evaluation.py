@@ -99,11 +99,13 @@ class Report:
         return "\n".join(lines)
 
 
-def recognise(model: Model, item: Item) -> tuple[list[int], list[float]]:
+def recognise(
+    model: Model, item: Item, block_ms: float | None = None, lookahead_ms: float | None = None
+) -> tuple[list[int], list[float]]:
     """The digits that the model hears, and the time of each in ms; pushed as 16 bits, 40 ms at a time."""
     pcm = np.round(np.clip(item.samples, -1, 1) * 32767).astype(np.int16)
     step = item.rate * CHUNK_MS // 1000
-    stream = model.stream(sample_rate=item.rate)
+    stream = model.stream(sample_rate=item.rate, block_ms=block_ms, lookahead_ms=lookahead_ms)
     events = [event for at in range(0, len(pcm), step) for event in stream.push(pcm[at : at + step])]
     events += stream.flush()
     stream.close()
@@ -111,13 +113,20 @@ def recognise(model: Model, item: Item) -> tuple[list[int], list[float]]:
     return [SYMBOLS.index(event.text) - 1 for event in symbols], [event.time_ms for event in symbols]
 
 
-def evaluate(model: Model | Network, items: Sequence[Item], progress: Progress | None = None) -> Report:
+def evaluate(
+    model: Model | Network,
+    items: Sequence[Item],
+    progress: Progress | None = None,
+    *,
+    block_ms: float | None = None,
+    lookahead_ms: float | None = None,
+) -> Report:
     """Let the model hear all items."""
     model = Model(model) if isinstance(model, Network) else model
     results: dict[tuple[str, str], VoiceResult] = {}
     for done, item in enumerate(items, 1):
         result = results.setdefault((item.voice, item.kind), VoiceResult(item.voice, item.kind))
-        heard, times = recognise(model, item)
+        heard, times = recognise(model, item, block_ms, lookahead_ms)
         errors = count(align(item.digits, heard))
         result.items += 1
         result.seconds += len(item.samples) / item.rate
@@ -127,5 +136,5 @@ def evaluate(model: Model | Network, items: Sequence[Item], progress: Progress |
         elif item.kind == "isolated":
             result.confusions[DIGITS[item.digits[0]], " ".join(DIGITS[d] for d in heard)] += 1
         if progress and (done % 20 == 0 or done == len(items)):
-            progress(f"testing {model.name} on real voices", done, len(items))
+            progress(f"testing {model.name}", done, len(items))
     return Report(model.name, list(results.values()))

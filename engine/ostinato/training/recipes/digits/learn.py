@@ -11,7 +11,7 @@ from ostinato.model.layers import Dense, Gru, Layer, Softmax
 from ostinato.model.specification import Sequential, Specification
 from ostinato.training.batching import Batch, bucketed, pad
 from ostinato.training.recipes.digits.compose import FRONT_END, Example
-from ostinato.training.recipes.digits.words import SYMBOLS, labels
+from ostinato.training.recipes.digits.words import SILENT, SYMBOLS, labels
 from ostinato.training.recipes.spectrogram import Array, Rng, paced, stack, warp_matrix
 
 STACK = FRONT_END.stack
@@ -30,7 +30,7 @@ def specification(direction: str) -> Specification:
             Dense(len(SYMBOLS)),
             Softmax(),
         )
-    return Sequential(f"digits-{direction}", FRONT_END, layers, Ctc(SYMBOLS))
+    return Sequential(f"digits-{direction}", FRONT_END, layers, Ctc(SYMBOLS, silent=(SILENT,)))
 
 
 def disturb(features: Array, mean: Array, rng: Rng) -> Array:
@@ -73,4 +73,4 @@ class Batches:
             for i in chosen:
                 features = disturb(self.examples[i].features.astype(np.float32), self.mean, rng)
                 frames.append(stack((features - self.mean) * self.scale, STACK, int(rng.integers(STACK))))
-            yield Batch(*pad(frames), [labels(self.examples[i].digits) for i in chosen])
+            yield Batch(*pad(frames), [labels(self.examples[i].said) for i in chosen])

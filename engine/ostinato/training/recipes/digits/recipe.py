@@ -1,9 +1,9 @@
 """The recipe ``digits``: English spoken digits, learnt from synthetic voices, tested on real ones.
 
-1. Synthesisers speak (`voices`).
+1. Synthesisers speak (`voices`); some speakers are kept apart.
 2. Utterances are made of what they said (`compose`, `augment`).
 3. A unidirectional and a bidirectional network of about equal size learn them by CTC (`learn`, `trainer.fit`).
-4. Both are tested on recordings of real people (`real`, `evaluation`).
+4. Both are tested on the speakers kept apart (`conditions`) and on recordings of real people (`real`).
 5. They are written as model files, each with a card that says all this (`cards`).
 """
 
@@ -24,7 +24,7 @@ from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
 from ostinato.training.recipes import plan, recipe, spectrogram, summary, transcribing
-from ostinato.training.recipes.digits import augment, cards, compose, evaluation, learn, real, voices, words
+from ostinato.training.recipes.digits import augment, cards, compose, conditions, learn, real, voices, words
 from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained
 from ostinato.training.schedules import Cosine, Warmup
@@ -38,15 +38,15 @@ class Options(recipe.Options):
     """What to do: how much data, how long to learn, and where real voices are.
 
     ``real``: folders with unpacked packages of recordings; ``fsdd``: a clone of the Free Spoken Digit Dataset (see
-    `real`). Three of its voices then choose the checkpoint; without it, utterances held out from training do.
+    `real`). Three of its voices then choose the checkpoint; without it, utterances of voices kept apart do.
     ``voices``: the most of each synthesiser, None all. Raises TrainingError if nothing could be held out.
     """
 
     data: Annotated[Path, Option("Where the training set is kept.", "DIR")] = Path("data/digits")
-    steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="9000, quick: 150")] = 9000
+    steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="4000, quick: 150")] = 4000
     real: Annotated[tuple[Path, ...], Option("Unpacked packages of recordings to test on.", "DIR", there=True)] = ()
     fsdd: Annotated[Path | None, Option("A clone of the Free Spoken Digit Dataset.", "DIR", there=True)] = None
-    shards: int = 60
+    shards: int = 33
     examples_per_shard: int = 500
     batch: int = 48
     rate: float = 2e-3
@@ -95,7 +95,9 @@ def _plans(
     telling: Telling,
 ) -> Iterator[Plan]:  # fmt: skip
     """The models, of which the first of the ``paths`` is held out."""
-    heard, unheard = voices.in_folder(options.data / "voices")
+    spoken = options.data / "voices"
+    heard, unheard = voices.in_folder(spoken)
+    apart = conditions.testing(spoken, options.seed)
     held_back, learning = compose.load(paths[0]), [e for path in paths[1:] for e in compose.load(path)]
     mean, scale = spectrogram.normalisation([e.features for e in learning[:5000]])
     held_out, scores = _tests(held_back, people, mean, scale)
@@ -109,11 +111,13 @@ def _plans(
         def tested(
             made: Network, history: History, network: TrainableNetwork = network, direction: str = direction
         ) -> Tested:
-            report = evaluation.evaluate(made, real.items(people), telling.progress)
+            found = conditions.test(made, apart, real.items(people), telling.progress)
             making = cards.Making(
                 learning, heard, unheard, history.steps, options.steps, held_out(network), history.best_step >= 0
             )
-            return Tested(cards.card(report, making, direction == "uni"), {})
+            return Tested(
+                cards.card(list(found.values())[-1], making, direction == "uni"), conditions.figures(found, apart)
+            )
 
         yield Plan(
             network,
@@ -140,7 +144,7 @@ def _tests(
 ) -> tuple[Callable[[TrainableNetwork], Errors], Callable[[TrainableNetwork], Mapping[str, float]] | None]:
     """The errors in ``examples``, which were held out from learning; and digit error rates that choose the
     checkpoint: of real selection voices, if any, and of the examples. None if no digit is in them."""
-    sets = {"synthetic": ([e.features.astype(np.float32) for e in examples], [e.digits for e in examples])}
+    sets = {"synthetic": ([e.features.astype(np.float32) for e in examples], [e.said for e in examples])}
     chosen = [r for r in people if r.voice in real.SELECTION]
     if chosen:
         items = real.items(chosen)

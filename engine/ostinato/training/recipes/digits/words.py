@@ -11,7 +11,13 @@ OH = "oh"
 """How many English speakers read a zero in a string. There, now and then, it is learnt as zero; alone it is not: too
 close to four."""
 
-SYMBOLS = ("", *DIGITS)
+OTHER = 10
+"""What stands for a word that is no digit, where digits stand for themselves."""
+
+SILENT = "other"
+"""What the models hear in place of such a word, and do not tell."""
+
+SYMBOLS = ("", *DIGITS, SILENT)
 
 SPELLINGS = {
     "de": "siro wann tu sri fohr faif ssix sewen eht nein",
@@ -42,9 +48,24 @@ FILLERS = (  # noqa: SIM905
 ).split()
 """Common words without a digit's sound in them (no for, to, won, ate, before, someone)."""
 
+NEAR = (  # noqa: SIM905
+    "alive arrow line lime mine sign wine nice night light shine time fine find final kind vine "
+    "heaven eleven sever several severe oven given riven level sick sit fix mix picks tax sister sicker "
+    "door more floor store war fall fork form force fault core short ford "
+    "late gate hate wheat eats state date paint aim edge age "
+    "do shoe you new food tooth tool blue chew few "
+    "tea thread throat throne thick think thief freeze sheep shriek screen "
+    "hero here ear zebra zip narrow row rear nearer zoo series "
+    "wonder once run want when wand young lung worn "
+    "hive dive live drive life wife knife fire file fight fibre "
+    "twelve twenty dozen hundred thousand million double triple hash star plus minus point comma "
+    "hello please yes okay right stop go back cancel repeat again sorry thanks goodbye pardon"
+).split()
+"""Words that sound much like a digit, and such as are said beside digits."""
+
 
 def labels(digits: Sequence[int]) -> list[int]:
-    """CTC labels of a digit string: digit d is output d + 1."""
+    """CTC labels of digits and other words: digit d is output d + 1, another word output 11."""
     return [digit + 1 for digit in digits]
 
 
