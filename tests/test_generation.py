@@ -195,6 +195,50 @@ def test_2_company_does_not_matter(
         assert bits(found) == (alone[prompt, how, longest] if generates else ordinary)
 
 
+@pytest.mark.parametrize("how", [Sampling(temperature=0), Sampling(seed=2, temperature=0.9, top_k=3)])
+@pytest.mark.parametrize("at", [1, 2, 9])
+def test_what_is_made_ahead_is_not_to_be_seen_between_two_tokens(how: Sampling, at: int) -> None:
+    """Whatever happens to a stream of whose tokens some were told: as if each had been made by itself."""
+    layers = (Embedding(5), Gru(6), Dense(len(VOCABULARY)))
+    model = Model(Network.random(Sequential("model", Tokens(VOCABULARY), layers, Generation(start=0)), seed=1))
+
+    def told(one_by_one: bool) -> Stream:
+        stream = begun(model, "ab")
+        tokens = stream.generate(how, 40)
+        for _ in range(at):
+            if one_by_one:
+                advance([stream.record])
+            else:
+                next(tokens)
+        stream.record.ticket, kept = None, stream.record.ticket
+        assert kept is not None and stream.record.decoder_state.outputs is kept.outputs
+        return stream
+
+    def rest(stream: Stream, then: int) -> list[Event]:
+        if then == 1:
+            return list(stream.fork().generate())
+        if then == 2:
+            stream.generate(Sampling(seed=9), 5)
+        elif then == 3:
+            stream.end_generation()
+            stream.push("cab")
+            stream.generate(how, 3)
+        elif then == 4:
+            return advance([stream.record])[0] + list(stream.generate())
+        return list(stream.generate())
+
+    for then in range(5):
+        ahead, single = told(False), told(True)
+        assert ahead.snapshot() == single.snapshot()
+        assert bits(rest(ahead, then)) == bits(rest(single, then))
+        assert (ahead.frames_in, ahead.frames_out) == (single.frames_in, single.frames_out)
+        assert ahead.record.state.tobytes() == single.record.state.tobytes()
+    tokens = (stream := begun(model, "ab")).generate(how, 40)
+    first = [next(tokens) for _ in range(at)]
+    other = list(islice(stream.generate(), 3))  # another iteration of the same text, then the first one again
+    assert bits([*first, *other, *tokens]) == bits(whole(model, "ab", how, 40))
+
+
 @settings(deadline=None, max_examples=40)
 @given(specification=language_models(), prompt=PROMPTS, how=SAMPLINGS, longest=LENGTHS, at=st.integers(0, 31))
 def test_3_a_snapshot_goes_on_with_the_same_tokens(

@@ -63,9 +63,9 @@ def _check(call: int) -> Any:
     return OK
 
 
-@kernel("int64(int64)")
-def run(call: int) -> Any:
-    """Run operations FIRST..LAST-1 of a call; returns OK, or why nothing was done."""
+@part
+def perform(call: int) -> Any:
+    """`run`, for kernels."""
     code = _check(call)
     if code != OK:
         return code
@@ -73,6 +73,12 @@ def run(call: int) -> Any:
         op = field(call, OPERATIONS) + o * FIELDS * 8
         invoke(field(op, RUN), op, call)
     return code
+
+
+@kernel("int64(int64)")
+def run(call: int) -> Any:
+    """Run operations FIRST..LAST-1 of a call; returns OK, or why nothing was done."""
+    return perform(call)
 
 
 @kernel("void(int64[::1], float32[:, ::1], int64[::1], int64[::1], float32[:, ::1])")

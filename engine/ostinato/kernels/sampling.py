@@ -11,7 +11,7 @@ from numba.np.numpy_support import carray
 
 from ostinato.kernels.compiler import kernel, part, routine
 from ostinato.kernels.likeliest import DIGITS, FIRST, choose, likeliest, sort_likeliest
-from ostinato.kernels.simd import address, bits_of, doubles_at, floats_at, from_bits
+from ostinato.kernels.simd import address, bits_of, doubles_at, floats_at, from_bits, ints_at
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.693147180369123816490  # its last 21 bits are 0, so that a whole number times it is exact
@@ -233,18 +233,23 @@ def _drawn(
     return token
 
 
-@part
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def draw_rows(
-    table: Any, size: int, probabilities: bool, hows: Any, weights: Any, order: Any, tokens: Any, chances: Any
-) -> None:
-    """`draw`, of outputs [V] at the addresses of ``table`` [n]."""
+    addresses: int, count: int, size: int, probabilities: int, hows_: int, room: int, room_order: int,
+    tokens_: int, chances_: int,
+) -> None:  # fmt: skip
+    """`draw` of ``count`` rows [size], by addresses: first of a table of the rows'."""
+    table, hows = carray(ints_at(addresses), (count,)), carray(doubles_at(hows_), (count, STEP + 1))
+    weights = carray(doubles_at(room), (ABREAST + 1, size))
+    order = carray(ints_at(room_order), (3 * size + DIGITS,))
+    tokens, chances = carray(ints_at(tokens_), (count,)), carray(doubles_at(chances_), (count,))
     again, bests = weights[ABREAST], tokens
     for first in range(0, tokens.shape[0], ABREAST):
         rows = min(ABREAST, tokens.shape[0] - first)
         for r in range(rows):
             row = carray(floats_at(table[first + r]), (size,))
             bests[first + r] = likeliest(row)
-            weigh_all(row, bests[first + r], probabilities, 1.0, weights[r])
+            weigh_all(row, bests[first + r], probabilities > 0, 1.0, weights[r])
         _totals(weights, rows, chances[first:])
         for r in range(rows):
             row, best, total = (
@@ -252,7 +257,7 @@ def draw_rows(
                 bests[first + r],
                 chances[first + r],
             )
-            token = _drawn(row, best, probabilities, hows[first + r], weights[r], total, again, order)
+            token = _drawn(row, best, probabilities > 0, hows[first + r], weights[r], total, again, order)
             tokens[first + r] = token
             chances[first + r] = weights[r, token] / total
 
@@ -274,4 +279,7 @@ def draw(
     """
     for r in range(outputs.shape[0]):
         table[r] = address(outputs) + 4 * r * outputs.shape[1]
-    draw_rows(table, outputs.shape[1], probabilities, hows, weights, order, tokens, chances)
+    draw_rows(
+        address(table), outputs.shape[0], outputs.shape[1], int(probabilities), address(hows), address(weights),
+        address(order), address(tokens), address(chances),
+    )  # fmt: skip

@@ -23,7 +23,7 @@ def draw(
     that the model gives it (at temperature 1, among all). Row i is drawn as samplings[i] says, with the random number
     of its seed and steps[i]; other rows change nothing of it."""
     count, size = outputs.shape
-    hows = np.array([_how(each, size, step) for each, step in zip(samplings, steps, strict=True)], np.float64)
+    hows = np.array([how(each, size, step) for each, step in zip(samplings, steps, strict=True)], np.float64)
     tokens, chances = np.empty(count, np.int64), np.empty(count)
     weights, order = np.empty((sampling.ABREAST + 1, size)), np.empty(3 * size + likeliest.DIGITS, np.int64)
     rows = np.ascontiguousarray(outputs, np.float32)
@@ -31,8 +31,8 @@ def draw(
     return tokens.tolist(), chances.tolist()
 
 
-def _how(sampling: Sampling, size: int, step: int) -> tuple[float, float, int, int, int]:
-    """A row of the kernel's ``hows``."""
+def how(sampling: Sampling, size: int, step: int) -> tuple[float, float, int, int, int]:
+    """A row of the kernel's ``hows``, for a vocabulary of so many tokens."""
     top_p, top_k = sampling.top_p, sampling.top_k
     return (
         sampling.temperature,

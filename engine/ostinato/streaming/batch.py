@@ -15,7 +15,7 @@ from ostinato.pipeline.pieces import each_part, joined, split
 from ostinato.streaming.beam_search import Ahead, search, searching
 from ostinato.streaming.finite import finite_parts
 from ostinato.streaming.frames import Float32
-from ostinato.streaming.generation import draw, drawn
+from ostinato.streaming.generation import draw, step
 from ostinato.streaming.heads import Head
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.record import Record
@@ -140,7 +140,8 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
     events of a stream that overflows end there, and its `Record.fault` says so."""
     _one_model(records)
     if all(record.draws for record in records) and len(_heads(records)) == 1:
-        return _advance_drawing(records)
+        most = records[0].model.runner.max_rows
+        return [events for first in range(0, len(records), most) for events in step(records[first : first + most])]
     events: list[list[Event]] = [[] for _ in records]
     for i, record in enumerate(records):
         while utterance := record.next_finished():
@@ -160,27 +161,6 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
     _advance_blocks([each for each in todo if each[1].wait is not None], events)
     for i, tokens in write(records):
         events[i] += tokens
-    return events
-
-
-def _advance_drawing(records: Sequence[Record]) -> list[list[Event]]:
-    """`advance` of streams of one head that all draw a token, in one go where nothing is unusual."""
-    head, model, most = records[0].head, records[0].model, records[0].model.runner.max_rows
-    if len(records) > most:
-        return _advance_drawing(records[:most]) + _advance_drawing(records[most:])
-    events, frames = drawn(head, records)
-    slots, counts = [record.slot for record in records], [1] * len(records)
-    (outputs,) = model.runner.run(model.states.rows, slots, frames, counts, [head.region])
-    for record in records:
-        record.frames_in += 1
-    if all_finite(outputs):
-        _events(records, frames, outputs, counts)
-        for record in records:
-            record.frames_out += 1
-    else:
-        batch = HeadBatch(range(len(records)), records, counts, outputs)
-        for mine, more in zip(events, _decode([batch], split(frames, counts)), strict=True):
-            mine += more
     return events
 
 

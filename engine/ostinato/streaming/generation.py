@@ -11,11 +11,11 @@ drawn from. So a generation may be paused, kept, forked, given other settings or
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ostinato.errors import InputError
+from ostinato.errors import DivergedError, InputError
 from ostinato.events import Event
 from ostinato.model.decoders import Generation
 from ostinato.model.front_ends import Tokens
@@ -23,6 +23,7 @@ from ostinato.pipeline import sampling as pipeline
 from ostinato.pipeline.state import expect
 from ostinato.sampling import MAX_LONGEST, Sampling
 from ostinato.streaming.beam import Beam
+from ostinato.streaming.drawing import Ahead, Ticket
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.heads import Head
 from ostinato.streaming.record import Record, told_again
@@ -163,6 +164,62 @@ def draw(records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
         for i, frame in zip(positions, frames[:, None], strict=True):
             records[i].receive(0, frame)
     return found
+
+
+def step(records: Sequence[Record]) -> list[list[Event]]:
+    """`draw` for streams of one head that all draw, and nothing else; the tokens are computed as well."""
+    head = records[0].head
+    tickets, time_ms = [_ticket(record) for record in records], head.decoder.time_ms
+    tokens, chances, finite = records[0].model.drawing(head).step(tickets)
+    found: list[list[Event]] = []
+    for record, ticket, token, chance, good in zip(records, tickets, tokens, chances, finite, strict=True):
+        frame = ticket.frames - 1
+        found.append(said(record, token, chance, frame, time_ms(frame)))
+        record.frames_in += 1
+        if good:
+            _taken(record, ticket)
+        else:
+            record.lose(DivergedError.at(ticket.frames), np.array([[token]], np.float32))
+    return found
+
+
+def ahead(record: Record, run: Ahead) -> Iterator[list[Event]]:
+    """`step` for one stream, several tokens in a call that puts them into ``run``. Each is taken in as it is told, so
+    that between two of them all is as if there were no more; what was made in vain is forgotten, if anything becomes
+    of the stream meanwhile. None at all where `advance` has more to do than to draw."""
+    head, state, going = record.head, record.decoder_state, record.generating
+    if not record.draws or going is None:
+        return
+    ticket, settings, time_ms = _ticket(record), head.settings, head.decoder.time_ms
+    assert isinstance(settings, Generation)
+    record.model.drawing(head).ahead(ticket, record.state, going.left, settings.end, run)
+    tokens, chances = run.tokens[: run.count].tolist(), run.chances[: run.count].tolist()
+    for i, (token, chance) in enumerate(zip(tokens, chances, strict=True)):
+        frame = ticket.frames - 1
+        record.state[:], ticket.outputs[:] = run.states[i], run.outputs[i]
+        ticket.next()
+        record.frames_in += 1
+        _taken(record, ticket)
+        yield said(record, token, chance, frame, time_ms(frame))
+        here = record.ticket is ticket and ticket.of(state) and ticket.frames == frame + 2
+        if record.generating is not going or record.closed or not here:
+            return
+
+
+def _ticket(record: Record) -> Ticket:
+    """The stream's, as it is now."""
+    ticket, state, going = record.ticket, record.decoder_state, record.generating
+    if ticket is None or ticket.going is not going or not ticket.of(state):
+        assert going is not None
+        ticket = record.ticket = Ticket(going, state.outputs, state.frames, record.slot)
+    return ticket
+
+
+def _taken(record: Record, ticket: Ticket) -> None:
+    """The token's outputs are there."""
+    record.frames_out += 1
+    ticket.frames += 1
+    record.decoder_state.frames = ticket.frames
 
 
 def drawn(head: Head, records: Sequence[Record]) -> tuple[list[list[Event]], Float32]:

@@ -9,7 +9,8 @@ from ostinato.errors import InputError
 from ostinato.model.network import Network
 from ostinato.pipeline import front_end as make_front_end
 from ostinato.pipeline.speech import SpeechEnergy
-from ostinato.streaming.heads import Heads
+from ostinato.streaming.drawing import Ahead, Drawing
+from ostinato.streaming.heads import Head, Heads
 from ostinato.streaming.packed import ProgramRunner
 from ostinato.streaming.pool import StatePool
 from ostinato.streaming.reframing import Reframing
@@ -42,7 +43,18 @@ class Pipeline:
         """What computes."""
         self.states = StatePool(self.reader.program, max_streams)
         """The recurrent states of the open streams."""
+        self._drawing: dict[Head, Drawing] = {}
         self.writer = Writer(network.program, max_streams) if network.encoder else None
+
+    def drawing(self, head: Head) -> Drawing:
+        """What lets streams of a head go on with their own texts."""
+        if (found := self._drawing.get(head)) is None:
+            found = self._drawing[head] = Drawing(self.runner.program, self.states.rows, head)
+        return found
+
+    def ahead(self, head: Head) -> Ahead:
+        """Room for tokens that are made ahead of one such stream."""
+        return Ahead(self.runner.program, head.region.size)
 
     @property
     def state_bytes(self) -> int:

@@ -21,6 +21,7 @@ from ostinato.options import MAX_SOURCE, Options
 from ostinato.pipeline.decoders.memory import MemoryState
 from ostinato.sampling import Sampling
 from ostinato.streaming.beam import Beam
+from ostinato.streaming.drawing import Ticket
 from ostinato.streaming.frames import Float32, FrameQueue, RowStore
 from ostinato.streaming.options import BoundedWait, settled
 from ostinato.streaming.pipeline import Pipeline
@@ -39,8 +40,8 @@ class Record:
     __slots__ = (
         "__weakref__", "answered", "base_ms", "beam", "causal", "closed", "decoder_state", "fault", "finished",
         "frames_in", "frames_out", "front", "generating", "head", "model", "options", "pen", "plain", "queue",
-        "room", "rows", "sink", "slot", "speech", "start_frame", "units_in", "utterance", "utterance_units", "wait",
-        "writing",
+        "room", "rows", "sink", "slot", "speech", "start_frame", "ticket", "units_in", "utterance",
+        "utterance_units", "wait", "writing",
     )  # fmt: skip
 
     def __init__(self, model: Pipeline, options: Options) -> None:
@@ -86,6 +87,8 @@ class Record:
         self.generating: Generating | None = None
         """How it generates, while it does: `advance` draws a token a call, which is its next frame, and no input is
         taken."""
+        self.ticket: Ticket | None = None
+        """What compiled code that draws tokens knows it by, as of the last one."""
         self.beam: Beam | None = None
         """Its hypotheses, where it does not draw tokens but searches for the likeliest text."""
         self.room = 1

@@ -77,8 +77,15 @@ class Stream:
 
     def _tokens(self) -> Iterator[Event]:
         record = self.record
+        run = None if record.beam is not None or record.writing is not None else record.model.ahead(record.head)
         while record.generating is not None:
             record.need_open()
+            told = False
+            for events in generation.ahead(record, run) if run is not None else ():
+                told = True
+                yield from events
+            if told:
+                continue
             events = advance([record])[0]
             if record.fault is not None:
                 raise told_again(record.fault, events)
