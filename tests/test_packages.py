@@ -292,6 +292,23 @@ def test_a_package_of_debian_is_downloaded(apt: Path, tmp_path: Path, cache: Pat
     assert found["mine/a.bin"].read_bytes() == A and left(cache) == list(found.values())
 
 
+def test_folders_that_go_while_they_are_looked_at(
+    apt: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pip's do, when it builds what it downloads."""
+    look = os.scandir
+
+    def scandir(path: Any = ".") -> Any:
+        if str(path).endswith("going"):
+            raise FileNotFoundError(errno.ENOENT, "gone", path)
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    made = deb(tmp_path, {"mine/a.bin": A})
+    apt.write_text(f"#!/bin/sh\nmkdir going; sleep 0.1; rmdir going; cp {made} .\n")
+    assert KINDS["deb"][1].files(["mine/a.bin"], sha256(tmp_path, A))["mine/a.bin"].read_bytes() == A
+
+
 @pytest.mark.parametrize(
     ("script", "wanted"),
     [

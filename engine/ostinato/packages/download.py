@@ -72,10 +72,12 @@ def _watch(
 
 
 def _bytes(folder: Path) -> int:
+    """Of what is in it; files and folders come and go meanwhile, whose are passed over, as `Path.rglob` would not."""
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # of files that come and go
-            total += path.lstat().st_size
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(root, name).lstat().st_size
     return total
 
 
