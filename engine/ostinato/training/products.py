@@ -107,7 +107,8 @@ def _project(x: Array, W: Array, b: Array, out: Array) -> None:
         rows = min(_ROWS, x.shape[0] - start)
         times(x[start : start + rows], W, b, room[:rows])
         for r in range(rows):
-            out[start + r] = room[r, : out.shape[1]]
+            for j in range(out.shape[1]):
+                out[start + r, j] = room[r, j]
 
 
 def input_gradient(dy: Array, W: Array, out: Array) -> Array:

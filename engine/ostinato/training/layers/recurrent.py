@@ -34,12 +34,16 @@ def take_previous(
     source: Array, sizes: Array, offsets: Array, t: int, before: int, start: Array, target: Array
 ) -> None:
     """Rows of step t in ``target`` <- the same sequences' rows of step ``before`` in ``source``, or of ``start``."""
-    n, first, rows = sizes[t], offsets[t], 0
+    n, first, rows, place = sizes[t], offsets[t], 0, 0
     if 0 <= before < sizes.shape[0]:
-        rows = min(n, sizes[before])
-        place = offsets[before]
-        target[first : first + rows] = source[place : place + rows]
-    target[first + rows : first + n] = start[rows:n]
+        rows, place = min(n, sizes[before]), offsets[before]
+    # Loops, not slices: of those Numba compiles for seconds what it would say if their shapes differed.
+    for b in range(rows):
+        for j in range(target.shape[1]):
+            target[first + b, j] = source[place + b, j]
+    for b in range(rows, n):
+        for j in range(target.shape[1]):
+            target[first + b, j] = start[b, j]
 
 
 @compiled
