@@ -431,3 +431,34 @@ def test_no_reply_can_raise(kind, fields):
     core = Core("x")
     opened(core)
     core.receive(bytes([kind, 1]) + msgpack.packb(fields))
+
+
+def test_pushes_of_several_streams_that_wait_go_together():
+    core = Core("x")
+    streams = [opened(core, 100_000, stream=bytes([i]) * 16) for i in range(4)]
+    chunks = [np.full(5 + i, i, np.int16) for i in range(4)]
+    for stream, chunk in zip(streams, chunks, strict=True):
+        finished(stream.push(chunk))
+        chunk[:] = -1  # the caller's array may be used again
+    finished(streams[0].push(np.zeros(3, np.float32)))
+    finished(streams[1].push(np.zeros(4, np.float32)))
+    finished(streams[1].push(np.ones(4, np.float32)))
+    next(streams[2].flush())
+    core.next_frame()
+    finished(streams[2].push(np.zeros(7, np.int16)))
+    together, floats, alone, flush, last = outgoing(core)
+    assert together.streams == [bytes([i]) * 16 for i in range(4)] and together.seqs == [1] * 4
+    assert together.units == [5, 6, 7, 8] and together.data.tolist() == [0] * 5 + [1] * 6 + [2] * 7 + [3] * 8
+    assert (floats.seqs, floats.data.dtype.name) == ([2, 2], "float32")
+    assert (alone.stream, alone.seq, alone.data.tolist()) == (bytes([1]) * 16, 3, [1.0] * 4)
+    assert (flush, last.seq) == (wire.Flush(bytes([2]) * 16, 2), 3)
+
+
+def test_pushes_that_fit_no_message_together_go_singly():
+    core = Core("x")
+    streams = [opened(core, 100_000, stream=bytes([i]) * 16) for i in range(3)]
+    for stream, size in zip(streams, (20_000, 12_000, 20_000), strict=True):
+        finished(stream.push(np.zeros(size, np.int16)))
+    first, last = outgoing(core)
+    assert isinstance(first, wire.Pushes) and first.units == [20_000, 12_000] and isinstance(last, wire.Push)
+    assert core.streams[bytes([2]) * 16].sent

@@ -27,6 +27,7 @@ def main() -> None:
         (zmq.Socket, "recv", "receive"),
         (protocol, "decode_request", "decode"),
         (Dialogue, "take", "numbers and credit"),
+        (Dialogue, "deliver", "numbers and credit"),
         (Engine, "tick_columns", "choose a batch, count"),
         (packed.ProgramRunner, "run", "pack and unpack"),
         (packed.ProgramRunner, "run_alone", "pack and unpack"),

@@ -8,10 +8,17 @@ driver locks.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from itertools import chain, islice
+
+import numpy as np
 
 from ostinato import protocol as wire
 from ostinato.errors import BY_CODE, BadMessageError, ConnectionLostError, OstinatoError, ProtocolError
 from ostinato_client.stream_core import Call, Steps, StreamCore
+
+PUSHES_BYTES, PUSHES_PART_BYTES = 128, wire.STREAM_ID_BYTES + 9 + 5
+"""What a PUSHES takes besides the data, at most, and each of its parts."""
 
 
 class Listing(Call):
@@ -34,6 +41,31 @@ class PingCall(Call):
         self.done = False
 
 
+def joined(waiting: Iterator[bytes | wire.Push]) -> tuple[bytes, int]:
+    """The message to send first of what waits, and how many of that it is: pushes of different streams that follow
+    each other, and are of one kind, go together in a PUSHES."""
+    first = next(waiting)
+    if isinstance(first, bytes):
+        return first, 1
+    streams, together, room = set[bytes](), list[wire.Push](), wire.MAX_MESSAGE_BYTES - PUSHES_BYTES
+    for each in chain((first,), waiting):
+        if isinstance(each, bytes) or each.stream in streams or not _alike(first, each):
+            break
+        room -= PUSHES_PART_BYTES + np.asarray(each.data).nbytes
+        if room < 0:
+            break
+        streams.add(each.stream)
+        together.append(each)
+    if len(together) < 2:
+        return wire.encode(first), 1
+    return wire.encode(wire.Pushes.of(together)), len(together)
+
+
+def _alike(one: wire.Push, other: wire.Push) -> bool:
+    a, b = np.asarray(one.data), np.asarray(other.data)
+    return a.ndim <= 2 and a.dtype == b.dtype and a.shape[1:] == b.shape[1:]
+
+
 class Core:
     """One connection: its streams, the frames that wait to be sent, and what the server owes."""
 
@@ -43,7 +75,9 @@ class Core:
         self.draining_s: float | None = None
         self.touched: set[Call] = set()
         """Calls and streams for which something has changed; the driver wakes who waits for them, and clears it."""
-        self._outgoing: deque[tuple[Call | None, bytes]] = deque()
+        self._outgoing: deque[tuple[Call | None, bytes | wire.Push]] = deque()
+        self._next: tuple[bytes, int] | None = None
+        """The frame to send next, and how many of these it is."""
         self._listings: deque[Listing] = deque()
         self._pings: deque[PingCall] = deque()
         self._token = 0
@@ -62,13 +96,18 @@ class Core:
 
     def next_frame(self) -> bytes:
         """The frame to send next; call `sent` when it has gone."""
-        return self._outgoing[0][1]
+        if self._next is None:
+            self._next = joined(what for _, what in islice(self._outgoing, wire.MAX_PUSHES))
+        return self._next[0]
 
     def sent(self) -> None:
         """The frame of `next_frame` has gone."""
-        call, _ = self._outgoing.popleft()
-        if call is not None:
-            call.sent = True
+        assert self._next is not None
+        for _ in range(self._next[1]):
+            call, _ = self._outgoing.popleft()
+            if call is not None:
+                call.sent = True
+        self._next = None
 
     @property
     def pinging(self) -> bool:
@@ -87,13 +126,14 @@ class Core:
         self._send(call, wire.encode(wire.Ping(self._token.to_bytes(8, "big"))))
         return call
 
-    def _send(self, call: Call | None, frame: bytes) -> None:
+    def _send(self, call: Call | None, frame: bytes | wire.Push) -> None:
         # Bounded: inputs by their stream's credit; the rest by the calls that wait, and _forget takes theirs back.
         self._outgoing.append((call, frame))
 
     def _forget(self, call: Call) -> None:
         """Nobody waits for it any more: do not send what has not been sent."""
         self._outgoing = deque(entry for entry in self._outgoing if entry[0] is not call)
+        self._next = None
         if isinstance(call, StreamCore):
             self.streams.pop(call.id, None)
             if call.sent and not call.gone:
@@ -177,6 +217,7 @@ class Core:
         self._listings.clear()
         self._pings.clear()
         self._outgoing.clear()
+        self._next = None
         self.draining_s = None
 
     def receive(self, frame: bytes) -> None:

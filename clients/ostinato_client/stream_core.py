@@ -60,9 +60,11 @@ Steps: TypeAlias = Generator[Call, None, T]
 
 
 class StreamCore(Call):
-    """State of one stream. ``send`` queues a frame of this stream."""
+    """State of one stream. ``send`` queues a frame, or a push, of this stream."""
 
-    def __init__(self, request: wire.Open, endpoint: str, send: Callable[[StreamCore, bytes], None]) -> None:
+    def __init__(
+        self, request: wire.Open, endpoint: str, send: Callable[[StreamCore, bytes | wire.Push], None]
+    ) -> None:
         super().__init__(endpoint)
         self.request = request
         self.id = request.stream
@@ -275,7 +277,11 @@ class StreamCore(Call):
         )
 
     def _input(self, message: wire.Input, units: int = 0) -> int:
-        frame = wire.encode(message)
+        frame: bytes | wire.Push
+        if isinstance(message, wire.Push) and isinstance(message.data, np.ndarray):
+            frame = wire.Push(message.stream, message.seq, message.data.copy())  # it may go with those of others
+        else:
+            frame = wire.encode(message)
         self._seq = message.seq
         self._waiting.append((message.seq, units))
         self._units += units

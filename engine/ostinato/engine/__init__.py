@@ -6,9 +6,10 @@ engine.push("a stream", 1, samples)
 results = engine.tick()
 """
 
+from ostinato.engine.columns import FEWEST
 from ostinato.engine.core import Engine, Opened
 from ostinato.engine.limits import Limits, Usage
 from ostinato.engine.results import Answer, Answers, Part
 from ostinato.engine.session import Session, unit
 
-__all__ = ["Engine", "Limits", "Usage", "Opened", "Answer", "Answers", "Part", "Session", "unit"]
+__all__ = ["FEWEST", "Engine", "Limits", "Usage", "Opened", "Answer", "Answers", "Part", "Session", "unit"]

@@ -268,6 +268,8 @@ class Columns:
             sessions = [session for session, apart in zip(sessions, how.tolist(), strict=True) if not apart]
         utterance_ms, waiting_ms = ms[:, :plain]
         sequence, processed, first, utterance, frames = out[kernels.IN_MS :, :plain]
+        if any(part.label is None for part in parts):
+            parts = []
         keys = [session.key for session in sessions]
         columns = keys, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms
         return [*answers, Answers(*columns, computing_ms, parts)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import cast
 
 from ostinato import protocol as wire
-from ostinato.engine import Answer, Answers, Engine, unit
+from ostinato.engine import FEWEST, Answer, Answers, Engine, unit
 from ostinato.errors import (
     CapacityError,
     DrainingError,
@@ -20,6 +21,7 @@ from ostinato.errors import (
 )
 from ostinato.model.front_ends import Audio
 from ostinato.server.peer import Peer
+from ostinato.server.pushes import Gathering
 from ostinato.server.resuming import Resuming
 from ostinato.server.settings import Settings
 from ostinato.streaming import Delay, Head, Model
@@ -27,6 +29,7 @@ from ostinato.streaming import Delay, Head, Model
 log = logging.getLogger(__name__)
 RETRY_AFTER_MS = 1000
 """When whoever found no room may try again: what an ERROR says."""
+FAULT = "a fault of the server: its log says more"
 FEWEST_ROWS = 8
 """Answers that are written together; fewer are written one by one, which is then quicker."""
 
@@ -49,6 +52,7 @@ class Dialogue:
         self._settings = settings
         self._place = place
         self._resuming = Resuming(settings)
+        self._gathering = Gathering()
         self._infos = {name: describe(name, model) for name, model in engine.models.items()}
 
     # --- messages ---------------------------------------------------------------------------------------------------
@@ -59,23 +63,51 @@ class Dialogue:
         return self._resuming.size
 
     def take(self, peer: Peer, frame: bytes, arrived_ns: int) -> None:
-        """Do what a message says, or answer why not."""
+        """Do what a message says, or answer why not. A push may wait for others that come with it until `deliver`."""
         try:
             request = wire.decode_request(frame)
         except OstinatoError as error:
             self._refuse(peer, error)
             return
+        if isinstance(request, wire.Push):
+            if self._gathering.add(peer, request, arrived_ns):
+                return
+            self.deliver()
+            if self._gathering.add(peer, request, arrived_ns):
+                return
+        else:
+            self.deliver()
+        self._guarded(peer, request, lambda: self._do(peer, request, arrived_ns))
+
+    def deliver(self) -> None:
+        """Hand the pushes on that came singly and were gathered: to be called before each tick."""
+        gathered = self._gathering.take()
+        pushes, arrived_ns = gathered.pushes, gathered.arrived_ns
+        left: Collection[int] = range(len(pushes))
+        if len(pushes) >= FEWEST:
+            seqs, units = [push.seq for push in pushes], [len(push.data) for push in pushes]
+            try:
+                left = self._engine.push_all(gathered.sessions, seqs, units, gathered.data, arrived_ns)
+            except Exception:
+                log.exception("%d pushes met a fault", len(pushes))
+                left = ()
+                for peer, push in zip(gathered.peers, pushes, strict=True):
+                    self._refuse(peer, OstinatoError(FAULT), push.stream, push.seq)
+        for i in sorted(left):
+            peer, push = gathered.peers[i], pushes[i]
+            self._guarded(peer, push, partial(self._input, peer, push, arrived_ns))
+
+    def _guarded(self, peer: Peer, request: wire.Request, do: Callable[[], None]) -> None:
+        """Do what a message says. A fault of ours must not end the others' streams."""
         try:
-            self._do(peer, request, arrived_ns)
-        except Exception:  # a fault of ours must not end the others' streams
+            do()
+        except Exception:
             log.exception("a message of type %s met a fault", type(request).__name__)
-            fault = OstinatoError("a fault of the server: its log says more")
+            fault = OstinatoError(FAULT)
             self._refuse(peer, fault, getattr(request, "stream", None), getattr(request, "seq", None))
 
     def _do(self, peer: Peer, request: wire.Request, arrived_ns: int) -> None:
-        if isinstance(request, wire.Push):
-            self._input(peer, request, arrived_ns)
-        elif isinstance(request, wire.Pushes):
+        if isinstance(request, wire.Pushes):
             self._inputs(peer, request, arrived_ns)
         elif isinstance(request, wire.Open):
             self._open(peer, request)
@@ -175,6 +207,7 @@ class Dialogue:
 
     def forget(self, peer: Peer) -> None:
         """Close a peer's streams; it is gone, or will be told otherwise."""
+        self.deliver()
         for stream in peer.streams:
             self._engine.close((peer, stream))
         peer.streams.clear()
@@ -255,7 +288,7 @@ class Dialogue:
             elif result.stream in peer.streams:
                 if not isinstance(error, OstinatoError):
                     log.error("a result cannot be written", exc_info=error)
-                    error = OstinatoError("a fault of the server: its log says more")
+                    error = OstinatoError(FAULT)
                 self._close(peer, result.stream)
                 self._refuse(peer, error, result.stream)
 

@@ -243,6 +243,7 @@ class Server:
             self._end = "now"
 
     def _tick(self) -> None:
+        _safely(self._dialogue.deliver)
         if self._engine.busy:  # the engine ends the streams that a fault costs
             _safely(lambda: self._dialogue.answer(self._engine.tick_columns()))
 
