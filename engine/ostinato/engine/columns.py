@@ -114,7 +114,6 @@ class Columns:
 
     def __init__(self, served: Collection[ServedModel], most: int) -> None:
         """``most`` messages of a stream may wait."""
-        prepare(kernels.line_up, kernels.due, kernels.answer)
         self._most = most
         self._models: dict[ServedModel, tuple[streaming.Columns, int]] = {}
         """Those whose streams can be held, and where their rows begin."""
@@ -123,6 +122,8 @@ class Columns:
             if each.causal and streaming.Columns.fit(each.model):
                 self._models[each] = streaming.Columns(each.model), count
                 count += each.model.max_streams
+        if self._models:
+            prepare(kernels.line_up, kernels.due, kernels.answer)
         self._table = np.zeros((count, kernels.LINED), np.int64)
         self._utterance_ms = self._table.view(np.float64)[:, kernels.UTTERANCE_MS]
 
