@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.kernels.compiler import kernel
+from ostinato.kernels.compiler import kernel, part
+from ostinato.kernels.copying import copy
 from ostinato.kernels.likeliest import likeliest
 from ostinato.kernels.sampling import exp, log, weigh
+from ostinato.kernels.simd import address
+from ostinato.lanes import LANES
 
 
 @kernel("float64(float64, float64)")
@@ -20,24 +23,12 @@ def length_weight(penalty: float, length: float) -> float:
     return weight
 
 
-@kernel(
-    "void(float32[:, ::1], boolean, int64[::1], int64[::1], int64, float64[::1], float64[::1], int64[:, ::1], "
-    "int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], float64[::1], float64[::1])"
-)
-def extend(
+@part
+def _extend(
     outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, parents: Any,
     tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
 ) -> None:  # fmt: skip
-    """For each beam b the widths[b] best hypotheses that are one token longer than its own, which are the rows
-    lasts[b - 1]:lasts[b] of ``outputs`` [n, V], logits or ``probabilities``, and of ``scores`` [n], their logarithmic
-    probabilities so far.
-
-    Row b of ``parents``, ``tokens``, ``sums`` and ``chances`` [beams, widest] becomes these, counts[b] of them, the
-    best first, of equals the one of the lower hypothesis, then of the lower token: which of its hypotheses is gone on
-    with, by which token, its new score, and the token's probability. Tokens whose probability is 0 are none. ``end``
-    (-1: none) is not among them: ended[b] becomes the hypothesis that it ends best, if that is among the widths[b]
-    best of all, else -1, with its score and the token's probability. ``weights`` [V] is room.
-    """
+    """`extend`."""
     size, first = outputs.shape[1], 0
     for b in range(lasts.shape[0]):
         width, found = widths[b], 0
@@ -78,3 +69,108 @@ def extend(
             if sums[b, last] > value or (sums[b, last] == value and before):
                 ended[b] = -1
         first = lasts[b]
+
+
+@kernel(
+    "void(float32[:, ::1], boolean, int64[::1], int64[::1], int64, float64[::1], float64[::1], int64[:, ::1], "
+    "int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], float64[::1], float64[::1])"
+)
+def extend(
+    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, parents: Any,
+    tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
+) -> None:  # fmt: skip
+    """For each beam b the widths[b] best hypotheses that are one token longer than its own, which are the rows
+    lasts[b - 1]:lasts[b] of ``outputs`` [n, V], logits or ``probabilities``, and of ``scores`` [n], their logarithmic
+    probabilities so far.
+
+    Row b of ``parents``, ``tokens``, ``sums`` and ``chances`` [beams, widest] becomes these, counts[b] of them, the
+    best first, of equals the one of the lower hypothesis, then of the lower token: which of its hypotheses is gone on
+    with, by which token, its new score, and the token's probability. Tokens whose probability is 0 are none. ``end``
+    (-1: none) is not among them: ended[b] becomes the hypothesis that it ends best, if that is among the widths[b]
+    best of all, else -1, with its score and the token's probability. ``weights`` [V] is room.
+    """
+    _extend(
+        outputs, probabilities, lasts, widths, end, scores, weights, parents, tokens, sums, chances, counts, ended,
+        end_sums, end_chances,
+    )  # fmt: skip
+
+
+@part
+def _follow(parents: Any, count: int, slots: Any, room: Any, states: Any) -> None:
+    """``slots`` [width] become those of ``count`` hypotheses behind their ``parents``, whose states theirs are: the
+    first of each parent takes its slot over, its siblings get copies in slots that are free; then the others."""
+    width, vectors, step, start = slots.shape[0], states.shape[1] // LANES, 4 * states.shape[1], address(states)
+    for j in range(width):
+        room[j] = slots[j]
+    free = 0  # from which on slots are looked for
+    for i in range(count):
+        parent, first = parents[i], True
+        for j in range(i):
+            first = first and parents[j] != parent
+        slots[i] = room[parent]
+        if not first:
+            free = _next_free(parents, count, free)
+            slots[i] = room[free]
+            copy(start + room[parent] * step, start + slots[i] * step, vectors)
+            free += 1
+    for i in range(count, width):
+        free = _next_free(parents, count, free)
+        slots[i] = room[free]
+        free += 1
+
+
+@part
+def _next_free(parents: Any, count: int, slot: int) -> int:
+    """The first slot from there on that is no parent's."""
+    while True:
+        taken = False
+        for j in range(count):
+            taken = taken or parents[j] == slot
+        if not taken:
+            return slot
+        slot += 1
+
+
+@part
+def _common(tokens: Any, count: int, length: int) -> int:
+    """With how many tokens all of ``count`` hypotheses of that length begin."""
+    for at in range(length):
+        for i in range(1, count):
+            if tokens[i, at] != tokens[0, at]:
+                return at
+    return length
+
+
+@kernel(
+    "int64(float32[:, ::1], boolean, int64[::1], int64[::1], int64, float64[::1], float64[::1], int64[:, ::1], "
+    "int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], float64[::1], float64[::1], "
+    "int32[:, :, ::1], float64[:, :, ::1], int64, int64, int64, int32[::1], int64[::1], int64[::1], "
+    "float32[:, ::1])"
+)
+def grow(
+    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, parents: Any,
+    tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
+    texts: Any, text_chances: Any, now: int, start: int, length: int, last: Any, slots: Any, room: Any, states: Any,
+) -> Any:  # fmt: skip
+    """`extend` for one beam, whose hypotheses become what is found, unless one is ended or none is left: then
+    nothing more is done, and -1 returned. Otherwise, how many tokens all of them begin with.
+
+    The hypotheses' tokens are ``texts`` [2, width, most] and ``text_chances``: those of before at ``now``, ``length``
+    from ``start`` on, the longer ones then at 1 - now, from 0 on. ``scores``, ``last`` [width] become theirs, and
+    ``slots`` [width] those of their states, rows of ``states``. ``room``: as many numbers."""
+    _extend(
+        outputs, probabilities, lasts, widths, end, scores, weights, parents, tokens, sums, chances, counts, ended,
+        end_sums, end_chances,
+    )  # fmt: skip
+    count = counts[0]
+    if ended[0] >= 0 or count == 0:
+        return -1
+    for i in range(count):
+        parent = parents[0, i]
+        for at in range(length):
+            texts[1 - now, i, at] = texts[now, parent, start + at]
+            text_chances[1 - now, i, at] = text_chances[now, parent, start + at]
+        texts[1 - now, i, length], text_chances[1 - now, i, length] = tokens[0, i], chances[0, i]
+        scores[i], last[i] = sums[0, i], tokens[0, i]
+    _follow(parents[0], count, slots, room, states)
+    return _common(texts[1 - now], count, length + 1)

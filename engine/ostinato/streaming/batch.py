@@ -171,6 +171,12 @@ Todo = list[tuple[int, Record, int]]
 def _advance_frames(todo: Todo, events: list[list[Event]], growing: Sequence[Record] = ()) -> None:
     """Of causal streams: compute and decode so many frames, and compute the hypotheses of those whose beams are
     ``growing``; of whole utterances: compute them early."""
+    while growing and not todo:
+        ahead, growing = Ahead.of(growing, growing[0].model.runner.max_rows)
+        model, regions = ahead.records[0].model, _regions(_heads(ahead.records))
+        frames, counts = joined(ahead.frames, model.front_end.frame_size), [1] * len(ahead.slots)
+        outputs = model.runner.run(model.states.rows, ahead.slots, frames, counts, regions)
+        ahead.keep(dict(zip(regions, outputs, strict=True)))
     while todo or growing:
         batch: list[tuple[int, Record]] = []
         parts: list[Float32] = []

@@ -22,6 +22,7 @@ from ostinato.pipeline.beam import Extended, Float64, length_weight
 from ostinato.pipeline.state import expect
 from ostinato.sampling import MAX_LONGEST
 from ostinato.streaming.frames import Float32
+from ostinato.streaming.hypotheses import Hypotheses
 from ostinato.streaming.pool import StatePool
 from ostinato.streaming.snapshot import BeamRecord
 
@@ -44,8 +45,8 @@ class Beam:
     CapacityError."""
 
     __slots__ = (
-        "best", "chances", "decided", "due", "last", "outputs", "over", "pool", "scores", "slots", "tokens", "told",
-        "width",
+        "_grown", "_hypotheses", "best", "chances", "decided", "due", "last", "outputs", "over", "pool", "scores",
+        "slots", "tokens", "told", "width",
     )  # fmt: skip
 
     def __init__(self, pool: StatePool, width: int) -> None:
@@ -73,12 +74,14 @@ class Beam:
         """The best that has ended."""
         self.over = False
         """Whether the search has ended: all is decided."""
+        self._hypotheses: Hypotheses | None = None
+        self._grown: Int32 | None = None  # the tokens that these had last
 
     @staticmethod
     def held_bytes(width: int, longest: int, state_bytes: int, vocabulary: int) -> int:
         """Bytes that a beam of so many hypotheses may come to hold, of texts of ``longest`` tokens: its tokens twice,
         as it grows by copies."""
-        return width * (state_bytes + 4 * vocabulary) + (2 * width + 2) * longest * TOKEN_BYTES
+        return width * (state_bytes + 4 * vocabulary) + 8 * vocabulary + (2 * width + 2) * longest * TOKEN_BYTES
 
     @property
     def begun(self) -> bool:
@@ -96,6 +99,26 @@ class Beam:
         self.scores = np.zeros(1)
         self.tokens, self.chances = np.empty((1, 0), np.int32), np.empty((1, 0))
         self.outputs = outputs[None].copy()
+
+    def grow(self, probabilities: bool, end: int | None, limit: int) -> bool:
+        """`extend` as long as nothing unusual happens: no hypothesis has ended, is ended now, or has ``limit``
+        tokens. False if it does; then nothing has changed. Its ``outputs`` are logits or ``probabilities``."""
+        if self.best is not None or self.told + self.ahead + 1 >= limit:
+            return False
+        if self._hypotheses is None:
+            self._hypotheses = Hypotheses(self.width, self.outputs.shape[1])
+        all_ = self._hypotheses
+        if self.tokens is not self._grown:
+            all_.become(self.scores, self.tokens, self.chances, self.slots)
+        common = all_.grow(self.outputs, probabilities, end, self.pool.rows, limit - self.told)
+        if common is None:
+            return False
+        self.tokens = self._grown = all_.tokens
+        self.chances, self.scores, self.last = all_.chances, all_.scores[: all_.count], all_.last[: all_.count]
+        self.slots = all_.slots.tolist()
+        self.decided.extend(zip(*common, strict=True))
+        self.due = True
+        return True
 
     def extend(self, found: Extended, penalty: float, end: int | None, limit: int) -> None:
         """Let hypotheses go on as ``found`` says, and end the search if no open one can beat the best that has ended,

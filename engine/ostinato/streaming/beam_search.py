@@ -52,7 +52,7 @@ def search(records: Sequence[Record], max_tokens: int | None) -> list[tuple[int,
                 continue
             beam.begin(record.state, record.decoder_state.outputs)
         searching.append((i, record, beam))
-        if not beam.decided:
+        if not beam.decided and not _grow(record, beam):
             by_head[record.head].append((record, beam))
     for head, group in by_head.items():
         _extend(head, group)
@@ -61,6 +61,13 @@ def search(records: Sequence[Record], max_tokens: int | None) -> list[tuple[int,
         for i, record, beam in searching
         if beam.decided
     ]
+
+
+def _grow(record: Record, beam: Beam) -> bool:
+    """Let a beam's hypotheses grow; False where that is not enough."""
+    head, going = record.head, record.generating
+    assert isinstance(head.settings, Generation) and going is not None
+    return beam.grow(head.probabilities, head.settings.end, beam.told + going.left)
 
 
 def _extend(head: Head, group: Sequence[tuple[Record, Beam]]) -> None:
