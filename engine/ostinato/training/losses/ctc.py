@@ -35,8 +35,12 @@ def _log_add(a: float, b: float) -> float:
 @njit(nogil=True)
 def _log_add3(a: float, b: float, c: float) -> float:
     """log(exp(a) + exp(b) + exp(c))."""
-    high = max(a, b, c)
-    return high if high == -np.inf else high + math.log(math.exp(a - high) + math.exp(b - high) + math.exp(c - high))
+    if c == -np.inf:
+        return _log_add(a, b)
+    high, low = (a, b) if a >= b else (b, a)
+    if c > high:
+        high, c = c, high
+    return high + math.log1p(math.exp(low - high) + math.exp(c - high))
 
 
 @kept
@@ -59,7 +63,7 @@ def _one(logits: Array, labels: Array, blank: int, gradient: Array) -> float:
         return 0.0 if S == 1 else np.inf
     symbols = np.full(S, blank)
     symbols[1::2] = labels
-    log_y = np.empty((T, K))
+    log_y, y = np.empty((T, K)), np.empty((T, K))
     for t in range(T):
         high = -np.inf
         for k in range(K):
@@ -67,10 +71,12 @@ def _one(logits: Array, labels: Array, blank: int, gradient: Array) -> float:
             high = max(high, log_y[t, k])
         total = 0.0
         for k in range(K):
-            total += math.exp(log_y[t, k] - high)
-        total = high + math.log(total)
+            y[t, k] = math.exp(log_y[t, k] - high)
+            total += y[t, k]
+        shift = high + math.log(total)
         for k in range(K):
-            log_y[t, k] -= total
+            y[t, k] /= total
+            log_y[t, k] -= shift
 
     alpha = np.full((T, S), -np.inf)
     alpha[0, 0] = log_y[0, blank]
@@ -101,12 +107,12 @@ def _one(logits: Array, labels: Array, blank: int, gradient: Array) -> float:
                 if s + 2 < S and symbols[s + 2] != blank and symbols[s + 2] != symbols[s]:
                     two = after[s + 2]
                 beta[s] = _log_add3(after[s], one, two)
-            if alpha[t, s] > -np.inf:
+            if alpha[t, s] > -np.inf and beta[s] > -np.inf:
                 passed[symbols[s]] += math.exp(alpha[t, s] + beta[s] - log_p)
         for s in range(S):
             after[s] = beta[s] + log_y[t, symbols[s]]
         for k in range(K):
-            gradient[t, k] = math.exp(log_y[t, k]) - passed[k]
+            gradient[t, k] = y[t, k] - passed[k]
     return float(-log_p)
 
 
