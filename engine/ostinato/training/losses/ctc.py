@@ -36,7 +36,7 @@ def _log_add(a: float, b: float) -> float:
 def _log_add3(a: float, b: float, c: float) -> float:
     """log(exp(a) + exp(b) + exp(c))."""
     if c == -np.inf:
-        return _log_add(a, b)
+        return float(_log_add(a, b))
     high, low = (a, b) if a >= b else (b, a)
     if c > high:
         high, c = c, high
