@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ostinato.cli import main
 from ostinato.errors import InputError, TrainingError
 from ostinato.model import file
 from ostinato.model.decoders import Labels, Outputs, SequenceClass
+from ostinato.training import curves
 from ostinato.training.batching import Batch
 from ostinato.training.own.config import Config
 from ostinato.training.own.frames import Dataset
@@ -91,6 +93,26 @@ def test_a_run_s_folder_has_all_of_it(tmp_path: Path) -> None:
     assert model.card == made.card and model.licence == "CC0-1.0"
     assert "16 utterances" in model.card["training data"] and "4 utterances not learnt" in model.card["accuracy"]
     assert "Test data, through the model's own stream: share of labels that is right" in model.card["accuracy"]
+
+
+def test_curves_take_little_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn at once, then no more often than in 20 times as long as that takes, and at the end."""
+    now, drawn = 0.0, list[tuple[float, int]]()
+
+    def draw(evaluations: Any, path: Path) -> None:
+        nonlocal now
+        drawn.append((now, len(evaluations)))
+        now += 0.5
+
+    monkeypatch.setattr(curves, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(curves, "draw", draw)
+    following = curves.Curves(tmp_path / "curves.png")
+    for number in range(1, 6):
+        following.follow([{"step": step} for step in range(number)])
+        now += 4.0
+    following.finish()
+    following.finish()
+    assert drawn == [(0.0, 1), (12.5, 4), (21.0, 5)]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+RARELY = 20
+"""Between two drawings of a run as many times as long passes as a drawing takes."""
+
+
+class Curves:
+    """The picture of a run that goes on: drawn again as long as that takes little of the time, and at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._waiting: Sequence[Mapping[str, float]] = ()
+        self._drawn, self._took = -math.inf, 0.0
+
+    def follow(self, evaluations: Sequence[Mapping[str, float]]) -> None:
+        """There is one more."""
+        self._waiting = evaluations
+        if time.monotonic() - self._drawn >= RARELY * self._took:
+            self.finish()
+
+    def finish(self) -> None:
+        """Draw what is not drawn yet."""
+        if self._waiting:
+            begin = time.monotonic()
+            draw(self._waiting, self.path)
+            self._waiting, self._drawn = (), time.monotonic()
+            self._took = self._drawn - begin
 
 
 def draw(evaluations: Sequence[Mapping[str, float]], path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.errors import TrainingError
-from ostinato.training.curves import draw
+from ostinato.training.curves import Curves
 from ostinato.training.losses import Loss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import Optimiser
@@ -59,13 +59,18 @@ class RunFolder:
         **how: Any,
     ) -> History:
         """`fit`, with log, curves and checkpoint in this folder."""
-        return fit(
-            network, batches, loss, optimiser, checkpoint=self.path / CHECKPOINT, on_evaluation=self._evaluated, **how
-        )
+        curves = Curves(self.path / CURVES)
 
-    def _evaluated(self, history: History) -> None:
-        self.write(LOG, "".join(f"{json.dumps(each)}\n" for each in history.evaluations))
-        draw(history.evaluations, self.path / CURVES)
+        def evaluated(history: History) -> None:
+            self.write(LOG, "".join(f"{json.dumps(each)}\n" for each in history.evaluations))
+            curves.follow(history.evaluations)
+
+        try:
+            return fit(
+                network, batches, loss, optimiser, checkpoint=self.path / CHECKPOINT, on_evaluation=evaluated, **how
+            )
+        finally:
+            curves.finish()
 
     def write(self, name: str, text: str) -> None:
         """A text file in it, as a whole or not at all."""
