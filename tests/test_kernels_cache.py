@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -376,6 +377,18 @@ def test_kernels_load_where_there_is_no_stderr(kind: str, home: Path) -> None:
         file.unlink()
     found = python("-c", SILENT[kind] + impatient + loads, XDG_CACHE_HOME=str(home))
     assert found.stdout == "True"
+
+
+def test_a_machine_that_loads_slowly_is_not_told_that_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, told = 0.0, list[str]()
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
+    counting = progress.Progress(4, told.append, kept=True)
+    for compiled in (False, True, True, False):
+        now += 0.8
+        counting.step(compiled)
+    assert told == ["ostinato: compiling for this CPU, only this once: 3 of 4 functions"]
+    counting.finish()
+    assert told[1:] == ["ostinato: compiled 2 functions in 2 s"]
 
 
 @pytest.mark.parametrize("stderr", [None, "closed"])

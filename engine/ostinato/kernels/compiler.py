@@ -43,7 +43,7 @@ kernels: dict[str, Any] = {}
 """All kernels that are registered, by module and name."""
 
 _PACKAGE = Path(__file__).parent
-_waiting: dict[str, Callable[[cache.Folder | None], None]] = {}
+_waiting: dict[str, Callable[[cache.Folder | None], bool]] = {}
 """Loads of what is registered and not loaded yet, by module and name; in order of definition, so that what is called
 comes first."""
 _loaded: set[str] = set()
@@ -87,19 +87,23 @@ def _name(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
-def _load_routine(symbol: str, folder: cache.Folder | None) -> None:
+def _load_routine(symbol: str, folder: cache.Folder | None) -> bool:
+    """Whether it had to be compiled."""
     function = routines[symbol]
     cache.keep(function, lambda: folder)
     function.compile()
     llvmlite.binding.add_symbol(symbol, function.address)
     _addresses[symbol] = function.address
+    return not function.cache_hits
 
 
-def _load_kernel(name: str, signature: str, folder: cache.Folder | None) -> None:
+def _load_kernel(name: str, signature: str, folder: cache.Folder | None) -> bool:
+    """Whether it had to be compiled."""
     dispatcher = kernels[name]
     cache.keep(dispatcher, lambda: folder)
     dispatcher.compile(signature)
     dispatcher.disable_compile()
+    return not dispatcher.stats.cache_hits
 
 
 def address(routine: Any) -> int:
@@ -172,9 +176,9 @@ def _load(wanted: Callable[[str], bool], report: Callable[[str], None] | None) -
         folder = cache.folder_of(_PACKAGE)
         progress = Progress(len(names), report, kept=folder is not None and folder.writable)
         for name in names:
-            _waiting[name](folder)
+            compiled = _waiting[name](folder)
             del _waiting[name]  # not before: whoever sees none waiting calls them
-            progress.step()
+            progress.step(compiled)
         progress.finish()
         if folder is not None and folder.failure is not None:
             cache.tell_not_kept(folder.failure)

@@ -27,7 +27,7 @@ def _is_terminal() -> bool:
 
 
 class Progress:
-    """Counts functions that are compiled or loaded and, if it takes long, says so: to ``report``, or on stderr.
+    """Counts functions that are compiled or loaded and says so if compiling takes long: to ``report``, or on stderr.
 
     ``kept``: whether this is the only time.
     """
@@ -35,24 +35,28 @@ class Progress:
     def __init__(self, count: int, report: Callable[[str], None] | None, *, kept: bool) -> None:
         self.count, self.done = count, 0
         self.once = ", only this once" if kept else ""
-        self.started = time.monotonic()
+        self.before = time.monotonic()
+        self.compiled, self.compiling = 0, 0.0
         self.said_at = 0.0
         self.terminal = report is None and _is_terminal()
         self.pause = _PRINT_EVERY if report is None and not self.terminal else 0.0
         self.report = report or self._print
 
-    def step(self) -> None:
-        """One more is done."""
+    def step(self, compiled: bool) -> None:
+        """One more is done; whether it was compiled, and not only loaded, slowly as that may be on a busy machine."""
         self.done += 1
         now = time.monotonic()
-        if now - self.started > _PATIENCE and now - self.said_at > self.pause:
+        self.compiled += compiled
+        self.compiling += (now - self.before) * compiled
+        self.before = now
+        if compiled and self.compiling > _PATIENCE and now - self.said_at > self.pause:
             self.said_at = now
             self.report(f"ostinato: compiling for this CPU{self.once}: {self.done} of {self.count} functions")
 
     def finish(self) -> None:
         """All are done."""
         if self.said_at:
-            self.report(f"ostinato: compiled {self.count} functions in {time.monotonic() - self.started:.0f} s")
+            self.report(f"ostinato: compiled {self.compiled} functions in {self.compiling:.0f} s")
             if self.terminal:
                 tell("\n")
 
