@@ -92,18 +92,19 @@ def test_the_next_start_only_loads(home: Path) -> None:
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
-def test_a_flipped_bit_in_every_file_changes_nothing(home: Path) -> None:
+def test_a_flipped_bit_in_any_file_changes_nothing(home: Path) -> None:
     """One was enough to crash every later start, or to give other results in silence."""
     chance = random.Random(4)
-    for file in files(home):
+    damaged = chance.sample(files(home), len(files(home)) // 4)
+    for file in damaged:
         content = bytearray(file.read_bytes())
         content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
         file.write_bytes(content)
-    before = {file: file.read_bytes() for file in files(home)}
+    before = {file: file.read_bytes() for file in damaged}
     found = python(str(TESTS / "golden_bits.py"), XDG_CACHE_HOME=str(home))
     assert found.stdout.split()[:2] == [GOLDEN, GOLDEN_INT8]
     loaded, count, _ = hits(home)
-    assert 0 < loaded < count, "what was prepared was mended, the rest is now"
+    assert count - len(damaged) < loaded < count, "what was prepared was mended, the rest is now"
     assert all(file.read_bytes() != content for file, content in before.items()), "written anew"
     loaded, count, said = hits(home)
     assert (loaded, said) == (count, "")
@@ -255,7 +256,7 @@ def test_a_cache_that_can_only_be_read_is_read(home: Path) -> None:
 
 
 def test_processes_that_start_together_do_not_disturb_each_other(home: Path) -> None:
-    for file in files(home)[::4]:
+    for file in files(home)[::10]:
         file.unlink()
     started = [
         subprocess.Popen(
