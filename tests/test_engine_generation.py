@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engine_models import encoder_decoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import VOCABULARY, bits, language_models, network
 
 from ostinato.engine import Answer, Engine, Limits
+from ostinato.engine.pace import Pace
 from ostinato.errors import CapacityError, CreditError, DivergedError, InputError, StreamError
 from ostinato.events import Event
 from ostinato.model import Head, Network, Node, Sequential, Specification
@@ -58,6 +60,27 @@ def alone(prompt: str, how: Sampling, longest: int, model: Network = LETTERS) ->
     with Model(model).stream() as stream:
         stream.push(prompt)
         return bits(list(stream.generate(how, longest)))
+
+
+def test_a_token_counts_as_what_it_looks_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams that attend to long sources share a tick with fewer others, and take turns."""
+    monkeypatch.setattr(Pace, "rows", lambda self, ms: 100)
+    told: dict[int, list[int]] = {}
+    for length in (3, 3000):
+        of = Engine({"letters": encoder_decoder()})
+        for key in range(40):
+            of.open(key, "letters", Options())
+            of.push(key, 1, "ab" * (length // 2), 0)
+            of.generate(key, 2, 30, HOW, 30)
+        answers = until_idle(of)
+        per_tick = told[length] = []
+        for key in range(40):
+            assert len(events(answers, key)) >= 1
+            of.generate(key, 3, 5, Sampling(seed=key), 5)
+        while of.busy:
+            per_tick.append(len({answer.key for answer in of.tick() if answer.kind == "tokens"}))
+    assert max(told[3]) == 40
+    assert 1 < max(told[3000]) <= 5
 
 
 HOW = Sampling(seed=3)

@@ -178,8 +178,17 @@ class Session:
 
     @property
     def rows(self) -> int:
-        """About how many frames it computes at a time while it generates: one, or its hypotheses'."""
-        return self.record.beam.width if self.record.beam is not None else 1
+        """About how many frames it computes at a time while it generates: one, or its hypotheses', each of which
+        counts for more where it looks a long memory up."""
+        return self.looking_up * (self.record.beam.width if self.record.beam is not None else 1)
+
+    @property
+    def looking_up(self) -> int:
+        """As how many frames a token counts: more than one where all that the encoder has made is looked up."""
+        record = self.record
+        if record.writing is None:
+            return 1
+        return 1 + int(record.decoder_state.frames / record.model.looked_up_a_row)
 
     def leave(self, message: Message, *, taken: bool = True) -> None:
         """The message at the head of the queue is done with; its input was ``taken`` unless it was refused."""

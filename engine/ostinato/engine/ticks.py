@@ -193,6 +193,8 @@ class Ticks:
         """About how many frames the stream's turn will compute."""
         frames = session.served.share if message.accepted else int(message.units / session.units_per_frame) or 1
         wait = session.record.wait
+        if session.record.options.wait_k is not None:  # a token comes of it
+            frames += session.looking_up
         if wait is None:
             return frames
         return wait.frames if session.record.waiting + frames >= wait.frames else 1
@@ -286,7 +288,8 @@ class Ticks:
         if fault is not None and not isinstance(fault, DivergedError):
             self._give_up(session, fault, results)
             return
-        session.tokens -= sum(event.kind == "token" for event in events)
+        if events:  # tokens all, but perhaps for the last
+            session.tokens -= len(events) - (events[-1].kind != "token")
         if session.record.generating is None:
             session.tokens = 0
         if events or fault is not None:

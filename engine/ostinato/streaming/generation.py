@@ -168,13 +168,21 @@ def draw(records: Sequence[Record]) -> list[tuple[int, list[Event]]]:
 
 def step(records: Sequence[Record]) -> list[list[Event]]:
     """`draw` for streams of one head that all draw, and nothing else; the tokens are computed as well."""
-    head = records[0].head
+    head, front_end = records[0].head, records[0].model.network.specification.front_end
+    settings = head.settings
+    assert isinstance(front_end, Tokens) and isinstance(settings, Generation)
     tickets, time_ms = [_ticket(record) for record in records], head.decoder.time_ms
+    vocabulary, end = front_end.vocabulary, settings.end
     tokens, chances, finite = records[0].model.drawing(head).step(tickets)
     found: list[list[Event]] = []
     for record, ticket, token, chance, good in zip(records, tickets, tokens, chances, finite, strict=True):
-        frame = ticket.frames - 1
-        found.append(said(record, token, chance, frame, time_ms(frame)))
+        frame, going = ticket.frames - 1, ticket.going
+        if token == end or going.left == 1:
+            found.append(said(record, token, chance, frame, time_ms(frame)))
+        else:  # the same, as nearly always
+            going.left -= 1
+            place = record.utterance, record.utterance_ms
+            found.append([Event("token", frame, time_ms(frame), vocabulary[token], token, chance, None, *place)])
         record.frames_in += 1
         if good:
             _taken(record, ticket)
