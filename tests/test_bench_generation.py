@@ -74,9 +74,16 @@ def test_a_small_run() -> None:
         wanted = {"ours", "ours-int8", "onnxruntime"} | ({"onnxruntime-batched"} if row["streams"] > 1 else set())
         assert wanted <= row["contenders"].keys()
         assert all(each["tokens_s"] > 0 for each in row["contenders"].values())
+        assert row["limit_tokens_s"] > 0
     text = io.StringIO()
     Console(file=text, width=200).print(generation_tables.terminal(found))
     assert "ONNX Runtime, by hand" in text.getvalue() and "ours, int8" in text.getvalue()
+    assert "of limit" in text.getvalue()
+
+
+def test_the_weights_of_a_token() -> None:
+    """Two matrices R, the second W and the last layer's; the first W is looked up. Units come in sixteens."""
+    assert generation.multiply_adds(Task(40, 1, "greedy", hidden=32).network().program) == 3 * 3 * 32 * 32 + 32 * 48
 
 
 def test_a_document_is_renewed(tmp_path: Any) -> None:

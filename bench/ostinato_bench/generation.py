@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels.operations import record
+from ostinato.kernels.program import Program
+from ostinato.lanes import LANES
 from ostinato.model import Network, Sequential
 from ostinato.model.decoders import Generation
 from ostinato.model.front_ends import Tokens
@@ -90,7 +93,8 @@ def run(
 
     Returns {"rows": [...], "missing": {peer: why}, "machine", "versions", "date"}. A row has by contender ("ours",
     "ours-int8", "onnxruntime", "onnxruntime-batched", …: all streams as one batch, by hand) {"tokens_s",
-    "quartiles"}, medians of rounds and their quartiles.
+    "quartiles"}, medians of rounds and their quartiles; and "limit_tokens_s", what the processor allows a float32
+    network: its multiply-adds at the peak rate, or reading its weights once a token, whichever takes longer.
 
     Raises RuntimeError if a peer computes something else.
     """
@@ -128,9 +132,31 @@ def measure(task: Task, seconds: float, beside: bool = True, missing: dict[str, 
         if task.streams > 1:
             all_ = maker(width * task.streams)
             calls[f"{name}-batched"] = lambda all_=all_: _by_hand(task, all_, task.streams)  # type: ignore[misc]
+    work = multiply_adds(network.program)
+    probes = {"arithmetic": limits.arithmetic("float32"), "reading": limits.reading(4 * work)}
     timed = {name: Timed(call) for name, call in calls.items()}
+    timed |= {name: Timed(probe.call) for name, probe in probes.items()}
     spent = alternate(timed, seconds, clock=time.process_time_ns)
-    return asdict(task) | {"name": task.name, "contenders": {name: _rate(each, task) for name, each in spent.items()}}
+    rates = {name: probe.rate(spent.pop(name).low) for name, probe in probes.items()}
+    rows = task.streams * (_BEAMS if task.way == "beam" else 1)
+    shortest = max(work * rows / rates["arithmetic"], 4 * work / rates["reading"])  # ns of a token of each stream
+    return asdict(task) | {
+        "name": task.name,
+        "contenders": {name: _rate(each, task) for name, each in spent.items()},
+        "limit_tokens_s": round(1e9 * task.streams / shortest),
+    }
+
+
+def multiply_adds(program: Program) -> int:
+    """Of one token, and as many weights are read for it. What is looked up is neither multiplied nor read whole."""
+    count = 0
+    for op in program.operations:
+        width = LANES * int(op[record.VECTORS])
+        if op[record.W] >= 0 and not op[record.TOKENS]:
+            count += int(op[record.INPUT_SIZE]) * width
+        if op[record.R] >= 0:
+            count += int(op[record.OUTPUT_SIZE]) * width
+    return count
 
 
 def _rate(spread: Spread, task: Task) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from ostinato_bench.terminal import Table
 LEGEND = (
     "Thousands of tokens a second of processor time, on one thread; medians. Stream by stream: a call of the engine "
     "for each stream's token; by hand: one call for all, and a loop in NumPy around it. Under times how many times "
-    "faster we are, in float32, than the faster of those that are called stream by stream."
+    "faster we are, in float32, than the faster of those that are called stream by stream; of limit: what the "
+    "processor needs at least for the float32 network (to read its weights once a token, or to multiply), as a share "
+    "of what we take."
 )
 _PEERS = {"onnxruntime": "ONNX Runtime", "pytorch": "PyTorch"}
 
@@ -38,6 +40,8 @@ def _table(result: dict[str, Any], strong: str = "") -> tuple[list[str], list[li
     headings = ["vocabulary", "streams", "", "ours", *["ours, int8"] * int8]
     headings += [f"{_PEERS[name]}{how}" for how in (", stream by stream", ", by hand") for name in peers]
     headings += ["times"] * bool(peers)
+    limits = any("limit_tokens_s" in row for row in rows)
+    headings += ["of limit"] * limits
     lines = []
     for row in rows:
         found = row["contenders"]
@@ -48,6 +52,8 @@ def _table(result: dict[str, Any], strong: str = "") -> tuple[list[str], list[li
         if peers:
             best = max(found[name]["tokens_s"] for name in peers if name in found)
             line.append(f"{strong}{found['ours']['tokens_s'] / best:.2f} ×{strong}")
+        if limits:
+            line.append(f"{found['ours']['tokens_s'] / row['limit_tokens_s']:.0%}" if "limit_tokens_s" in row else "")
         lines.append(line)
     return headings, lines
 
