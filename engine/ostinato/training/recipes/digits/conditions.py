@@ -76,12 +76,13 @@ def items(paths: Sequence[Path], condition: str, seed: int = 7) -> list[real.Ite
     spoken = [clips.load(path) for path in paths]
     for n, (path, own) in enumerate(zip(paths, spoken, strict=True)):
         rng = np.random.default_rng([seed, zlib.crc32(f"{path.stem} {condition}".encode())])
-        other = np.concatenate([c.samples for c in spoken[n - 1] if OTHER in c.said])
-        talk = [np.pad(c.samples, (0, PAUSE)) for c in own if set(c.said) == {OTHER}]
+        other, talk = (
+            [np.pad(c.samples, (0, PAUSE)) for c in some if set(c.said) == {OTHER}] for some in (spoken[n - 1], own)
+        )
         said = [(c.said, c.samples) for c in own if OTHER not in c.said]
         said += [((), np.concatenate(talk))] if talk else []
         for digits, samples in said:
-            heard, rate = CONDITIONS[condition](np.pad(samples, EDGE), other, rng)
+            heard, rate = CONDITIONS[condition](np.pad(samples, EDGE), np.concatenate(other), rng)
             kind: real.Kind = ("other", "isolated")[len(digits)] if len(digits) < 2 else "string"
             level = 0.5 / max(float(np.abs(heard).max(initial=0.0)), 1e-6)
             made.append(real.Item(path.stem, kind, digits, (heard * level).astype(np.float32), rate))

@@ -43,12 +43,12 @@ class Options(recipe.Options):
     """
 
     data: Annotated[Path, Option("Where the training set is kept.", "DIR")] = Path("data/digits")
-    steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="4000, quick: 150")] = 4000
+    steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="14000, quick: 150")] = 14_000
     real: Annotated[tuple[Path, ...], Option("Unpacked packages of recordings to test on.", "DIR", there=True)] = ()
     fsdd: Annotated[Path | None, Option("A clone of the Free Spoken Digit Dataset.", "DIR", there=True)] = None
     shards: int = 33
     examples_per_shard: int = 500
-    batch: int = 48
+    batch: int = 32
     rate: float = 2e-3
     voices: int | None = None
 
@@ -104,7 +104,7 @@ def _plans(
     data = compose.digest([*held_back, *learning])
     for direction in directions:
         specification = cards.described(learn.specification(direction))
-        network = TrainableNetwork(options.named(specification), np.float32, options.seed, dropout=0.2)
+        network = TrainableNetwork(options.named(specification), np.float32, options.seed, dropout=0.1)
         network.constants = {"front_end.mean": mean, "front_end.scale": scale}
         warmup = min(300, options.steps // 10)
 
