@@ -79,6 +79,12 @@ SPECIFICATIONS = [
         SequenceClass(("bad", "good"), pool="mean"),
     ),
     Sequential(
+        "pieces",
+        Tokens(("?", " "), unit="piece", unknown=0, mark=" "),
+        (OneHot(), Dense(1)),
+        Outputs(),
+    ),
+    Sequential(
         "one-hot",
         Tokens(("a", "b"), unit="word", unknown=1),
         (OneHot(), Rnn(3, activation=Activation("leaky-relu", 0.1))),
@@ -268,6 +274,11 @@ def test_a_value_of_no_use_is_refused_when_it_is_given(part: Any, field: str) ->
         (lambda: Tokens(("a", "a")), "twice"),
         (lambda: Tokens(("good",), unit="word"), "<unk>"),
         (lambda: Tokens(("good",), unit="piece"), "a piece vocabulary needs"),
+        (
+            lambda: Tokens(("a", "?"), unit="piece", unknown=1, mark=" "),
+            "mark ' ' is for pieces, and must be an entry",
+        ),
+        (lambda: Tokens(("a", " "), mark=" "), "is for pieces"),
         (lambda: Tokens(("a", "b"), end=2), "front_end: end = 2 is outside the vocabulary"),
         (lambda: Within(4, Within(2, Dense(3))), "within: positions within positions"),
         (lambda: Within(4, Gru(3, precision="int8")), "within: what runs within frames is float32"),

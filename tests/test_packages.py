@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
 import io
@@ -17,7 +18,8 @@ import numpy as np
 import pytest
 
 from ostinato.errors import PackageError
-from ostinato.packages import Deb, Package, Sdist, Wheel, digest, download, placing, tars, xz
+from ostinato.packages import Deb, Index, Package, Sdist, Wheel, digest, download, placing, tars, xz
+from ostinato.packages import index as index_of_debian
 from ostinato.packages import package as packages
 
 A, B = b"A" * 1000, b"B" * 10
@@ -329,10 +331,45 @@ def test_downloads_that_fail_leave_nothing(
     assert list(cache.iterdir()) == []
 
 
+INDEX = Index("Translation-xx", "mine", "MIT")
+
+
+def test_an_index_of_debian_is_downloaded_into_lists_of_its_own(apt: Path, tmp_path: Path, cache: Path) -> None:
+    apt.write_text(
+        '#!/bin/sh\nfor each; do case "$each" in Dir::State::lists=*) lists="${each#*=}";; esac; done\n'
+        'case "$*" in *Acquire::Languages=xx*) printf A > "$lists/some_dists_mine_main_i18n_Translation-xx";; esac\n'
+    )
+    found = INDEX.files(["Translation-xx"], sha256(tmp_path, b"A"))
+    assert found["Translation-xx"].read_bytes() == b"A" and left(cache) == list(found.values())
+    with pytest.raises(PackageError, match=r"this system's sources have no Translation-xx \(Debian other\).*--file"):
+        Index("Translation-xx", "other", "MIT").files(["Translation-xx"], "0" * 64)
+    with pytest.raises(PackageError, match="was expected"):
+        INDEX.files(["Translation-xx"], sha256(tmp_path, b"B"))
+
+
+def test_an_index_that_somebody_has(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for suffix, pack in {"": bytes, ".bz2": bz2.compress, ".xz": lzma.compress}.items():
+        archive = tmp_path / f"Translation-xx{suffix}"
+        archive.write_bytes(pack(A))
+        found = INDEX.files(["Translation-xx"], sha256(tmp_path, A), archive=archive)
+        assert found["Translation-xx"].read_bytes() == A
+        archive.write_bytes(pack(A)[:40])
+        with pytest.raises(PackageError, match="is damaged" if suffix else "was expected"):
+            INDEX.files(["Translation-xx"], sha256(tmp_path, A), archive=archive)
+        monkeypatch.setattr(index_of_debian, "MAX_BYTES", 999)
+        archive.write_bytes(pack(A))
+        with pytest.raises(PackageError, match="over 999 bytes"):
+            INDEX.files(["Translation-xx"], sha256(tmp_path, A), archive=archive)
+        monkeypatch.undo()
+        monkeypatch.setattr(packages, "cache", lambda: cache)
+
+
 def test_without_apt_the_cure_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PackageError, match=r"there is no apt-get here: get the \.deb .*--file"):
         KINDS["deb"][1].files(["mine/a.bin"], "0" * 64)
+    with pytest.raises(PackageError, match=r"there is no apt-get here: get it .*i18n/Translation-xx\.bz2.*--file"):
+        INDEX.files(["Translation-xx"], "0" * 64)
 
 
 def test_no_room_is_told_before_anything_comes(apt: Path, tmp_path: Path) -> None:

@@ -79,6 +79,18 @@ def test_pieces_of_words_are_the_longest_first() -> None:
     assert ids(pieces(), "good" * 257 + " go") == [0, 3]  # longer than words are: unknown as a whole
 
 
+def marked(**changes: object) -> TokensFrontEnd:
+    entries = ("<unk>", " ", " go", "od", "go", "o", "d", " !")
+    return TokensFrontEnd(specified.Tokens(entries, unit="piece", unknown=0, mark=" ", **changes), {})  # type: ignore[arg-type]
+
+
+def test_a_mark_stands_before_each_word() -> None:
+    """A piece that begins a word is another one than within it."""
+    assert ids(marked(), "good", "go  od !x\n") == [2, 3, 4, 1, 3, 7, 0]
+    assert ids(marked(), "xo") == [1, 0, 5] and ids(marked(), "", " \t") == []
+    assert ids(marked(), "good" * 257 + " go") == [0, 2]
+
+
 def test_a_word_is_composed_however_it_was_typed() -> None:
     assert ids(words(), "de\u0301", "ja\u0300") == [3]
     assert ids(words(), "de", "\u0301ja\u0300 film") == [3, 4]
@@ -129,6 +141,7 @@ def test_an_endless_word_is_unknown_and_bounded() -> None:
             words(begin=3, end=2),
             pieces(),
             pieces(lowercase=True),
+            marked(),
             characters(unknown=1, lowercase=True),
         ]
     ),

@@ -39,7 +39,7 @@ def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     results = json.loads((tmp_path / "runs" / "phonemes-uni" / "results.json").read_text())
     assert list(results["scores"]) == ["1", "3", "5", "7", "whole"]
     lags = [score["average_lagging"] for score in results["scores"].values()]
-    assert lags == sorted(lags) and results["baseline"]["words"] == 5
+    assert lags == sorted(lags) and results["baselines"]["letter by letter"]["words"] == 5
     card = ostinato.load(bi).network.specification.card
     assert "Of 5 words held out" in card["accuracy"] and "while the word goes on" not in card["accuracy"]
     assert "Carnegie Mellon" in card["training data"] and "Steps of learning: 4;" in card["training data"]

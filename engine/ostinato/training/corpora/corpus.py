@@ -58,13 +58,13 @@ class Corpus:
 
     def is_of(self, archive: Path) -> bool:
         """Whether a file's name is that of one of its packages."""
-        return any(_plain(archive.name).startswith(f"{_plain(part.package.name)}-") for part in self.parts)
+        return any(_named(archive, part.package.name) for part in self.parts)
 
     def _chosen(self, archives: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         """The package that each archive is, by its name."""
         names = [part.package.name for part in self.parts]
         for archive in archives:
-            fitting = [name for name in names if _plain(archive.name).startswith(f"{_plain(name)}-")]
+            fitting = [name for name in names if _named(archive, name)]
             if not fitting and len(names) > 1:
                 wanted = ", ".join(part.package.requirement for part in self.parts)
                 raise InputError(f"{archive}: its name does not say which package it is, of {wanted}: name it so")
@@ -82,3 +82,9 @@ def lines(path: Path) -> Iterator[str]:
 
 def _plain(name: str) -> str:
     return name.casefold().replace("_", "-")
+
+
+def _named(archive: Path, package: str) -> bool:
+    """Whether a file's name says that it is that package."""
+    name, wanted = _plain(archive.name), _plain(package)
+    return name == wanted or name.startswith((f"{wanted}-", f"{wanted}."))

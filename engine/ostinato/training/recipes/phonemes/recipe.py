@@ -94,7 +94,7 @@ def tested(
     }
     simple = scoring.baseline(words["learnt"], words["test"]).as_dict()
     learnt = f"{len(words['learnt']):,} words. {plan.steps_taken(history, steps)}"
-    return Tested(scoring.card(scores, simple, learnt), {"scores": scores, "baseline": simple})
+    return Tested(scoring.card(scores, simple, learnt), {"scores": scores, "baselines": {"letter by letter": simple}})
 
 
 RECIPE = Recipe(
