@@ -143,6 +143,11 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
         most = records[0].model.runner.max_rows
         return [events for first in range(0, len(records), most) for events in step(records[first : first + most])]
     events: list[list[Event]] = [[] for _ in records]
+    if all(record.searches for record in records):
+        for i, tokens in search(records, max_frames):
+            events[i] = tokens
+        _advance_frames(_todo(records, max_frames), events, searching(records))
+        return events
     for i, record in enumerate(records):
         while utterance := record.next_finished():
             try:
@@ -153,9 +158,7 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
             events[i] += utterance.events
     for i, tokens in [*draw(records), *search(records, max_frames)]:
         events[i] += tokens
-    todo = [(i, record, ready) for i, record in enumerate(records) if (ready := record.ready)]
-    if max_frames is not None:
-        todo = [(i, record, min(ready, max_frames)) for i, record, ready in todo]
+    todo = _todo(records, max_frames)
     _advance_frames([each for each in todo if each[1].causal], events, searching(records))
     _advance_frames([each for each in todo if not each[1].causal and each[1].wait is None], events)
     _advance_blocks([each for each in todo if each[1].wait is not None], events)
@@ -166,6 +169,12 @@ def advance(records: Sequence[Record], max_frames: int | None = None) -> list[li
 
 Todo = list[tuple[int, Record, int]]
 """Streams by their position among ``events``, and how many frames of each are to be computed."""
+
+
+def _todo(records: Sequence[Record], max_frames: int | None) -> Todo:
+    """What is ready of these, at most so many frames of each."""
+    todo = [(i, record, ready) for i, record in enumerate(records) if (ready := record.ready)]
+    return todo if max_frames is None else [(i, record, min(ready, max_frames)) for i, record, ready in todo]
 
 
 def _advance_frames(todo: Todo, events: list[list[Event]], growing: Sequence[Record] = ()) -> None:

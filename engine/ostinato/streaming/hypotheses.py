@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,7 @@ class Hypotheses:
     their states are in the ``slots`` of these numbers."""
 
     def __init__(self, width: int, vocabulary: int) -> None:
-        prepare(kernels.grow)
-        self._grow, self._width = entry(kernels.grow), width
+        self._grow, self._width = _kernel(), width
         self._now = self._start = self._length = 0
         self._texts, self._chances = np.empty((2, width, 0), np.int32), np.empty((2, width, 0))
         self._counts, self._widths = np.zeros(1, np.int64), np.full(1, width)
@@ -84,6 +85,12 @@ class Hypotheses:
             texts, chances = self.tokens, self.chances
             self._texts, self._chances = _room(self._width, length, texts), _room(self._width, length, chances)
             self._now = self._start = 0
+
+
+@functools.cache
+def _kernel() -> Callable[..., Any]:
+    prepare(kernels.grow)
+    return entry(kernels.grow)
 
 
 def _room(width: int, length: int, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:

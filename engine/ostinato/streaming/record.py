@@ -243,6 +243,11 @@ class Record:
         return self.generating is not None and self.beam is None and self.writing is None and not self.queue.count
 
     @property
+    def searches(self) -> bool:
+        """Whether it does nothing but go on with a search, of what is no source."""
+        return self.beam is not None and self.beam.begun and self.writing is None and self.fault is None
+
+    @property
     def ended(self) -> bool:
         """Whether a finished utterance waits to be computed, which comes first: see `next_finished`."""
         return bool(self.finished)
