@@ -121,7 +121,6 @@ VIEWS: Mapping[str, Callable[..., str]] = {
     "compare-short": compare_short,
     "compare-source": compare_source,
     "convolutions": tables.convolutions,
-    "digits-made": digits.made,
     "digits-people": digits.people,
     "digits-wrong": digits.wrong,
     "generation": generation_tables.generating,

@@ -29,27 +29,13 @@ def people(*results: Result) -> str:
         [
             _name(result, way),
             _bounded(under[PEOPLE]),
-            *(_a_minute(under.get(which, {})) for which in (PEOPLE, "clean", "another voice 10 dB")),
+            *(_a_minute(under.get(which, {})) for which in (PEOPLE, "clean", "noise 10 dB")),
         ]
         for result in results
         for way, under in result["ways"].items()
     ]
-    headings = ["people's digits wrong", "people", "synthetic voices", "two at once, 10 dB apart"]
-    return tables.markdown(["false digits a minute", *headings], lines)
-
-
-def made(*results: Result) -> str:
-    """How each model came about, and what it was tested by."""
-    lines = [
-        [
-            f"`{result['model']}`",
-            f"{result['steps']:,}",
-            f"{result['processor_seconds'] / 60:.1f}",
-            f"{result['seconds'] / 60:.0f}",
-        ]
-        for result in results
-    ]
-    return tables.markdown(["", "batches", "minutes of a processor", "minutes by the clock"], lines)
+    headings = ["people's digits wrong", "false digits a minute: people", "synthetic voices", "in noise 10 dB"]
+    return tables.markdown(["", *headings], lines)
 
 
 def _first(results: tuple[Result, ...]) -> Mapping[str, Any]:
@@ -57,8 +43,9 @@ def _first(results: tuple[Result, ...]) -> Mapping[str, Any]:
 
 
 def _name(result: Result, way: str) -> str:
-    before = "" if "steps" in result else " before"
-    return f"`{result['model']}`{before}, {way}"
+    """``of``: which one it is, if it did not come of the run of which the results are."""
+    of = result["of"] if "of" in result else f"of {result['steps']:,} batches"
+    return f"`{result['model']}` {of}, {way}"
 
 
 def _bounded(figures: Mapping[str, Any]) -> str:
