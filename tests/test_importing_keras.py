@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from against_keras import MOST, differences
 from imported import streamed
-from keras_files import ARRAYS, BIAS, DENSE, KERNEL, SAVED, X, archive, chain, layer, listed
+from keras_files import ARRAYS, BIAS, DENSE, KERNEL, RNG, SAVED, Array, X, archive, chain, layer, listed
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing import import_model
@@ -99,6 +99,92 @@ def test_hard_sigmoid_is_the_version_s(tmp_path: Path) -> None:
         np.testing.assert_allclose(streamed(imported.network, X), np.clip(slope * X + 0.5, 0, 1), atol=1e-6)
 
 
+# --- along the positions of each frame -----------------------------------------------------------------------------
+
+
+def convolved(x: Array, W: Array, b: Array, stride: int, left: int, right: int) -> Array:
+    """Of each frame [positions, channels], by W [taps, channels, filters], in float64."""
+    x = np.pad(x.astype(np.float64), [(0, 0), (left, right), (0, 0)])
+    starts = range(0, x.shape[1] - len(W) + 1, stride)
+    return np.stack([np.einsum("tkc,kcf->tf", x[:, s : s + len(W)], W) for s in starts], 1) + b
+
+
+POSITIONS = layer("InputLayer", batch_shape=[None, None, 7, 2])
+FRAMES = RNG.normal(size=(5, 14)).astype(np.float32)
+KERNELS = RNG.normal(size=(3, 2, 4)).astype(np.float32)
+
+
+def each(kind: str, name: str = "", **config: Any) -> dict[str, Any]:
+    return layer("TimeDistributed", name=name or f"td_{kind}".lower(), layer=inner(kind, **config))
+
+
+@pytest.mark.parametrize(
+    ("config", "stride", "ends"),
+    [
+        ({"padding": "same", "strides": 2}, 2, (1, 1)),
+        ({"padding": "causal"}, 1, (2, 0)),
+        ({"strides": 3}, 3, (0, 0)),
+    ],
+)
+def test_a_convolution_and_pools_within_each_frame(
+    config: dict[str, Any], stride: int, ends: tuple[int, int], tmp_path: Path
+) -> None:
+    layers = [
+        each("Conv1D", filters=4, kernel_size=3, activation="relu", **config),
+        layer("Dropout", rate=0.1), each("MaxPooling1D", pool_size=2, strides=1), each("Flatten"),
+        layer("Dense", units=1),
+    ]  # fmt: skip
+    x = FRAMES.reshape(5, 7, 2)
+    y = np.maximum(convolved(x, KERNELS, np.arange(4), stride, *ends), 0)
+    y = np.maximum(y[:, 1:], y[:, :-1]).reshape(5, -1)
+    V = RNG.normal(size=(y.shape[1], 1)).astype(np.float32)
+    below = "layers/time_distributed/layer/vars/"
+    arrays = {f"{below}0": KERNELS, f"{below}1": np.arange(4, dtype=np.float32)}
+    arrays |= {"layers/dense/vars/0": V, "layers/dense/vars/1": np.zeros(1, np.float32)}
+    imported = import_model(archive(tmp_path, chain(*layers, first=POSITIONS), arrays))
+    np.testing.assert_allclose(streamed(imported.network, FRAMES), y @ V, rtol=1e-5, atol=1e-5)
+
+
+def test_values_become_positions_and_a_mean_over_them(tmp_path: Path) -> None:
+    layers = [
+        layer("Reshape", target_shape=[-1, 7, 2]), layer("Dense", units=3, activation="tanh"),
+        each("SimpleRNN", units=3, return_sequences=True), each("GlobalAveragePooling1D"),
+    ]  # fmt: skip
+    R = 0.5 * np.eye(3, dtype=np.float32)
+    cell = "layers/time_distributed/layer/cell/vars/"
+    arrays = ARRAYS | {f"{cell}0": R, f"{cell}1": R, f"{cell}2": BIAS}
+    first = layer("InputLayer", batch_shape=[None, None, 14])
+    imported = import_model(archive(tmp_path, chain(*layers, first=first), arrays))
+    y, h, states = np.tanh(FRAMES.reshape(5, 7, 2) @ KERNEL + BIAS), np.zeros((5, 3)), []
+    for k in range(7):
+        states.append(h := np.tanh(y[:, k] @ R + h @ R + BIAS))
+    np.testing.assert_allclose(streamed(imported.network, FRAMES), np.mean(states, axis=0), atol=1e-6)
+    layers[2:] = [each("SimpleRNN", units=3)]
+    imported = import_model(archive(tmp_path, chain(*layers, first=first), arrays))
+    np.testing.assert_allclose(streamed(imported.network, FRAMES), states[-1], atol=1e-6)
+
+
+# --- layers for GPUs ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3)])
+def test_a_layer_for_gpus_is_the_layer_that_keras_makes_of_it(kind: str, gates: int, tmp_path: Path) -> None:
+    """Its arrays as Keras 2 writes them, of a plain layer's: each gate's kernels turned, both biases in a row."""
+    units = 3
+    W, R = (RNG.normal(size=(n, gates * units)).astype(np.float32) for n in (2, units))
+    both = RNG.normal(size=(2, gates * units)).astype(np.float32)
+    turned = np.hstack([k.T.reshape(k.shape) for k in np.hsplit(W, gates)])
+    arrays = {"kernel:0": turned, "recurrent_kernel:0": np.hstack([k.T for k in np.hsplit(R, gates)])}
+    arrays["bias:0"] = both.ravel()
+    model = chain(layer(f"CuDNN{kind}", name="rnn", units=units, return_sequences=True))
+    found = import_model(listed(tmp_path, model, {f"rnn|rnn/{name}": array for name, array in arrays.items()}))
+    plain = layer(kind, units=units, return_sequences=True, **({"reset_after": True} if kind == "GRU" else {}))
+    b = both if kind == "GRU" else both.sum(axis=0)
+    cell = f"layers/{kind.lower()}/cell/vars/"
+    wanted = import_model(archive(tmp_path, chain(plain), {f"{cell}{n}": a for n, a in enumerate((W, R, b))}))
+    np.testing.assert_allclose(streamed(found.network, X), streamed(wanted.network, X), atol=1e-6)
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -130,7 +216,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "all frames of one direction, and one of the other",
     ),
     "no merging": (layer("Bidirectional", layer=inner("LSTM", units=2)), "merge_mode 'none'"),
-    "a wrapped convolution": (layer("TimeDistributed", layer=inner("Conv1D")), "wraps 'Conv1D', which works along"),
+    "a wrapped convolution": (
+        layer("TimeDistributed", layer=inner("Conv1D")),
+        "wraps 'Conv1D' over frames without positions",
+    ),
     "backwards": (layer("GRU", units=2, go_backwards=True), "goes backwards"),
     "frames side by side": (layer("Flatten"), "puts all frames"),
     "time as values": (layer("Permute", dims=[2, 1]), "exchanges time and values"),
@@ -218,7 +307,7 @@ def test_graphs_that_cannot_be_are_refused(tmp_path: Path) -> None:
         ({"class_name": "MyModel", "config": {}}, "of class 'MyModel', which is code"),
         ({"class_name": "Sequential", "config": {"layers": []}}, "has no layers"),
         ({"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense"}]}}, "not an object"),
-        (chain(DENSE, first=layer("InputLayer", batch_shape=[None, 3, 4, 2])), "has shape"),
+        (chain(DENSE, first=layer("InputLayer", batch_shape=[None, 3, 4, None])), "has shape"),
         (chain(DENSE, first=layer("InputLayer", batch_shape=[None, None, None])), "has shape"),
     ):
         with pytest.raises(ForeignModelError, match=message):

@@ -52,7 +52,7 @@ def is_softmax(place: Place) -> bool:
 
 def softened(place: Place, value: Value) -> Value:
     """A softmax behind what was made."""
-    return replace(value, node=place.add(Softmax(), [value.node], suffix="softmax"))
+    return replace(value, node=replace(place, inputs=[value]).add(Softmax(), [value.node], suffix="softmax"))
 
 
 def activated(place: Place, value: Value) -> Value:
@@ -61,6 +61,7 @@ def activated(place: Place, value: Value) -> Value:
         return softened(place, value)
     if (function := activation(place)) == IDENTITY:
         return value
+    place = replace(place, inputs=[value])
     return replace(value, node=place.add(Activate(function), [value.node], suffix="activation"))
 
 

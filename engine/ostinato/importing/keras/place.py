@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ostinato.errors import ForeignModelError
 from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision
-from ostinato.model.layers import Layer
+from ostinato.model.layers import Layer, Slice, Within
 
 Array = npt.NDArray[Any]
 
@@ -20,11 +20,13 @@ Array = npt.NDArray[Any]
 @dataclass(frozen=True)
 class Value:
     """What a layer gave: a node of ours, and what of its frames Keras has: all; one of the utterance, last or
-    mean; or one, as there is no axis of time. ``padding``: frames of zeros that Keras has at the ends."""
+    mean; or one, as there is no axis of time. ``padding``: frames of zeros that Keras has at the ends.
+    ``positions``: how many a frame has, one behind the other; 0 where it is a plain vector."""
 
     node: str
     time: Literal["all", "last", "mean", "none"] = "all"
     padding: tuple[int, int] = (0, 0)
+    positions: int = 0
 
     @property
     def frames(self) -> bool:
@@ -50,7 +52,8 @@ class Making:
 @dataclass(frozen=True)
 class Place:
     """``kind``: the layer's class; ``config``: its settings; ``inputs``: what it reads; ``arrays``: its weights, in
-    Keras's order."""
+    Keras's order. ``along``: it works along the positions of each frame, which are to it what frames are to others
+    (below TimeDistributed)."""
 
     making: Making
     name: str
@@ -59,6 +62,7 @@ class Place:
     inputs: Sequence[Value]
     arrays: list[Array]
     constants: Sequence[Any] = ()
+    along: bool = False
 
     def refusal(self, why: str) -> ForeignModelError:
         """The error that names it."""
@@ -102,8 +106,12 @@ class Place:
         """Raise ForeignModelError unless it works on the values of a frame."""
         axis = self.setting(name, -1)
         axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-        if axis not in (-1, 2 if self.one().frames else 1):
+        if axis not in (-1, self.last_axis(self.one())):
             raise self.refusal(f"works along {name} {axis}: only along the last, a frame's values, is read here")
+
+    def last_axis(self, value: Value) -> int:
+        """The number of the axis of a frame's values, or of a position's."""
+        return 1 + value.frames + (value.positions > 0 and not self.along)
 
     def check_channels_last(self) -> None:
         """Raise ForeignModelError for frames that are columns."""
@@ -135,12 +143,14 @@ class Place:
         if not value.frames:
             why = "only the last frame" if value.time == "last" else "no axis of time"
             raise self.refusal(f"works over time, and what is below it has {why}")
+        if value.positions and not self.along:
+            raise self.refusal("works over time, and what is below it has positions in each frame: flatten these")
         return value
 
     @property
     def inputs_size(self) -> int:
-        """Values of the first input's frames."""
-        return self.making.builder.wires[self.inputs[0].node].size
+        """Values of the first input's frames, or of each of their positions."""
+        return self.making.builder.wires[self.inputs[0].node].size // max(1, self.inputs[0].positions)
 
     # --- weights ----------------------------------------------------------------------------------------------------
 
@@ -164,21 +174,32 @@ class Place:
     def add(
         self, layer: Layer, inputs: Sequence[str], weights: dict[str, Array] | None = None, suffix: str = ""
     ) -> str:
-        """A node, named after the layer."""
-        name = f"{self.name}-{suffix}" if suffix else self.name
+        """A node, named after the layer; over the positions of the input's frames, if they have any."""
+        name, positions = f"{self.name}-{suffix}" if suffix else self.name, self.inputs[0].positions
+        layer = Within(positions, layer) if positions else layer
         return self.making.builder.add(layer, inputs, weights, name=name, origin=f"layer {self.name!r} ({self.kind})")
 
     def made(self, layer: Layer, weights: dict[str, Array] | None = None, value: Value | None = None) -> Value:
         """A layer of ours that reads the only input, or ``value``, and has the same frames."""
         value = value or self.one()
-        return replace(value, node=self.add(layer, [value.node], weights))
+        positions = Within(value.positions, layer).counts[-1] if value.positions else 0
+        if value.positions and positions < 1:
+            raise self.refusal(f"has windows that do not fit into {value.positions} positions")
+        place = replace(self, inputs=[value])
+        return replace(value, node=place.add(layer, [value.node], weights), positions=positions)
+
+    def picked(self, value: Value, position: int) -> Value:
+        """One position of each frame, which is the frame then."""
+        size = self.making.builder.wires[value.node].size // value.positions
+        node = self.making.builder.add(Slice(position * size, size), [value.node], name=f"{self.name}-position")
+        return replace(value, node=node, positions=0)
 
     def within(self, config: Any, what: str, arrays: list[Array], inputs: Sequence[Value]) -> Place:
         """A layer inside this one, such as a wrapper's."""
         if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
             raise self.refusal(f"has no {what} that can be read")
         kind = str(config.get("class_name"))
-        return Place(self.making, self.name, kind, config["config"], inputs, arrays)
+        return Place(self.making, self.name, kind, config["config"], inputs, arrays, along=self.along)
 
 
 Converter = Callable[[Place], Value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +26,13 @@ MAX_WORDS = 0xD800 - _FIRST_SIGN
 
 
 class Input(NamedTuple):
-    """``size``: values of a frame, or words if it is of ``tokens``. ``frames``: whether Keras has an axis of time."""
+    """``size``: values of a frame, or words if it is of ``tokens``. ``frames``: whether Keras has an axis of time;
+    ``positions``: how many each frame has, 0 where it is a plain vector."""
 
     size: int
     tokens: bool
     frames: bool
+    positions: int = 0
 
 
 def draft(path: Path, settings: Settings) -> Draft:
@@ -69,12 +72,13 @@ def _input(model: Graph, number: int, raw: dict[str, Any]) -> Input:
     shape = _shape(layer or model.layers[0], raw)
     if words:
         return Input(words, True, True)
-    size = shape[-1] if shape else None
-    if shape is None or len(shape) not in (2, 3) or type(size) is not int or size < 1:
+    inner = shape[2 if len(shape) > 3 else -1 :] if shape else []
+    if shape is None or len(shape) not in (2, 3, 4) or any(type(each) is not int or each < 1 for each in inner):
         raise ForeignModelError(
-            f"input {tensor.layer or number!r} has shape {shape}: [batch, time, values] and [batch, values] are read"
+            f"input {tensor.layer or number!r} has shape {shape}: [batch, time, values], [batch, values] and "
+            "[batch, time, positions, values] are read"
         )
-    return Input(size, False, len(shape) == 3)
+    return Input(math.prod(inner), False, len(shape) > 2, inner[0] if len(inner) > 1 else 0)
 
 
 def _shape(layer: Layer, raw: dict[str, Any]) -> list[Any] | None:
@@ -132,12 +136,12 @@ def _values(making: Making, inputs: list[Input], settings: Settings) -> list[Val
     if not inputs[0].frames:
         making.told[Decision("input", "without an axis of time: each frame is an input of its own")] = None
     if len(inputs) == 1:
-        return [Value(FRAMES, time)]
+        return [Value(FRAMES, time, positions=inputs[0].positions)]
     making.told[Decision("inputs", f"side by side: {', '.join(str(each.size) for each in inputs)} values")] = None
     values, start = [], 0
     for number, each in enumerate(inputs, 1):
         node = making.builder.add(Slice(start, each.size), [FRAMES], name=f"input-{number}")
-        values.append(Value(node, time))
+        values.append(Value(node, time, positions=each.positions))
         start += each.size
     return values
 

@@ -31,15 +31,12 @@ CONVERTERS: dict[str, Converter] = {
 WHOLE = "needs the whole utterance before it says anything: "
 REASONS = {
     "Lambda": "is code, which is not run: build it of Keras's own layers, and save it again",
-    "GlobalMaxPooling1D": f"{WHOLE}take return_sequences=False, or the decoder's pooling",
     "RepeatVector": f"{WHOLE}a decoder that begins when the utterance ends is not read here",
     "Attention": f"{WHOLE}attention over time is not read here",
     "AdditiveAttention": f"{WHOLE}attention over time is not read here",
     "MultiHeadAttention": f"{WHOLE}attention over time is not read here",
     "TextVectorization": "holds words: import the layers above it, and give words as front_end in --settings",
     "StringLookup": "holds words: import the layers above it, and give words as front_end in --settings",
-    "CuDNNLSTM": "is of Keras 1's GPU layers: load it into a model with LSTM, and save that",
-    "CuDNNGRU": "is of Keras 1's GPU layers: load it into a model with GRU(reset_after=True), and save that",
     "Conv2D": "works over two axes: only what works over time is read here",
     "ConvLSTM1D": "has a convolution in its recurrence, which is not read here",
 }

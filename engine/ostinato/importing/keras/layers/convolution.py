@@ -14,8 +14,11 @@ from ostinato.model.layers import Convolution, TransposedConvolution
 
 def padding(place: Place, taps: int, stride: int, dilation: int) -> tuple[int, int]:
     """Frames of zeros at the ends. Keras's "same" with a stride depends on how long the utterance is, but for strides
-    that leave nothing to depend on."""
+    that leave nothing to depend on; of positions it is known how many there are."""
     mode, span = place.setting("padding", "valid"), (taps - 1) * dilation
+    if mode == "same" and (positions := place.inputs[0].positions):
+        both = max(0, -(-positions // stride) * stride - stride + span + 1 - positions)
+        return both // 2, both - both // 2
     if mode == "valid":
         return 0, 0
     if mode == "causal":

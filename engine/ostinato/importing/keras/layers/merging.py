@@ -32,13 +32,13 @@ def _joined(layer: type[Layer]) -> Converter:
 
 def _concatenated(place: Place) -> Value:
     value, axis = _inputs(place), place.setting("axis", -1)
-    if axis not in (-1, 2 if value.frames else 1):
+    if axis not in (-1, place.last_axis(value)):
         raise place.refusal(f"joins along axis {axis}: only along the last, a frame's values, is read here")
     return replace(value, node=place.add(Concatenate(), [each.node for each in place.inputs]))
 
 
 def _negative(place: Place, node: str) -> str:
-    size = place.making.builder.wires[node].size
+    size = place.making.builder.wires[node].size // max(1, place.inputs[0].positions)
     minus = {"a": np.full(size, -1, np.float32), "b": np.zeros(size, np.float32)}
     return place.add(Scale(), [node], minus, "negative")
 

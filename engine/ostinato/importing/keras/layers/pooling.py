@@ -28,8 +28,27 @@ def _global_average(place: Place) -> Value:
     value = place.over_time()
     place.shaped()
     place.check_channels_last()
+    if place.along:
+        return _over_positions(place)
     place.tell(f"mean of {place.name}", "over the utterance's frames: taken by the decoder, when the utterance ends")
     return replace(value, time="mean")
+
+
+def _over_positions(place: Place) -> Value:
+    """The mean or the maximum of all positions of a frame."""
+    value = place.over_time()
+    kind = MeanPool if place.kind == "GlobalAveragePooling1D" else MaxPool
+    return replace(place.made(kind(value.positions, value.positions, 0, 0), value=value), positions=0)
+
+
+def _global_maximum(place: Place) -> Value:
+    if not place.along:
+        raise place.refusal(
+            "needs the whole utterance before it says anything: take return_sequences=False, or the decoder's pooling"
+        )
+    place.shaped()
+    place.check_channels_last()
+    return _over_positions(place)
 
 
 def _upsampled(place: Place) -> Value:
@@ -46,5 +65,6 @@ CONVERTERS: dict[str, Converter] = {
     "MaxPooling1D": _pooled,
     "AveragePooling1D": _pooled,
     "GlobalAveragePooling1D": _global_average,
+    "GlobalMaxPooling1D": _global_maximum,
     "UpSampling1D": _upsampled,
 }

@@ -53,13 +53,36 @@ def _lstm(place: Place) -> Cell:
     return Cell(layer, _weights(W, R, b, np.zeros_like(b)))
 
 
+def _cudnn_gates(place: Place, count: int) -> tuple[Array, Array, Array]:
+    """W, R and both biases [2, gates * units] of a layer for GPUs, whose library has the matrix of each gate turned,
+    though its array has the shape of a plain one (Keras 2: saving, _convert_rnn_weights)."""
+    units, inputs = place.size("units"), place.inputs_size
+    kernel, recurrent, bias = place.shaped((inputs, count * units), (units, count * units), (2 * count * units,))
+    W = [gate.reshape(units, inputs) for gate in np.hsplit(kernel, count)]
+    return np.concatenate(W), np.concatenate(np.hsplit(recurrent, count)), bias.reshape(2, -1)
+
+
+def _cudnn_lstm(place: Place) -> Cell:
+    W, R, both = _cudnn_gates(place, 4)
+    b = both[0].astype(np.float64) + both[1]
+    W, R, b = (reordered(array, "ifco", "iofc") for array in (W, R, b))
+    return Cell(Lstm(place.size("units")), _weights(W, R, b, np.zeros_like(b)))
+
+
+def _cudnn_gru(place: Place) -> Cell:
+    W, R, both = _cudnn_gates(place, 3)
+    return Cell(Gru(place.size("units"), reset="after"), _weights(W, R, *both))
+
+
 def _weights(W: Array, R: Array, Wb: Array, Rb: Array) -> dict[str, Array]:
     return {"W": W, "R": R, "Wb": Wb, "Rb": Rb}
 
 
 FORWARD: Direction = "forward"
 BACKWARD: Direction = "backward"
-CELLS: dict[str, Callable[[Place], Cell]] = {"SimpleRNN": _simple, "GRU": _gru, "LSTM": _lstm}
+CELLS: dict[str, Callable[[Place], Cell]] = {
+    "SimpleRNN": _simple, "GRU": _gru, "LSTM": _lstm, "CuDNNLSTM": _cudnn_lstm, "CuDNNGRU": _cudnn_gru,
+}  # fmt: skip
 
 
 def _recurrent(place: Place) -> Value:
@@ -80,6 +103,8 @@ _BOTH_ENDS = "the last frame of one direction beside the first of the other, whi
 
 def _last(place: Place, value: Value, text: str = _SO_FAR) -> Value:
     """Keras goes on with the last frame alone; here each frame is made as if it were the last."""
+    if place.along:
+        return place.picked(value, value.positions - 1)
     place.tell(f"last frame of {place.name}", f"return_sequences is off: {text}")
     return replace(value, time="last")
 
