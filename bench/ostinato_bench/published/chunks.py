@@ -58,7 +58,7 @@ def measure(file: PublishedFile, speech_s: float, seconds: float) -> dict[str, A
         "largest_value": float(np.abs(expected).max()),
         "carries_states": bool(file.signature.states),
         "file_bytes": path.stat().st_size,
-        "weight_bytes": program.weights.nbytes,
+        "weight_bytes": _weight_bytes(program),
         "multiply_adds": _multiply_adds(network),
         "operations": len(program.operations),
     }
@@ -82,6 +82,13 @@ def _pushes(model: Model, frames: F32) -> Callable[[], object]:
     stream = model.stream(decoder="outputs")
     turns = cycle([frame[None] for frame in frames])
     return lambda: stream.push(next(turns))
+
+
+def _weight_bytes(program: Any) -> int:
+    """Of its operations, and of those that run within frames."""
+    inner = [each for positions in program.positions for each in getattr(positions, "programs", ())]
+    inner += [positions.program for positions in program.positions if hasattr(positions, "program")]
+    return int(program.weights.nbytes) + sum(map(_weight_bytes, inner))
 
 
 def _multiply_adds(network: Any) -> int:
