@@ -15,9 +15,10 @@ help: ## list these commands
 demo: $(VENV)/.usable ## compare bundled models on a bundled recording, in numbers and in a picture, read a sentence, say a word, make a tune
 	@mkdir -p demo
 	@$(BIN)/ostinato compare --json demo/compare.json --plot demo/compare.png
-	@printf '\n%s\n\n' 'How positive a sentence is, after each of its words, and once it has ended:'
-	@$(BIN)/ostinato read sentiment-uni --text $(SENTENCE)
-	@$(BIN)/ostinato read sentiment-bi --head sentence --text $(SENTENCE)
+	@printf '\n%s\n\n' 'What waiting buys for each task:'
+	@$(BIN)/ostinato compare --task all --json demo/tasks.json --plot demo/tasks.png
+	@printf '%s\n\n' 'How positive a sentence is, after each of its words, and once it has ended:'
+	@$(BIN)/ostinato compare sentiment-uni sentiment-bi --text $(SENTENCE)
 	@printf '%s\n\n' 'How a word is spoken that the model has not learnt, phoneme by phoneme:'
 	@$(BIN)/ostinato translate phonemes-bi --text 'metronome '
 	@printf '\n%s\n\n' 'A tune, token by token (with -o jig.wav also as sound):'

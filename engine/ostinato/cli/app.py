@@ -32,6 +32,7 @@ from ostinato.cli.options import (
 from ostinato.cli.texts_app import read, translate
 from ostinato.cli.train_app import train
 from ostinato.cli.usage import EXIT_CODES, App, complete_model
+from ostinato.errors import did_you_mean
 
 app = App(
     name="ostinato",
@@ -317,6 +318,21 @@ def compare(
         str | None,
         typer.Option(metavar="NAME", help="Which recording of --data is played and drawn.", show_default="the first"),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK",
+            help="Compare the bundled models of speech, sentiment, phonemes, tunes, or all, in the same columns.",
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A text for models of text: what each says, and when. May be repeated.",
+            show_default="those bundled",
+        ),
+    ] = None,
 ) -> None:
     """Compare models on one recording, spoken in real time: what each says, and how long one waits for it.
 
@@ -335,7 +351,18 @@ def compare(
         raise typer.BadParameter("errors against delay are computed here, not by a server: leave --connect out")
     if show is not None and (data is None or file is not None):
         raise typer.BadParameter("--show names one of the recordings in --data, and --file another: give one of them")
-    wanted = Wanted(models or (), file, transcript, block_ms, lookahead_ms, data, _numbers(sweep_ms), show, head)
+    tasks = ("speech", "sentiment", "phonemes", "tunes", "all")
+    if task is not None and task not in tasks:
+        near = did_you_mean(task, tasks)
+        raise typer.BadParameter(f"{task!r} is none of {', '.join(tasks)}{near}", param_hint="--task")
+    others = (models, file, transcript, data, text, connect, folder, head, block_ms, lookahead_ms, sweep_ms, show)
+    if task is not None and any(each not in (None, []) for each in others):
+        raise typer.BadParameter("--task compares bundled models on what is bundled: leave all else out")
+    if text and (file or data or connect):
+        raise typer.BadParameter("--text is read here, by models of text: leave --file, --data and --connect out")
+    wanted = Wanted(
+        models or (), file, transcript, block_ms, lookahead_ms, data, _numbers(sweep_ms), show, head, task, text or ()
+    )
     compare(wanted, json, plot, connect, folder)
 
 

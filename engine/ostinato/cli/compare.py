@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from ostinato.cli.compare_data import compare_data
 from ostinato.cli.compare_tables import show
+from ostinato.cli.compare_tasks import compare_tasks, compare_texts, played, takes_texts
 from ostinato.cli.console import err, note
 from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcript_beside
 from ostinato.cli.output_files import check_picture, check_writable, write_json, write_picture
@@ -21,6 +22,7 @@ from ostinato.cli.serving import serving
 from ostinato.errors import InputError
 from ostinato.streaming import Model, load
 from ostinato_bench.comparison import DelayRow, Recording, Wait
+from ostinato_bench.overview import Row
 from ostinato_bench.recognition import Spoken, Way, transcribes, vocabulary
 from ostinato_bench.word_times import read_word_times
 
@@ -37,6 +39,7 @@ class Wanted:
     of transcribed recordings for errors against delay, by look-aheads of ``sweep_ms``, or data of frames or tokens.
     The recording that is played is ``file``, or else that of ``data`` which ``show`` names, or its first one, or else
     the bundled one. ``head`` is that of each model which is compared.
+    ``task`` is compared by bundled models on what is bundled; ``texts`` are read by models of text.
     """
 
     models: Sequence[str]
@@ -48,6 +51,8 @@ class Wanted:
     sweep_ms: Sequence[float] | None
     show: str | None = None
     head: str | None = None
+    task: str | None = None
+    texts: Sequence[str] = ()
 
     @property
     def wait(self) -> Wait:
@@ -72,8 +77,17 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
 
     check_writable(json)
     check_picture(plot)
+    if wanted.task is not None:
+        compare_tasks(wanted.task, json, plot, lambda report: _of_speech(wanted, report))
+        return
     models = wanted.models or DEFAULT_MODELS
     loaded = [] if connect else [load(name, folders=[] if folder is None else [folder]) for name in models]
+    if loaded and wanted.data is None and takes_texts(loaded):
+        _only_texts(wanted)
+        compare_texts(loaded, wanted.texts, json, plot)
+        return
+    if wanted.texts:
+        raise typer.BadParameter("--text is for models of text", param_hint="--text")
     if loaded and all_take_data([Way(each.name, each, None, wanted.head) for each in loaded]):
         compare_data(loaded, _data(wanted), wanted.head, wanted.block_ms, wanted.lookaheads_ms, json, plot)
         return
@@ -110,6 +124,25 @@ def compare(wanted: Wanted, json: Path | None, plot: Path | None, connect: str |
     write_picture(plot, lambda path: draw(found, path))
     show(found)
     left_out.finish(len({*map(left_out.name, spoken), *left_out.reasons}))
+
+
+def _only_texts(wanted: Wanted) -> None:
+    """Refuse, as wrong usage, what models that are followed through texts do not heed."""
+    asked = {
+        "--file": wanted.file, "--transcript": wanted.transcript, "--head": wanted.head,
+        "--block-ms": wanted.block_ms, "--lookahead-ms": wanted.lookahead_ms, "--sweep-ms": wanted.sweep_ms,
+    }  # fmt: skip
+    if named := [name for name, value in asked.items() if value is not None]:
+        raise typer.BadParameter(
+            f"{named[0]} is for speech, or for your own --data: of texts all ways to wait are shown"
+        )
+
+
+def _of_speech(wanted: Wanted, report: Callable[[str], None]) -> list[Row]:
+    """The bundled models on the bundled recording."""
+    read = recording(bundled_recording(), None)
+    with serving(DEFAULT_MODELS, None, None) as (endpoint, names):
+        return played(endpoint, names, read, wanted.wait, report)
 
 
 def _data(wanted: Wanted) -> Path:
