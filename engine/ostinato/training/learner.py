@@ -37,14 +37,20 @@ class Outcome(NamedTuple):
 
 
 class _Share(NamedTuple):
-    """Some sequences of a batch, what is right for them by head, and where they are computed."""
+    """Some sequences of a batch, what is right for them by head, and where they are computed: which of the ``inputs``
+    are theirs (``rows``; None: all)."""
 
     tape: Tape
     learning: Learning
     inputs: Array
+    rows: npt.NDArray[np.int64] | None
     lengths: npt.NDArray[np.int64]
     targets: Mapping[str, Any]
     sources: Sources | None
+
+    def own_inputs(self) -> Array:
+        """Those of its sequences, copied by the thread that asks."""
+        return self.inputs if self.rows is None else self.inputs[self.rows]
 
     def part(self, frames: slice) -> _Share:
         """Some of its frames. Targets are one for each."""
@@ -134,7 +140,7 @@ class Learner:
 
     def _judge(self, share: _Share) -> dict[str, Judgement]:
         outputs = share.tape.forward(
-            self.network.parameters, share.inputs, share.lengths, share.learning, share.sources
+            self.network.parameters, share.own_inputs(), share.lengths, share.learning, share.sources
         )
         targets = {
             name: each[:, : outputs[name].shape[1]] if isinstance(each, np.ndarray) else each
@@ -144,13 +150,13 @@ class Learner:
 
     def _mixed(self, share: _Share, own_tokens: float) -> _Share:
         """The share, some tokens of which are the network's own."""
-        inputs, random = share.inputs.copy(), share.learning.random
+        inputs, random = np.array(share.own_inputs()), share.learning.random
         found = share.tape.forward(self.network.parameters, inputs, share.lengths, None, share.sources)
         own = random.random(inputs.shape) < own_tokens
         own[:, 0] = False  # what a text begins with is nobody's choice
         (outputs,) = found.values()
         inputs[own] = outputs[:, :-1].argmax(axis=2)[own[:, 1:]]
-        return share._replace(inputs=inputs)
+        return share._replace(inputs=inputs, rows=None)
 
     def _shares(self, batch: Batch, seed: tuple[int, ...]) -> Iterator[_Share]:
         """The batch as a whole, or its sequences by turns, the longest first, so that shares are about as long."""
@@ -163,7 +169,7 @@ class Learner:
         for number, tape in enumerate(self._tapes[:count]):
             learning = Learning(np.random.default_rng((*seed, number)), states=None if self.truncate is None else {})
             if count == 1:
-                yield _Share(tape, learning, inputs, lengths, targets, sources)
+                yield _Share(tape, learning, inputs, None, lengths, targets, sources)
                 continue
             rows = order[number::count]
             some = {
@@ -171,7 +177,7 @@ class Learner:
                 for name, each in targets.items()
             }
             chosen = None if sources is None else sources.some(rows)
-            yield _Share(tape, learning, inputs[rows], lengths[rows], some, chosen)
+            yield _Share(tape, learning, inputs, rows, lengths[rows], some, chosen)
 
     def _targets(self, batch: Batch) -> dict[str, Any]:
         """By head: arrays with one for each frame, or a list of what each whole sequence has."""

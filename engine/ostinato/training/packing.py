@@ -72,10 +72,10 @@ class Packing:
         lengths = np.asarray(lengths, np.int64)
         order = np.argsort(-lengths, kind="stable")
         steps = np.arange(lengths.max(initial=0))
-        sizes = (lengths[None, :] > steps[:, None]).sum(axis=1).astype(np.int64)
-        offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)[: len(sizes)]
+        sizes = len(lengths) - np.searchsorted(lengths[order[::-1]], steps, side="right")
+        offsets = np.cumsum(sizes) - sizes
         time = np.repeat(steps, sizes)
-        sequence = order[np.arange(len(time)) - np.repeat(offsets, sizes)] if len(time) else order[:0]
+        sequence = order[np.arange(len(time)) - offsets[time]]
         return Packing(len(lengths), sizes, offsets, sequence, time, learning)
 
     def pack(self, x: Array) -> Array:
