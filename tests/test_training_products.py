@@ -42,6 +42,13 @@ def test_float32_beside_float64(rows: int) -> None:
         np.testing.assert_allclose(db, dy64.sum(axis=0), rtol=0, atol=1e-4)
 
 
+def test_sums_are_in_order() -> None:
+    """Whatever the function that sums was compiled into, and so in the process that compiles it as in all others."""
+    dy = np.random.default_rng(0).normal(size=(300, 24)).astype(np.float32)  # a vector, and what is left over
+    _, db = weight_gradients(np.ones((300, 3), np.float32), dy, np.zeros((24, 3), np.float32))
+    np.testing.assert_array_equal(db, np.add.accumulate(dy, axis=0)[-1])
+
+
 LAYERS: dict[str, Callable[[int], Layer]] = {
     "rnn": lambda n: Rnn(n, direction="bidirectional"),
     "gru-after": lambda n: Gru(n, direction="bidirectional"),

@@ -24,10 +24,9 @@ from ostinato.kernels.simd import vector
 from ostinato.model.activation import Activation
 from ostinato.training.packing import Array
 
-FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
-"""Fast mathematics, except that NaN and infinities keep their meaning: divergence must stay visible."""
-
-OPTIONS: Any = {"fastmath": FAST, "error_model": "numpy"}
+OPTIONS: Any = {"error_model": "numpy"}
+"""No fast mathematics: what a function computes would depend on what it was compiled into, so the process that
+compiles would learn other bits than those that load what it has kept. What should be fast is written in vectors."""
 
 
 def compiled(function: Callable[..., Any]) -> Any:

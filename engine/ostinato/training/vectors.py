@@ -115,6 +115,25 @@ def _highest(array: Any, row: Any, count: Any) -> Any:
     return of_vectors
 
 
+def added(array: Array, row: int, count: int) -> Any:
+    """The sum of a row's first ``count`` values, a multiple of `LANES`."""
+    raise NotImplementedError
+
+
+@overload(added, strict=False)
+def _added(array: Any, row: Any, count: Any) -> Any:
+    if array.dtype != types.float32:
+        return lambda array, row, count: array.dtype.type(0)
+
+    def of_vectors(array: Any, row: Any, count: Any) -> Any:
+        sums, start = splat(0.0), address(array) + 4 * row * array.shape[1]
+        for at in range(start, start + 4 * count, 4 * LANES):
+            sums = sums + load(at)
+        return total(sums)
+
+    return of_vectors
+
+
 def powers(array: Array, row: int, count: int) -> Any:
     """A row's first ``count`` values, a multiple of `LANES`, <- e to their power; their sum."""
     raise NotImplementedError

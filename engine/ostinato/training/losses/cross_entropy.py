@@ -13,7 +13,7 @@ from ostinato.errors import ShapeError, TrainingError
 from ostinato.training.activations import compiled
 from ostinato.training.losses.loss import Judgement, Link, Loss, Shape, at_last_frame, within
 from ostinato.training.packing import Array
-from ostinato.training.vectors import highest, powers, whole
+from ostinato.training.vectors import added, highest, powers, whole
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,12 @@ def _judge(
         high = highest(logits, row, vectors) if vectors else x[0]
         for j in range(vectors, classes):
             high = max(high, x[j])
-        rest = high - high
         for j in range(classes):
             g[j] = x[j] - high
-            rest += g[j]
         right = g[k]
+        rest = added(gradient, row, vectors) if vectors else high - high
+        for j in range(vectors, classes):
+            rest += g[j]
         total = powers(gradient, row, vectors) if vectors else high - high
         for j in range(vectors, classes):
             g[j] = np.exp(g[j])
