@@ -9,7 +9,7 @@ sees to that, so that nobody else needs to know. Its pushes wait in `ColumnGroup
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -42,11 +42,8 @@ class ColumnGroup:
     units: Int64
     data: Any
     part: Part
-
-    @property
-    def frames(self) -> int:
-        """About how many it makes."""
-        return int(self.units.sum() / self.sessions[0].units_per_frame) + 1 if self.sessions else 0
+    frames: int
+    """About how many it makes."""
 
     @property
     def due(self) -> bool:
@@ -60,15 +57,25 @@ class ColumnGroup:
     def split(self, most: int) -> ColumnGroup:
         """Its first streams, with about ``most`` frames, as a group that stands in no line; it keeps the others."""
         frames, count = self.frames, len(self.sessions)
-        first = count if frames <= most else min(count, max(FEWEST, count * most // frames))
-        own, sizes = int(self.units[:first].sum()), np.arange(count)
-        taken = ColumnGroup(
-            self.columns, self.arrived_ns, self.sessions[:first], self.rows[:first], self.sequences[:first],
-            self.units[:first], self.data[:own], self.part if first == count else self.part.only(sizes[:first]),
-        )  # fmt: skip
+        if frames <= most or count <= FEWEST:
+            whole = replace(self)
+            self.sessions = []
+            return whole
+        first = min(count, max(FEWEST, count * most // frames))
+        own, places = int(self.units[:first].sum()), range(count)
+        taken = replace(
+            self,
+            sessions=self.sessions[:first],
+            rows=self.rows[:first],
+            sequences=self.sequences[:first],
+            units=self.units[:first],
+            data=self.data[:own],
+            part=self.part.only(places[:first]),
+            frames=-(-frames * first // count),
+        )
         self.sessions, self.data = self.sessions[first:], self.data[own:]
         self.rows, self.sequences, self.units = self.rows[first:], self.sequences[first:], self.units[first:]
-        self.part = self.part.only(sizes[first:])
+        self.part, self.frames = self.part.only(places[first:]), frames - taken.frames
         return taken
 
     def scatter(self) -> None:
@@ -167,22 +174,24 @@ class Columns:
     ) -> Sequence[int]:
         """Let the messages of sessions that are held stand in line, a group for each model, if nothing is unusual
         about them: see `Engine.push_many`. Which are left."""
-        rows = np.array([session.row if session is not None else -1 for session in sessions], np.int64)
-        columns = rows, np.array(sequences, np.int64), np.array(units, np.int64)
-        left: Sequence[int] = range(len(rows))
-        others = rows
+        places = [-1 if session is None else session.row for session in sessions]
+        left: Sequence[int] = range(len(places))
+        if not places or max(places) < 0:
+            return left
+        columns = np.array((places, sequences, units), np.int64)
+        others = columns[0]
         while len(left) and others[at := int(others.argmax())] >= 0:
             session = sessions[at]
             assert session is not None
             served, first = session.served, self._models[session.served][1]
             last = first + served.model.max_streams
             if (block := checked(served.model, data)) is not None:
-                taken = np.empty(len(rows), np.int64)
+                taken = np.empty(len(places), np.int64)
                 longest = int((served.share - 1) * served.units_per_frame)
                 found = kernels.line_up(self._table, first, last, *columns, longest, self._most, taken)
                 if found:
                     served.line.append(self._group(sessions, columns, taken[:found], block, arrived_ns, label))
-                    left = np.setdiff1d(left, taken[:found]).tolist() if found < len(rows) else ()
+                    left = np.setdiff1d(left, taken[:found]).tolist() if found < len(places) else ()
             if left:
                 others = np.where((others >= first) & (others < last), -1, others)
         return left
@@ -190,23 +199,23 @@ class Columns:
     def _group(
         self,
         sessions: Sequence[Session | None],
-        columns: tuple[Int64, Int64, Int64],
+        columns: Int64,
         taken: Int64,
         data: Any,
         arrived_ns: int,
         label: Any,
     ) -> ColumnGroup:
-        """Those ``taken`` of a message's pushes."""
+        """Those ``taken`` of a message's pushes, whose rows, numbers and units are ``columns`` [3, any]."""
+        served, chosen = cast(Session, sessions[taken[0]]).served, cast(list[Session], sessions)
+        part = Part(label, None, len(taken))
+        if len(taken) < len(sessions):
+            ends, numbers = np.cumsum(columns[2]), taken.tolist()
+            chosen, part = [chosen[i] for i in numbers], Part(label, numbers, len(taken))
+            data = np.concatenate([data[ends[i] - columns[2, i] : ends[i]] for i in numbers])
+            columns = np.ascontiguousarray(columns[:, taken])
+        frames = int(len(data) / served.units_per_frame) + 1
         rows, sequences, units = columns
-        if len(taken) == len(rows):
-            everybody, part = cast(list[Session], sessions), Part(label, None, len(rows))
-            return ColumnGroup(self, arrived_ns, everybody, rows, sequences, units, data, part)
-        ends = np.cumsum(units)
-        numbers = taken.tolist()
-        chosen = [cast(Session, sessions[i]) for i in numbers]
-        own = np.concatenate([data[ends[i] - units[i] : ends[i]] for i in numbers])
-        part = Part(label, taken, len(taken))
-        return ColumnGroup(self, arrived_ns, chosen, rows[taken], sequences[taken], units[taken], own, part)
+        return ColumnGroup(self, arrived_ns, chosen, rows, sequences, units, data, part, frames)
 
     def due(self, group: ColumnGroup) -> bool:
         """See `ColumnGroup.due`."""
@@ -234,43 +243,50 @@ class Columns:
     def answers(self, done: Computed, started_ns: int, took_ns: int) -> list[Answer | Answers]:
         """Of those that are held still, whose messages are done with."""
         groups, sessions, count = done.groups, done.sessions, len(done.rows)
-        how = np.zeros(count, np.int64)
-        how[done.positions] = kernels.LEFT
-        told = [i for i, events in done.told.items() if events]
-        how[told] = kernels.TOLD
-        sizes, out = [len(group.sessions) for group in groups], np.empty((kernels.ANSWERED, count), np.int64)
+        events = np.zeros(count, np.int64)
+        for i, decided in done.told.items():
+            events[i] = len(decided)
+        events[done.positions] = kernels.LEFT
+        sizes, out = [len(group.sessions) for group in groups], np.empty((count, kernels.ANSWERED), np.int64)
         waits = np.repeat([(started_ns - group.arrived_ns) / 1e6 for group in groups], sizes)
-        numbers = done.sequences, done.units, done.counts, waits
-        plain = kernels.answer(self._table, done.rows, *numbers, how, out)
-        ms, computing_ms, parts = (
-            out[: kernels.IN_MS].view(np.float64),
-            took_ns / 1e6,
-            [group.part for group in groups],
-        )
+        plain = kernels.answer(self._table, done.rows, done.sequences, done.units, done.counts, waits, events, out)
+        in_ms, computing_ms = out.view(np.float64)[:, : kernels.IN_MS], took_ns / 1e6
         answers: list[Answer | Answers] = []
-        for at, i in zip(range(count - len(told), count), sorted(told), strict=True):
-            utterance_ms, waiting_ms = ms[:, at].tolist()
-            sequence, processed, first, utterance, frames = out[kernels.IN_MS :, at].tolist()
-            events = done.told[i]
-            self._table[done.rows[i], kernels.EVENTS] += len(events)
-            answers.append(
-                Answer(
-                    sessions[i].key, "push", sequence, processed, first, events, utterance, False, frames, waiting_ms,
-                    computing_ms, utterance_ms=utterance_ms,
+        if plain < count:
+            told = sorted(i for i, decided in done.told.items() if decided)
+            last = slice(count - len(told), count)
+            for i, numbers, times in zip(told, out[last].tolist(), in_ms[last].tolist(), strict=True):
+                _, _, sequence, processed, first, utterance, frames = numbers
+                answers.append(
+                    Answer(
+                        sessions[i].key,
+                        "push",
+                        sequence,
+                        processed,
+                        first,
+                        done.told[i],
+                        utterance,
+                        False,
+                        frames,
+                        times[1],
+                        computing_ms,
+                        utterance_ms=times[0],
+                    )
                 )
-            )  # fmt: skip
         if not plain:
             return answers
+        parts = [] if any(group.part.label is None for group in groups) else [group.part for group in groups]
         if plain < count:
+            apart = set(told).union(done.positions)
+            places = [i for i in range(count) if i not in apart]
+            sessions = [sessions[i] for i in places]
             first = 0
-            for k, size in enumerate(sizes):
-                parts[k] = parts[k].only(np.flatnonzero(how[first : first + size] == 0))
-                first += size
-            sessions = [session for session, apart in zip(sessions, how.tolist(), strict=True) if not apart]
-        utterance_ms, waiting_ms = ms[:, :plain]
-        sequence, processed, first, utterance, frames = out[kernels.IN_MS :, :plain]
-        if any(part.label is None for part in parts):
-            parts = []
+            for k, part in enumerate(parts):
+                last_one = first + part.size
+                parts[k] = part.only([i - first for i in places if first <= i < last_one])
+                first = last_one
+        utterance_ms, waiting_ms = in_ms[:plain].T
+        sequence, processed, first, utterance, frames = out[:plain, kernels.IN_MS :].T
         keys = [session.key for session in sessions]
         columns = keys, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms
         return [*answers, Answers(*columns, computing_ms, parts)]

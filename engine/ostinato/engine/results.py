@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from ostinato.events import Event
 
-Int64 = npt.NDArray[np.int64]
 Column: TypeAlias = "list[Any] | npt.NDArray[Any]"
 Kind = Literal[
     "push", "flush", "mark", "snapshot", "reset", "generate", "more", "end-generation", "tokens", "error", "closed"
@@ -56,12 +55,12 @@ class Part(NamedTuple):
     its sender's."""
 
     label: Any
-    chosen: Int64 | None
+    chosen: Sequence[int] | None
     size: int
 
-    def only(self, places: Int64) -> Part:
+    def only(self, places: Sequence[int]) -> Part:
         """Those at these places among them."""
-        chosen = places if self.chosen is None else self.chosen[places]
+        chosen = places if self.chosen is None else [self.chosen[i] for i in places]
         return Part(self.label, chosen, len(places))
 
 

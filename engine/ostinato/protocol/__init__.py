@@ -59,11 +59,19 @@ from ostinato.protocol.messages import (
 )
 from ostinato.protocol.parts import PART_BYTES, Assembler, encode_open, encode_snapshot
 from ostinato.protocol.pushes import DTYPES
-from ostinato.protocol.results import decode_plain, encode_plain, encode_results, plain_results
+from ostinato.protocol.results import (
+    MAX_RESULT_BYTES,
+    decode_plain,
+    encode_plain,
+    encode_results,
+    packed_result,
+    plain_results,
+)
 
 __all__ = [
     "encode", "decode_request", "decode_reply", "salvage", "encode_results", "plain_results", "encode_plain",
     "decode_plain", "encode_models", "encode_open", "encode_snapshot",
+    "packed_result", "MAX_RESULT_BYTES",
     "Assembler", "units", "Array", "Direction", "Unit",
     "Request", "Input", "ListModels", "Open", "Push", "Pushes", "Flush", "Mark", "TakeSnapshot", "Reset", "Close",
     "Ping", "Generate", "More", "EndGeneration",

@@ -21,7 +21,7 @@ KINDS: tuple[Kind, ...] = (
     "token", "end-of-generation",
 )  # fmt: skip
 """Kinds of event; the wire has their index."""
-_ROOM = m.MAX_MESSAGE_BYTES - 32
+MAX_RESULT_BYTES = _ROOM = m.MAX_MESSAGE_BYTES - 32
 _RESULT = struct.Struct(">10s16s5sQ7sQ11sQ11sQ14sd6sB8sQ12sd14sd13sd7s").pack
 """A result's fields before its events, integers and numbers in eight bytes each: many times quicker than by name."""
 
@@ -56,18 +56,28 @@ def _decode_event(raw: object, where: str, utterance: int, utterance_ms: float) 
 
 def pack_result(result: m.ResultEntry) -> bytes:
     """A result as its part of a RESULTS."""
-    events = b"\x90"
-    if result.events:
-        events = msgpack.packb([_encode_event(event) for event in result.events], unicode_errors="replace")
+    return packed_result(
+        result.stream, result.seq, result.first, result.processed, result.utterance, result.utterance_ms,
+        result.final, result.frames, result.waiting_ms, result.computing_ms, result.buffered_ms, result.events,
+    )  # fmt: skip
+
+
+def packed_result(
+    stream: bytes, seq: int, first: int, processed: int, utterance: int, utterance_ms: float, final: bool,
+    frames: int, waiting_ms: float, computing_ms: float, buffered_ms: float, events: Sequence[Event],
+) -> bytes:  # fmt: skip
+    """`pack_result` of these fields."""
+    told = b"\x90"
+    if events:
+        told = msgpack.packb([_encode_event(event) for event in events], unicode_errors="replace")
     return (
         _RESULT(
-            b"\x8c\xa6stream\xc4\x10", result.stream, b"\xa3seq\xcf", result.seq, b"\xa5first\xcf", result.first,
-            b"\xa9processed\xcf", result.processed, b"\xa9utterance\xcf", result.utterance,
-            b"\xacutterance_ms\xcb", result.utterance_ms, b"\xa5final", 0xC3 if result.final else 0xC2,
-            b"\xa6frames\xcf", result.frames, b"\xaawaiting_ms\xcb", result.waiting_ms,
-            b"\xaccomputing_ms\xcb", result.computing_ms, b"\xabbuffered_ms\xcb", result.buffered_ms, b"\xa6events",
+            b"\x8c\xa6stream\xc4\x10", stream, b"\xa3seq\xcf", seq, b"\xa5first\xcf", first,
+            b"\xa9processed\xcf", processed, b"\xa9utterance\xcf", utterance, b"\xacutterance_ms\xcb", utterance_ms,
+            b"\xa5final", 0xC3 if final else 0xC2, b"\xa6frames\xcf", frames, b"\xaawaiting_ms\xcb", waiting_ms,
+            b"\xaccomputing_ms\xcb", computing_ms, b"\xabbuffered_ms\xcb", buffered_ms, b"\xa6events",
         )
-        + events
+        + told
     )  # fmt: skip
 
 
@@ -96,8 +106,9 @@ def decode_result(raw: object, where: str) -> m.ResultEntry:
     return result
 
 
-def encode_results(results: Iterable[m.ResultEntry]) -> list[bytes]:
-    """Results of one client as few messages as fit; one too long is cut between events into several.
+def encode_results(results: Iterable[m.ResultEntry | bytes]) -> list[bytes]:
+    """Results of one client, or what `packed_result` made of them if that is no longer than MAX_RESULT_BYTES, as few
+    messages as fit; one too long is cut between events into several.
 
     Of a cut result, only the last piece is ``final`` and has ``frames`` and ``computing_ms``, which are sums.
     Raises TooLargeError if a single event does not fit.
@@ -106,7 +117,7 @@ def encode_results(results: Iterable[m.ResultEntry]) -> list[bytes]:
     batch: list[bytes] = []
     size = 0
     for result in results:
-        for piece in _cut(result):
+        for piece in (result,) if isinstance(result, bytes) else _cut(result):
             if size + len(piece) > _ROOM or len(batch) == 0xFFFF:
                 frames.append(results_frame(batch))
                 batch, size = [], 0

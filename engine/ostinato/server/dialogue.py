@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import cast
 
@@ -228,7 +228,7 @@ class Dialogue:
 
     def answer(self, results: Iterable[Answer | Answers]) -> None:
         """Send results: as few messages as fit for each peer, in each stream's order."""
-        batches: dict[Peer, list[wire.ResultEntry]] = {}
+        batches: dict[Peer, list[wire.ResultEntry | bytes]] = {}
         for result in _few_singly(results):
             if isinstance(result, Answers):
                 for peer, frames in _plain(result):
@@ -237,7 +237,7 @@ class Dialogue:
                 continue
             peer, stream = cast(tuple[Peer, bytes], result.key)
             if result.kind in IN_RESULTS:
-                batches.setdefault(peer, []).append(on_the_wire(stream, result))
+                batches.setdefault(peer, []).append(packed(stream, result))
                 if result.kind == "tokens" and result.payload is not None:
                     self._send_results(peer, batches.pop(peer))
                     self._refuse(peer, result.payload, stream)
@@ -266,7 +266,7 @@ class Dialogue:
             self._refuse(peer, result.payload, stream)
             self._send(peer, wire.Closed(stream, "error"))
 
-    def _send_results(self, peer: Peer, results: list[wire.ResultEntry]) -> None:
+    def _send_results(self, peer: Peer, results: Sequence[wire.ResultEntry | bytes]) -> None:
         try:
             frames = wire.encode_results(results)
         except Exception as error:
@@ -280,12 +280,12 @@ class Dialogue:
             for frame in frames:
                 peer.send(frame)
 
-    def _send_singly(self, peer: Peer, results: list[wire.ResultEntry], error: Exception) -> None:
+    def _send_singly(self, peer: Peer, results: Sequence[wire.ResultEntry | bytes], error: Exception) -> None:
         """One of the results fits no message: its stream is closed, as it cannot be answered."""
         for result in results:
             if len(results) > 1:
                 self._send_results(peer, [result])
-            elif result.stream in peer.streams:
+            elif not isinstance(result, bytes) and result.stream in peer.streams:
                 if not isinstance(error, OstinatoError):
                     log.error("a result cannot be written", exc_info=error)
                     error = OstinatoError(FAULT)
@@ -323,7 +323,7 @@ def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
     if answers.parts:  # of messages of one peer each
         first, ids = 0, list[bytes]()
         for (peer, streams), chosen, size in answers.parts:
-            ids += streams if chosen is None else [streams[i] for i in chosen.tolist()]
+            ids += streams if chosen is None else [streams[i] for i in chosen]
             rows_of.setdefault(peer, []).extend(range(first, first + size))
             first += size
     else:
@@ -344,6 +344,18 @@ def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
     )
     for peer, mine in rows_of.items():
         yield peer, wire.encode_plain(rows[mine] if len(rows_of) > 1 else rows)
+
+
+def packed(stream: bytes, result: Answer) -> wire.ResultEntry | bytes:
+    """An engine's result for `wire.encode_results`: its bytes, unless they are too many, or cannot be made."""
+    try:
+        made = wire.packed_result(
+            stream, result.sequence, result.first, result.processed, result.utterance, result.utterance_ms,
+            result.final, result.frames, result.waiting_ms, result.computing_ms, result.buffered_ms, result.events,
+        )  # fmt: skip
+    except Exception:  # which is told where it is sent
+        return on_the_wire(stream, result)
+    return made if len(made) <= wire.MAX_RESULT_BYTES else on_the_wire(stream, result)
 
 
 def on_the_wire(stream: bytes, result: Answer) -> wire.ResultEntry:

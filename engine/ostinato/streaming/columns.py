@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from ostinato.events import Event
 from ostinato.kernels import prepare
-from ostinato.kernels.columns import COUNTED, KEPT, SKIP, TAIL, rest
+from ostinato.kernels.columns import COUNTED, KEPT, SKIP, TAIL, decide
 from ostinato.streaming.batch import decode_frames, push_frames
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.pipeline import Pipeline
 from ostinato.streaming.record import Record
+from ostinato.streaming.utterance import placed
 
 Int64 = npt.NDArray[np.int64]
 
@@ -36,12 +37,12 @@ class Columns:
     """The rows of a model's streams, by their slots."""
 
     def __init__(self, model: Pipeline) -> None:
-        prepare(rest)
+        prepare(decide)
         self._model = model
         self._head = next(iter(model.heads.all.values()))
         self._table = np.zeros((model.max_streams, COUNTED), np.int64)
         self._told = self._head.decoder.resting(self._head.decoder.start())[1]
-        self._deciding = np.empty(model.max_streams, np.int64)
+        self._decisions = np.empty((4, 0), np.int64)
 
     @staticmethod
     def fit(model: Pipeline) -> bool:
@@ -58,12 +59,13 @@ class Columns:
         place = record.model.front_end.place(record.front)
         if place is None:  # another sample rate
             return False
-        self._table[record.slot] = 0, 0, *place, record.sink.decoder.resting(record.decoder_state)[0]
+        resting, _ = record.sink.decoder.resting(record.decoder_state)
+        self._table[record.slot] = 0, 0, *place, resting, record.decoder_state.frames
         return True
 
     def leave(self, record: Record) -> None:
         """Bring a record up to date that has been in the columns."""
-        units, frames, _, kept, skip, resting = self._table[record.slot].tolist()
+        units, frames, _, kept, skip, resting, _ = self._table[record.slot].tolist()
         record.computed(units, frames)
         record.sink.decoder.put_back(record.decoder_state, frames, resting)
         record.model.front_end.put_back(record.front, kept, skip)
@@ -82,32 +84,32 @@ class Columns:
         if max(numbers) > most or len(frames) > model.runner.max_rows:
             everybody = [self._up_to_date(records(i)) for i in range(len(numbers))]
             events = push_frames(everybody, units, frames, numbers, most)
-            return self._told_or_left(range(len(numbers)), everybody, counts, events)
+            return self._told_or_left(everybody, counts, events)
         outputs = self._run(slots, frames, counts, numbers)
-        found = rest(outputs, self._told, counts, lengths, slots, table, self._deciding)
-        if not found:
-            return Computed(counts, {}, {})
-        deciding = range(len(numbers)) if found < 0 else self._deciding[:found].tolist()
-        if found > 0:
-            chosen = np.zeros(len(numbers), bool)
-            chosen[deciding] = True
-            chosen = np.repeat(chosen, counts)
-            frames, outputs = frames[chosen], outputs[chosen]
-            units, numbers = [units[i] for i in deciding], [numbers[i] for i in deciding]
-        mine = [self._up_to_date(records(i)) for i in deciding]
-        events = decode_frames(mine, units, frames, numbers, [self._head.region], [outputs])
-        return self._told_or_left(deciding, mine, counts, events)
+        if self._decisions.shape[1] < len(outputs):
+            self._decisions = np.empty((4, len(outputs)), np.int64)
+        found = decide(outputs, self._told, counts, lengths, slots, table, self._decisions)
+        if found < 0:
+            everybody = [self._up_to_date(records(i)) for i in range(len(numbers))]
+            events = decode_frames(everybody, units, frames, numbers, [self._head.region], [outputs])
+            return self._told_or_left(everybody, counts, events)
+        told: dict[int, list[Event]] = {}
+        for i, frame, index, row in self._decisions[:, :found].T.tolist():
+            event = self._head.decoder.decided(frame, index, float(outputs[row, index]))
+            told.setdefault(i, []).append(event)
+        for i, mine in told.items():
+            record = records(i)
+            placed(mine, record.utterance, record.utterance_ms)
+        return Computed(counts, told, {})
 
     def _up_to_date(self, record: Record) -> Record:
         self.leave(record)
         return record
 
-    def _told_or_left(
-        self, positions: Sequence[int], records: Sequence[Record], counts: Int64, events: Sequence[list[Event]]
-    ) -> Computed:
+    def _told_or_left(self, records: Sequence[Record], counts: Int64, events: Sequence[list[Event]]) -> Computed:
         """Let those stay of whom nothing is unusual."""
         told, left = dict[int, list[Event]](), dict[int, list[Event]]()
-        for i, record, each in zip(positions, records, events, strict=True):
+        for i, (record, each) in enumerate(zip(records, events, strict=True)):
             (told if self.enter(record) else left)[i] = each
         return Computed(counts, told, left)
 

@@ -46,7 +46,7 @@ class CtcDecoder(Decoder[Ctc, CtcState]):
 
     def step_many(self, states: Sequence[CtcState], outputs: F32, counts: Sequence[int]) -> Iterator[list[Event]]:
         """`step` for many streams: the best paths of all together; most frames decide nothing."""
-        symbols, untold = self.settings.symbols, self._untold
+        untold = self._untold
         path = outputs.argmax(axis=1).tolist() if len(outputs) else []
         start = 0
         for state, count in zip(states, counts, strict=True):
@@ -57,7 +57,7 @@ class CtcDecoder(Decoder[Ctc, CtcState]):
                     k = path[row]
                     if k != previous and k not in untold:
                         at = first + row
-                        events.append(Event("symbol", at, self.time_ms(at), symbols[k], k, float(outputs[row, k])))
+                        events.append(self.decided(at, k, float(outputs[row, k])))
                     previous = k
                 state.previous = previous
             state.frames += count
@@ -68,8 +68,12 @@ class CtcDecoder(Decoder[Ctc, CtcState]):
         """The best path, and its symbols."""
         return state.previous, self._told
 
+    def decided(self, frame: int, index: int, probability: float) -> Event:
+        """A symbol."""
+        return Event("symbol", frame, self.time_ms(frame), self.settings.symbols[index], index, probability)
+
     def put_back(self, state: CtcState, frames: int, resting: int) -> None:
-        """The path went on without a symbol."""
+        """The path went on."""
         state.frames += frames
         state.previous = resting
 

@@ -78,8 +78,12 @@ class Decoder(Generic[D, S]):
         told. None of all others."""
         return None
 
+    def decided(self, frame: int, index: int, probability: float) -> Event:
+        """The event of such a decision, in frame number ``frame``."""
+        raise NotImplementedError
+
     def put_back(self, state: S, frames: int, resting: int) -> None:
-        """Bring a state up to date by so many frames that decided nothing, the last with its largest output there."""
+        """Bring a state up to date by so many frames, the last with its largest output there."""
         raise NotImplementedError
 
     def flush(self, state: S) -> list[Event]:
