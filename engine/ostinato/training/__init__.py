@@ -21,7 +21,7 @@ from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
 from ostinato.training.optimisers import Adam, AdamW, Optimiser, RmsProp, Sgd
 from ostinato.training.packing import Learning
-from ostinato.training.schedules import Constant, Cosine, Linear, Plateau, Schedule, StepDecay, Warmup
+from ostinato.training.schedules import Constant, Cosine, Linear, Plateau, Schedule, StepDecay, Trapezoid, Warmup
 from ostinato.training.trainer import History, export, fit
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Linear",
     "Cosine",
     "StepDecay",
+    "Trapezoid",
     "Plateau",
     "Warmup",
     "Objective",

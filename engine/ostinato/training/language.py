@@ -1,4 +1,5 @@
-"""Language models of symbols, learnt by counting: n-grams with back-off, as the automaton that `CtcBeam` has."""
+"""Language models of symbols, learnt by counting: n-grams with back-off, as the automaton that `CtcBeam` has; and two
+of them as one."""
 
 from __future__ import annotations
 
@@ -93,4 +94,33 @@ def ngram(
             while after not in number:
                 after = after[1:]
             contexts[row, symbol] = number[after]
+    return Ngram(scores, contexts)
+
+
+def mixed(one: Ngram, other: Ngram, share: float) -> Ngram:
+    """A language model that gives each symbol ``share`` times the chance that ``one`` gives it, and the rest of the
+    chance that ``other`` does, both of the same symbols: linear interpolation (Jelinek and Mercer 1980).
+
+    Its contexts are the pairs of theirs that a text can come to: of n-grams that are not more than both have
+    together. Raises TrainingError for a share that is not from 0 to 1."""
+    if not 0 <= share <= 1:
+        raise TrainingError(f"share = {share} is not from 0 to 1")
+    width = len(other.scores)
+    after_one, after_other = one.contexts.astype(np.int64), other.contexts.astype(np.int64)
+    new = reached = np.zeros(1, np.int64)
+    pairs = [new]
+    while len(new):
+        found = np.unique(after_one[new // width] * width + after_other[new % width])
+        new = np.setdiff1d(found, reached, assume_unique=True)
+        reached = np.union1d(reached, new)
+        pairs.append(new)
+    pair = np.concatenate(pairs)
+    first, second = np.divmod(pair, width)
+    chances = share * np.exp(one.scores[first].astype(np.float64))
+    chances += (1 - share) * np.exp(other.scores[second].astype(np.float64))
+    with np.errstate(divide="ignore"):
+        scores = np.maximum(np.log(chances), -1e4).astype(np.float32)
+    order = np.argsort(pair)
+    following = after_one[first] * width + after_other[second]
+    contexts = order[np.searchsorted(pair[order], following)].astype(np.float32)
     return Ngram(scores, contexts)

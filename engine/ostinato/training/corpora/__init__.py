@@ -22,6 +22,7 @@ _ROOMS = {
     "tunes": "tunes",
     "fillets-cs": "fillets",
     "fillets-nl": "fillets",
+    "fortunes-cs": "fortunes",
 }
 """The room of each, by its name; loaded when it is asked for."""
 NAMES = tuple(_ROOMS)

@@ -10,7 +10,7 @@ from ostinato.training.recipes.speech_cs.clips import TEST, VALIDATION, Clip, Cl
 from ostinato.training.recipes.speech_cs.decoding import GREEDY, Choice
 from ostinato.training.recipes.speech_cs.evaluation import Way
 
-LICENCE = "learnt from recordings under the GPL-2: hand it on only as that allows"
+LICENCE = "learnt from recordings under the GPL-2 and texts under the GPL-3+: hand it on only as these allow"
 DESCRIPTION = {
     "unidirectional": "Czech speech, written character by character while it is spoken",
     "bidirectional": "Czech speech, written character by character once it has ended, or in blocks",
@@ -36,7 +36,8 @@ def card(data: Clips, choice: Choice, found: Sequence[Way], steps: str) -> dict[
         ),
         "training data": (
             f"{len(data.training)} clips ({_minutes(data.training):.0f} min) of fillets-ng-data-cs with their "
-            f"transcripts; the language model, {beam.number_of_contexts} contexts, is counted in these alone. {steps}"
+            f"transcripts; the language model, {beam.number_of_contexts} contexts, is counted in these and in the "
+            f"sayings of fortunes-cs, without sentences of held-out clips. {steps}"
         ),
         "accuracy": f"Wrong on held-out clips, in brackets the 95 % interval. {'; '.join(rates)}.",
         "how it was tested": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,13 @@ def plain(transcript: str) -> str:
     """A transcript in small letters, punctuation as spaces."""
     small = unicodedata.normalize("NFC", transcript.lower())
     return " ".join("".join(" " if unicodedata.category(c)[0] == "P" else c for c in small).split())
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text in small letters, without those that have other characters than the models'. Who said
+    it, behind two dashes, is one too."""
+    found = map(plain, re.split(r"(?<=[.!?:;])\s+|\n\s*--", text))
+    return [each for each in found if each and not set(each) - set(SYMBOLS)]
 
 
 def samples(path: Path) -> tuple[Samples, int]:

@@ -16,9 +16,9 @@ from ostinato.training.language import Ngram
 from ostinato.training.recipes.spectrogram import Array
 from ostinato.training.recipes.speech_cs.clips import FRONT_END, SYMBOLS
 
-WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8)
-BONUSES = (0.0, 0.5, 1.0, 1.5)
-WIDTH = 16
+WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+BONUSES = (0.0, 0.5, 1.0, 1.5, 2.0)
+WIDTH = 32
 LAG = 20
 """Frames: a symbol is decided 600 ms after its own at the latest."""
 GREEDY = "greedy"

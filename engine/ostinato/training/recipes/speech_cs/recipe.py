@@ -3,23 +3,23 @@
 1. Recordings become features and characters; by their names some are kept apart (`clips`).
 2. A unidirectional and a bidirectional network of about equal size learn the characters (`learn`), and a linear one
    that they are measured by.
-3. A language model is counted in the training clips' transcripts, and clips that chose the weights choose how much it
-   is worth (`decoding`).
+3. A language model is counted in the training clips' transcripts and, so that it knows more words, in a book's worth
+   of sayings; clips that chose the weights choose how much it is worth (`decoding`).
 4. Each model is tested on clips that chose nothing, in all ways that it can be asked (`evaluation`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from ostinato.model.network import Network
 from ostinato.streaming import Model
-from ostinato.training.corpora import corpus, fillets
-from ostinato.training.language import Ngram, ngram
+from ostinato.training.corpora import fillets, fortunes
+from ostinato.training.language import Ngram, mixed, ngram
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
@@ -27,12 +27,17 @@ from ostinato.training.recipes import plan, recipe, spectrogram, transcribing
 from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import Option, Recipe, Telling, Trained
 from ostinato.training.recipes.speech_cs import cards, clips, decoding, evaluation, learn
-from ostinato.training.schedules import Cosine, Warmup
+from ostinato.training.schedules import Trapezoid, Warmup
 from ostinato.training.trainer import History
 
-CORPUS = "fillets-cs"
-BATCH = 24
-ORDER = 5
+CORPUS, TEXTS = "fillets-cs", "fortunes-cs"
+BATCH = 16
+ORDER, TEXT_ORDER = 6, 5
+"""Of the n-grams of transcripts, and of other texts."""
+TEXT_LEAST = 3
+"""Contexts of other texts that are there less often are left out."""
+SHARE = 0.6
+"""How much the transcripts count."""
 FEW = 120
 """Clips of each part that a trial reads."""
 
@@ -59,14 +64,26 @@ def train(options: Options, telling: Telling) -> Trained:
     Raises PackageError if the recordings cannot be had, TrainingError if too few can be used, and as `plan.learn`.
     """
     chosen = options.chosen(tuple(options.makings))
-    archives = sorted(options.data.glob("*.deb")) if options.data else ()
-    spoken = fillets.read(corpus(CORPUS).fetch(telling.progress, archives))
-    return plan.learn(_plans(chosen, clips.read(spoken, telling, options.most), options, telling), options)
+    spoken = fillets.read(options.corpus(CORPUS, telling.progress))
+    texts = fortunes.read(options.corpus(TEXTS, telling.progress))[: options.most]
+    return plan.learn(_plans(chosen, clips.read(spoken, telling, options.most), texts, options, telling), options)
 
 
-def _plans(chosen: tuple[str, ...], data: clips.Clips, options: Options, telling: Telling) -> Iterator[Plan]:
+def _language(data: clips.Clips, texts: Sequence[str]) -> Ngram:
+    """What is said in the training clips and, less, in other texts, held-out clips' sentences apart."""
+    said = ngram([clip.labels for clip in data.training], len(clips.SYMBOLS), space=clips.SPACE, order=ORDER)
+    apart = {clip.text for clip in (*data.validation, *data.test)}
+    written = [each for text in texts for each in clips.sentences(text) if each not in apart]
+    labels = [[clips.SYMBOLS.index(character) for character in each] for each in written]
+    other = ngram(labels, len(clips.SYMBOLS), space=clips.SPACE, order=TEXT_ORDER, least=TEXT_LEAST)
+    return mixed(said, other, SHARE)
+
+
+def _plans(
+    chosen: tuple[str, ...], data: clips.Clips, texts: Sequence[str], options: Options, telling: Telling
+) -> Iterator[Plan]:
     mean, scale = spectrogram.normalisation([clip.features for clip in data.training])
-    language = ngram([clip.labels for clip in data.training], len(clips.SYMBOLS), space=clips.SPACE, order=ORDER)
+    language = _language(data, texts)
     frames = [spectrogram.stack((clip.features - mean) * scale, learn.STACK) for clip in data.validation]
     said = [clip.labels for clip in data.validation]
     digest = data.digest
@@ -86,7 +103,7 @@ def _plans(chosen: tuple[str, ...], data: clips.Clips, options: Options, telling
             learn.Batches(data.training, mean, scale, BATCH, options.seed),
             CtcLoss(),
             AdamW(
-                Warmup(Cosine(making.rate, steps - warmup, making.rate / 100), warmup),
+                Warmup(Trapezoid(making.rate, steps - warmup, floor=making.rate / 100), warmup),
                 weight_decay=1e-2,
                 clip_norm=5.0,
             ),
@@ -155,12 +172,13 @@ RECIPE = Recipe(
     "speech-cs",
     """Train speech-cs-uni, -bi and -linear: Czech speech in, its characters out. Takes hours, --quick some minutes.
 
-    Learns from recordings with transcripts out of two Debian packages, 110 MB (`ostinato data fillets-cs`). These are
-    under the GPL-2, so think of their licence before you hand on what you make.
+    Learns from recordings with transcripts out of two Debian packages, 110 MB (`ostinato data fillets-cs`), and how
+    words go on from the texts of a third (`ostinato data fortunes-cs`). These are under the GPL-2 and the GPL-3+, so
+    think of their licences before you hand on what you make.
 
     Ctrl-C while a model learns ends that: what it has learnt so far is tested and written; --resume goes on.
     """,
     train,
     Options,
-    (CORPUS,),
+    (CORPUS, TEXTS),
 )
