@@ -9,10 +9,13 @@ import numpy as np
 
 from ostinato.kernels.compiler import kernel, part
 from ostinato.kernels.copying import copy
-from ostinato.kernels.likeliest import likeliest
-from ostinato.kernels.sampling import exp, log, weigh
+from ostinato.kernels.likeliest import at_least, likeliest
+from ostinato.kernels.sampling import ABREAST, exp, log, sums_abreast, weigh_all
 from ostinato.kernels.simd import address
 from ostinato.lanes import LANES
+
+RUN = 128
+"""Tokens that are passed over at once, where none of them can make a better hypothesis."""
 
 
 @kernel("float64(float64, float64)")
@@ -24,9 +27,28 @@ def length_weight(penalty: float, length: float) -> float:
 
 
 @part
+def _weigh(outputs: Any, probabilities: bool, weights: Any, totals: Any) -> None:
+    """The weights of at most ABREAST rows of outputs, and in ``totals`` their sums, then which output is the best."""
+    rows = outputs.shape[0]
+    for r in range(rows):
+        best = likeliest(outputs[r])
+        weigh_all(outputs[r], best, probabilities, 1.0, weights[r])
+        totals[ABREAST + r] = best
+    sums_abreast(weights, rows, totals)
+
+
+@part
+def _less(least: float, score: float, below: float, highest: float) -> float:
+    """What no logit is less than that might make a hypothesis better. ``least`` would make it equal but for rounding:
+    of the sums, in float64, and of this, in float32."""
+    rounding = 1e-12 * (abs(least) + abs(score) + abs(below) + abs(highest))
+    return least - rounding - 1e-6 * abs(least) - 1e-30
+
+
+@part
 def _extend(
-    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, parents: Any,
-    tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
+    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, totals: Any,
+    parents: Any, tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
 ) -> None:  # fmt: skip
     """`extend`."""
     size, first = outputs.shape[1], 0
@@ -34,12 +56,18 @@ def _extend(
         width, found = widths[b], 0
         ended[b] = -1
         for r in range(first, lasts[b]):
-            row = outputs[r]
-            best = likeliest(row)
-            total = weigh(row, best, probabilities, 1.0, weights)
-            below, highest = log(total), np.float64(row[best])
-            relative = probabilities and highest > 0.0
-            for i in range(size):
+            place, row = (r - first) % ABREAST, outputs[r]
+            if place == 0:
+                _weigh(outputs[r : min(r + ABREAST, lasts[b])], probabilities, weights, totals)
+            total, highest = totals[place], np.float64(row[int(totals[ABREAST + place])])
+            below, relative, i = log(total), probabilities and highest > 0.0, -1
+            while i < size - 1:
+                i += 1
+                if i % RUN == 0 and found == width and not probabilities and not i <= end < i + RUN:
+                    least = (sums[b, found - 1] - scores[r]) + below + highest
+                    if i + RUN <= size and at_least(row[i : i + RUN], _less(least, scores[r], below, highest)) == 0:
+                        i += RUN - 1
+                        continue
                 if relative:
                     if not row[i] > 0.0:
                         continue
@@ -50,7 +78,7 @@ def _extend(
                     value = scores[r] + ((np.float64(row[i]) - highest) - below)
                 if i == end:
                     if ended[b] < 0 or value > end_sums[b]:
-                        ended[b], end_sums[b], end_chances[b] = r - first, value, weights[i] / total
+                        ended[b], end_sums[b], end_chances[b] = r - first, value, weights[place, i] / total
                     continue
                 if found == width and not value > sums[b, found - 1]:
                     continue
@@ -60,7 +88,7 @@ def _extend(
                     sums[b, at], chances[b, at] = sums[b, at - 1], chances[b, at - 1]
                     at -= 1
                 parents[b, at], tokens[b, at] = r - first, i
-                sums[b, at], chances[b, at] = value, weights[i] / total
+                sums[b, at], chances[b, at] = value, weights[place, i] / total
                 found = min(found + 1, width)
         counts[b] = found
         if ended[b] >= 0 and found == width:  # the last of these is the least of those that may beat it
@@ -72,12 +100,13 @@ def _extend(
 
 
 @kernel(
-    "void(float32[:, ::1], boolean, int64[::1], int64[::1], int64, float64[::1], float64[::1], int64[:, ::1], "
-    "int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], float64[::1], float64[::1])"
+    "void(float32[:, ::1], boolean, int64[::1], int64[::1], int64, float64[::1], float64[:, ::1], float64[::1], "
+    "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], float64[::1], "
+    "float64[::1])"
 )
 def extend(
-    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, parents: Any,
-    tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
+    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, totals: Any,
+    parents: Any, tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
 ) -> None:  # fmt: skip
     """For each beam b the widths[b] best hypotheses that are one token longer than its own, which are the rows
     lasts[b - 1]:lasts[b] of ``outputs`` [n, V], logits or ``probabilities``, and of ``scores`` [n], their logarithmic
@@ -87,11 +116,12 @@ def extend(
     best first, of equals the one of the lower hypothesis, then of the lower token: which of its hypotheses is gone on
     with, by which token, its new score, and the token's probability. Tokens whose probability is 0 are none. ``end``
     (-1: none) is not among them: ended[b] becomes the hypothesis that it ends best, if that is among the widths[b]
-    best of all, else -1, with its score and the token's probability. ``weights`` [V] is room.
+    best of all, else -1, with its score and the token's probability. ``weights`` [ABREAST, V] and ``totals`` [2
+    ABREAST] are room.
     """
     _extend(
-        outputs, probabilities, lasts, widths, end, scores, weights, parents, tokens, sums, chances, counts, ended,
-        end_sums, end_chances,
+        outputs, probabilities, lasts, widths, end, scores, weights, totals, parents, tokens, sums, chances, counts,
+        ended, end_sums, end_chances,
     )  # fmt: skip
 
 
@@ -142,14 +172,14 @@ def _common(tokens: Any, count: int, length: int) -> int:
 
 
 @kernel(
-    "int64(float32[:, ::1], boolean, int64[::1], int64[::1], int64, float64[::1], float64[::1], int64[:, ::1], "
-    "int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], float64[::1], float64[::1], "
-    "int32[:, :, ::1], float64[:, :, ::1], int64, int64, int64, int32[::1], int64[::1], int64[::1], "
+    "int64(float32[:, ::1], boolean, int64[::1], int64[::1], int64, float64[::1], float64[:, ::1], float64[::1], "
+    "int64[:, ::1], int64[:, ::1], float64[:, ::1], float64[:, ::1], int64[::1], int64[::1], float64[::1], "
+    "float64[::1], int32[:, :, ::1], float64[:, :, ::1], int64, int64, int64, int32[::1], int64[::1], int64[::1], "
     "float32[:, ::1])"
 )
 def grow(
-    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, parents: Any,
-    tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
+    outputs: Any, probabilities: bool, lasts: Any, widths: Any, end: int, scores: Any, weights: Any, totals: Any,
+    parents: Any, tokens: Any, sums: Any, chances: Any, counts: Any, ended: Any, end_sums: Any, end_chances: Any,
     texts: Any, text_chances: Any, now: int, start: int, length: int, last: Any, slots: Any, room: Any, states: Any,
 ) -> Any:  # fmt: skip
     """`extend` for one beam, whose hypotheses become what is found, unless one is ended or none is left: then
@@ -159,8 +189,8 @@ def grow(
     from ``start`` on, the longer ones then at 1 - now, from 0 on. ``scores``, ``last`` [width] become theirs, and
     ``slots`` [width] those of their states, rows of ``states``. ``room``: as many numbers."""
     _extend(
-        outputs, probabilities, lasts, widths, end, scores, weights, parents, tokens, sums, chances, counts, ended,
-        end_sums, end_chances,
+        outputs, probabilities, lasts, widths, end, scores, weights, totals, parents, tokens, sums, chances, counts,
+        ended, end_sums, end_chances,
     )  # fmt: skip
     count = counts[0]
     if ended[0] >= 0 or count == 0:

@@ -53,7 +53,7 @@ def likeliest(outputs: Any) -> int:
 
 
 @part
-def _at_least(outputs: Any, threshold: float) -> Any:
+def at_least(outputs: Any, threshold: float) -> Any:
     """How many outputs are no less than that."""
     size = outputs.shape[0]
     blocks = size // LANES
@@ -105,17 +105,17 @@ def _choose(table: int, size: int, best: int, count: int, places: int) -> None:
         return
     high = outputs[best]
     low, above = high, 0  # the tokens that are no less than high are so many
-    first = _at_least(outputs, high)
+    first = at_least(outputs, high)
     if first < count:
         low, above = _lowest(outputs), first
-        there = _at_least(outputs, low)
+        there = at_least(outputs, low)
         if there < count:  # some are -inf
             low, high, above = np.float32(-np.inf), low, there
         while True:
             middle = np.float32((np.float64(low) + np.float64(high)) * 0.5)
             if not (low < middle and middle < high):
                 break
-            there = _at_least(outputs, middle)
+            there = at_least(outputs, middle)
             if there < count:
                 high, above = middle, there
             elif there > count:

@@ -131,7 +131,7 @@ def weigh(outputs: Any, best: int, probabilities: bool, temperature: float, weig
 
 
 @part
-def _totals(weights: Any, rows: int, totals: Any) -> None:
+def sums_abreast(weights: Any, rows: int, totals: Any) -> None:
     """``totals`` [rows] become the sums of the first rows of ``weights`` [ABREAST, V]."""
     if rows == ABREAST:
         first = second = third = fourth = 0.0
@@ -250,7 +250,7 @@ def draw_rows(
             row = carray(floats_at(table[first + r]), (size,))
             bests[first + r] = likeliest(row)
             weigh_all(row, bests[first + r], probabilities > 0, 1.0, weights[r])
-        _totals(weights, rows, chances[first:])
+        sums_abreast(weights, rows, chances[first:])
         for r in range(rows):
             row, best, total = (
                 carray(floats_at(table[first + r]), (size,)),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ostinato.kernels import beam, prepare
 from ostinato.kernels.compiler import entry
+from ostinato.kernels.sampling import ABREAST
 
 F32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -45,7 +46,8 @@ def extend(
     end_sums, end_chances = np.empty((2, beams))
     _kernel()(
         np.ascontiguousarray(outputs, np.float32), probabilities, np.array(counts, np.int64).cumsum(),
-        np.array(widths, np.int64), -1 if end is None else end, scores, np.empty(outputs.shape[1]),
+        np.array(widths, np.int64), -1 if end is None else end, scores, np.empty((ABREAST, outputs.shape[1])),
+        np.empty(2 * ABREAST),
         parents, tokens, sums, chances, found, ended, end_sums, end_chances,
     )  # fmt: skip
     return [

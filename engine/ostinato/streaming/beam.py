@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ostinato.kernels.sampling import ABREAST
 from ostinato.pipeline.beam import Extended, Float64, length_weight
 from ostinato.pipeline.state import expect
 from ostinato.sampling import MAX_LONGEST
@@ -81,7 +82,11 @@ class Beam:
     def held_bytes(width: int, longest: int, state_bytes: int, vocabulary: int) -> int:
         """Bytes that a beam of so many hypotheses may come to hold, of texts of ``longest`` tokens: its tokens twice,
         as it grows by copies."""
-        return width * (state_bytes + 4 * vocabulary) + 8 * vocabulary + (2 * width + 2) * longest * TOKEN_BYTES
+        return (
+            width * (state_bytes + 4 * vocabulary)
+            + 8 * ABREAST * vocabulary
+            + (2 * width + 2) * longest * TOKEN_BYTES
+        )
 
     @property
     def begun(self) -> bool:

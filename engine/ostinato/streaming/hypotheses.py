@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ostinato.kernels import beam as kernels
 from ostinato.kernels import prepare
 from ostinato.kernels.compiler import entry
+from ostinato.kernels.sampling import ABREAST
 from ostinato.streaming.frames import Float32
 
 Int32 = npt.NDArray[np.int32]
@@ -29,7 +30,8 @@ class Hypotheses:
         self._now = self._start = self._length = 0
         self._texts, self._chances = np.empty((2, width, 0), np.int32), np.empty((2, width, 0))
         self._counts, self._widths = np.zeros(1, np.int64), np.full(1, width)
-        self._weights, self._ended, self._ends = np.empty(vocabulary), np.zeros(1, np.int64), np.empty((2, 1))
+        self._weights, self._totals = np.empty((ABREAST, vocabulary)), np.empty(2 * ABREAST)
+        self._ended, self._ends = np.zeros(1, np.int64), np.empty((2, 1))
         self._parents, self._tokens = np.empty((2, 1, width), np.int64)
         self._sums, self._new = np.empty((2, 1, width))
         self._found, self._room = np.zeros(1, np.int64), np.empty(width, np.int64)
@@ -68,7 +70,7 @@ class Hypotheses:
         self._counts[0] = self.count
         common: int = self._grow(
             outputs, probabilities, self._counts, self._widths, -1 if end is None else end, self.scores,
-            self._weights, self._parents, self._tokens, self._sums, self._new, self._found, self._ended,
+            self._weights, self._totals, self._parents, self._tokens, self._sums, self._new, self._found, self._ended,
             self._ends[0], self._ends[1], self._texts, self._chances, self._now, self._start, self._length, self.last,
             self.slots, self._room, states,
         )  # fmt: skip
