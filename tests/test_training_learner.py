@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from typing import Any
 
@@ -90,6 +92,22 @@ def test_pieces_side_by_side() -> None:
         with pytest.raises(TrainingError, match="no"):
             crew.map(piece, range(2), [True] * 2)
     assert SideBySide(1).map(int, ["1", "2"]) == [1, 2]
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs Linux and two processors"
+)
+def test_a_thread_that_helps_uses_another_processor() -> None:
+    crew, both, whole = SideBySide(2), threading.Barrier(2), os.sched_getaffinity(0)
+
+    def piece(_: int) -> tuple[bool, set[int]]:
+        both.wait(60)
+        return threading.current_thread() is threading.main_thread(), os.sched_getaffinity(0)
+
+    with crew.threads():
+        for _ in range(2):  # the first time there is no such thread yet
+            found = dict(crew.map(piece, range(2)))
+    assert found[True] == whole and len(found[False]) == len(whole) - 1
 
 
 def test_shares_add_up_to_the_batch() -> None:
