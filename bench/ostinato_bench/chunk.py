@@ -69,11 +69,11 @@ def timed(speak: Callable[..., dict[str, Any]]) -> tuple[dict[str, Any], dict[st
 
 
 def _of(plain: dict[str, Any], found: dict[str, Any], spent: dict[str, Any]) -> dict[str, Any]:
-    sent, share = found["sent"], plain["server_core_share"]
+    sent, untimed_s = found["sent"], plain["server_cpu_s"]
     return {
         "parts_us": {name: round(spent["parts_ns"][name] / 1e3 / sent, 3) for name in ORDER},
         "total_us": round(spent["process_ns"] / 1e3 / sent, 3),
-        "untimed_us": None if share is None else round(1e6 * share * plain["seconds"] / plain["sent"], 3),
+        "untimed_us": None if untimed_s is None else round(1e6 * untimed_s / plain["sent"], 3),
         "batch": round(sent / max(1, spent["calls"]["choose a batch, count"]), 1),
         "quiet": round(spent["quiet"], 3),
         "latency_ms": plain["latency_ms"],

@@ -14,7 +14,7 @@ from ostinato.pipeline.front_ends import FRONT_ENDS
 from ostinato.server import __main__ as served
 from ostinato.server.clients import Clients
 from ostinato.server.dialogue import Dialogue
-from ostinato.streaming import packed
+from ostinato.streaming import Columns, packed
 from ostinato_bench.chunk_tables import PARTS
 from ostinato_bench.spending import Spending
 
@@ -33,6 +33,7 @@ def main() -> None:
         (packed.ProgramRunner, "run_alone", "pack and unpack"),
         (packed, "advance_slice", "network"),
         (Alone, "run", "network"),
+        (Columns, "push", "events"),
         (ticks, "push", "events"),
         (ticks, "advance", "events"),
         (Dialogue, "answer", "results"),
@@ -41,7 +42,9 @@ def main() -> None:
     ):
         spending.around(owner, name, part)
     for front_end in dict.fromkeys(FRONT_ENDS.values()):
-        spending.around(front_end, "step_many", "front end")
+        for step in ("step_many", "step_places"):
+            if hasattr(front_end, step):
+                spending.around(front_end, step, "front end")
     served.main()
 
 

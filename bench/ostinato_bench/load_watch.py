@@ -48,6 +48,7 @@ class Watch:
             "rss_mb": rss,
             "rss_over_time_mb": self._over_time,
             "server_core_share": share,
+            "server_cpu_s": None if cpu_start is None or cpu_end is None else round(cpu_end - cpu_start, 2),
             "idle_streams": idle,
             "idle_mb": more,
         }
