@@ -32,6 +32,7 @@ from ostinato.errors import InputError
 from ostinato.kernels import cache
 from ostinato.kernels.float_mode import KernelCompiler
 from ostinato.kernels.progress import Progress
+from ostinato.kernels.routine_compiler import RoutineCompiler
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False, "boundscheck": False}
 """Numba's, of all that is compiled here."""
@@ -63,7 +64,8 @@ def routine(signature: str) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         symbol = _name(function)
         parsed = sigutils.normalize_signature(signature)
-        routines[symbol] = CFunc(function, parsed, {}, {"nopython": True, **OPTIONS})
+        pipeline: Any = RoutineCompiler
+        routines[symbol] = CFunc(function, parsed, {}, {"nopython": True, **OPTIONS}, pipeline)
         _waiting[symbol] = partial(_load_routine, symbol)
         arguments, result = parsed
         return types.ExternalFunction(symbol, result(*arguments))

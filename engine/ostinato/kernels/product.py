@@ -12,7 +12,7 @@ Which tiles cover a product depends on the rows and on the host's registers:
     two or more     4 x 4, of panels beyond L1 6 x 4;         6 x 1, the last 5 x 1, …, 2 x 2, 2 x 1
                     the last 5 x 4, …, 1 x 4
                     (_rows_wide, a panel)                     (_rows_narrow, a panel of any width)
-    … last panel    4 x 1, 4 x 2 or 4 x 3, then row by row
+    … last panel    8 x 1 or 8 x 2, then 4 x 1, 4 x 2 or 4 x 3, then row by row
                     (_rows_last)
 """
 
@@ -43,6 +43,7 @@ _t1_2, _t1_3, _t1_4 = make_tile(1, 2), make_tile(1, 3), make_tile(1, 4)
 _t1_8, _t1_12 = make_tile(1, 4, 2), make_tile(1, 4, 3)
 _t2_4, _t3_4, _t4_4, _t5_4, _t6_4 = (make_tile(R, 4) for R in (2, 3, 4, 5, 6))
 _t4_1, _t4_2, _t4_3 = make_tile(4, 1), make_tile(4, 2), make_tile(4, 3)
+_t8_1, _t8_2 = make_tile(8, 1), make_tile(8, 2)
 _t2_1, _t2_2, _t3_1, _t5_1, _t6_1 = (
     make_tile(2, 1),
     make_tile(2, 2),
@@ -199,6 +200,15 @@ def _rows_last(
 ) -> None:
     """The last, narrower panel for several rows, AVX-512."""
     left = rows
+    while left >= 8 and vectors < 3:
+        if vectors == 1:
+            _t8_1(table, offset, K, weights, BYTES, 0, initial, initial_step, out, out_step)
+        else:
+            _t8_2(table, offset, K, weights, 2 * BYTES, 0, initial, initial_step, out, out_step)
+        table += 64
+        initial += 8 * initial_step
+        out += 8 * out_step
+        left -= 8
     while left >= 4:
         if vectors == 1:
             _t4_1(table, offset, K, weights, BYTES, 0, initial, initial_step, out, out_step)
@@ -216,6 +226,35 @@ def _rows_last(
         initial += initial_step
         out += out_step
         left -= 1
+
+
+@routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+def _rows(
+    table: int,
+    offset: int,
+    rows: int,
+    K: int,
+    weights: int,
+    vectors: int,
+    initial: int,
+    initial_step: int,
+    out: int,
+    out_step: int,
+) -> None:
+    """`product` for two rows or more."""
+    for first in range(0, vectors, PANEL):
+        at = first * BYTES
+        width = min(PANEL, vectors - first)
+        if not WIDE:
+            _rows_narrow(
+                table, offset, rows, K, weights + K * at, width, initial + at, initial_step, out + at, out_step
+            )
+        elif width == PANEL:
+            _rows_wide(table, offset, rows, K, weights + K * at, initial + at, initial_step, out + at, out_step)
+        else:
+            _rows_last(
+                table, offset, rows, K, weights + K * at, width, initial + at, initial_step, out + at, out_step
+            )
 
 
 @routine("void(int64, int64, int64, int64, int64, int64, int64, int64, int64, int64)")
@@ -239,17 +278,5 @@ def product(
     """
     if rows == 1:
         _one_row(table, offset, K, weights, vectors, initial, out)
-        return
-    for first in range(0, vectors, PANEL):
-        at = first * BYTES
-        width = min(PANEL, vectors - first)
-        if not WIDE:
-            _rows_narrow(
-                table, offset, rows, K, weights + K * at, width, initial + at, initial_step, out + at, out_step
-            )
-        elif width == PANEL:
-            _rows_wide(table, offset, rows, K, weights + K * at, initial + at, initial_step, out + at, out_step)
-        else:
-            _rows_last(
-                table, offset, rows, K, weights + K * at, width, initial + at, initial_step, out + at, out_step
-            )
+    else:
+        _rows(table, offset, rows, K, weights, vectors, initial, initial_step, out, out_step)
