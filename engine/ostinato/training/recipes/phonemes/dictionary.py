@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-END = " "
-"""What a word ends with, as words do in a text."""
+END = "</w>"
+"""What a word ends with: the front end puts it there."""
 LETTERS = ("'", *"abcdefghijklmnopqrstuvwxyz", END)
 PHONEMES = tuple(
     [

