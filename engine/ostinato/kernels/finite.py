@@ -33,14 +33,15 @@ def finite(at: int, count: int) -> Any:
 
 
 @kernel("boolean(float32[:, ::1])")
-def _all_finite(values: Any) -> Any:
+def every_value(values: Any) -> Any:
+    """Whether no value [n, any] is infinite or NaN."""
     return finite(address(values), values.size)
 
 
 @cache
 def _compiled() -> Callable[[npt.NDArray[np.float32]], bool]:
-    prepare(_all_finite)
-    return entry(_all_finite)
+    prepare(every_value)
+    return entry(every_value)
 
 
 def all_finite(values: npt.NDArray[np.float32]) -> bool:

@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from ostinato.errors import InputError
+from ostinato.kernels import prepare
+from ostinato.kernels.finite import every_value
 from ostinato.model.network import Network
 from ostinato.pipeline import front_end as make_front_end
 from ostinato.pipeline.speech import SpeechEnergy
@@ -31,6 +33,7 @@ class Pipeline:
     ``writer`` is what generates."""
 
     def __init__(self, network: Network, *, max_streams: int = MAX_STREAMS) -> None:
+        prepare(every_value)  # what else is called, those load who call it: a model's first frame waits for no kernel
         self.network = network
         self.max_streams = max_streams
         self.name = network.specification.name

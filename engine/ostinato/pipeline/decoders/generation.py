@@ -10,7 +10,8 @@ import numpy as np
 
 from ostinato.events import Event
 from ostinato.kernels import prepare
-from ostinato.kernels.beam import extend, length_weight
+from ostinato.kernels.beam import extend, grow, length_weight
+from ostinato.kernels.generation import ahead, step
 from ostinato.kernels.sampling import draw
 from ostinato.model.decoders import Generation
 from ostinato.pipeline import state as snapshots
@@ -31,7 +32,7 @@ class GenerationDecoder(Decoder[Generation, GenerationState]):
 
     def __init__(self, settings: Generation, frame_ms: float, latency_ms: float) -> None:
         super().__init__(settings, frame_ms, latency_ms)
-        prepare(draw, extend, length_weight)
+        prepare(draw, extend, length_weight, grow, step, ahead)  # a stream that begins a text waits for none
 
     def start(self) -> GenerationState:
         """A fresh state."""
