@@ -20,8 +20,6 @@ from ostinato_bench.comparison import asked
 from ostinato_bench.recognition import Way
 
 GREEDY = Sampling(temperature=0)
-END = " "
-"""What a word that is written in other signs ends with."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,9 @@ def waits_for_all(model: Model) -> bool:
 
 def written(model: Model, wait_k: int | None, word: str) -> Followed:
     """A word read letter by letter, while the model writes, always the likeliest: ``wait_k`` letters behind, or
-    (None) when all are there."""
-    letters, told, made = (*word, END), list[Told](), list[str]()
+    (None) when all are there. An end that the front end puts behind it is a piece too, of no letter."""
+    ends = getattr(model.reader.specification.front_end, "end", None) is not None
+    pieces, told, made = (*word, *[""] * ends), list[Told](), list[str]()
     options = Options(wait_k=wait_k, sampling=None if wait_k is None else GREEDY)
 
     def add(events: Sequence[Event], read: int, at_end: bool) -> bool:
@@ -105,8 +104,8 @@ def written(model: Model, wait_k: int | None, word: str) -> Followed:
 
     with model.open(options) as stream:
         over = False
-        for read, letter in enumerate(letters, 1):
-            over = add(stream.push(letter), read, read == len(letters)) or over
+        for read, letter in enumerate(word, 1):
+            over = add(stream.push(letter), read, False) or over
         if not over:
-            add(list(stream.generate(GREEDY)), len(letters), True)
-    return Followed(letters, tuple(told), tuple(made))
+            add(list(stream.generate(GREEDY)), len(pieces), True)
+    return Followed(pieces, tuple(told), tuple(made))

@@ -50,8 +50,12 @@ def _input(model: Model, generator: np.random.Generator) -> Any:
     if isinstance(settings, Audio):
         return generator.normal(0, 0.1, settings.sample_rate).astype(np.float32)
     if isinstance(settings, Tokens):
-        separator = " " if settings.in_words else ""
-        return separator.join(generator.choice(settings.vocabulary, 100))
+        if settings.in_words:
+            return " ".join(generator.choice(settings.vocabulary, 100))
+        letters = [
+            entry for entry in settings.vocabulary if len(entry) == 1
+        ]  # others stand for an end, or a beginning
+        return "".join(generator.choice(letters or settings.vocabulary, 100))
     return generator.normal(size=(100, settings.frame_size)).astype(np.float32)
 
 
