@@ -229,14 +229,13 @@ def test_a_result_that_cannot_be_written_costs_its_stream(monkeypatch: pytest.Mo
     """And not the server, whatever the fault."""
     with Server(models("frames")) as server, Raw(server.endpoint) as raw:
         wrong, right = raw.open("frames"), raw.open("frames")
-        written = dialogue.on_the_wire
+        packed = dialogue.packed
 
-        def negative(stream: bytes, answer: Answer) -> wire.ResultEntry:
-            entry = written(stream, answer)
-            entry.first -= 1000 if stream == wrong else 0
-            return entry
+        def negative(stream: bytes, answer: Answer) -> wire.ResultEntry | bytes:
+            answer.first -= 1000 if stream == wrong else 0
+            return packed(stream, answer)
 
-        monkeypatch.setattr(dialogue, "on_the_wire", negative)
+        monkeypatch.setattr(dialogue, "packed", negative)
         raw.send(wire.Push(wrong, 1, frames(2)))
         closed, error = raw.receive(), raw.receive()
         assert isinstance(closed, wire.Closed) and isinstance(error, wire.Error)
