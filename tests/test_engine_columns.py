@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import network
 
-from ostinato.engine import Answer, Answers, Engine, Limits, columns, pace, ticks
+from ostinato.engine import Answer, Answers, Engine, Limits, columns, pace
 from ostinato.errors import CreditError, DivergedError, SequenceError
 from ostinato.model import Sequential
 from ostinato.model.activation import Activation
@@ -43,8 +43,8 @@ def model(name: str) -> Model:
 
 @pytest.fixture(autouse=True)
 def few_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticks, "FEWEST", 1)
     monkeypatch.setattr(columns, "FEWEST", 1)
+    monkeypatch.setattr(columns, "MANY", 1)
     monkeypatch.setattr(pace, "MIN_ROWS", pace.MIN_ROWS)
 
 

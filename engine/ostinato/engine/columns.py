@@ -8,6 +8,7 @@ sees to that, so that nobody else needs to know. Its pushes wait in `ColumnGroup
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
@@ -26,7 +27,10 @@ from ostinato.streaming import Model
 
 Int64 = npt.NDArray[np.int64]
 FEWEST = 8
-"""Streams that are worth it: fewer are quicker one by one."""
+"""Streams that are worth a group: fewer are quicker one by one."""
+MANY = 32
+"""Pushes in a turn that let streams enter. A turn of columns costs a hundred calls, and is worth them from some 80
+on; it is fewer, as streams that are held share no turn with others of the same messages: all or none is best."""
 
 
 @dataclass(slots=True, eq=False)
@@ -122,6 +126,7 @@ class Columns:
     def __init__(self, served: Collection[ServedModel], most: int) -> None:
         """``most`` messages of a stream may wait."""
         self._most = most
+        self._held: Counter[ServedModel] = Counter()
         self._models: dict[ServedModel, tuple[streaming.Columns, int]] = {}
         """Those whose streams can be held, and where their rows begin."""
         count = 0
@@ -135,17 +140,21 @@ class Columns:
         self._utterance_ms = self._table.view(np.float64)[:, kernels.UTTERANCE_MS]
 
     def enter(self, sessions: Sequence[Session], *, again: bool = False) -> None:
-        """Hold those of one model of which nothing is unusual, and no message waits. ``again``: they have just left,
-        and what waits is in groups of columns."""
-        if sessions[0].served not in self._models:
+        """Hold those of one model of which nothing is unusual, and no message waits, if it is worth it. ``again``:
+        they have just left, and what waits is in groups of columns.
+
+        Where many are held already, a few that are not would make a turn of their own out of each message."""
+        served = sessions[0].served
+        if served not in self._models or self._held[served] + len(sessions) < MANY:
             return
-        streams, first = self._models[sessions[0].served]
+        streams, first = self._models[served]
         for session in sessions:
             record = session.record
             busy = session.closed or session.row >= 0 or session.queue or (session.waits and not again)
             if busy or not streams.enter(record):
                 continue
             session.row = row = first + record.slot
+            self._held[served] += 1
             self._table[row] = (
                 1, session.expected, session.done, session.waiting, session.credit, session.processed, session.events,
                 record.utterance, 0,
@@ -162,6 +171,7 @@ class Columns:
         row = self._table[session.row]
         _, session.expected, session.done, session.waiting, _, session.processed, *_ = row.tolist()
         row[kernels.HELD], session.row = 0, -1
+        self._held[session.served] -= 1
 
     def line_up(
         self,

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from ostinato.engine.columns import FEWEST, ColumnGroup, Columns
+from ostinato.engine.columns import ColumnGroup, Columns
 from ostinato.engine.jobs import Job, Jobs
 from ostinato.engine.limits import Limits
 from ostinato.engine.reservations import NOTHING, Reservations, Share
@@ -277,8 +277,7 @@ class Ticks:
             for session in done:
                 if session.queue:
                     self._go_on(session, results)
-            if len(done) >= FEWEST:
-                self._columns.enter(done)
+            self._columns.enter(done)
 
     def _tell(
         self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]
