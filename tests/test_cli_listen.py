@@ -48,6 +48,17 @@ def test_a_file_is_heard_line_by_line(ostinato: Run, model: str) -> None:
     assert "heard" in done.stderr
 
 
+def test_blanks_say_where_speech_ends(ostinato: Run) -> None:
+    heard = ("--file", bundled_recording(), "--fast", "--trailing-blanks-ms", "1000")
+    done = ostinato("listen", "digits-uni", *heard)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(ends := [i for i, line in enumerate(lines) if "(end of speech)" in line]) == 2
+    assert 0 < ends[0] < ends[1] == len(lines) - 1, "once between words, once behind them"
+    waiting = ostinato("listen", "digits-bi", *heard)
+    assert waiting.returncode == 1 and "give block_ms too" in waiting.stderr
+
+
 def test_bounded_wait_answers_while_somebody_speaks(ostinato: Run) -> None:
     wait = ("--block-ms", "200", "--lookahead-ms", "300")
     done = ostinato("listen", "digits-bi", "--file", bundled_recording(), "--json", "--seconds", "4", *wait)

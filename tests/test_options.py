@@ -28,6 +28,7 @@ GIVEN: dict[str, Any] = {
     "sample_rate": 11025,
     "dtype": "int16",
     "end_of_speech_ms": 350.0,
+    "trailing_blanks_ms": 450.0,
     "max_utterance_s": 7.5,
     "block_ms": 80.0,
     "lookahead_ms": 50.0,
@@ -37,8 +38,10 @@ GIVEN: dict[str, Any] = {
     "hotword_boost": 2.5,
 }
 """Each option, as none is by itself."""
-HEARD = {n: value for n, value in GIVEN.items() if n not in ("wait_k", "sampling", "hotwords", "hotword_boost")}
-"""Those that a stream of one graph, without a beam, may have. (Hotwords: test_streaming_hotwords.)"""
+RARE = ("wait_k", "sampling", "hotwords", "hotword_boost", "trailing_blanks_ms")
+HEARD = {n: value for n, value in GIVEN.items() if n not in RARE}
+"""Those that a stream of one graph, without a beam or blanks, may have. (Those: test_streaming_hotwords,
+test_streaming_trailing_blanks.)"""
 OTHERS: dict[str, Any] = {"sample_rate": 8000} | {
     name: 200.0 for name, value in HEARD.items() if type(value) is float
 }

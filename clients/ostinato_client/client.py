@@ -78,6 +78,7 @@ class Client:
         sample_rate: int | None = None,
         dtype: str | None = None,
         end_of_speech_ms: float | None = None,
+        trailing_blanks_ms: float | None = None,
         max_utterance_s: float | None = None,
         block_ms: float | None = None,
         lookahead_ms: float | None = None,
@@ -94,6 +95,8 @@ class Client:
         than the head's ("outputs": raw outputs). ``sample_rate`` (Hz) of the audio that will come (default: the
         model's own), its ``dtype`` to have it checked now. ``end_of_speech_ms``: the server ends the utterance after
         so much silence (audio may begin with speech, but only what is quieter, within 3 s, shows that it was speech),
+        ``trailing_blanks_ms`` (CTC heads that answer while input comes): an ``end-of-speech`` event where nothing but
+        the blank was heard for so long since the last symbol; the utterance goes on until it is flushed.
         ``max_utterance_s`` bounds it. ``block_ms`` and ``lookahead_ms`` (bidirectional models) ask for bounded wait:
         answers in blocks of that length, each once so much right context is there. ``wait_k`` (models that make a
         text of a source) begins the text once so many frames of the source are there: then there is a token, drawn by
@@ -109,6 +112,7 @@ class Client:
             sample_rate=sample_rate,
             dtype=dtype,
             end_of_speech_ms=end_of_speech_ms,
+            trailing_blanks_ms=trailing_blanks_ms,
             max_utterance_s=max_utterance_s,
             block_ms=block_ms,
             lookahead_ms=lookahead_ms,

@@ -39,6 +39,9 @@ class Options:
     """Of the arrays to come, to be refused now. Nothing of a stream depends on it, so a stream does not keep it."""
     end_of_speech_ms: float | None = None
     """Silence that ends an utterance; default: none does."""
+    trailing_blanks_ms: float | None = None
+    """How long nothing but blanks says that speech has ended, of CTC heads that answer as input comes; default: it
+    is not said."""
     max_utterance_s: float | None = None
     """Of what a bidirectional stream keeps; default: UTTERANCE_S, or a server's bound."""
     block_ms: float | None = None
@@ -89,7 +92,22 @@ class Options:
             raise InputError(
                 "sampling is for tokens that are drawn while a source goes on: open the stream with wait_k"
             )
+        self._check_trailing_blanks()
         self._check_hotwords()
+
+    def _check_trailing_blanks(self) -> None:
+        blanks_ms, most = self.trailing_blanks_ms, 1000 * MAX_UTTERANCE_S
+        if blanks_ms is None:
+            return
+        if not 0 < blanks_ms <= most:
+            raise InputError(
+                f"trailing_blanks_ms = {blanks_ms} is not above 0 and at most {most:g}: ask for some 1200 ms"
+            )
+        if self.end_of_speech_ms is not None:
+            raise InputError(
+                "end_of_speech_ms hears the end of speech by how loud it is, trailing_blanks_ms by what the model "
+                "says: give one of them"
+            )
 
     def _check_hotwords(self) -> None:
         if self.hotwords is None:

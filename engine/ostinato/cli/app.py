@@ -28,6 +28,7 @@ from ostinato.cli.options import (
     ModelArgument,
     ModelsFolder,
     Plot,
+    TrailingBlanksMs,
 )
 from ostinato.cli.texts_app import read, translate
 from ostinato.cli.train_app import train
@@ -189,6 +190,7 @@ def listen(
     head: HeadName = None,
     block_ms: BlockMs = None,
     lookahead_ms: LookaheadMs = None,
+    trailing_blanks_ms: TrailingBlanksMs = None,
     hotword: Hotwords = None,
     hotword_boost: HotwordBoost = None,
 ) -> None:
@@ -241,6 +243,7 @@ def listen(
             head=head,
             block_ms=block_ms,
             lookahead_ms=lookahead_ms,
+            trailing_blanks_ms=trailing_blanks_ms,
             hotwords=phrases(hotword or None),
             hotword_boost=hotword_boost,
         ),

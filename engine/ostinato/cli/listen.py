@@ -122,6 +122,7 @@ def listen(
         delays = {head.name: head.delay_ms for head in info.heads}
         # What waits for the end was made for utterances. (A head that is not there is refused by the server.)
         utterances = audio and delays.get(options.head or info.heads[0].name, 0.0) is None
+        utterances = utterances and options.trailing_blanks_ms is None
         options = replace(options, sample_rate=source.sample_rate)
         stream, pauses = _open(client, name, options, utterances)
         opened.enter_context(stream)

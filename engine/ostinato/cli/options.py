@@ -85,6 +85,16 @@ LookaheadMs = Annotated[
         metavar="MS", min=0.0, max=LONGEST_MS, help="With --block-ms: wait for so much more before each answer."
     ),
 ]
+TrailingBlanksMs = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS",
+        min=1.0,
+        max=LONGEST_MS,
+        help="Say where speech ends: after a symbol nothing but blanks for so long, some 1200. For models of symbols "
+        "(CTC) that answer while speech goes on.",
+    ),
+]
 Hotwords = Annotated[
     list[str] | None,
     typer.Option(

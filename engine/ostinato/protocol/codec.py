@@ -58,6 +58,7 @@ _OPTIONS: dict[str, Callable[[Fields, str], Any]] = {
     "sample_rate": lambda f, name: f.integer(name, 1, 10**6),
     "dtype": lambda f, name: f.choice(name, DTYPES),
     "end_of_speech_ms": lambda f, name: f.number(name, above_zero=True),
+    "trailing_blanks_ms": lambda f, name: f.number(name, above_zero=True),
     "max_utterance_s": lambda f, name: f.number(name, above_zero=True),
     "block_ms": lambda f, name: f.number(name, above_zero=True),
     "lookahead_ms": lambda f, name: f.number(name),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 from weakref import WeakValueDictionary
 
 from ostinato.errors import InputError, UnknownHeadError, did_you_mean
 from ostinato.kernels.operations import Region
-from ostinato.model.decoders import CtcBeam, Decoder, Outputs
+from ostinato.model.decoders import CtcBeam, CtcSymbols, Decoder, Outputs
 from ostinato.model.network import Network
 from ostinato.model.specification import head_owner
 from ostinato.options import Options
 from ostinato.pipeline import decoder
 from ostinato.pipeline.decoders.memory import MemoryDecoder
+from ostinato.pipeline.decoders.trailing_blanks import TrailingBlanksDecoder
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -47,8 +49,8 @@ class Heads:
         self.all: dict[str, Head] = {}
         """By their names, in the model's order."""
         self._raw: dict[str, Head] = {}
-        self._expecting: WeakValueDictionary[tuple[str, tuple[str, ...], float], Head] = WeakValueDictionary()
-        """Those of streams that brought hotwords, as long as there are such."""
+        self._changed: WeakValueDictionary[tuple[Any, ...], Head] = WeakValueDictionary()
+        """Those of streams that asked for another decoder, as long as there are such."""
         for head, region in zip(network.specification.heads, network.program.outputs, strict=True):
             direction = network.specification.direction_of(head)
             probabilities = network.specification.wires[head.node].probabilities
@@ -70,23 +72,44 @@ class Heads:
         return Head(head.name, encoder.specification.direction, what.settings, what, region, False)
 
     def asked(self, options: Options) -> Head:
-        """The one that a stream of these options has: of those with the same hotwords the same.
+        """The one that a stream of these options has: of those that ask for the same the same.
 
-        Raises as `find`, and InputError for hotwords that it cannot expect."""
-        head, words = self.find(options.head, options.decoder), options.hotwords
-        if words is None:
-            return head
+        Raises as `find`, and InputError for hotwords that it cannot expect, or blanks that it does not hear in time.
+        """
+        head = self.find(options.head, options.decoder)
+        if options.hotwords is not None:
+            head = self._listening_for(head, options.hotwords, options.hotword_boost)
+        if options.trailing_blanks_ms is not None:
+            head = self._ending_after(head, options.trailing_blanks_ms, options.block_ms is not None)
+        return head
+
+    def _listening_for(self, head: Head, words: tuple[str, ...], boost: float | None) -> Head:
         if not isinstance(head.settings, CtcBeam):
             able = [each.name for each in self.all.values() if isinstance(each.settings, CtcBeam)]
             raise InputError(
                 f"hotwords are for prefix beam search, and head {head.name!r} of {self._model} is decoded by "
                 f"{head.settings.kind!r}: " + (f"ask for head {able[0]!r}" if able else "leave them out")
             )
-        boost = head.settings.hotword_boost if options.hotword_boost is None else options.hotword_boost
-        key = head.name, words, boost
-        if (known := self._expecting.get(key)) is None:
-            known = dataclasses.replace(head, decoder=head.decoder.listening_for(words, boost))
-            self._expecting[key] = known
+        boost = head.settings.hotword_boost if boost is None else boost
+        return self._with(head, (head, words, boost), lambda: head.decoder.listening_for(words, boost))
+
+    def _ending_after(self, head: Head, blanks_ms: float, in_blocks: bool) -> Head:
+        if not isinstance(head.settings, CtcSymbols):
+            raise InputError(
+                f"trailing_blanks_ms is for heads that have a blank, and head {head.name!r} of {self._model} is "
+                f"decoded by {head.settings.kind!r}: leave it out"
+            )
+        if head.direction == "bidirectional" and not in_blocks:
+            raise InputError(
+                f"head {head.name!r} of {self._model} says nothing before the utterance has ended, so its blanks "
+                "cannot end it: give block_ms too, or end_of_speech_ms instead"
+            )
+        return self._with(head, (head, blanks_ms), lambda: TrailingBlanksDecoder(head.decoder, blanks_ms))
+
+    def _with(self, head: Head, key: tuple[Any, ...], decoder: Callable[[], Any]) -> Head:
+        """The head with another decoder: one as long as there are streams that have it."""
+        if (known := self._changed.get(key)) is None:
+            known = self._changed[key] = dataclasses.replace(head, decoder=decoder())
         return known
 
     def find(self, name: str | None, override: str | None) -> Head:

@@ -37,6 +37,7 @@ class Model(Pipeline):
         decoder: Literal["outputs"] | None = None,
         sample_rate: int | None = None,
         end_of_speech_ms: float | None = None,
+        trailing_blanks_ms: float | None = None,
         max_utterance_s: float = UTTERANCE_S,
         block_ms: float | None = None,
         lookahead_ms: float | None = None,
@@ -55,6 +56,11 @@ class Model(Pipeline):
         begin in the middle of a word, if something quieter follows within 3 s, or `Stream.flush`; before that nothing
         tells speech from noise. A noise that sets in counts as speech for up to 3 s. A bidirectional stream keeps at
         most ``max_utterance_s`` of input.
+
+        ``trailing_blanks_ms`` (CTC heads of causal streams, and of bidirectional ones in blocks) hears the end of
+        speech by what the model says instead: an ``end-of-speech`` event comes once a symbol was heard and then
+        nothing but the blank for so long, which a noise does not keep up (`TrailingBlanksDecoder`). The utterance
+        goes on: `Stream.flush` where it is to end.
 
         A stream is bidirectional if its head is: if outputs depend on layers that look back from the utterance's end.
 
@@ -82,6 +88,7 @@ class Model(Pipeline):
                 decoder=decoder,
                 sample_rate=sample_rate,
                 end_of_speech_ms=end_of_speech_ms,
+                trailing_blanks_ms=trailing_blanks_ms,
                 max_utterance_s=max_utterance_s,
                 block_ms=block_ms,
                 lookahead_ms=lookahead_ms,

@@ -31,6 +31,7 @@ def settled(options: Options, model: Pipeline) -> Options:
         head=model.heads.find(options.head, options.decoder).name,
         dtype=None,
         end_of_speech_ms=_float(options.end_of_speech_ms),
+        trailing_blanks_ms=_float(options.trailing_blanks_ms),
         max_utterance_s=_float(options.utterance_s),
         block_ms=_float(options.block_ms),
         lookahead_ms=_float(options.lookahead_ms),

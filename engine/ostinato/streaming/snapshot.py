@@ -25,7 +25,7 @@ from ostinato.pipeline.state import F32Matrix, F64Matrix, F64Vector, I32Matrix, 
 from ostinato.sampling import Sampling
 
 MAGIC = b"OSTS"
-VERSION = 9
+VERSION = 10
 MAX_FINISHED = 256
 """Finished utterances in one snapshot."""
 _VALUES = 256 + MAX_HOTWORDS + 64 * MAX_FINISHED

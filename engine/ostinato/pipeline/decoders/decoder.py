@@ -19,7 +19,9 @@ F32 = npt.NDArray[np.float32]
 class Counted(Protocol):
     """A state: every one counts the frames so far."""
 
-    frames: int
+    @property
+    def frames(self) -> int:
+        """How many there were."""
 
 
 @dataclass(slots=True)
