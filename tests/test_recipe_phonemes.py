@@ -13,6 +13,7 @@ from ostinato.training.corpora import cmudict
 from ostinato.training.recipes import Telling
 from ostinato.training.recipes.phonemes import recipe, scoring
 from ostinato.training.recipes.phonemes.dictionary import PHONEMES, Entry, divided, part_of
+from ostinato.training.recipes.recipe import Options
 from ostinato.training.recipes.simultaneous import average_lagging, reads_of, written
 
 CUT = {cmudict.DICTIONARY: Path(__file__).parent / "data" / "cmudict" / "cut.dict"}
@@ -31,11 +32,11 @@ def test_words_are_kept_apart_by_a_hash() -> None:
 
 
 def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe.Options, "corpus", lambda *_: CUT)
-    options = recipe.Options(output=tmp_path / "models", runs=tmp_path / "runs", steps=4)
+    monkeypatch.setattr(Options, "corpus", lambda *_: CUT)
+    options = Options(output=tmp_path / "models", runs=tmp_path / "runs", steps=4)
     told: list[str] = []
     (uni, bi), interrupted = recipe.train(options, Telling(lambda what, done, total: told.append(what)))
-    assert not interrupted and "phonemes-uni: words said, 3 letters behind" in told
+    assert not interrupted and "phonemes-uni: words written, 3 letters behind" in told
     results = json.loads((tmp_path / "runs" / "phonemes-uni" / "results.json").read_text())
     assert list(results["scores"]) == ["1", "3", "5", "7", "whole"]
     lags = [score["average_lagging"] for score in results["scores"].values()]

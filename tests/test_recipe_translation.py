@@ -10,7 +10,9 @@ import pytest
 
 import ostinato
 from ostinato.training.corpora.descriptions import Pair
+from ostinato.training.encoder_decoder import tokens
 from ostinato.training.recipes import Telling
+from ostinato.training.recipes.recipe import Options
 from ostinato.training.recipes.translation import descriptions, pieces, recipe, scoring
 from ostinato_bench import waiting
 
@@ -37,17 +39,17 @@ def test_pieces_are_what_stands_together_most_often() -> None:
     found = pieces.found(["low lower lowest"] * 5 + ["new"], 20)
     assert found[:2] == ("<unk>", " ") and " low" in found and "n" not in found
     reads = pieces.reading(found)
-    (ids,) = pieces.tokens(reads, ["Lowest  slow new"])
+    (ids,) = tokens(reads, ["Lowest  slow new"])
     made = [found[token] for token in ids]
     assert made[0] == " lowest" and "".join(made) == " lowest slow <unk>ew"
     assert pieces.found(["aaaa aaaa"] * 9, 9)[3:] == ("aa", " aa", " aaaa")
 
 
 def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe.Options, "corpus", lambda *_: {})
+    monkeypatch.setattr(Options, "corpus", lambda *_: {})
     monkeypatch.setattr(recipe.descriptions, "read", lambda _: PAIRS)
     monkeypatch.setattr(descriptions, "COMMON", 20)
-    options = recipe.Options(output=tmp_path / "models", runs=tmp_path / "runs", steps=4)
+    options = Options(output=tmp_path / "models", runs=tmp_path / "runs", steps=4)
     (_, bi), interrupted = recipe.train(options, Telling())
     assert not interrupted
     folders = [tmp_path / "runs" / f"translation-{model}" for model in ("uni", "bi")]

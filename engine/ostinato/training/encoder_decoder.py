@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
@@ -15,6 +15,7 @@ from ostinato.model.decoders import Generation, Outputs
 from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Attention, Concatenate, Dense, Embedding, Gru, Layer, Softmax
 from ostinato.model.specification import Head, Node, Specification
+from ostinato.pipeline import front_end
 from ostinato.training.batching import Batch, Sources, bucketed, forgetting, pad
 
 Ids: TypeAlias = npt.NDArray[np.int64]
@@ -43,6 +44,15 @@ class Writing(NamedTuple):
 def writing(tokens: Sequence[str], unknown: int | None = None, separator: str = "", longest: int = 1024) -> Writing:
     """`Writing` of tokens, to which start and end are added."""
     return Writing((*tokens, "<s>", "</s>"), unknown, separator, longest)
+
+
+def tokens(reads: Tokens, texts: Iterable[str]) -> list[Ids]:
+    """The ids of each text's tokens, as such a front end makes them."""
+    reader, found = front_end(reads, {}), []
+    for text in texts:
+        state = reader.start()
+        found.append(np.concatenate([reader.step(state, text), reader.flush(state)])[:, 0].astype(np.int64))
+    return found
 
 
 def encoder_decoder(

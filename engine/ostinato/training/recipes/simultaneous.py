@@ -7,30 +7,22 @@ costs. Models "bi" read in both directions, so that writing begins at the source
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
-
-from ostinato.model.specification import Specification
+from ostinato.model.front_ends import Tokens
 from ostinato.sampling import Sampling
 from ostinato.streaming import Model
-from ostinato.training.encoder_decoder import Pairs
-from ostinato.training.losses import CrossEntropy
-from ostinato.training.network import TrainableNetwork
-from ostinato.training.optimisers import AdamW
-from ostinato.training.recipes.plan import Plan, Tested, in_halves
-from ostinato.training.recipes.recipe import Options
-from ostinato.training.schedules import Cosine, Warmup
+from ostinato.training.encoder_decoder import tokens
+from ostinato.training.recipes.recipe import Progress
 
 WAITS: tuple[int | None, ...] = (1, 3, 5, 7, None)
 """Source tokens that writing waits for; None: all."""
 WHOLE = "whole"
 """How the wait for all of a source is called among figures."""
 GREEDY = Sampling(temperature=0)
-WARMUP = 300
-"""Steps up to the first learning rate, if there are ten times as many."""
+EVERY = 100
+"""Texts after which one is told how far it is."""
 
 
 def name_of(wait: int | None) -> str:
@@ -43,36 +35,32 @@ def waits_of(model: str) -> tuple[int | None, ...]:
     return WAITS if model == "uni" else (None,)
 
 
-def plan(
-    model: str, described: Specification, learnt: Pairs, held: Pairs, options: Options, steps: int,
-    tested: Callable[..., Tested], *, batch: int, rate: float, dropout: float, every: int,
-) -> Plan:  # fmt: skip
-    """How a recipe's ``model`` learns from pairs, and is judged by others, ``every`` so many ``steps``. ``tested`` is
-    as `Plan.test`, and told ``waits`` and ``steps`` besides."""
-    waits, warmup = waits_of(model), min(WARMUP, steps // 10)
-    return Plan(
-        TrainableNetwork(options.named(described), np.float32, options.seed, dropout=dropout),
-        hashlib.sha256((learnt.digest() + held.digest()).encode()).hexdigest(),
-        partial(learnt.batches, batch, options.seed, waits=waits),
-        CrossEntropy(smoothing=0.1),
-        AdamW(Warmup(Cosine(rate, steps - warmup, rate / 100), warmup), weight_decay=1e-2, clip_norm=2.0),
-        steps,
-        partial(judged, held=held, waits=waits),
-        partial(tested, waits=waits, steps=steps),
-        {"evaluate_every": every} | in_halves(batch),
-    )
+class Written(NamedTuple):
+    """What a model has made of each text, as tokens, and by how many source tokens it lagged behind, in the mean."""
+
+    texts: list[tuple[str, ...]]
+    average_lagging: float
 
 
-def judged(network: TrainableNetwork, held: Pairs, waits: Sequence[int | None], size: int = 256) -> dict[str, float]:
-    """The mean loss of a token of pairs that are not learnt from, given those before, and the share of tokens that
-    is right."""
-    loss, sums, counts, right = CrossEntropy(), 0.0, 0.0, 0
-    for batch in held.batches(size, 0, None, waits):
-        outputs = network.forward(batch.inputs, batch.lengths, sources=batch.sources)["main"]
-        found = loss(outputs, batch.lengths, batch.targets)
-        sums, counts = sums + found.sums.sum(), counts + found.counts.sum()
-        right += int((outputs.argmax(axis=2) == batch.targets)[batch.targets >= 0].sum())
-    return {"validation loss": float(sums / counts), "accuracy": right / counts}
+def through_streams(
+    model: Model, sources: Sequence[str], wait: int | None, named: tuple[str, str], progress: Progress
+) -> Written:
+    """Each text written greedily: once it is there, or ``wait`` tokens behind. ``named``: what the texts are, and
+    what their tokens are."""
+    many, pieces = named
+    what = f"{model.name}: {many} written" + ("" if wait is None else f", {wait} {pieces} behind")
+    writes, reads = (each.specification.front_end for each in (model.network, model.reader))
+    assert isinstance(writes, Tokens) and isinstance(reads, Tokens)
+    texts, lags = [], []
+    for number, (source, ids) in enumerate(zip(sources, tokens(reads, sources), strict=True)):
+        made, count = written(model, source, wait), len(ids)
+        texts.append(tuple(writes.vocabulary[token] for token in made))
+        seen = reads_of(wait, count, len(made) + 1)  # the end
+        lags.append(average_lagging(seen, count, len(seen)))
+        if number % EVERY == 0:
+            progress(what, number, len(sources))
+    progress(what, len(sources), len(sources))
+    return Written(texts, sum(lags) / len(lags))
 
 
 def written(model: Model, source: str, wait: int | None) -> list[int]:

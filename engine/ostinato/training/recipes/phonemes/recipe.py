@@ -7,94 +7,67 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Gru
-from ostinato.model.network import Network
-from ostinato.streaming import Model
 from ostinato.training.corpora import cmudict
-from ostinato.training.encoder_decoder import Pairs, encoder_decoder, writing
-from ostinato.training.recipes import plan, recipe, simultaneous
+from ostinato.training.encoder_decoder import Pairs, tokens, writing
+from ostinato.training.recipes import transduction
 from ostinato.training.recipes.phonemes import scoring
-from ostinato.training.recipes.phonemes.dictionary import END, LETTERS, PHONEMES, Entry, Part, divided
-from ostinato.training.recipes.plan import Plan, Tested
-from ostinato.training.recipes.recipe import Recipe, Telling, Trained
-from ostinato.training.trainer import History
+from ostinato.training.recipes.phonemes.dictionary import END, LETTERS, PHONEMES, Entry, Part, Phonemes, divided
+from ostinato.training.recipes.recipe import Options, Recipe, Telling, Trained
+from ostinato.training.recipes.transduction import Design, Figures, Test
 
-READERS = {"uni": Gru(160), "bi": Gru(80, direction="bidirectional")}
-"""By model."""
-EMBEDDING, KEYS, WRITER = 32, 80, 112
 SPELT = Tokens(LETTERS, lowercase=True, end=LETTERS.index(END))
 SPOKEN = writing(PHONEMES, separator=" ", longest=48)
-BATCH, RATE, EVERY = 128, 3e-3, 1000
-
-
-@dataclass(frozen=True)
-class Options(recipe.Options):
-    """What to do."""
-
-    @property
-    def planned(self) -> int:
-        """Steps: eleven times through the dictionary."""
-        return self.steps or (300 if self.quick else 11_000)
+DESIGN = Design(
+    "phonemes", "English words, letter by letter, to the phonemes in which they are spoken",
+    "Apache-2.0; learnt from CMUdict, BSD-2-Clause", {"uni": [Gru(160)], "bi": [Gru(80, direction="bidirectional")]},
+    embedding=32, keys=80, writer=112, narrow=None, batch=128, rate=3e-3, dropout=0.1, every=1000, steps=11_000,
+)  # fmt: skip
+SIMPLE = "letter by letter"
+"""How the baseline is called among figures."""
 
 
 def train(options: Options, telling: Telling) -> Trained:
-    """Learn, test, and write phonemes-uni and phonemes-bi. Raises PackageError, and as `plan.learn`."""
-    models = options.chosen(tuple(READERS))
+    """Learn, test, and write phonemes-uni and phonemes-bi. Raises PackageError, and as `transduction.learn`."""
+    models = options.chosen(tuple(DESIGN.readers))
     words = divided(cmudict.read(options.corpus("cmudict", telling.progress)))
     if options.quick:
         words = {part: entries[::20] for part, entries in words.items()}
-    return plan.learn(plans(models, words, options, telling), options)
-
-
-def plans(
-    models: Sequence[str], words: Mapping[Part, Sequence[Entry]], options: Options, telling: Telling
-) -> Iterator[Plan]:
-    """The models, of these words."""
     learnt, validation = (pairs(words[part]) for part in ("learnt", "validation"))
-    for model in models:
-        described = dataclasses.replace(
-            encoder_decoder(f"phonemes-{model}", SPELT, [READERS[model]], SPOKEN, EMBEDDING, KEYS, WRITER),
-            description="English words, letter by letter, to the phonemes in which they are spoken",
-            licence="Apache-2.0; learnt from CMUdict, BSD-2-Clause",
-        )
-        yield simultaneous.plan(
-            model, described, learnt, validation, options, options.planned,
-            partial(tested, words=words, telling=telling), batch=BATCH, rate=RATE, dropout=0.1, every=EVERY,
-        )  # fmt: skip
+    return transduction.learn(DESIGN, SPELT, models, learnt, validation, test(words), options, telling)
 
 
 def pairs(entries: Sequence[Entry]) -> Pairs:
     """Each word with each way to say it."""
-    letters, phonemes = ({token: at for at, token in enumerate(each)} for each in (LETTERS, PHONEMES))
-    both = [((*entry.word, END), said) for entry in entries for said in entry.said]
+    number = {phoneme: at for at, phoneme in enumerate(PHONEMES)}
+    both = [(entry.word, said) for entry in entries for said in entry.said]
     return Pairs(
-        [np.array([letters[letter] for letter in word]) for word, _ in both],
-        [np.array([phonemes[phoneme] for phoneme in said]) for _, said in both],
+        tokens(SPELT, [word for word, _ in both]),
+        [np.array([number[phoneme] for phoneme in said]) for _, said in both],
         SPOKEN,
     )
 
 
-def tested(
-    made: Network, history: History, *, words: Mapping[Part, Sequence[Entry]], waits: Sequence[int | None],
-    steps: int, telling: Telling,
-) -> Tested:  # fmt: skip
-    """What the test part's words become, with each wait, beside a simple baseline."""
-    model = Model(made)
-    scores = {
-        simultaneous.name_of(wait): scoring.through_streams(model, words["test"], wait, telling.progress).as_dict()
-        for wait in waits
-    }
-    simple = scoring.baseline(words["learnt"], words["test"]).as_dict()
-    learnt = f"{len(words['learnt']):,} words. {plan.steps_taken(history, steps)}"
-    return Tested(scoring.card(scores, simple, learnt), {"scores": scores, "baselines": {"letter by letter": simple}})
+def test(words: Mapping[Part, Sequence[Entry]]) -> Test:
+    """What the test part's words become, beside a simple baseline."""
+    entries = words["test"]
+
+    def score(made: Sequence[Phonemes]) -> Figures:
+        return scoring.of_words(made, entries).as_dict()
+
+    return Test(
+        [entry.word for entry in entries],
+        ("words", "letters"),
+        score,
+        lambda: {SIMPLE: scoring.baseline(words["learnt"], entries).as_dict()},
+        lambda scores, simple, learnt: scoring.card(scores, simple[SIMPLE], learnt),
+        f"{len(words['learnt']):,} words",
+    )
 
 
 RECIPE = Recipe(
@@ -106,6 +79,5 @@ RECIPE = Recipe(
     (wait-k), the other reads them in both directions and speaks once the word has ended.
     """,
     train,
-    Options,
     corpora=("cmudict",),
 )

@@ -1,4 +1,4 @@
-"""How many of the test part's words a model says as people do, through the product's own streams."""
+"""How many of the test part's words are said as people say them, by a model, and letter by letter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from typing import Any
 
 from ostinato.pipeline.confidence import interval
 from ostinato.pipeline.score import Errors, align, count
-from ostinato.streaming import Model
-from ostinato.training.recipes import simultaneous
-from ostinato.training.recipes.phonemes.dictionary import PHONEMES, Entry, Phonemes
-from ostinato.training.recipes.recipe import Progress
-
-EVERY = 250
-"""Words after which one is told how far it is."""
+from ostinato.training.recipes import simultaneous, transduction
+from ostinato.training.recipes.phonemes.dictionary import Entry, Phonemes
 
 
 @dataclass
@@ -24,7 +19,6 @@ class Score:
 
     words: list[Errors] = field(default_factory=list)
     phonemes: list[Errors] = field(default_factory=list)
-    lags: list[float] = field(default_factory=list)
 
     def add(self, entry: Entry, made: Phonemes) -> None:
         """Count a word."""
@@ -42,23 +36,15 @@ class Score:
             "words_wrong_interval": interval(self.words),
             "phonemes_wrong": sum(self.phonemes, Errors()).rate,
             "phonemes_wrong_interval": interval(self.phonemes),
-            "average_lagging": sum(self.lags) / len(self.lags) if self.lags else None,
             "words": len(self.words),
         }
 
 
-def through_streams(model: Model, entries: Sequence[Entry], wait: int | None, progress: Progress) -> Score:
-    """Each word written greedily: once its letters are there, or ``wait`` letters behind."""
-    score, what = Score(), f"{model.name}: words said" + ("" if wait is None else f", {wait} letters behind")
-    for number, entry in enumerate(entries):
-        made = tuple(PHONEMES[token] for token in simultaneous.written(model, entry.word, wait))
-        score.add(entry, made)
-        letters = len(entry.word) + 1  # the end
-        reads = simultaneous.reads_of(wait, letters, len(made) + 1)
-        score.lags.append(simultaneous.average_lagging(reads, letters, len(reads)))
-        if number % EVERY == 0:
-            progress(what, number, len(entries))
-    progress(what, len(entries), len(entries))
+def of_words(made: Sequence[Phonemes], entries: Sequence[Entry]) -> Score:
+    """Of what was made of each entry's word."""
+    score = Score()
+    for entry, said in zip(entries, made, strict=True):
+        score.add(entry, said)
     return score
 
 
@@ -75,10 +61,8 @@ def letter_by_letter(learnt: Sequence[Entry]) -> dict[str, str]:
 
 def baseline(learnt: Sequence[Entry], test: Sequence[Entry]) -> Score:
     """Words said letter by letter."""
-    table, score = letter_by_letter(learnt), Score()
-    for entry in test:
-        score.add(entry, tuple(table[letter] for letter in entry.word if letter in table))
-    return score
+    table = letter_by_letter(learnt)
+    return of_words([tuple(table[letter] for letter in entry.word if letter in table) for entry in test], test)
 
 
 def card(scores: Mapping[str, Mapping[str, Any]], simple: Mapping[str, Any], learnt: str) -> dict[str, str]:
@@ -90,13 +74,8 @@ def card(scores: Mapping[str, Mapping[str, Any]], simple: Mapping[str, Any], lea
         f"interval {low:.1%} to {high:.1%}), and {whole['phonemes_wrong']:.1%} of the phonemes are wrong. Letter "
         f"by letter, each as it is most often: {simple['words_wrong']:.1%} and {simple['phonemes_wrong']:.1%}."
     )
-    waiting = [
-        f"{wait} letters behind {score['words_wrong']:.1%} (average lagging {score['average_lagging']:.1f} letters)"
-        for wait, score in scores.items()
-        if wait != simultaneous.WHOLE
-    ]
-    if waiting:
-        accuracy += f" Words wrong while the word goes on: {', '.join(waiting)}."
+    if waiting := transduction.while_reading(scores, "{0[words_wrong]:.1%}".format, "letters"):
+        accuracy += f" Words wrong while the word goes on: {waiting}."
     return {
         "what it does": (
             "Says how an English word is spoken, in the 39 phonemes of ARPAbet, without stress. A word is letters "

@@ -1,1 +1,1 @@
-"""German sentences to English ones."""
+"""What packages of software are, from English to Italian."""

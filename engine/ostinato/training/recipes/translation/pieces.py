@@ -11,11 +11,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import TypeAlias
 
-import numpy as np
-
 from ostinato.model.front_ends import Tokens
-from ostinato.pipeline import front_end
-from ostinato.training.encoder_decoder import Ids
 
 UNKNOWN, MARK = "<unk>", " "
 """What stands for a character that is not known; what a word begins with."""
@@ -87,13 +83,3 @@ def _joined(word: Sequence[str], pair: Pair) -> list[str]:
 def reading(pieces: Pieces) -> Tokens:
     """The front end that divides texts into them, the longest ones first."""
     return Tokens(pieces, "piece", unknown=0, lowercase=True, mark=MARK)
-
-
-def tokens(reads: Tokens, texts: Iterable[str]) -> list[Ids]:
-    """The ids of each text's pieces, as such a front end makes them."""
-    reader = front_end(reads, {})
-    found = []
-    for text in texts:
-        state = reader.start()
-        found.append(np.concatenate([reader.step(state, text), reader.flush(state)])[:, 0].astype(np.int64))
-    return found

@@ -1,26 +1,21 @@
-"""How near a model's translations of the test part are to people's, through the product's own streams."""
+"""How near translations of the test part are to people's: a model's, and those of two ways to do without one."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from ostinato.errors import TrainingError
-from ostinato.model.front_ends import Tokens
-from ostinato.streaming import Model
-from ostinato.training.recipes import simultaneous
-from ostinato.training.recipes.recipe import Progress
+from ostinato.training.recipes import simultaneous, transduction
 from ostinato.training.recipes.translation.descriptions import Text, words_of
-from ostinato.training.recipes.translation.pieces import tokens
 
-EVERY, DRAWS = 50, 1000
-"""Texts after which one is told how far it is; drawings of the bootstrap."""
+DRAWS = 1000
+"""Of the bootstrap."""
 METRICS = ("chrF", "BLEU")
-Figures: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass
@@ -29,7 +24,6 @@ class Score:
 
     made: list[str] = field(default_factory=list)
     right: list[str] = field(default_factory=list)
-    lags: list[float] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """ChrF and BLEU (0 to 100), with 95 % intervals by resampling texts (Koehn 2004, "Statistical significance
@@ -41,7 +35,6 @@ class Score:
             told = json.loads(score.format(4, signature=metric.get_signature().format(), is_json=True))
             mean, half = told.get("confidence_mean", score.score), told.get("confidence_var", 0.0)
             found[name], found[f"{name}_interval"] = score.score, [mean - half, mean + half]
-        found["average_lagging"] = sum(self.lags) / len(self.lags) if self.lags else None
         return found
 
 
@@ -55,22 +48,9 @@ def sacrebleu(name: str) -> Any:
     return BLEU() if name == "BLEU" else CHRF()
 
 
-def through_streams(model: Model, texts: Sequence[Text], wait: int | None, progress: Progress) -> Score:
-    """Each text written greedily: once it is there, or ``wait`` pieces of its words behind."""
-    score, what = Score(), f"{model.name}: texts written" + ("" if wait is None else f", {wait} pieces behind")
-    words, reader = model.network.specification.front_end, model.reader.specification.front_end
-    assert isinstance(words, Tokens) and isinstance(reader, Tokens)
-    counts = map(len, tokens(reader, [text.english for text in texts]))
-    for number, (text, pieces) in enumerate(zip(texts, counts, strict=True)):
-        made = simultaneous.written(model, text.english, wait)
-        score.made.append("".join(words.vocabulary[token] for token in made).strip())
-        score.right.append(text.italian)
-        reads = simultaneous.reads_of(wait, pieces, len(made) + 1)
-        score.lags.append(simultaneous.average_lagging(reads, pieces, len(reads)))
-        if number % EVERY == 0:
-            progress(what, number, len(texts))
-    progress(what, len(texts), len(texts))
-    return score
+def of_pieces(made: Iterable[Sequence[str]], texts: Iterable[Text]) -> Score:
+    """Of translations of ``texts``, each by the pieces that were written."""
+    return Score(["".join(pieces).strip() for pieces in made], [text.italian for text in texts])
 
 
 def word_by_word(learnt: Sequence[Text], test: Sequence[Text]) -> Score:
@@ -137,13 +117,8 @@ def card(
     whole = scores[simultaneous.WHOLE]
     accuracy = f"{whole['texts']:,} texts held out, by sacrebleu, with 95 % intervals: {shown(whole)}."
     accuracy += "".join(f" {name.capitalize()}: {shown(score)}." for name, score in simple.items())
-    waiting = [
-        f"{wait} pieces behind {shown(score)}, average lagging {score['average_lagging']:.1f} pieces"
-        for wait, score in scores.items()
-        if wait != simultaneous.WHOLE
-    ]
-    if waiting:
-        accuracy += f" While the text goes on: {'; '.join(waiting)}."
+    if waiting := transduction.while_reading(scores, shown, "pieces"):
+        accuracy += f" While the text goes on: {waiting}."
     return {
         "what it does": (
             "Translates what a package of software is, in a line of English of up to some sixteen words, into "
