@@ -57,7 +57,8 @@ GREEDY = Sampling(temperature=0)
 def said(
     path: Path, source: str, wait_k: int | None = None, longest: int | None = None, how: Sampling = GREEDY
 ) -> str:
-    with load(path).stream(wait_k=wait_k, sampling=how if wait_k else None) as stream:
+    early = how if how.beams == 1 else GREEDY
+    with load(path).stream(wait_k=wait_k, sampling=early if wait_k else None) as stream:
         events = stream.push(source) + list(stream.generate(how, longest))
     return "".join(event.text for event in events) + "\n"
 
@@ -70,6 +71,8 @@ def test_each_line_becomes_a_text_here_and_on_a_server(ostinato: Run, folder: Pa
     assert "3 lines, 14 tokens in" in here.stderr and "2 texts had no end of the model's" in here.stderr
     early = ostinato("translate", path, "--wait-k", "2", "--text", "bad cab", "--text", "fed")
     assert early.stdout == said(path, "bad cab", 2) + said(path, "fed", 2)
+    tail = ostinato("translate", path, "--wait-k", "2", "--beams", "3", "--longest", "20", "--text", "bad cab")
+    assert tail.stdout == said(path, "bad cab", 2, 20, Sampling(beams=3)), tail.stderr
     best = ostinato("translate", path, "--beams", "3", "--length-penalty", "0.6", "--text", "fed")
     assert best.stdout == said(path, "fed", how=Sampling(beams=3, length_penalty=0.6)), best.stderr
     with Server({"letters": load(path)}) as server:

@@ -40,12 +40,11 @@ def test_texts_have_the_bits_of_a_stream_alone(
     task: Task, streams: list[tuple[list[int], Sampling, int]], share: int, room: int, seed: int
 ) -> None:
     """Sources of any length in any pieces, whole, in blocks and with wait-k, clients with room for a few tokens."""
-    streams = [(cuts, task.fit(how), size) for cuts, how, size in streams]
     engine, chance = Engine({"m": task.model}, Limits(share=share)), random.Random(seed)
     mine = [task._replace(source=task.source[: 1 + size % len(task.source)]) for _, _, size in streams]
     todo: dict[int, list[Any]] = {}
     for key, (each, (cuts, how, _)) in enumerate(zip(mine, streams, strict=True)):
-        engine.open(key, "m", Options(**task.options, sampling=how if "wait_k" in task.options else None))
+        engine.open(key, "m", Options(**task.options, sampling=each.early(how)))
         todo[key] = each.pieces(cuts)
     found: list[Answer] = []
     sequence: dict[int, int] = defaultdict(int)

@@ -25,7 +25,7 @@ class Sampling:
 
     The random number for a token is a function of ``seed`` and of the token's place in the utterance alone: not of
     other streams, nor of how often a generation was broken off and resumed. See `ostinato.kernels.sampling`. A beam
-    draws nothing: see `ostinato.streaming.beams`.
+    draws nothing: see `ostinato.streaming.beam_search`.
     """
 
     seed: int = 0

@@ -67,8 +67,6 @@ def translate(
     from ostinato.sampling import Sampling
 
     _check(connect, folder)
-    if beams > 1 and wait_k is not None:
-        raise typer.BadParameter("--beams knows the whole line: leave --wait-k out")
     if temperature is None:
         temperature = 0.0 if beams == 1 else 1.0  # a search has none
     sampling = Sampling(seed=seed, temperature=temperature, beams=beams, length_penalty=length_penalty)

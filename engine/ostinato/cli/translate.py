@@ -28,6 +28,13 @@ class Wanted(NamedTuple):
     wait_k: int | None
     head: str | None
 
+    @property
+    def early(self) -> Sampling | None:
+        """How tokens are drawn while the source goes on, if they are: greedily before a search."""
+        if self.wait_k is None:
+            return None
+        return self.sampling if self.sampling.beams == 1 else Sampling(temperature=0)
+
 
 class _Translator(NamedTuple):
     """The events of a source, as they come; and what joins its tokens."""
@@ -75,8 +82,7 @@ def _loaded(opened: contextlib.ExitStack, name: str, wanted: Wanted, folder: Pat
             f"{name!r} has no encoder, so it makes no text of another: ostinato generate goes on with one"
         )
     head = wanted.head or generating_head(name, {each.name: each.settings.kind for each in model.heads.all.values()})
-    early = None if wanted.wait_k is None else wanted.sampling
-    options = Options(head=head, wait_k=wanted.wait_k, sampling=early)
+    options = Options(head=head, wait_k=wanted.wait_k, sampling=wanted.early)
     stream: Stream = opened.enter_context(model.open(options))
 
     def events(source: str) -> Iterator[Event]:
@@ -94,8 +100,7 @@ def _connected(opened: contextlib.ExitStack, name: str, wanted: Wanted, endpoint
     for each in client.models():
         if each.name == name and head is None:
             head = generating_head(name, {one.name: one.decoder for one in each.heads})
-    early = None if wanted.wait_k is None else wanted.sampling
-    stream = opened.enter_context(client.open(name, head=head, wait_k=wanted.wait_k, sampling=early))
+    stream = opened.enter_context(client.open(name, head=head, wait_k=wanted.wait_k, sampling=wanted.early))
 
     def events(source: str) -> Iterator[Event]:
         stream.push(source)

@@ -99,8 +99,6 @@ def _begin_text(record: Record, settings: Generation, sampling: Sampling | None,
         raise InputError(
             "a search goes on, whose hypotheses would be lost: let it end, or end it, then ask for another"
         )
-    if beams > 1 and record.options.wait_k is not None:
-        raise InputError("a text that is said while its source goes on is drawn, not searched for: leave beams out")
     beam = Beam(writer.states, beams) if beams > 1 else None
     try:
         going = record.generating or _first_text(record, settings)
@@ -135,11 +133,13 @@ def check_restored(record: Record) -> None:
         expect(0 <= writing.token < record.model.network.specification.output_size, "the last token is none")
         expect(0 <= writing.count <= MAX_LONGEST, "the tokens so far are out of range")
         expect(record.generating is None or writing.ended, "a stream generates from a source that goes on")
-        waits, going = record.options.wait_k is not None, record.generating
-        expect(writing.early is None or waits, "a text has begun before its time")
+        wait_k, going = record.options.wait_k, record.generating
+        expect(writing.early is None or wait_k is not None, "a text has begun before its time")
         if record.beam is not None:
-            fits = going is not None and not waits and record.beam.ahead <= going.left
+            fits = going is not None and record.beam.ahead <= going.left
             expect(fits, "a beam's hypotheses are too long, or none can be")
+            late = wait_k is None or writing.count + wait_k > state.frames
+            expect(late or not record.beam.begun, "a text is searched for before its source has ended")
         return
     if isinstance(settings, Generation):
         expect(len(state.outputs) in (0, record.head.region.size), "the last outputs are not of the model's size")

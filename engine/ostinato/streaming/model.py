@@ -74,7 +74,8 @@ class Model(Pipeline):
         Implicit Anticipation and Controllable Latency using Prefix-to-Prefix Framework") that begins while the source
         goes on: the first token is drawn once there are so many frames, then one with each further frame, by the
         ``sampling``, and `Stream.push` gives them. The text ends with `generate` at the earliest, as no source is
-        known to have ended before. The encoder must run forward.
+        known to have ended before; with beams that searches for what depends on the whole source ("tail beam search",
+        ibid.), and nothing that was said is taken back. The encoder must run forward.
 
         ``hotwords`` are words and phrases to expect (heads of prefix beam search, `CtcBeam`), in place of the head's
         own: a text that says one counts e^``hotword_boost`` times as likely. Streams with the same ones share them.

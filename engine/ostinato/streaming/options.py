@@ -24,7 +24,8 @@ def settled(options: Options, model: Pipeline) -> Options:
         _check_waiting(model)
         if options.sampling is not None and options.sampling.beams > 1:
             raise InputError(
-                "tokens that are said while a source goes on are drawn, not searched for: leave beams out"
+                "tokens that are said while a source goes on are drawn, as none of them can be taken back: leave "
+                "beams out here, and give them to generate, which searches for the rest of the text"
             )
     return dataclasses.replace(
         options,

@@ -25,7 +25,7 @@ from ostinato.events import Event
 from ostinato.kernels.finite import all_finite
 from ostinato.model.decoders import Generation
 from ostinato.pipeline import sampling as pipeline
-from ostinato.sampling import MAX_BEAMS
+from ostinato.sampling import MAX_BEAMS, Sampling
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.generation import said
 from ostinato.streaming.heads import Head
@@ -104,23 +104,27 @@ def _step(writer: Writer, due: Sequence[_Due]) -> list[tuple[int, list[Event]]]:
 
 def _grow(writer: Writer, records: Sequence[Record]) -> None:
     """What the model gives behind the last tokens of all hypotheses of these streams."""
-    rows = [(record, beam) for record in records if (beam := record.beam) is not None]
-    counts = [len(beam.scores) for _, beam in rows]
+    rows = [
+        (record, writing, beam)
+        for record in records
+        if (beam := record.beam) is not None and (writing := record.writing) is not None
+    ]
+    counts = [len(beam.scores) for _, _, beam in rows]
     memories = [record.decoder_state.memory for record in records]
     heads = list(dict.fromkeys([record.head for record in records]))
     outputs = writer.step(
-        [slot for (_, beam), count in zip(rows, counts, strict=True) for slot in beam.slots[:count]],
-        [token for _, beam in rows for token in beam.last.tolist()],
+        [slot for (_, _, beam), count in zip(rows, counts, strict=True) for slot in beam.slots[:count]],
+        [token for _, _, beam in rows for token in beam.last.tolist()],
         [memory for memory, count in zip(memories, counts, strict=True) for _ in range(count)],
         [memory.count for memory, count in zip(memories, counts, strict=True) for _ in range(count)],
         [head.region for head in heads],
     )
     given, end = dict(zip(heads, outputs, strict=True)), 0
-    for (record, beam), count in zip(rows, counts, strict=True):
+    for (record, writing, beam), count in zip(rows, counts, strict=True):
         start, end = end, end + count
         beam.due, beam.outputs = False, given[record.head][start:end].copy()
         if not all_finite(beam.outputs):
-            record.lose(DivergedError.at(beam.told + beam.ahead - 1))
+            record.lose(DivergedError.at(writing.count + beam.ahead - 1))
 
 
 def _draw(due: list[_Due], head: Head, outputs: Float32) -> list[tuple[int, list[Event]]]:
@@ -130,19 +134,19 @@ def _draw(due: list[_Due], head: Head, outputs: Float32) -> list[tuple[int, list
         for each in compress(due, ~good):
             each.record.lose(DivergedError.at(each.writing.count))
         due, outputs = list(compress(due, good)), outputs[good]
-    for each, row in zip(due, outputs, strict=True):
-        if (beam := each.record.beam) is not None:  # its search begins
+    early = [_before_the_end(each) for each in due]
+    for each, row, waits in zip(due, outputs, early, strict=True):
+        if (beam := each.record.beam) is not None and not waits:  # its search begins
             beam.begin(each.record.written, row)
-    drawn = [each.record.beam is None for each in due]
-    due, outputs = list(compress(due, drawn)), outputs[drawn]
+    drawn = [each.record.beam is None or waits for each, waits in zip(due, early, strict=True)]
+    due, early, outputs = list(compress(due, drawn)), list(compress(early, drawn)), outputs[drawn]
     settings = head.settings
     assert isinstance(settings, Generation)
     if not due:
         return []
     if settings.end is not None:
-        early = [_before_the_end(each) for each in due]
         outputs[early, settings.end] = 0.0 if head.probabilities else -np.inf
-    samplings, counts = [each.going.sampling for each in due], [each.writing.count for each in due]
+    samplings, counts = [_sampling(each) for each in due], [each.writing.count for each in due]
     found: list[tuple[int, list[Event]]] = []
     for each, token, chance in zip(due, *pipeline.draw(outputs, head.probabilities, samplings, counts), strict=True):
         writing, time_ms = each.writing, each.record.sink.decoder.time_ms(each.seen - 1)
@@ -150,6 +154,11 @@ def _draw(due: list[_Due], head: Head, outputs: Float32) -> list[tuple[int, list
         writing.token = token
         writing.count += 1
     return found
+
+
+def _sampling(due: _Due) -> Sampling:
+    """How the token is drawn: before a search begins, as the stream was opened."""
+    return due.going.sampling if due.record.beam is None else due.record.options.sampling or Sampling()
 
 
 def _before_the_end(due: _Due) -> bool:
