@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -207,6 +208,22 @@ def test_what_learning_compiles_is_kept_as_kernels_are(tmp_path: Path) -> None:
     again, hits_ = python("-c", LEARNING, XDG_CACHE_HOME=str(tmp_path)).stdout.split()
     assert (again, hits_) == (first, "0")
     assert kept
+
+
+def test_a_process_whose_sources_have_changed_keeps_nothing(tmp_path: Path) -> None:
+    """It compiles what it has read, and that would be kept as what is there now: one that was edited, or installed
+    anew, while another computed was enough to crash every later start."""
+    shutil.copytree(Path(kernels.__file__).parents[1], tmp_path / "ostinato", ignore=shutil.ignore_patterns("models"))
+    source = tmp_path / "ostinato" / "training" / "activations.py"
+    edit = f"import pathlib; p = pathlib.Path({str(source)!r}); p.write_text(p.read_text() + chr(10))\n"
+    imports, _, rest = LEARNING.partition("x = ")
+    where = {"PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    found = python("-c", imports + edit + "x = " + rest, **where)
+    assert "training/activations.py has changed since this process began" in found.stderr
+    assert not files(tmp_path / "cache")
+    for known in ("0", "1"):
+        again = python("-c", LEARNING, **where)
+        assert again.stdout.split() == [found.stdout.split()[0], known] and "has changed" not in again.stderr
 
 
 def test_nothing_is_kept_in_numba_s_own_cache() -> None:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ostinato import begun  # noqa: F401  before any other source is read
+
 if TYPE_CHECKING:
     from ostinato.errors import OstinatoError
     from ostinato.events import Event

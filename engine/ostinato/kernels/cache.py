@@ -2,7 +2,8 @@
 
 Folders are ours alone (in XDG_CACHE_HOME/ostinato, 0700), because a compiled file that somebody else could write
 would run in our process. There is one for each package that compiles; its name holds a digest of all of the package's
-sources and of the versions, so what is stale is never loaded.
+sources and of the versions, so what is stale is never loaded. A process whose sources have changed since it read them
+neither loads nor keeps anything: what it compiles is not of the sources that are there.
 A file whose checksum is wrong, for whatever reason, is no file: its function is compiled and written again.
 """
 
@@ -17,7 +18,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from numba.core.compiler import CompileResult
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
+from ostinato.begun import BEGUN_NS
 from ostinato.kernels.progress import tell
 
 KEPT = 3
@@ -126,10 +128,18 @@ def folder_of(package: Path) -> Folder | None:
 
 def open_folder(package: Path = Path(__file__).parent) -> Folder | None:
     """The folder of a package's functions, made if it is not there, or None, and a line on stderr that says why: if
-    others could write there, or if it cannot be made. One that is only readable is read."""
+    others could write there, if it cannot be made, or if sources have changed since this process began. One that is
+    only readable is read."""
     try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "ostinato"
-        path = base / f"{package.name}-{_digest(package)}"
+        sources = _sources(package)
+        path = base / f"{package.name}-{_digest(sources)}"
+        if changed := [source for source in sources if source.stat().st_ctime_ns >= BEGUN_NS]:
+            tell(
+                f"ostinato: {changed[0]} has changed since this process began, so what it compiles is not kept. "
+                f"Cure: start it again.\n"
+            )
+            return None
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
         for place in (base, path):
@@ -167,13 +177,17 @@ def _checksum(key: bytes, data: bytes) -> bytes:
     return hashlib.blake2b(key + b"\0" + data, digest_size=_CHECKSUM).digest()
 
 
-def _digest(package: Path) -> str:
-    """Of everything but the CPU that compiled code depends on: what others compile may hold parts of ours."""
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+def _sources(package: Path) -> list[Path]:
+    """All that a package's compiled code may hold parts of: its own sources, and ours."""
     ours = Path(__file__).parent
     agreed = [ours.parent / name for name in ("lanes.py", "activations.py")]
-    sources = {source for folder in (package, ours) for source in folder.rglob("*.py")}
-    for source in (*sorted(sources), *agreed):
+    return [*sorted({source for folder in (package, ours) for source in folder.rglob("*.py")}), *agreed]
+
+
+def _digest(sources: Iterable[Path]) -> str:
+    """Of everything but the CPU that code compiled of these depends on."""
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+    for source in sources:
         digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 
