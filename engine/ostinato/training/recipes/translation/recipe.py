@@ -24,7 +24,7 @@ DESIGN = Design(
     "translation", "What a package of software is, in a line of English, to Italian",
     "as what it is learnt from, descriptions of Debian's packages",
     {"uni": [Gru(160)], "bi": [Gru(96, direction="bidirectional")]},  # about as many weights
-    embedding=64, keys=64, writer=160, narrow=96, batch=64, rate=3e-3, dropout=0.1, every=1000, steps=20_000,
+    embedding=64, keys=64, writer=160, narrow=96, batch=64, rate=3e-3, dropout=0.1, every=500, steps=10_000,
 )  # fmt: skip
 PIECES, LONGEST = 2000, 96
 """That both languages share; that are written of a text at most."""
@@ -68,7 +68,7 @@ def test(texts: Mapping[Part, Sequence[Text]]) -> Test:
 RECIPE = Recipe(
     "translation",
     """Train translation-uni and translation-bi, which translate what Debian's packages are, in a line each, from
-    English to Italian. Takes half an hour of a processor, --quick a minute.
+    English to Italian. Takes a quarter of an hour of a processor, --quick a minute.
 
     Both are encoder-decoders with attention. One reads forward and can begin to write before a line has ended
     (wait-k), the other reads in both directions and writes once it has.
