@@ -19,9 +19,9 @@ demo: $(VENV)/.usable ## compare bundled models on a bundled recording, in numbe
 	@$(BIN)/ostinato compare --task all --json demo/tasks.json --plot demo/tasks.png
 	@printf '%s\n\n' 'How positive a sentence is, after each of its words, and once it has ended:'
 	@$(BIN)/ostinato compare sentiment-uni sentiment-bi --text $(SENTENCE)
-	@printf '%s\n\n' 'How a word is spoken that the model has not learnt, phoneme by phoneme:'
-	@$(BIN)/ostinato translate phonemes-bi --text metronome
-	@printf '\n%s\n\n' 'A tune, token by token (with -o jig.wav also as sound):'
+	@printf '%s\n\n' 'How a word is spoken that the models have not learnt, while its letters are read, and from both sides:'
+	@$(BIN)/ostinato compare phonemes-uni phonemes-bi --text metronome
+	@printf '%s\n\n' 'A tune, token by token (with -o jig.wav also as sound):'
 	@$(BIN)/ostinato generate tunes --prompt 'M:6/8 L:1/8 K:D' --seed 3 --temperature 0.5 --top-p 0.8
 	@printf '\n'
 	@printf '%s\n%s\n%s\n' 'With your own microphone:' \

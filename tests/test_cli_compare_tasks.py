@@ -65,7 +65,8 @@ def test_what_is_written_was_read_before() -> None:
         assert followed.answer == tuple(event.text for event in events if event.kind == "token")
         reads = [told.read for told in followed.told]
         assert reads == [6 if wait is None else min(wait + at, 6) for at in range(len(reads))]
-    assert [how for how, _ in overview.ways_of_writing(model)] == ["1 behind", "3 behind", "5 behind", "at the end"]
+    behind = [f"{wait} behind" for wait in (1, 3, 5, 7)]
+    assert [how for how, _ in overview.ways_of_writing(model)] == [*behind, "at the end"]
     assert [how for how, _ in overview.ways_of_writing(load("phonemes-bi"))] == ["at the end"]
 
 
@@ -121,7 +122,11 @@ def test_the_command(ostinato: Run, tmp_path: Path) -> None:
     done = ostinato("compare", "--task", "phonemes", "--json", figures, "--plot", picture)
     assert done.returncode == 0 and picture.read_bytes().startswith(b"\x89PNG"), done.stderr
     rows = json.loads(figures.read_text())["rows"]
-    assert {row["model"] for row in rows} >= {"phonemes-bi"} and all(0 < row["right"] < row["count"] for row in rows)
+    ways = [(row["model"], row["how"]) for row in rows]
+    behind = [("phonemes-uni", f"{wait} behind") for wait in (1, 3, 5, 7)]
+    assert ways == [*behind, ("phonemes-uni", "at the end"), ("phonemes-bi", "at the end")]
+    right = [row["right"] for row in rows]
+    assert right == sorted(right) and right[0] < right[1] < right[-2] < right[-1] < rows[0]["count"]
     assert f"{rows[-1]['right']} of 60" in done.stdout and "first answer after" in done.stdout
     told = ostinato("compare", "sentiment-uni", "sentiment-bi", "--text", "Not bad at all.")
     lines = [line.split() for line in told.stdout.splitlines() if line.strip()]

@@ -36,6 +36,7 @@ MODELS = {
     "sentiment-uni": ["text", "a good film "],
     "sentiment-bi": ["text", "a good film "],
     "tunes": ["generation", "M:6/8 L:1/8 K:D |: A"],
+    "phonemes-uni": ["pair", "knight"],
     "phonemes-bi": ["pair", "knight"],
 }
 

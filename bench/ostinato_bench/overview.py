@@ -21,7 +21,7 @@ from ostinato_bench.recognition import Way
 
 LOOKAHEADS = (1, 3, 6)
 """Words, or pieces of them, that a bidirectional model of sentences is let wait for."""
-WAITS = (1, 3, 5)
+WAITS = (1, 3, 5, 7)
 """Letters that writing is let stay behind."""
 TUNES = 12
 MOST_BYTES = 1 << 20
