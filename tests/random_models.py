@@ -129,10 +129,14 @@ def quantized(network: Network, seed: int = 0) -> Network:
         quantization.quantized(network.specification)
     except BadModelFileError:  # a graph that has nothing (an elementwise recurrence above token ids, say)
         return network
-    front = front_end(network.specification.front_end, network.weights)
-    length = 4000 if isinstance(network.specification.front_end, AudioFrontEnd) else 20
-    frames = front.step(front.start(), front.check(signal(network.specification, length, seed)))
-    return quantization.quantize(network, [frames])
+    reads = network.encoder or network
+    front = front_end(reads.specification.front_end, reads.weights)
+    length = 4000 if isinstance(reads.specification.front_end, AudioFrontEnd) else 20
+    frames = front.step(front.start(), front.check(signal(reads.specification, length, seed)))
+    if network.encoder is None:
+        return quantization.quantize(network, [frames])
+    tokens = np.random.default_rng(seed).integers(len(VOCABULARY), size=(20, 1)).astype(np.float32)
+    return quantization.quantize(network, [quantization.Written(frames, tokens)])
 
 
 def made_frames(network: Network, signal: Any) -> Any:

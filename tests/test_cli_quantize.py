@@ -69,6 +69,20 @@ def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
     assert again.returncode == 1 and "int8 already" in again.stderr
 
 
+def test_a_model_that_writes_calibrates_on_what_it_makes_of_each_line(ostinato: Run, tmp_path: Path) -> None:
+    words, made, figures = tmp_path / "words.txt", tmp_path / "made.safetensors", tmp_path / "figures.json"
+    words.write_text("metronome\nknight\n\nordinary\nwhistle\nphonograph\nstreaming\n")
+    done = ostinato("quantize", "phonemes-bi", "--calibrate", words, "-o", made, "--json", figures)
+    assert done.returncode == 0 and "encoder.states.forward.R" in done.stdout, done.stderr
+    found = json.loads(figures.read_text())
+    assert found["bytes"]["int8"] < 0.4 * found["bytes"]["float32"] and found["frames"] == 9 + 6 + 8 + 7 + 10 + 9 + 6
+    assert found["outputs"]["main"]["same_greatest"] > 0.95
+    assert ostinato("translate", made, "--text", "knight").stdout == "N AY T\n"
+    (tmp_path / "frames.npy").write_bytes(b"")
+    refused = ostinato("quantize", "phonemes-bi", "--calibrate", tmp_path / "frames.npy", "-o", made)
+    assert refused.returncode == 2 and "its files end in .txt" in " ".join(refused.stderr.split())
+
+
 def test_one_bad_file_of_a_folder_is_left_out_and_told(ostinato: Run, tmp_path: Path) -> None:
     data, made, figures = tmp_path / "data", tmp_path / "made.safetensors", tmp_path / "figures.json"
     data.mkdir()

@@ -1,5 +1,5 @@
-"""Models that make a text of a source: the promises of docs/architecture.md, for random models, greedy and drawn, of
-the whole source and with wait-k."""
+"""Models that make a text of a source: the promises of docs/architecture.md, for random models in float32 and int8,
+greedy, drawn and searched for, of the whole source and with wait-k."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_models import VOCABULARY, Case, bits, encoder_decoders, network, signal
+from random_models import VOCABULARY, Case, bits, encoder_decoders, network, quantized, signal
 
 from ostinato import model as files
 from ostinato.errors import DivergedError, InputError, SnapshotError, StreamError, UtteranceTooLongError
@@ -91,7 +91,9 @@ def tasks(draw: st.DrawFn, direction: str | None = None) -> Task:
         options["wait_k"] = draw(st.integers(1, 9))
     if encoder.direction == "bidirectional" and draw(st.booleans()):
         options |= {"block_ms": 4 * encoder.front_end.frame_ms, "lookahead_ms": 2 * encoder.front_end.frame_ms}
-    return Task(Model(network(specification, seed)), signal(encoder, length, seed), options)
+    made = network(specification, seed)
+    model = Model(quantized(made, seed) if draw(st.booleans()) else made)
+    return Task(model, signal(encoder, length, seed), options)
 
 
 def seen_frames(task: Task) -> Floats:
@@ -250,7 +252,7 @@ def test_3_another_process_resumes_with_the_same_tokens(tmp_path: Path) -> None:
     def prepare(task: Task, how: Sampling) -> None:
         specification, path = task.model.network.specification, tmp_path / f"{len(wanted):03}.safetensors"
         head = replace(specification.heads[0], decoder=Generation(start=3))
-        files.write(path, network(replace(specification, heads=(head,)), len(wanted)))
+        files.write(path, Network(replace(specification, heads=(head,)), task.model.network.weights))
         task = task._replace(model=Model(files.read(path)))
         stream = task.open(how)
         stream.push(task.source)

@@ -41,9 +41,10 @@ from ostinato.model.layers import (
     Rnn,
     Softmax,
 )
-from ostinato.model.quantization import quantize
+from ostinato.model.quantization import Written, quantize
 from ostinato.model.specification import Head, Node
 from ostinato.model.whole_sequence import whole_sequence
+from ostinato.training.encoder_decoder import encoder_decoder, writing
 from ostinato.training.network import TrainableNetwork
 
 Floats = npt.NDArray[np.float32]
@@ -214,6 +215,28 @@ def test_which_layers_are_quantized() -> None:
     for name in ("dense-2.W", "dense-1.b", "gru.forward.Rb"):
         assert after.weights[name].tobytes() == before.weights[name].tobytes()
     assert ostinato.quantize is quantize
+
+
+def test_an_encoder_and_what_generates_from_it() -> None:
+    """What is looked up stays float32, and so do the last outputs; the encoder does what the arithmetic says."""
+    made = encoder_decoder("pair", Tokens(tuple("abcd")), [Gru(9), Gru(7, "bidirectional")], writing("xyz"), 5, 6, 8)
+    before, chance = Network(made, random_weights(made, 2)), np.random.default_rng(2)
+    sources = [chance.integers(4, size=(length, 1)).astype(np.float32) for length in (1, 9, 30)]
+    written = [Written(source, chance.integers(5, size=(12, 1)).astype(np.float32)) for source in sources]
+    after = quantize(before, written)
+    assert after.encoder is not None and after.specification.encoder is not None
+    nodes = (*after.specification.encoder.nodes, *after.specification.nodes)
+    assert [node.name for node in nodes if getattr(node.layer, "precision", None) == "int8"] == [
+        "states-1", "states", "text", "query", "meaning",
+    ]  # fmt: skip
+    for source, (_, tokens) in zip(sources, written, strict=True):
+        (found,) = whole_sequence(after.encoder, source)
+        wanted = reference_int8.run(after.encoder.specification, after.encoder.weights, source)
+        assert found.tobytes() == wanted.tobytes()
+        (one,), (other,) = (whole_sequence(network, tokens, source) for network in (before, after))
+        assert 0 < np.abs(one - other).max() < 0.2
+    with pytest.raises(InputError, match="no frames"):
+        quantize(before, [Written(sources[0][:0], sources[0])])
 
 
 def test_what_cannot_be_quantized_is_refused() -> None:

@@ -428,7 +428,8 @@ def quantize(
         typer.Option(
             metavar="DATA",
             exists=True,
-            help="Typical input: a recording, frames (.npy, .npz, .csv), or a folder of them; text for models of it.",
+            help="Typical input: a recording, frames (.npy, .npz, .csv), or a folder of them; text for models of it: "
+            "of those with an encoder each line is a source.",
         ),
     ],
     output: Annotated[

@@ -19,18 +19,22 @@ from ostinato.data import OF_FRAMES, read, read_text
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write
+from ostinato.model.decoders import Generation
 from ostinato.model.file import SUFFIX
-from ostinato.model.front_ends import Audio, Tokens
-from ostinato.model.quantization import observe, quantize_for, quantized
+from ostinato.model.front_ends import Audio, Frames, Tokens
+from ostinato.model.quantization import Utterance, Written, observe, quantize_for, quantized
 from ostinato.model.whole_sequence import whole_sequence
 from ostinato.pipeline.confidence import chance
 from ostinato.pipeline.score import Errors
+from ostinato.sampling import Sampling
 from ostinato.streaming import Model, load
 from ostinato_bench.comparison import errors_as_dict
 from ostinato_bench.recognition import Spoken, Way, recognise, transcribes, vocabulary
 from ostinato_bench.terminal import Table
 
 Float32 = npt.NDArray[np.float32]
+LONGEST = 1000
+"""Tokens that are made of a source, to calibrate on."""
 
 
 def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Path | None) -> None:
@@ -60,7 +64,7 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
         status.update("[dim]calibrating[/]")
         observed = observe(model.network, utterances)
         made = quantize_for(model.network, observed)
-        frames = sum(map(len, utterances))
+        frames = sum(len(each.source if isinstance(each, Written) else each) for each in utterances)
         source = f"{model.name} ({model.network.digest[:16]})"
         about = f"Made by `ostinato quantize` from {source}, calibrated on {frames} frames of {len(used)} files."
         # What was tested, and found, is not this model.
@@ -85,10 +89,10 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
 
 def _paths(model: Model, data: Path) -> list[Path]:
     """The files to calibrate on: ``data`` itself, or those below it that the model can read."""
-    front = model.network.specification.front_end
-    suffixes = {*OF_FRAMES} | (
-        AUDIO | UNREADABLE if isinstance(front, Audio) else {".txt"} if isinstance(front, Tokens) else set()
-    )
+    front = model.reader.specification.front_end
+    suffixes = AUDIO | UNREADABLE if isinstance(front, Audio) else {".txt"} if isinstance(front, Tokens) else set()
+    if model.writer is None or isinstance(front, Frames):  # a source is pushed, as the front end takes it
+        suffixes = {*suffixes, *OF_FRAMES}
     if data.is_file():
         if data.suffix.lower() in suffixes:
             return [data]
@@ -103,35 +107,57 @@ def _paths(model: Model, data: Path) -> list[Path]:
     return found
 
 
-def _utterances(model: Model, path: Path) -> list[Float32]:
+def _utterances(model: Model, path: Path) -> list[Utterance]:
     """What the model's front end makes of a file, at least one frame; those of `ostinato.data` hold frames as they
-    are.
+    are. Of a model with an encoder each line of a text is a source.
 
     Raises InputError, OSError.
     """
     width = model.front_end.frame_size
     if path.suffix.lower() in OF_FRAMES:
-        found = []
+        found: list[Utterance] = []
         for one in read(path):
             assert isinstance(one.input, np.ndarray)
             if one.input.shape[1] != width:
                 raise InputError(
                     f"{one.name} holds {list(one.input.shape)}, {model.name} takes numbers [frames, {width}]"
                 )
-            found.append(one.input)
+            found.append(one.input if model.writer is None else _written(model, one.input))
         return found
-    content: Any
+    contents: list[Any]
     rate = None
-    if path.suffix.lower() == ".txt":
-        content = read_text(path)
-    else:
+    if path.suffix.lower() != ".txt":
         content, rate = read_audio(path)
+        contents = [content]
+    elif model.writer is None:
+        contents = [read_text(path)]
+    else:
+        contents = [line for line in read_text(path).splitlines() if line.strip()]
+    if model.writer is not None:
+        found = [_written(model, content, rate) for content in contents]
+    else:
+        found = [_frames(model, content, rate) for content in contents]
+    if not found or not all(len(each.source if isinstance(each, Written) else each) for each in found):
+        raise InputError(f"{str(path)!r} is too short: it does not make a single frame for {model.name}")
+    return found
+
+
+def _frames(model: Model, content: Any, rate: int | None) -> Float32:
     state = model.front_end.start(rate)
     parts = [model.front_end.step(state, model.front_end.check(content)), model.front_end.flush(state)]
     made: Float32 = np.concatenate(parts)
-    if not len(made):
-        raise InputError(f"{str(path)!r} is too short: it does not make a single frame for {model.name}")
-    return [made]
+    return made
+
+
+def _written(model: Model, content: Any, rate: int | None = None) -> Written:
+    """A source, and the likeliest text that the model makes of it."""
+    with model.stream(sample_rate=rate) as stream:
+        settings = stream.head.settings
+        assert isinstance(settings, Generation)
+        stream.push(content)
+        text = stream.generate(Sampling(temperature=0), min(LONGEST, settings.longest))
+        tokens = [settings.start, *(event.index for event in text if event.kind == "token")]
+    return Written(_frames(model, content, rate), np.array(tokens, np.float32)[:, None])
 
 
 def _inputs(made: Network, observed: dict[str, Float32]) -> dict[str, dict[str, float]]:
@@ -145,14 +171,17 @@ def _inputs(made: Network, observed: dict[str, Float32]) -> dict[str, dict[str, 
     return found
 
 
-def _differences(before: Network, after: Network, utterances: list[Float32]) -> dict[str, dict[str, float | None]]:
+def _differences(before: Network, after: Network, utterances: list[Utterance]) -> dict[str, dict[str, float | None]]:
     """How far apart the outputs of each head, by its name, are over all frames."""
-    heads, frames = before.specification.heads, sum(map(len, utterances))
+    heads, frames = before.specification.heads, 0
     total, largest, same = (np.zeros(len(heads)) for _ in range(3))
-    for utterance in filter(len, utterances):
-        for i, (a, b) in enumerate(
-            zip(whole_sequence(before, utterance), whole_sequence(after, utterance), strict=True)
-        ):
+    for utterance in utterances:
+        source, read = utterance if isinstance(utterance, Written) else (None, utterance)
+        if not len(read):
+            continue
+        frames += len(read)
+        both = (whole_sequence(network, read, source) for network in (before, after))
+        for i, (a, b) in enumerate(zip(*both, strict=True)):
             distance = np.abs(a.astype(np.float64) - b)
             largest[i] = max(largest[i], distance.max())
             total[i] += distance.mean(axis=1).sum()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from ostinato.errors import BadModelFileError, InputError
 from ostinato.model.compile import matrix_inputs
 from ostinato.model.integers import input_scale, to_integers
 from ostinato.model.network import Network
-from ostinato.model.specification import Node, Specification
+from ostinato.model.specification import ENCODER, Node, Specification
 from ostinato.model.whole_sequence import whole_sequence_rows
 
 Float32 = npt.NDArray[np.float32]
@@ -22,10 +22,24 @@ KEPT = 4096
 """Values of one matrix's inputs that are kept of each utterance."""
 
 
-def quantize(network: Network, utterances: Iterable[Float32]) -> Network:
-    """The network with int8 weights and inputs in its recurrent layers, and in dense ones below its last.
+class Written(NamedTuple):
+    """A source, as the encoder's front end makes it, and what is read while a text is made of it: token ids [T, 1],
+    the start token and those behind it."""
 
-    ``utterances``: frames [T, frame_size] each, or token ids [T, 1]: what the front end makes of typical input. The
+    source: Float32
+    tokens: Float32
+
+
+Utterance: TypeAlias = Float32 | Written
+"""Of a model with an encoder, `Written`."""
+
+
+def quantize(network: Network, utterances: Iterable[Utterance]) -> Network:
+    """The network with int8 weights and inputs in its recurrent layers, and in dense ones below its last; so are its
+    encoder's, whose last ones, which are looked up, stay float32.
+
+    ``utterances``: frames [T, frame_size] each, or token ids [T, 1]: what the front end makes of typical input; of a
+    model with an encoder, `Written`. The
     scales of all inputs are chosen by what flows through the float32 network then. The last layer, small as a rule,
     stays float32, and so does the W of a layer that token ids come to. Raises BadModelFileError if the network is
     int8 already or has nothing that can be, InputError if there are no frames.
@@ -52,9 +66,12 @@ def quantized(specification: Specification) -> Specification:
     name = specification.name
     if specification.precision == "int8":
         raise BadModelFileError(f"{name} is int8 already: quantize the float32 model that it was made from")
-    if specification.encoder is not None:
-        raise BadModelFileError(f"{name} has an encoder: only models of one graph are quantized")
-    made = dataclasses.replace(specification, name=f"{name}-int8", nodes=tuple(_nodes(specification)))
+    encoder = specification.encoder
+    if encoder is not None:
+        encoder = dataclasses.replace(encoder, nodes=tuple(_nodes(encoder)))
+    made = dataclasses.replace(
+        specification, name=f"{name}-int8", nodes=tuple(_nodes(specification)), encoder=encoder
+    )
     if made.precision == "float32":
         raise BadModelFileError(f"{name} has no layer to quantize: no recurrent one, no dense one below the last")
     return made
@@ -75,23 +92,47 @@ def _has_matrices(specification: Specification, node: Node) -> bool:
     return "W" in {name.rsplit(".")[-1] for name in node.layer.weights(specification.inputs(node))}
 
 
-def observe(network: Network, utterances: Iterable[Float32]) -> dict[str, Float32]:
+def observe(network: Network, utterances: Iterable[Utterance]) -> dict[str, Float32]:
     """For each matrix of a float32 network, by name, values that are multiplied by it when ``utterances`` run.
 
     At most `KEPT` of each utterance, drawn at random. Raises InputError if there are no frames.
     """
-    inputs = matrix_inputs(network.specification, network.weights)
-    seen: dict[str, list[Float32]] = {name: [] for name in inputs}
-    generator = np.random.default_rng(0)
-    frames = 0
+    seen = _Seen(network)
+    if network.encoder is None:
+        for utterance in utterances:
+            assert not isinstance(utterance, Written), "there is no encoder to read a source"
+            seen.add(utterance)
+        return seen.values()
+    encoded, staging = _Seen(network.encoder), network.encoder.specification.staging
     for utterance in utterances:
-        if not len(utterance):
-            continue
-        frames += len(utterance)
-        rows = whole_sequence_rows(network, utterance)
-        for name, (stage, region) in inputs.items():
+        assert isinstance(utterance, Written), "the encoder needs a source"
+        encoded.add(utterance.source)
+        if staging.length(np.array(len(utterance.source)))[-1] > 0:  # else there is nothing to look up
+            seen.add(utterance.tokens, utterance.source)
+    return seen.values() | {f"{ENCODER}.{name}": values for name, values in encoded.values().items()}
+
+
+class _Seen:
+    """What a network's matrices have multiplied."""
+
+    def __init__(self, network: Network) -> None:
+        self._network, self._random = network, np.random.default_rng(0)
+        self._inputs = matrix_inputs(network.specification, network.weights)
+        self._seen: dict[str, list[Float32]] = {name: [] for name in self._inputs}
+        self._frames = 0
+
+    def add(self, frames: Float32, source: Float32 | None = None) -> None:
+        """As the network runs over so many more."""
+        if not len(frames):
+            return
+        self._frames += len(frames)
+        rows = whole_sequence_rows(self._network, frames, source)
+        for name, (stage, region) in self._inputs.items():
             values = rows[stage][:, region].ravel()
-            seen[name].append(values if values.size <= KEPT else generator.choice(values, KEPT))
-    if not frames:
-        raise InputError("there are no frames to calibrate on: give recordings that are longer than one frame")
-    return {name: np.concatenate(values) for name, values in seen.items()}
+            self._seen[name].append(values if values.size <= KEPT else self._random.choice(values, KEPT))
+
+    def values(self) -> dict[str, Float32]:
+        """All, by the matrix. Raises InputError if there are none."""
+        if not self._frames:
+            raise InputError("there are no frames to calibrate on: give recordings that are longer than one frame")
+        return {name: np.concatenate(values) for name, values in self._seen.items()}
