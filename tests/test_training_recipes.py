@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +19,20 @@ from ostinato.errors import TrainingError
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes import RECIPES, Options, spectrogram, transcribing
-from ostinato.training.recipes.digits import clips, compose, conditions, learn, real, sentences, voices, words
+from ostinato.training.recipes.digits import (
+    augment,
+    clips,
+    compose,
+    conditions,
+    espeak,
+    kokoro,
+    learn,
+    real,
+    sentences,
+    voice,
+    voices,
+    words,
+)
 from ostinato.training.recipes.digits import recipe as digits
 from ostinato.training.recipes.recipe import Telling
 
@@ -83,6 +98,62 @@ def test_sentences_ask_for_every_digit_alone_then_strings_then_other_words() -> 
     assert all(len(spelling.split()) == 10 for spelling in words.SPELLINGS.values())
 
 
+# --- voices
+
+
+def test_nobody_who_is_kept_apart_is_learnt_from_under_another_name() -> None:
+    made = voices.all_voices(voices.SYNTHESISERS, 1)
+    assert len({each.name for each in made}) == len(made)
+    parts = Counter(each.part for each in made)
+    assert min(parts["testing"], parts["choosing"]) > 0.05 * len(made) and parts["learning"] > 0.7 * len(made)
+    heart = [each for each in made if each.speaker == "heart"]
+    assert {each.synthesiser for each in heart} == {"hibari", "kokorojs"} and len({each.part for each in heart}) == 1
+    changed = [each for each in made if each.settings.get("change") is not None]
+    learnt = {each.speaker for each in made if each.part == "learning"}
+    assert len(changed) == espeak.CHANGED and {each.speaker for each in changed} <= learnt
+
+
+def test_a_synthesisers_voices_are_its_own_group_and_more_of_them_change_none() -> None:
+    names = [each.name for each in voices.SYNTHESISERS]
+    assert compose.SHARES.keys() == set(names) and sum(compose.SHARES.values()) == pytest.approx(1)
+    for each in voices.all_voices(voices.SYNTHESISERS, 1):
+        assert [name for name in names if each.name.startswith(f"{name}-")] == [each.synthesiser]
+
+
+def test_a_changed_variant_is_another_speaker_whom_espeak_can_be() -> None:
+    given = (
+        "language variant\nname female5\npitch 160 228\nroughness 0\nformant 0 105 80 150\nformant 6 110\nvoicing 75"
+    )
+    one, again, other = (espeak.changed(given, np.random.default_rng(seed)).splitlines() for seed in (1, 1, 2))
+    assert one == again and one != other
+    for line in ("language variant", "name female5", "voicing 75"):
+        assert line in one
+    kinds = Counter(line.split()[0] for line in one)
+    assert kinds["formant"] == 7 and kinds["pitch"] == kinds["roughness"] == kinds["flutter"] == 1
+    assert not {"pitch 160 228", "formant 0 105 80 150"} & set(one)
+    (pitch,) = (line.split()[1:] for line in one if line.startswith("pitch"))
+    assert int(pitch[1]) / int(pitch[0]) == pytest.approx(228 / 160, rel=0.02), "higher or lower, and as lively"
+
+
+def test_kokoros_speakers_are_read_from_the_package_as_npm_packs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kokoro._tables.cache_clear()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(TrainingError, match="npm pack kokoro-js"):
+        kokoro._tables()
+    tables = {name: np.full((kokoro.STYLES, kokoro.STYLE), n, "<f4") for n, name in enumerate(kokoro.SPEAKERS)}
+    with tarfile.open(tmp_path / "kokoro-js-1.2.1.tgz", "w:gz") as package:
+        for name, table in tables.items():
+            member = tarfile.TarInfo(f"package/voices/{name}.bin")
+            member.size = table.nbytes
+            package.addfile(member, io.BytesIO(table.tobytes()))
+    for name, table in kokoro._tables().items():
+        np.testing.assert_array_equal(table, tables[name])
+    kokoro._tables.cache_clear()
+
+
 # --- learning
 
 
@@ -127,11 +198,26 @@ def test_batches_repeat_by_epoch_and_hold_every_example_once() -> None:
 @pytest.mark.parametrize("direction", ["uni", "bi"])
 def test_networks_are_of_about_equal_size_and_fit_their_loss(direction: str) -> None:
     network = TrainableNetwork(learn.specification(direction), np.float32, 1)
-    assert 330_000 < sum(w.size for w in network.parameters.values()) < 350_000
+    assert 600_000 < sum(w.size for w in network.parameters.values()) < 620_000
     assert network.left_to_loss == {"main": CtcLoss.link}
     found = transcribing.errors(network, [np.zeros((20, 120), np.float32)] * 3, [(1,), (2, 3), ()])
     assert found.symbols == 3 and found.total >= 0
     assert transcribing.errors(network, [np.zeros((20, 120), np.float32)], [(11, 1)]).symbols == 1, "11 is silent"
+
+
+def test_blanks_and_other_words_get_the_lean_that_errs_least() -> None:
+    network = TrainableNetwork(learn.specification("uni"), np.float32, 1)
+    frames = [np.random.default_rng(n).normal(0, 1, (40, 120)).astype(np.float32) for n in range(6)]
+    before = network.parameters["dense.b"].copy()
+    network.parameters["dense.b"][0] += 6  # all is blank, which no lean can undo
+    assert learn.lean(network, frames, [(1, 2)] * 6) == (0, 0), "none where none helps"
+    network.parameters["dense.b"][:] = before
+    heard = [transcribing.best_path(one) for one in transcribing.outputs(network, frames)]
+    network.parameters["dense.b"][0] += 0.5
+    said = [[k - 1 for k in one] for one in heard]
+    blank, other = learn.lean(network, frames, said)
+    assert blank == -0.5 and other == 0, "what was too likely is so no more"
+    np.testing.assert_allclose(network.parameters["dense.b"], before, atol=1e-6)
 
 
 def test_best_path_drops_repeats_and_blanks() -> None:
@@ -149,18 +235,18 @@ def test_training_without_a_synthesiser_says_how_to_get_one(tmp_path: Path, monk
 def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for a synthesiser: tones for digits. Everything else is the recipe."""
 
-    def speak(voice: voices.Voice, said: list[str], rng: np.random.Generator) -> tuple[voices.Samples, int]:
+    def speak(by: voice.Voice, said: list[str], rng: np.random.Generator) -> tuple[augment.Samples, int]:
         tones = [tone(0.15, 150 + 90 * words.DIGITS.index(w) if w in words.DIGITS else 60.0) for w in said]
         return np.concatenate(tones), 16000
 
-    fake = voices.Synthesiser(
-        "pico", "none", "", lambda: True, lambda rng: [voices.Voice("pico", f"pico-{n}") for n in (0, 1, 15)], speak
+    fake = voice.Synthesiser(
+        "pico", "none", "", lambda: True, lambda rng: [voice.Voice("pico", f"pico-{n}") for n in (0, 1, 15)], speak
     )
     monkeypatch.setattr(voices, "SYNTHESISERS", (fake,))
-    parts = [voice.part for voice in fake.voices(np.random.default_rng(0))]
+    parts = [each.part for each in fake.voices(np.random.default_rng(0))]
     assert parts == ["learning", "learning", "testing"]
-    for voice, part in zip(fake.voices(np.random.default_rng(0)), parts, strict=True):
-        clips.save(tmp_path / "voices" / part / f"{voice.name}.npz", voices.speak(voice, 1))
+    for each, part in zip(fake.voices(np.random.default_rng(0)), parts, strict=True):
+        clips.save(tmp_path / "voices" / part / f"{each.name}.npz", voices.speak(each, 1))
     seen: list[str] = []
     options = digits.Options(
         output=tmp_path,
@@ -185,6 +271,10 @@ def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert left_out == ["digits-old.safetensors"] and "digits-uni" in (tmp_path / "MODELS.md").read_text()
     assert not interrupted
     run = {each.name for each in (tmp_path / "digits-uni").iterdir()}
+    *_, last = map(json.loads, (tmp_path / "digits-uni" / "log.jsonl").read_text().splitlines())
+    assert list(last)[:3] == ["step", "loss", "together"] and last["together"] == last["synthetic"], (
+        "nobody else chose"
+    )
     assert run == {"config.toml", "log.jsonl", "curves.png", "checkpoint.safetensors", "results.json"}
     model = ostinato.load(path)
     card = model.network.specification.card
@@ -200,8 +290,8 @@ def test_the_whole_recipe_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     spoken = sum(len(e.digits) for e in held_out)
     assert "on real voices: not tested." in card["accuracy"] and f"of {spoken} digits" in card["accuracy"]
     assert "Fair test voices" not in card["accuracy"]
-    for voice in real.VOICES:
-        assert f"{voice} (" in card["how it was tested"]
+    for person in real.VOICES:
+        assert f"{person} (" in card["how it was tested"]
     assert "0.3 s of quiet" not in card["how it was tested"] and "not tested" in card["limits"]
 
 

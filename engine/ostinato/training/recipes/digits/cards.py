@@ -18,7 +18,7 @@ from ostinato.training.recipes.digits.compose import Example
 from ostinato.training.recipes.digits.conditions import CLEAN, PEOPLE
 from ostinato.training.recipes.digits.evaluation import Report
 from ostinato.training.recipes.digits.real import SELECTION, VOICES
-from ostinato.training.recipes.digits.voices import Synthesiser
+from ostinato.training.recipes.digits.voice import Synthesiser
 
 LICENCE = "Apache-2.0"
 
@@ -144,7 +144,8 @@ def tested(report: Report, making: Making, apart: bool = False) -> str:
     if not making.chosen:
         parts.append("No checkpoint was chosen: the weights are those of the last step.")
     elif chose:
-        parts.append(f"{', '.join(chose)} chose the checkpoint and are no fair test.")
+        also = ", with utterances of synthetic voices that were held out," if making.held_out.symbols else ""
+        parts.append(f"{', '.join(chose)}{also} chose the checkpoint and are no fair test.")
     elif making.held_out.symbols:
         parts.append("Utterances of synthetic voices that were held out chose the checkpoint and are no fair test.")
     else:

@@ -35,13 +35,14 @@ FRONT_END = LogMel(
 """What the models hear: up to 3.8 kHz, so that recordings at 8 kHz sound the same; 30 ms per frame."""
 
 SHARES = {
-    "kokoro": 0.28,
-    "piper": 0.11,
-    "hibari": 0.08,
-    "pico": 0.15,
-    "flite": 0.12,
-    "festival": 0.06,
-    "espeak-ng": 0.20,
+    "kokorojs": 0.36,
+    "kokoro": 0.10,
+    "piper": 0.05,
+    "hibari": 0.03,
+    "pico": 0.12,
+    "flite": 0.09,
+    "festival": 0.03,
+    "espeak-ng": 0.22,
 }
 """How often each synthesiser is heard: the natural ones more often than their number of voices would give."""
 
@@ -171,7 +172,7 @@ def _pick_speaker(crowd: Sequence[Speaker], rng: Rng) -> Speaker:
 def _make_shard(path: Path, folder: Path, count: int, seed: int) -> None:
     rng = np.random.default_rng([seed, int(path.stem)])
     crowd = [Speaker.load(p) for p in sorted(folder.glob("*.npz"))]
-    groups = {kind: [s for s in crowd if s.name.startswith(kind)] for kind in SHARES}
+    groups = {kind: [s for s in crowd if s.name.startswith(f"{kind}-")] for kind in SHARES}
     groups = {kind: group for kind, group in groups.items() if group}
     shares = np.array([SHARES[kind] for kind in groups])
     kinds = rng.choice(list(groups), count, p=shares / shares.sum())

@@ -1,6 +1,6 @@
 """What synthetic voices that nothing was learnt from are heard through: the test, and what it found.
 
-Each speaker that is kept apart for tests (`voices.Voice.part`) says with one voice of each synthesiser the ten
+Each speaker that is kept apart for tests (`voice.Voice.part`) says with one voice of each synthesiser the ten
 digits one by one, strings of them, and other words, as in `sentences`. Each is heard under every condition, with
 0.3 s of quiet around; other words one after the other, with pauses. Noise is so much under the power of the louder
 half of what is heard.

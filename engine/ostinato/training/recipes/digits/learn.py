@@ -9,28 +9,50 @@ import numpy as np
 from ostinato.model.decoders import Ctc
 from ostinato.model.layers import Dense, Gru, Layer, Softmax
 from ostinato.model.specification import Sequential, Specification
+from ostinato.pipeline.score import Errors, align, count
 from ostinato.training.batching import Batch, bucketed, pad
+from ostinato.training.network import TrainableNetwork
+from ostinato.training.recipes import transcribing
 from ostinato.training.recipes.digits.compose import FRONT_END, Example
-from ostinato.training.recipes.digits.words import SILENT, SYMBOLS, labels
+from ostinato.training.recipes.digits.words import DIGITS, OTHER, SILENT, SYMBOLS, labels
 from ostinato.training.recipes.spectrogram import Array, Rng, paced, stack, warp_matrix
 
+GAINS = (-1.0, -0.5, 0.0, 0.5)
 STACK = FRONT_END.stack
 MELS = FRONT_END.mels
 
 
 def specification(direction: str) -> Specification:
-    """The model without its card, "uni" or "bi": about 340,000 weights in either direction."""
+    """The model without its card, "uni" or "bi": about 600,000 weights in either direction."""
     layers: tuple[Layer, ...]
     if direction == "uni":
-        layers = (Gru(176), Gru(176), Dense(len(SYMBOLS)), Softmax())
+        layers = (Gru(240), Gru(240), Dense(len(SYMBOLS)), Softmax())
     else:
         layers = (
-            Gru(104, direction="bidirectional"),
-            Gru(104, direction="bidirectional"),
+            Gru(144, direction="bidirectional"),
+            Gru(144, direction="bidirectional"),
             Dense(len(SYMBOLS)),
             Softmax(),
         )
     return Sequential(f"digits-{direction}", FRONT_END, layers, Ctc(SYMBOLS, silent=(SILENT,)))
+
+
+def lean(network: TrainableNetwork, frames: Sequence[Array], said: Sequence[Sequence[int]]) -> tuple[float, float]:
+    """Make blanks and other words as likely as is best for sequences of frames in which the ``said`` words are: the
+    fewest errors on the best paths, by what the outputs' biases gain. Returns how much, in nats."""
+    logits = transcribing.outputs(network, frames)
+    wanted = [labels([word for word in one if word != OTHER]) for one in said]
+
+    def errors(gains: tuple[float, float]) -> tuple[int, float]:
+        added = np.zeros(len(SYMBOLS), np.float32)
+        added[[0, -1]] = gains
+        heard = [[k for k in transcribing.best_path(one + added) if k <= len(DIGITS)] for one in logits]
+        counted = sum((count(align(one, other)) for one, other in zip(wanted, heard, strict=True)), Errors())
+        return counted.total, sum(map(abs, gains))
+
+    best = min(((blank, other) for blank in GAINS for other in GAINS), key=errors)
+    network.parameters["dense.b"][[0, -1]] += best
+    return best
 
 
 def disturb(features: Array, mean: Array, rng: Rng) -> Array:

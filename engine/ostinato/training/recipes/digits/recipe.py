@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 
@@ -28,9 +28,11 @@ from ostinato.training.recipes.digits import augment, cards, compose, conditions
 from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained
 from ostinato.training.schedules import Cosine, Warmup
-from ostinato.training.trainer import History
+from ostinato.training.trainer import Evaluate, History, export
 
 MODELS = ("uni", "bi")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Options(recipe.Options):
     """What to do: how much data, how long to learn, and where real voices are.
 
     ``real``: folders with unpacked packages of recordings; ``fsdd``: a clone of the Free Spoken Digit Dataset (see
-    `real`). Three of its voices then choose the checkpoint; without it, utterances of voices kept apart do.
+    `real`). Three of its voices then choose the checkpoint, with utterances of synthetic voices kept apart.
     ``voices``: the most of each synthesiser, None all. Raises TrainingError if nothing could be held out.
     """
 
@@ -46,7 +48,7 @@ class Options(recipe.Options):
     steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="14000, quick: 150")] = 14_000
     real: Annotated[tuple[Path, ...], Option("Unpacked packages of recordings to test on.", "DIR", there=True)] = ()
     fsdd: Annotated[Path | None, Option("A clone of the Free Spoken Digit Dataset.", "DIR", there=True)] = None
-    shards: int = 33
+    shards: int = 49
     examples_per_shard: int = 500
     batch: int = 32
     rate: float = 2e-3
@@ -100,20 +102,25 @@ def _plans(
     apart = conditions.testing(spoken, options.seed)
     held_back, learning = compose.load(paths[0]), [e for path in paths[1:] for e in compose.load(path)]
     mean, scale = spectrogram.normalisation([e.features for e in learning[:5000]])
-    held_out, scores = _tests(held_back, people, mean, scale)
+    judges = Judges.of(held_back, people, mean, scale)
     data = compose.digest([*held_back, *learning])
     for direction in directions:
         specification = cards.described(learn.specification(direction))
-        network = TrainableNetwork(options.named(specification), np.float32, options.seed, dropout=0.1)
+        network = TrainableNetwork(options.named(specification), np.float32, options.seed, dropout=0.15)
         network.constants = {"front_end.mean": mean, "front_end.scale": scale}
         warmup = min(300, options.steps // 10)
+
+        def finish(made: Network, network: TrainableNetwork = network) -> Network:
+            judges.lean(network)
+            return export(network, made.specification.name)
 
         def tested(
             made: Network, history: History, network: TrainableNetwork = network, direction: str = direction
         ) -> Tested:
             found = conditions.test(made, apart, real.items(people), telling.progress)
+            held_out = judges.errors(network, "synthetic")
             making = cards.Making(
-                learning, heard, unheard, history.steps, options.steps, held_out(network), history.best_step >= 0
+                learning, heard, unheard, history.steps, options.steps, held_out, history.best_step >= 0
             )
             return Tested(
                 cards.card(list(found.values())[-1], making, direction == "uni"), conditions.figures(found, apart)
@@ -130,37 +137,59 @@ def _plans(
                 clip_norm=5.0,
             ),
             options.steps,
-            scores,
+            judges.evaluate,
             tested,
             in_halves(options.batch),
+            finish,
         )
 
 
-def _tests(
-    examples: list[compose.Example],
-    people: Sequence[real.Recording],
-    mean: spectrogram.Array,
-    scale: spectrogram.Array,
-) -> tuple[Callable[[TrainableNetwork], Errors], Callable[[TrainableNetwork], Mapping[str, float]] | None]:
-    """The errors in ``examples``, which were held out from learning; and digit error rates that choose the
-    checkpoint: of real selection voices, if any, and of the examples. None if no digit is in them."""
-    sets = {"synthetic": ([e.features.astype(np.float32) for e in examples], [e.said for e in examples])}
-    chosen = [r for r in people if r.voice in real.SELECTION]
-    if chosen:
-        items = real.items(chosen)
+@dataclass(frozen=True)
+class Judges:
+    """Who chooses: utterances of synthetic voices and of people, by that name, that are not learnt from. ``frames``:
+    what the network hears of each, and ``said``: its words."""
+
+    frames: Mapping[str, Sequence[spectrogram.Array]]
+    said: Mapping[str, Sequence[Sequence[int]]]
+
+    @staticmethod
+    def of(
+        examples: Sequence[compose.Example],
+        people: Sequence[real.Recording],
+        mean: spectrogram.Array,
+        scale: spectrogram.Array,
+    ) -> Judges:
+        """``examples``, and what the selection voices among ``people`` say."""
+        items = real.items([r for r in people if r.voice in real.SELECTION])
         heard = [compose.features(augment.resample(item.samples, item.rate, augment.RATE)) for item in items]
-        sets = {"real": (heard, [item.digits for item in items])} | sets
-    frames = {
-        name: [spectrogram.stack((f - mean) * scale, learn.STACK) for f in features]
-        for name, (features, _) in sets.items()
-    }
+        features = {"synthetic": [e.features.astype(np.float32) for e in examples], "real": heard}
+        frames = {
+            name: [spectrogram.stack((f - mean) * scale, learn.STACK) for f in some]
+            for name, some in features.items()
+        }
+        return Judges(frames, {"synthetic": [e.said for e in examples], "real": [item.digits for item in items]})
 
-    def errors(network: TrainableNetwork, name: str = "synthetic") -> Errors:
-        return transcribing.errors(network, frames[name], [words.labels(digits) for digits in sets[name][1]])
+    def errors(self, network: TrainableNetwork, name: str) -> Errors:
+        """The digits that are wrong in utterances of that name."""
+        return transcribing.errors(network, self.frames[name], [words.labels(said) for said in self.said[name]])
 
-    spoken = [name for name in sets if any(sets[name][1])]
-    scores = (lambda network: {name: errors(network, name).rate for name in spoken}) if spoken else None
-    return errors, scores
+    def scores(self, network: TrainableNetwork) -> dict[str, float]:
+        """Digit error rates, of which the first chooses the weights: of all together, then of each."""
+        found = {name: self.errors(network, name) for name in self.frames}
+        together = sum(found.values(), Errors())
+        return {"together": together.rate} | {name: one.rate for name, one in found.items() if one.symbols}
+
+    @property
+    def evaluate(self) -> Evaluate | None:
+        """`scores`, or None if no digit is said."""
+        return self.scores if any(word != words.OTHER for said in self._all(self.said) for word in said) else None
+
+    def lean(self, network: TrainableNetwork) -> None:
+        """As `learn.lean` by all."""
+        learn.lean(network, self._all(self.frames), self._all(self.said))
+
+    def _all(self, of: Mapping[str, Sequence[T]]) -> list[T]:
+        return [one for some in of.values() for one in some]
 
 
 RECIPE = Recipe(
