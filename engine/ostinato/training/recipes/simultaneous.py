@@ -17,7 +17,7 @@ from ostinato.training.encoder_decoder import tokens
 from ostinato.training.recipes.recipe import Progress
 
 WAITS: tuple[int | None, ...] = (1, 3, 5, 7, None)
-"""Source tokens that writing waits for; None: all."""
+"""Source tokens that models "uni" are let stay behind; None: all."""
 WHOLE = "whole"
 """How the wait for all of a source is called among figures."""
 GREEDY = Sampling(temperature=0)
@@ -28,11 +28,6 @@ EVERY = 100
 def name_of(wait: int | None) -> str:
     """What a wait is called among figures."""
     return WHOLE if wait is None else str(wait)
-
-
-def waits_of(model: str) -> tuple[int | None, ...]:
-    """Those that a recipe's model learns with."""
-    return WAITS if model == "uni" else (None,)
 
 
 class Written(NamedTuple):

@@ -37,13 +37,15 @@ Figures: TypeAlias = Mapping[str, Any]
 @dataclass(frozen=True)
 class Design:
     """Models that read one text and write another, and how they learn. ``readers``: the layers of each, by name; the
-    other sizes are as `encoder_decoder` has them. ``every``: steps between two looks at what chooses the weights;
-    ``steps``: all of them, unless options say otherwise."""
+    other sizes are as `encoder_decoder` has them. ``waits``: of which one is drawn for each batch that "uni" learns
+    from. ``every``: steps between two looks at what chooses the weights; ``steps``: all of them, unless options say
+    otherwise."""
 
     recipe: str
     description: str
     licence: str
     readers: Mapping[str, Sequence[Layer]]
+    waits: Sequence[int | None]
     embedding: int
     keys: int
     writer: int
@@ -90,11 +92,12 @@ def _plans(
             design.writer, design.narrow,
         )  # fmt: skip
         described = dataclasses.replace(made, description=design.description, licence=design.licence)
-        waits, warmup = simultaneous.waits_of(model), min(WARMUP, steps // 10)
+        forward, warmup = model == "uni", min(WARMUP, steps // 10)
+        drawn, waits = (design.waits, simultaneous.WAITS) if forward else ((None,), (None,))
         yield Plan(
             TrainableNetwork(options.named(described), np.float32, options.seed, dropout=design.dropout),
             hashlib.sha256((learnt.digest() + held.digest()).encode()).hexdigest(),
-            partial(learnt.batches, design.batch, options.seed, waits=waits),
+            partial(learnt.batches, design.batch, options.seed, waits=drawn),
             CrossEntropy(smoothing=0.1),
             AdamW(Warmup(Cosine(design.rate, steps - warmup, design.rate / 100), warmup), clip_norm=2.0),
             steps,

@@ -19,13 +19,15 @@ from ostinato.training.recipes import transduction
 from ostinato.training.recipes.phonemes import scoring
 from ostinato.training.recipes.phonemes.dictionary import END, LETTERS, PHONEMES, Entry, Part, Phonemes, divided
 from ostinato.training.recipes.recipe import Options, Recipe, Telling, Trained
+from ostinato.training.recipes.simultaneous import WAITS
 from ostinato.training.recipes.transduction import Design, Figures, Test
 
 SPELT = Tokens(LETTERS, lowercase=True, end=LETTERS.index(END))
 SPOKEN = writing(PHONEMES, separator=" ", longest=48)
 DESIGN = Design(
     "phonemes", "English words, letter by letter, to the phonemes in which they are spoken",
-    "Apache-2.0; learnt from CMUdict, BSD-2-Clause", {"uni": [Gru(160)], "bi": [Gru(80, direction="bidirectional")]},
+    "Apache-2.0; learnt from CMUdict, BSD-2-Clause",
+    {"uni": [Gru(160)], "bi": [Gru(80, direction="bidirectional")]}, waits=WAITS,
     embedding=32, keys=80, writer=112, narrow=None, batch=128, rate=3e-3, dropout=0.1, every=1000, steps=11_000,
 )  # fmt: skip
 SIMPLE = "letter by letter"

@@ -15,6 +15,7 @@ from ostinato.training.corpora import descriptions
 from ostinato.training.encoder_decoder import Pairs, Writing, tokens, writing
 from ostinato.training.recipes import transduction
 from ostinato.training.recipes.recipe import Options, Recipe, Telling, Trained
+from ostinato.training.recipes.simultaneous import WAITS
 from ostinato.training.recipes.transduction import Design, Figures, Test
 from ostinato.training.recipes.translation import pieces as subwords
 from ostinato.training.recipes.translation import scoring
@@ -23,7 +24,7 @@ from ostinato.training.recipes.translation.descriptions import Part, Text, divid
 DESIGN = Design(
     "translation", "What a package of software is, in a line of English, to Italian",
     "as what it is learnt from, descriptions of Debian's packages",
-    {"uni": [Gru(160)], "bi": [Gru(96, direction="bidirectional")]},  # about as many weights
+    {"uni": [Gru(160)], "bi": [Gru(96, direction="bidirectional")]}, waits=WAITS,  # about as many weights
     embedding=64, keys=64, writer=160, narrow=96, batch=64, rate=3e-3, dropout=0.1, every=500, steps=10_000,
 )  # fmt: skip
 PIECES, LONGEST = 2000, 96
