@@ -188,3 +188,8 @@ def test_starts_and_ends_of_speech_are_results_but_the_end_that_listen_asks_for_
     for kind in ("speech-start", "speech-end", "end-of-speech"):
         progress.heard(Event(kind, 0, 0.0), 1.0)  # type: ignore[arg-type]
     assert progress.results == len(progress.late_ms) == 2
+
+
+@pytest.mark.parametrize(("results", "said"), [(0, "no results"), (1, "1 result"), (1200, "1,200 results")])
+def test_the_line_at_the_end_counts_as_people_do(results: int, said: str) -> None:
+    assert display.Progress(waits=False, results=results).summary() == said

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import pty
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -110,12 +112,26 @@ def test_a_text_is_read_word_by_word(ostinato: Run, folder: Path) -> None:
     assert there.stdout.startswith("(the line)") and there.returncode == 0, there.stderr
 
 
+def test_who_is_to_type_is_told_so(ostinato: Run, folder: Path) -> None:
+    keyboard, end = pty.openpty()
+    os.write(keyboard, b"so\n\x04")
+    try:
+        done = ostinato("read", folder / "mood.safetensors", stdin=end)
+    finally:
+        os.close(keyboard)
+        os.close(end)
+    assert done.returncode == 0 and done.stdout.startswith("so "), done.stderr
+    assert done.stderr == "a line at a time from the keyboard; Ctrl-D ends\n"
+
+
 def test_pieces_stand_beside_the_word_that_they_are_of(ostinato: Run, folder: Path) -> None:
     path = folder / "pieces.safetensors"
     ask = ("--json", "--text", "so good!! far!")
     here = ostinato("read", path, *ask)
     tokens = [json.loads(line)["token"] for line in here.stdout.splitlines()]
     assert tokens == ["so", "good!!", "good!!", "good!!", "far!", "far!"], here.stderr
+    shown = ostinato("read", path, "--text", "so good!! far! far!").stdout.splitlines()
+    assert [line[:16].strip() for line in shown[:8]] == ["so", "good!!", "", "", "far!", "", "far!", ""], "each once"
     with Server({"pieces": load(path)}) as server:
         there = ostinato("read", "pieces", "--connect", server.endpoint, *ask)
     assert (there.returncode, there.stdout) == (0, here.stdout), there.stderr

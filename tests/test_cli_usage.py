@@ -103,6 +103,7 @@ def test_every_help_page_is_plain(words: str, capsys: pytest.CaptureFixture[str]
     for param in COMMANDS[words].params:
         about = getattr(param, "help", None)
         assert about and about[0].isupper() | about.startswith(("forward", "float32")) and about in said, param.name
+        assert not re.search(r"be repeated|given often", about), f"{param.name}: the page says that by itself"
         if not getattr(param, "is_flag", False):
             assert param.metavar, f"{param.name}: say what its value is"
 

@@ -48,6 +48,25 @@ def test_a_small_load(workers: int) -> None:
     assert table(found).row_count == 11
 
 
+@pytest.mark.parametrize("model", ["gru-0x16", "gru-0", "gru-2x0", "lstm-00x4"])
+def test_a_network_of_nothing_is_no_load(model: str) -> None:
+    with pytest.raises(UnknownModelError, match=model):
+        run(1, 1.0, model=model, idle=0, connections=1)
+
+
+def test_figures_fit_beside_their_headings_on_a_terminal_of_80_columns() -> None:
+    figures = {"p50": 12.6, "p90": 18.8, "p99": 21.6, "max": 41.7}
+    result = {
+        "latency_ms": figures, "late_ms": figures, "from_due_ms": figures, "streams": 1000, "model": "digits-uni",
+        "seconds": 20.0, "input": "noise", "sent": 500_000, "chunk_ms": 40.0, "received": 500_000, "lost": 0,
+        "server_core_share": 0.5, "client_core_share": 0.5, "rss_mb": 82.0, "workers": 1, "idle_streams": 0,
+    }  # fmt: skip
+    said = io.StringIO()
+    Console(file=said, width=80, force_terminal=True, color_system=None).print(table(result))
+    assert len(lines := said.getvalue().splitlines()) == 10, lines
+    assert lines[-1].endswith("in 1 worker") and lines[4].endswith("p50 12.6, p90 18.8, p99 21.6, max 41.7 ms")
+
+
 def test_a_load_of_random_int8_weights() -> None:
     found = run(2, 1.0, model="gru-2x16-int8", idle=1, connections=1)
     assert (found["sent"], found["lost"]) == (50, 0)

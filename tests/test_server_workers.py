@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_models import SPECIFICATIONS, frames
+from engine_models import SPECIFICATIONS, frames, models
 from random_models import network
 from server_raw import PATIENCE_S, Raw
 
@@ -23,6 +23,7 @@ from ostinato import load
 from ostinato import protocol as wire
 from ostinato.errors import AddressError, ConnectionLostError, DrainingError, OstinatoError
 from ostinato.model import write
+from ostinato.server import Server
 from ostinato.server.workers import SETTLING_S, Board, worker_address
 from ostinato_client import AsyncClient, Client
 
@@ -255,6 +256,15 @@ def test_an_address_in_use_is_named(shared: Shared, path: Path) -> None:
         [sys.executable, "-m", "ostinato.server", *command], capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert done.returncode == 1 and "cannot listen on" in done.stderr and done.stdout == ""
+
+
+def test_why_an_address_cannot_be_had_is_said_once() -> None:
+    with Server(models("frames")) as server:
+        for bind, cure in ((server.endpoint, "choose another port"), ("ipc:///no/where", "choose another path")):
+            with pytest.raises(AddressError) as found:
+                Server(models("frames"), bind)
+            said = str(found.value)
+            assert said.count(bind) == 1 and "addr=" not in said and said.endswith(f"; {cure}"), said
 
 
 def test_the_board_counts_what_it_has_just_placed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,16 @@ def test_a_refused_step_moves_nothing() -> None:
     with pytest.raises(TrainingError, match="not finite"):
         fit(network, lambda epoch: [batch], CrossEntropy(), Adam(1e-2), steps=1, console=quiet())
     assert export(network).digest == spoilt != before
+
+
+@pytest.mark.parametrize("width", [50, 80, 200])
+def test_a_narrow_terminal_cuts_off_neither_steps_nor_times(width: int) -> None:
+    said = io.StringIO()
+    console = Console(file=said, width=width, force_terminal=True, color_system=None)
+    fit(TrainableNetwork(ECHO), echo(3), CrossEntropy(), Adam(1e-2), steps=3, console=console)
+    lines = [line for line in re.split(r"[\r\n]+|\x1b\[[0-9]*[A-Z]", said.getvalue()) if "3/3" in line]
+    assert lines and all(re.search(r" 3/3 \d:\d\d:\d\d left [-\d]:\S\S:\S\S loss ", line) for line in lines), lines
+    assert (" rate " in lines[-1]) == (width == 200) or width == 80
 
 
 def test_an_interrupt_keeps_the_best(tmp_path: Path) -> None:

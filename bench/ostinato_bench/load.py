@@ -38,7 +38,7 @@ ENDING_MODEL, ENDING_S = "digits-bi", 30.0
 SERVER = ("-m", "ostinato.server")
 MANY = 300
 """From so many streams on, the server has as many workers as there are cores."""
-_RANDOM = re.compile(r"(?:random:)?(rnn|gru|lstm)-(?:(\d{1,2})x)?(\d{1,4})(-int8)?")
+_RANDOM = re.compile(r"(?:random:)?(rnn|gru|lstm)-(?:([1-9]\d?)x)?([1-9]\d{0,3})(-int8)?")
 _CELLS: dict[str, type[Rnn | Gru | Lstm]] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
 
 
@@ -250,7 +250,7 @@ def _p99(values_ns: Any) -> float | None:
 def table(result: dict[str, Any]) -> Table:
     """The figures for people."""
     made = Table("figure", "value", prose=("value",), headings=False)
-    latency, late = result["latency_ms"], result["late_ms"]
+    latency, late, workers = result["latency_ms"], result["late_ms"], result["workers"]
     rows = (
         ("streams", f"{result['streams']} of {escape(result['model'])}, {result['seconds']:g} s in real time"),
         ("input", escape(result["input"])),
@@ -258,10 +258,13 @@ def table(result: dict[str, Any]) -> Table:
         ("results received", f"{result['received']}, {result['lost']} lost"),
         ("from sending a chunk to its result", _percentiles(latency)),
         ("client behind its plan", _percentiles(late)),
-        ("from when a chunk was due to its result", _percentiles(result["from_due_ms"])),
+        ("from when it was due to its result", _percentiles(result["from_due_ms"])),
         ("server's share of a core", _share(result["server_core_share"])),
         ("client's share of a core", _share(result["client_core_share"])),
-        ("memory of the server", f"{_mb(result['rss_mb'])} in {result['workers']} worker(s)"),
+        (
+            "memory of the server",
+            f"{_mb(result['rss_mb'])} in {workers} worker{'s' * (workers > 1)}",
+        ),
     )
     for row in rows:
         made.add_row(*row)
@@ -281,7 +284,7 @@ def table(result: dict[str, Any]) -> Table:
 def _percentiles(found: dict[str, float | None]) -> str:
     if None in found.values():
         return "not measured: there was none"
-    return ", ".join(f"{key} {_ms(value)}" for key, value in found.items())
+    return ", ".join(f"{key} {value:.1f}" for key, value in found.items()) + " ms"
 
 
 def _ms(value: float | None) -> str:

@@ -332,7 +332,7 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="TEXT",
-            help="A text for models of text: what each says, and when. May be repeated.",
+            help="A text for models of text: what each says, and when.",
             show_default="those bundled",
         ),
     ] = None,

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from ostinato.cli.console import duration, out
+from ostinato.cli.console import duration, out, plural
 from ostinato.cli.output_files import print_json
 from ostinato.events import Event
 from ostinato.protocol import Unit
@@ -67,16 +67,16 @@ class Progress:
         """One line at the end."""
         parts = [f"{self.seconds:.1f} s {self.verb}"] if self.seconds else []
         if self.played_s is None or self.results:
-            parts.append(f"{self.results} results")
+            parts.append(plural(self.results, "result"))
         if self.played_s is not None:
             parts.append(f"{self.played_s:.1f} s made")
         if self.median_round_trip_ms is not None:
             trip = duration(self.median_round_trip_ms)
-            parts.append(f"round trip {trip} in the median, {self.underruns} underruns")
+            parts.append(f"round trip {trip} in the median, {plural(self.underruns, 'underrun')}")
         if self.median_ms is not None:
-            parts.append(f"shown {duration(self.median_ms)} after they were decided, in the median")
+            parts.append(f"shown {duration(self.median_ms)} after the decision, in the median")
         if self.overruns:
-            parts.append(f"{self.overruns} overruns: audio was lost, the machine is too busy")
+            parts.append(f"{plural(self.overruns, 'overrun')}: audio was lost, the machine is too busy")
         return ", ".join(parts)
 
 
@@ -202,9 +202,9 @@ class OnTerminal:
         if progress.median_round_trip_ms is not None:
             status.append(f"  round trip {duration(progress.median_round_trip_ms)}", style="dim")
         if progress.underruns:
-            status.append(f"  {progress.underruns} underruns", style="bold red")
+            status.append(f"  {plural(progress.underruns, 'underrun')}", style="bold red")
         if progress.overruns:
-            status.append(f"  {progress.overruns} overruns: audio is lost", style="bold red")
+            status.append(f"  {plural(progress.overruns, 'overrun')}: audio is lost", style="bold red")
         self._status = status
         self.refresh()
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 from ostinato.cli.console import out
 from ostinato.cli.output_files import print_json
 from ostinato.errors import AudioDeviceError, OstinatoError, did_you_mean
+from ostinato_bench.terminal import Table
 
 Verdict = Literal["well", "poor", "broken"]
 MARKS = {"well": "[green]✓[/]", "poor": "[yellow]![/]", "broken": "[bold red]✗[/]"}
@@ -45,9 +46,11 @@ def examine(only: str | None, as_json: bool) -> int:
             if as_json:
                 collected.append({"topic": topic, **dataclasses.asdict(finding)})
                 continue
-            out.print(f"  {MARKS[finding.verdict]} {escape(finding.text)}")
+            shown = Table("verdict", "about", headings=False)
+            shown.add_row(f"  {MARKS[finding.verdict]}", escape(finding.text))
             if finding.cure:
-                out.print(f"      [dim]{escape(finding.cure)}[/]")
+                shown.add_row("", f"[dim]{escape(finding.cure)}[/]")
+            out.print(shown)
     if as_json:
         print_json({"broken": broken, "findings": collected}, indent=2)
     return int(broken)

@@ -51,9 +51,7 @@ def generate(
     ] = None,
     output: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Of a tune: an .abc, .mid or .wav file; may be repeated."
-        ),
+        typer.Option("--output", "-o", metavar="FILE", help="Of a tune: an .abc, .mid or .wav file."),
     ] = None,
     tempo: Annotated[
         int | None,

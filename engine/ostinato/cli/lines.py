@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from ostinato.cli.console import note
 from ostinato.errors import InputError
 
 LONGEST = 1 << 16
@@ -12,7 +13,10 @@ LONGEST = 1 << 16
 
 
 def lines_in() -> Iterator[str]:
-    """Those of standard input, without their ends. Raises InputError naming the line that is too long or no UTF-8."""
+    """Those of standard input, without their ends; who is to type them is told so. Raises InputError naming the line
+    that is too long or no UTF-8."""
+    if sys.stdin.isatty():
+        note("a line at a time from the keyboard; Ctrl-D ends")
     source, number = sys.stdin.buffer, 0
     while line := source.readline(LONGEST + 2):
         number += 1

@@ -76,7 +76,7 @@ BlockMs = Annotated[
         metavar="MS",
         min=1.0,
         max=LONGEST_MS,
-        help="For bidirectional models: answer so much at a time while speech goes on, not only at its end.",
+        help="For bidirectional models: answer so much at a time while input goes on, not only at its end.",
     ),
 ]
 LookaheadMs = Annotated[
@@ -100,7 +100,7 @@ Hotwords = Annotated[
     typer.Option(
         "--hotword",
         metavar="WORD",
-        help="A word or phrase to expect, of models that search for texts; may be given often.",
+        help="A word or phrase to expect, of models that search for texts.",
         show_default=False,
     ),
 ]

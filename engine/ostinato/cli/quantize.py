@@ -11,7 +11,7 @@ import numpy.typing as npt
 import typer
 from rich.markup import escape
 
-from ostinato.cli.console import err, note, out, percent, size
+from ostinato.cli.console import err, note, out, percent, plural, size
 from ostinato.cli.files import read_audio, transcript_beside
 from ostinato.cli.output_files import check_writable, write_json
 from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of, tell_unknown
@@ -66,7 +66,8 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
         made = quantize_for(model.network, observed)
         frames = sum(len(each.source if isinstance(each, Written) else each) for each in utterances)
         source = f"{model.name} ({model.network.digest[:16]})"
-        about = f"Made by `ostinato quantize` from {source}, calibrated on {frames} frames of {len(used)} files."
+        heard = f"{plural(frames, 'frame')} of {plural(len(used), 'file')}"
+        about = f"Made by `ostinato quantize` from {source}, calibrated on {heard}."
         # What was tested, and found, is not this model.
         card = {f"{heading}, of the float32 model": text for heading, text in made.specification.card.items()}
         card["int8"] = f"{about} Its own accuracy was not tested."

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ostinato.cli.said import say
 from ostinato.errors import InputError
@@ -24,8 +24,16 @@ MOST_VALUES = 8
 _WIDTH = 16
 
 
-Told = Callable[[str], Iterator[tuple[str, Event]]]
-"""What is said of a line: events, as they come, each with the word, or the character, that it is of; "": of all."""
+class Told(NamedTuple):
+    """An event, and the word or character of the line that it is of, the ``number``-th; "": of all."""
+
+    event: Event
+    token: str
+    number: int
+
+
+Reader = Callable[[str], Iterator[Told]]
+"""What is said of a line, as it comes."""
 
 
 def read(
@@ -42,21 +50,26 @@ def read(
             if not text.strip():
                 continue
             try:
-                for token, event in told(text):
-                    _show(number, token, event, as_json)
+                before = None
+                for each in told(text):
+                    _show(number, each, as_json, each.number == before)
+                    before = each.number
             except InputError as error:
                 raise type(error)(f"line {number}: {error}") from error
             if not as_json:
                 say("\n")
 
 
-def _token(event: Event, tokens: Sequence[str], ends: Sequence[int]) -> str:
-    """Of ``tokens``, after which so many frames had come, the one that an event is of: a word may have several."""
+def _told(event: Event, tokens: Sequence[str], ends: Sequence[int]) -> Told:
+    """An event with the one that it is of, of ``tokens``, after which so many frames had come: a word may have
+    several."""
     at = bisect_right(ends, event.frame)
-    return "" if event.kind == "class" or at >= len(tokens) else tokens[at]
+    return Told(event, "", -1) if event.kind == "class" or at >= len(tokens) else Told(event, tokens[at], at)
 
 
-def _show(line: int, token: str, event: Event, as_json: bool) -> None:
+def _show(line: int, each: Told, as_json: bool, again: bool) -> None:
+    """``again``: of the same word as the one before, which is written once."""
+    event, token, _ = each
     if as_json:
         values = None if event.values is None else [round(float(value), 6) for value in event.values]
         told: dict[str, Any] = {
@@ -70,10 +83,10 @@ def _show(line: int, token: str, event: Event, as_json: bool) -> None:
         shown += " …" * (len(event.values) > MOST_VALUES)
     else:
         shown = f"{event.text or event.kind} {event.probability:.2f}"
-    say(f"{token or '(the line)':{_WIDTH}} {shown}\n")
+    say(f"{'' if again else token or '(the line)':{_WIDTH}} {shown}\n")
 
 
-def _loaded(opened: contextlib.ExitStack, name: str, options: Options, folder: Path | None) -> Told:
+def _loaded(opened: contextlib.ExitStack, name: str, options: Options, folder: Path | None) -> Reader:
     model = load(name, folders=[] if folder is None else [folder], max_streams=1)
     front_end = model.reader.specification.front_end
     if front_end.counted_in != "character":
@@ -84,28 +97,28 @@ def _loaded(opened: contextlib.ExitStack, name: str, options: Options, folder: P
 
     characters = getattr(front_end, "unit", "") == "character"
 
-    def told(text: str) -> Iterator[tuple[str, Event]]:
+    def told(text: str) -> Iterator[Told]:
         before, tokens, ends = stream.frames_in, list[str](), list[int]()
         # A word at a time, so that what is known early is seen early.
         for piece in text if characters else re.findall(r"\s*\S+\s*", text):
             tokens.append(piece if characters else piece.strip())
             events = stream.push(piece)
             ends.append(stream.frames_in - before)
-            yield from ((_token(event, tokens, ends), event) for event in events)
+            yield from (_told(event, tokens, ends) for event in events)
         last = stream.flush()
         ends[-1] = max(ends[-1], 1 + max((event.frame for event in last), default=0))  # a word that the end completed
-        yield from ((_token(event, tokens, ends), event) for event in last)
+        yield from (_told(event, tokens, ends) for event in last)
 
     return told
 
 
-def _connected(opened: contextlib.ExitStack, name: str, options: Options, endpoint: str) -> Told:
+def _connected(opened: contextlib.ExitStack, name: str, options: Options, endpoint: str) -> Reader:
     client = opened.enter_context(Client(endpoint, timeout=TIMEOUT_S))
     stream = opened.enter_context(client.open(name, **options.given))
     if stream.model.unit != "character":
         raise InputError(f"{name!r} takes {stream.model.unit}s, no text: ostinato listen is for sound")
 
-    def told(text: str) -> Iterator[tuple[str, Event]]:
+    def told(text: str) -> Iterator[Told]:
         words = text.split()
         for word in words:
             stream.push(f"{word} ")
@@ -115,6 +128,6 @@ def _connected(opened: contextlib.ExitStack, name: str, options: Options, endpoi
             ends = list(range(1, len(words) + 1))
         elif ends[0] == 0:  # it waited: which word an event is of is not known here
             words = []
-        yield from ((_token(event, words, ends), event) for result in results for event in result.events)
+        yield from (_told(event, words, ends) for result in results for event in result.events)
 
     return told

@@ -124,7 +124,7 @@ def show_model(name: str, folder: Path | None, as_json: bool, plot: Path | None)
         print_json({"name": model.name, **_described(path, model), **drawn, "specification": specification}, indent=2)
         return
     specification = model.network.specification
-    out.print(f"[bold]{escape(specification.name)}[/]  {escape(specification.description)}")
+    out.print(f"[bold]{escape(specification.name)}[/]  {escape(specification.description)}".rstrip())
     out.print(_facts(path, model))
     out.print()
     out.print(graph.table(graph.vertices(specification)))
@@ -169,7 +169,7 @@ def _taken(front: FrontEnd) -> str:
     if isinstance(front, Audio):
         return f"audio, {front.sample_rate / 1000:g} kHz"
     if isinstance(front, Tokens):
-        return f"text, {len(front.vocabulary)} {front.unit}s"
+        return f"text, {len(front.vocabulary):,} {front.unit}s"
     return f"frames of {front.frame_size} values"
 
 

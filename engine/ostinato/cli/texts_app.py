@@ -23,7 +23,7 @@ from ostinato.sampling import MAX_LONGEST, MAX_SEED
 
 Texts = Annotated[
     list[str] | None,
-    typer.Option("--text", metavar="TEXT", help="A line; may be repeated.", show_default="lines of standard input"),
+    typer.Option("--text", metavar="TEXT", help="A line.", show_default="lines of standard input"),
 ]
 Endpoint = Annotated[
     str | None,

@@ -96,7 +96,9 @@ class Server:
             self._context.term()
             if isinstance(error, OstinatoError):
                 raise
-            raise AddressError(f"cannot listen on {bind}: {error.strerror}; choose another port") from error
+            why = (error.strerror or str(error)).partition(" (addr=")[0].rstrip(".")  # libzmq says it again
+            cure = "choose another port" if bind.startswith("tcp:") else "choose another path"
+            raise AddressError(f"cannot listen on {bind}: {why}; {cure}") from error
         self.endpoint: str = self._router.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
         self._bell, self._ear = sockets.socketpair()
         self._bell.setblocking(False)

@@ -12,7 +12,18 @@ from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
 from threadpoolctl import threadpool_limits
 
 from ostinato.errors import TrainingError
@@ -29,6 +40,7 @@ from ostinato.training.packing import Array
 
 Epochs = Callable[[int], Iterable[Batch]]
 Evaluate = Callable[[TrainableNetwork], Mapping[str, float]]
+BAR_WIDTH = 12
 
 
 @dataclass
@@ -202,7 +214,7 @@ class _Run:
     def note(self) -> str:
         """The progress line's text."""
         return (
-            f"loss {self.recent:.4g}  rate {self.optimiser.rate:.2g}  epoch {self.epoch}  {self.speed:,.0f} frames/s"
+            f"loss {self.recent:.4g}  {self.speed:,.0f} frames/s  epoch {self.epoch}  rate {self.optimiser.rate:.2g}"
         )
 
     @property
@@ -251,13 +263,27 @@ def _fingerprint(network: TrainableNetwork) -> str:
 def _progress(console: Console | None) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        BarColumn(BAR_WIDTH),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True)),
+        _TimeLeft(table_column=Column(no_wrap=True)),
+        _Note(),
         console=console or Console(stderr=True),
     )
+
+
+class _TimeLeft(TimeRemainingColumn):
+    """Beside the time that has passed, this one says which it is."""
+
+    def render(self, task: Task) -> Text:
+        return Text.assemble("left ", super().render(task))
+
+
+class _Note(ProgressColumn):
+    """What a narrow terminal has no room for is cut off here: only this column and the bar may become narrower."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["note"], no_wrap=True, overflow="ellipsis")
 
 
 def export(network: TrainableNetwork, name: str | None = None) -> Network:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def hold_out(utterances: list[Utterance], share: float, seed: int) -> tuple[list
     count = max(1, round(share * len(utterances)))
     if count >= len(utterances):
         raise TrainingError(
-            f"{len(utterances)} utterances are too few to hold some out: give data.validation, or more of them"
+            f"{_counted(utterances)}: too few to hold some out; give data.validation, or more of them"
         )
     order = np.random.default_rng(seed).permutation(len(utterances))
     held = set(order[:count].tolist())
@@ -140,9 +140,14 @@ def _card(
     )
     return {
         "training data": (
-            f"{len(matter.seen.lengths)} utterances ({matter.amount}) with {matter.about}. Steps of learning: "
+            f"{_counted(matter.seen.lengths)} ({matter.amount}) with {matter.about}. Steps of learning: "
             f"{history.steps}{stopped}; the weights are those of step "
             f"{history.best_step if history.best_step >= 0 else history.steps}. Loss: {matter.loss.kind}."
         ),
-        "accuracy": f"Validation, {len(matter.held.lengths)} utterances not learnt from: {shown}. {chosen} {tested}",
+        "accuracy": f"Validation, {_counted(matter.held.lengths)} not learnt from: {shown}. {chosen} {tested}",
     }
+
+
+def _counted(utterances: Sized) -> str:
+    """How many there are."""
+    return f"{len(utterances)} utterance{'s' * (len(utterances) != 1)}"
