@@ -237,6 +237,11 @@ def test_an_encoder_and_what_generates_from_it() -> None:
         assert 0 < np.abs(one - other).max() < 0.2
     with pytest.raises(InputError, match="no frames"):
         quantize(before, [Written(sources[0][:0], sources[0])])
+    with pytest.raises(InputError, match="pair has an encoder: give a source"):
+        quantize(before, sources)
+    alone = Sequential("alone", Frames(1), (Gru(9),), Outputs())
+    with pytest.raises(InputError, match="alone has no encoder"):
+        quantize(Network.random(alone), written)
 
 
 def test_what_cannot_be_quantized_is_refused() -> None:

@@ -39,10 +39,10 @@ def quantize(network: Network, utterances: Iterable[Utterance]) -> Network:
     encoder's, whose last ones, which are looked up, stay float32.
 
     ``utterances``: frames [T, frame_size] each, or token ids [T, 1]: what the front end makes of typical input; of a
-    model with an encoder, `Written`. The
-    scales of all inputs are chosen by what flows through the float32 network then. The last layer, small as a rule,
-    stays float32, and so does the W of a layer that token ids come to. Raises BadModelFileError if the network is
-    int8 already or has nothing that can be, InputError if there are no frames.
+    model with an encoder, `Written`. The scales of all inputs are chosen by what flows through the float32 network
+    then. The last layer, small as a rule, stays float32, and so does the W of a layer that token ids come to. Raises
+    BadModelFileError if the network is int8 already or has nothing that can be, InputError if there are no frames, or
+    utterances are not what the model reads.
     """
     quantized(network.specification)  # before anything is computed for it
     return quantize_for(network, observe(network, utterances))
@@ -95,17 +95,19 @@ def _has_matrices(specification: Specification, node: Node) -> bool:
 def observe(network: Network, utterances: Iterable[Utterance]) -> dict[str, Float32]:
     """For each matrix of a float32 network, by name, values that are multiplied by it when ``utterances`` run.
 
-    At most `KEPT` of each utterance, drawn at random. Raises InputError if there are no frames.
+    At most `KEPT` of each utterance, drawn at random. Raises InputError as `quantize` does.
     """
-    seen = _Seen(network)
+    seen, name = _Seen(network), network.specification.name
     if network.encoder is None:
         for utterance in utterances:
-            assert not isinstance(utterance, Written), "there is no encoder to read a source"
+            if isinstance(utterance, Written):
+                raise InputError(f"{name} has no encoder, which would read a source: give frames alone")
             seen.add(utterance)
         return seen.values()
     encoded, staging = _Seen(network.encoder), network.encoder.specification.staging
     for utterance in utterances:
-        assert isinstance(utterance, Written), "the encoder needs a source"
+        if not isinstance(utterance, Written):
+            raise InputError(f"{name} has an encoder: give a source and the tokens of its text (Written) of each")
         encoded.add(utterance.source)
         if staging.length(np.array(len(utterance.source)))[-1] > 0:  # else there is nothing to look up
             seen.add(utterance.tokens, utterance.source)
