@@ -284,53 +284,36 @@ def test_results_share_messages(many):
     assert [plain(r) for frame in frames for r in wire.decode_reply(frame).results] == [plain(r) for r in many]
 
 
-columns = st.lists(st.tuples(ids, *[st.integers(0, 2**63 - 1)] * 5, finite, finite), min_size=1, max_size=700)
-
-
-@settings(deadline=None, max_examples=50)
-@given(columns, finite)
-def test_many_plain_results_are_written_as_each_would_be(rows, computing_ms):
-    stream, seq, first, processed, utterance, count, utterance_ms, waiting_ms = zip(*rows, strict=True)
-    singly = [
-        wire.ResultEntry(*row[:5], frames=row[5], utterance_ms=row[6], waiting_ms=row[7], computing_ms=computing_ms)
-        for row in rows
-    ]
-    packed = wire.plain_results(
-        stream, seq=seq, first=first, processed=processed, utterance=utterance, frames=count,
-        utterance_ms=utterance_ms, waiting_ms=waiting_ms, computing_ms=computing_ms,
-    )  # fmt: skip
-    assert wire.encode_plain(packed) == wire.encode_results(singly)
-    read = [wire.decode_plain(frame) for frame in wire.encode_plain(packed)]
-    assert [bytes(row["stream"]) for part in read for row in part] == list(stream)
-    for name, column in (("seq", seq), ("frames", count), ("waiting_ms", waiting_ms)):
-        assert [value for part in read for value in part[name].tolist()] == list(column)
-    chosen = packed[1::2]
-    assert wire.encode_plain(chosen) == wire.encode_results(singly[1::2])
-
-
 @quick
 @given(st.lists(results, max_size=20))
-def test_only_plain_results_are_read_as_such(many):
-    alike = not any(result.final or result.events or repr(result.buffered_ms) != "0.0" for result in many)
+def test_results_are_read_without_events_first(many):
     for frame in wire.encode_results(many):
-        assert (wire.decode_plain(frame) is not None) == alike
+        rows, others = wire.read_results(frame)
+        read = wire.decode_reply(frame).results
+        assert len(rows) + len(others) == len(read)
+        assert [bytes(row["stream"]) for row in rows] == [result.stream for result in read[: len(rows)]]
+        for name in ("seq", "frames", "waiting_ms"):
+            assert rows[name].tolist() == [getattr(result, name) for result in read[: len(rows)]]
+            assert [each[name] for each in others] == [getattr(result, name) for result in read[len(rows) :]]
+        usual = [not (r.final or r.events or repr(r.buffered_ms) != "0.0") for r in read]
+        assert len(rows) == (usual.index(False) if False in usual else len(usual))
 
 
-def test_a_changed_byte_makes_results_plain_no_more_or_is_a_value():
+def test_a_changed_byte_makes_results_unusual_or_is_a_value():
     frame = wire.encode_results([wire.ResultEntry(SID, 7, 8, 9) for _ in range(20)])[0]
     for at in range(len(frame)):
         changed = bytearray(frame)
         changed[at] ^= 1
-        rows = wire.decode_plain(bytes(changed))
-        if rows is None:
-            continue
         try:
             whole = wire.decode_reply(bytes(changed))
-        except BadMessageError:  # a number out of range: `decode_plain` does not look
+        except (BadMessageError, VersionError):  # `read_results` does not look
             continue
-        assert [row["seq"] for row in rows] == [result.seq for result in whole.results]
-    assert wire.decode_plain(frame[:-1]) is None and wire.decode_plain(frame + b"\0") is None
-    assert wire.decode_plain(wire.encode(wire.Results(()))).size == 0
+        rows, others = wire.read_results(bytes(changed))
+        assert [*rows["seq"].tolist(), *(each["seq"] for each in others)] == [r.seq for r in whole.results]
+    rows, others = wire.read_results(wire.encode(wire.Results(())))
+    assert not len(rows) and not others
+    with pytest.raises(ValueError, match="RESULTS"):
+        wire.read_results(wire.encode(wire.Pong(b"")))
 
 
 @settings(deadline=None, max_examples=20)

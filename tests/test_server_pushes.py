@@ -28,9 +28,9 @@ class Served:
         self.groups: list[int] = []
         push_all = self.engine.push_all
 
-        def counted(sessions: Any, *others: Any) -> set[int]:
-            self.groups.append(len(sessions))
-            return push_all(sessions, *others)
+        def counted(rows: Any, *others: Any) -> set[int]:
+            self.groups.append(len(rows))
+            return push_all(rows, *others)
 
         monkeypatch.setattr(self.engine, "push_all", counted)
         for i, stream in enumerate(STREAMS):

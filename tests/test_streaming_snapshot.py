@@ -19,7 +19,7 @@ from ostinato.model.decoders import Ctc, Outputs, SequenceClass
 from ostinato.model.front_ends import Audio, Frames, LogMel, Tokens
 from ostinato.model.layers import Dense, Embedding, Gru, Lstm, Softmax
 from ostinato.model.specification import Sequential
-from ostinato.server.dialogue import on_the_wire
+from ostinato.server.results import on_the_wire
 from ostinato.streaming import Model, Stream
 from ostinato.streaming import snapshot as snapshots
 

@@ -188,7 +188,6 @@ ALLOWED = {
     "app.command(": "commands that have a file of their own",
     "codecs.register_error('ostinato.plain', _plain)": "what cannot be written has a name of ours there",
     "for _symbol": "Numba learns what + - * / are of our vectors",
-    "for _name": "fills a table of its own",
 }
 
 

@@ -271,13 +271,16 @@ class Load:
 
 def _read(frame: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The streams' numbers and the ``seq`` of the results in a RESULTS."""
-    rows = wire.decode_plain(frame)
-    if rows is not None:
-        words = np.frombuffer(rows["stream"].tobytes(), f">u{INDEX_BYTES}").reshape(len(rows), -1)
-        return words[:, -1].astype(np.int64), rows["seq"].astype(np.int64)
-    results = msgpack.unpackb(memoryview(frame)[2:])["results"]
-    index = [int.from_bytes(result["stream"][-INDEX_BYTES:], "big") for result in results]
-    return np.array(index, np.int64), np.array([result["seq"] for result in results], np.int64)
+    rows, others = wire.read_results(frame)
+    words = np.frombuffer(rows["stream"].tobytes(), f">u{INDEX_BYTES}").reshape(
+        len(rows), wire.STREAM_ID_BYTES // INDEX_BYTES
+    )
+    index, seq = words[:, -1].astype(np.int64), rows["seq"].astype(np.int64)
+    if not others:
+        return index, seq
+    more = [(int.from_bytes(each["stream"][-INDEX_BYTES:], "big"), each["seq"]) for each in others]
+    behind = np.array(more, np.int64).T
+    return np.concatenate([index, behind[0]]), np.concatenate([seq, behind[1]])
 
 
 def say(**words: object) -> None:

@@ -9,7 +9,7 @@ results = engine.tick()
 from ostinato.engine.columns import FEWEST
 from ostinato.engine.core import Engine, Opened
 from ostinato.engine.limits import Limits, Usage
-from ostinato.engine.results import Answer, Answers, Part
-from ostinato.engine.session import Session, unit
+from ostinato.engine.results import Answer, Answers
+from ostinato.engine.session import unit
 
-__all__ = ["FEWEST", "Engine", "Limits", "Usage", "Opened", "Answer", "Answers", "Part", "Session", "unit"]
+__all__ = ["FEWEST", "Engine", "Limits", "Usage", "Opened", "Answer", "Answers", "unit"]

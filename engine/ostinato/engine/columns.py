@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato import streaming
-from ostinato.engine.results import Answer, Answers, Part
+from ostinato.engine.limits import Limits
+from ostinato.engine.results import Answers
 from ostinato.engine.session import Message, ServedModel, Session
 from ostinato.errors import InputError
 from ostinato.events import Event
@@ -28,24 +29,22 @@ from ostinato.streaming import Model
 Int64 = npt.NDArray[np.int64]
 FEWEST = 8
 """Streams that are worth a group: fewer are quicker one by one."""
-MANY = 32
-"""Pushes in a turn that let streams enter. A turn of columns costs a hundred calls, and is worth them from some 80
-on; it is fewer, as streams that are held share no turn with others of the same messages: all or none is best."""
+MANY = 16
+"""Pushes in a turn that let streams enter; fewer, too, if so many are held already: streams that are held share no
+turn with others of the same messages, so all or none is best."""
 
 
 @dataclass(slots=True, eq=False)
 class ColumnGroup:
-    """Pushes of one message for streams that are held: sessions[i], of row rows[i], has message sequences[i], the
-    next units[i] of checked ``data``. ``part`` tells their sender which they are."""
+    """Pushes of one message for streams of one model that are held: that of row rows[i] has message sequences[i], the
+    next units[i] of checked ``data``."""
 
     columns: Columns
     arrived_ns: int
-    sessions: list[Session]
     rows: Int64
     sequences: Int64
     units: Int64
     data: Any
-    part: Part
     frames: int
     """About how many it makes."""
 
@@ -60,39 +59,34 @@ class ColumnGroup:
 
     def split(self, most: int) -> ColumnGroup:
         """Its first streams, with about ``most`` frames, as a group that stands in no line; it keeps the others."""
-        frames, count = self.frames, len(self.sessions)
-        if frames <= most or count <= FEWEST:
-            whole = replace(self)
-            self.sessions = []
-            return whole
-        first = min(count, max(FEWEST, count * most // frames))
-        own, places = int(self.units[:first].sum()), range(count)
+        frames, count = self.frames, len(self.rows)
+        first = count if frames <= most else min(count, max(FEWEST, count * most // frames))
+        own = len(self.data) if first == count else int(self.units[:first].sum())
         taken = replace(
             self,
-            sessions=self.sessions[:first],
             rows=self.rows[:first],
             sequences=self.sequences[:first],
             units=self.units[:first],
             data=self.data[:own],
-            part=self.part.only(places[:first]),
             frames=-(-frames * first // count),
         )
-        self.sessions, self.data = self.sessions[first:], self.data[own:]
         self.rows, self.sequences, self.units = self.rows[first:], self.sequences[first:], self.units[first:]
-        self.part, self.frames = self.part.only(places[first:]), frames - taken.frames
+        self.data, self.frames = self.data[own:], max(1, frames - taken.frames)
         return taken
 
     def scatter(self) -> None:
         """Put each push into its own stream's queue, and each stream in line; none of them is held any more, and the
         group is empty."""
-        if not (sessions := self.sessions):
+        if not len(self.rows):
             return
-        self.sessions = []
-        ends = np.cumsum(self.units).tolist()
-        numbers = zip(sessions, self.sequences.tolist(), self.units.tolist(), ends, strict=True)
-        for session, sequence, units, end in numbers:
+        group = self.split(self.frames)
+        ends = np.cumsum(group.units).tolist()
+        sessions = self.columns.sessions_of(group.rows)
+        for session, sequence, units, end in zip(
+            sessions, group.sequences.tolist(), group.units.tolist(), ends, strict=True
+        ):
             self.columns.leave(session)
-            part = self.data[end - units : end].copy()
+            part = group.data[end - units : end].copy()
             session.queue.append(Message("push", sequence, self.arrived_ns, part, units))
             session.served.enter(session)
 
@@ -106,38 +100,52 @@ class Left(NamedTuple):
 
 
 class Computed(NamedTuple):
-    """What a turn has computed of groups: columns of all their pushes, the events of those that decided something, by
-    position, and what is ``left`` to be answered singly, at these ``positions``."""
+    """What a turn has computed of groups: columns of all their pushes, or all are ``left`` to be answered singly."""
 
     groups: Sequence[ColumnGroup]
-    sessions: list[Session]
     rows: Int64
     sequences: Int64
     units: Int64
     counts: Int64
-    told: dict[int, list[Event]]
+    decisions: Int64
     left: list[Left]
-    positions: list[int]
 
 
 class Columns:
-    """The rows of an engine's sessions: those of a model one after the other, by their streams' slots."""
+    """The rows of an engine's sessions, and those that are held."""
 
-    def __init__(self, served: Collection[ServedModel], most: int) -> None:
-        """``most`` messages of a stream may wait."""
-        self._most = most
+    def __init__(self, served: Collection[ServedModel], limits: Limits) -> None:
+        self._most = limits.inputs
+        self.sessions: list[Session | None] = [None] * limits.max_streams
+        """By their rows."""
+        self._free = list(range(limits.max_streams))[::-1]
         self._held: Counter[ServedModel] = Counter()
-        self._models: dict[ServedModel, tuple[streaming.Columns, int]] = {}
-        """Those whose streams can be held, and where their rows begin."""
-        count = 0
-        for each in served:
-            if each.causal and streaming.Columns.fit(each.model):
-                self._models[each] = streaming.Columns(each.model), count
-                count += each.model.max_streams
-        if self._models:
-            prepare(kernels.line_up, kernels.due, kernels.answer)
-        self._table = np.zeros((count, kernels.LINED), np.int64)
+        fit = [each for each in served if each.causal and streaming.Columns.fit(each.model)]
+        self._streams = {each: streaming.Columns(each.model) for each in fit}
+        """Of the models whose streams can be held."""
+        self._models = [None, *fit]
+        self._numbers = {each: number for number, each in enumerate(fit, 1)}
+        if fit:
+            prepare(kernels.line_up)
+        self._table = np.zeros((limits.max_streams, kernels.LINED), np.int64)
         self._utterance_ms = self._table.view(np.float64)[:, kernels.UTTERANCE_MS]
+
+    # --- sessions ---------------------------------------------------------------------------------------------------
+
+    def add(self, session: Session) -> None:
+        """Give a session its row."""
+        session.row = self._free.pop()
+        self.sessions[session.row] = session
+
+    def remove(self, session: Session) -> None:
+        """Its row is free."""
+        self.leave(session)
+        self.sessions[session.row] = None
+        self._free.append(session.row)
+
+    def sessions_of(self, rows: Int64) -> list[Session]:
+        """Those of rows that have one."""
+        return [cast(Session, self.sessions[row]) for row in rows.tolist()]
 
     def enter(self, sessions: Sequence[Session], *, again: bool = False) -> None:
         """Hold those of one model of which nothing is unusual, and no message waits, if it is worth it. ``again``:
@@ -145,87 +153,71 @@ class Columns:
 
         Where many are held already, a few that are not would make a turn of their own out of each message."""
         served = sessions[0].served
-        if served not in self._models or self._held[served] + len(sessions) < MANY:
+        if served not in self._streams or self._held[served] + len(sessions) < MANY:
             return
-        streams, first = self._models[served]
+        streams, number = self._streams[served], self._numbers[served]
         for session in sessions:
             record = session.record
-            busy = session.closed or session.row >= 0 or session.queue or (session.waits and not again)
+            busy = session.closed or session.held or session.queue or (session.waits and not again)
             if busy or not streams.enter(record):
                 continue
-            session.row = row = first + record.slot
+            session.held = True
             self._held[served] += 1
-            self._table[row] = (
-                1, session.expected, session.done, session.waiting, session.credit, session.processed, session.events,
-                record.utterance, 0,
+            self._table[session.row] = (
+                number, record.slot, session.expected, session.done, session.waiting, session.credit,
+                session.processed, session.events, record.utterance, 0,
             )  # fmt: skip
-            self._utterance_ms[row] = record.utterance_ms
+            self._utterance_ms[session.row] = record.utterance_ms
 
     def leave(self, session: Session) -> None:
         """Bring a session that is held up to date, and its stream; nothing if it is not."""
-        if session.row >= 0:
-            self._models[session.served][0].leave(session.record)
-            self._let_go(session)
-
-    def _let_go(self, session: Session) -> None:
+        if not session.held:
+            return
+        self._streams[session.served].leave(session.record)
         row = self._table[session.row]
-        _, session.expected, session.done, session.waiting, _, session.processed, *_ = row.tolist()
-        row[kernels.HELD], session.row = 0, -1
+        _, _, session.expected, session.done, session.waiting, _, session.processed, session.events, *_ = row.tolist()
+        row[kernels.HELD], session.held = 0, False
         self._held[session.served] -= 1
 
-    def line_up(
-        self,
-        sessions: Sequence[Session | None],
-        sequences: Sequence[int],
-        units: Sequence[int],
-        data: Any,
-        arrived_ns: int,
-        label: Any,
-    ) -> Sequence[int]:
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    def line_up(self, rows: Int64, sequences: Int64, units: Int64, data: Any, arrived_ns: int) -> Sequence[int]:
         """Let the messages of sessions that are held stand in line, a group for each model, if nothing is unusual
         about them: see `Engine.push_many`. Which are left."""
-        places = [-1 if session is None else session.row for session in sessions]
-        left: Sequence[int] = range(len(places))
-        if not places or max(places) < 0:
-            return left
-        columns = np.array((places, sequences, units), np.int64)
-        others = columns[0]
-        while len(left) and others[at := int(others.argmax())] >= 0:
-            session = sessions[at]
-            assert session is not None
-            served, first = session.served, self._models[session.served][1]
-            last = first + served.model.max_streams
+        left = None  # all
+        number = kernels.next_model(self._table, rows, 0) if self._held else 0
+        while number:
+            served = cast(ServedModel, self._models[number])
             if (block := checked(served.model, data)) is not None:
-                taken = np.empty(len(places), np.int64)
+                taken = np.empty(len(rows), np.bool_)
                 longest = int((served.share - 1) * served.units_per_frame)
-                found = kernels.line_up(self._table, first, last, *columns, longest, self._most, taken)
+                found = kernels.line_up(self._table, number, rows, sequences, units, longest, self._most, taken)
                 if found:
-                    served.line.append(self._group(sessions, columns, taken[:found], block, arrived_ns, label))
-                    left = np.setdiff1d(left, taken[:found]).tolist() if found < len(places) else ()
-            if left:
-                others = np.where((others >= first) & (others < last), -1, others)
-        return left
+                    served.line.append(self._group(served, rows, sequences, units, block, arrived_ns, taken, found))
+                if found == len(rows):
+                    return ()
+                left = ~taken if left is None else left & ~taken
+            number = kernels.next_model(self._table, rows, number)
+        return range(len(rows)) if left is None else np.flatnonzero(left).tolist()
 
     def _group(
         self,
-        sessions: Sequence[Session | None],
-        columns: Int64,
-        taken: Int64,
+        served: ServedModel,
+        rows: Int64,
+        sequences: Int64,
+        units: Int64,
         data: Any,
         arrived_ns: int,
-        label: Any,
+        taken: npt.NDArray[np.bool_],
+        found: int,
     ) -> ColumnGroup:
-        """Those ``taken`` of a message's pushes, whose rows, numbers and units are ``columns`` [3, any]."""
-        served, chosen = cast(Session, sessions[taken[0]]).served, cast(list[Session], sessions)
-        part = Part(label, None, len(taken))
-        if len(taken) < len(sessions):
-            ends, numbers = np.cumsum(columns[2]), taken.tolist()
-            chosen, part = [chosen[i] for i in numbers], Part(label, numbers, len(taken))
-            data = np.concatenate([data[ends[i] - columns[2, i] : ends[i]] for i in numbers])
-            columns = np.ascontiguousarray(columns[:, taken])
-        frames = int(len(data) / served.units_per_frame) + 1
-        rows, sequences, units = columns
-        return ColumnGroup(self, arrived_ns, chosen, rows, sequences, units, data, part, frames)
+        """Those ``taken`` of a message's pushes."""
+        if found < len(rows):
+            data = data[np.repeat(taken, units)]
+            rows, sequences, units = rows[taken], sequences[taken], units[taken]
+        return ColumnGroup(
+            self, arrived_ns, rows, sequences, units, data, int(len(data) / served.units_per_frame) + 1
+        )
 
     def due(self, group: ColumnGroup) -> bool:
         """See `ColumnGroup.due`."""
@@ -233,73 +225,41 @@ class Columns:
 
     def compute(self, groups: Sequence[ColumnGroup]) -> Computed:
         """Compute groups of one model, which are due and fit each other."""
-        sessions = [session for group in groups for session in group.sessions]
         rows = _joined([group.rows for group in groups])
         sequences, units = _joined([group.sequences for group in groups]), _joined([group.units for group in groups])
-        served = sessions[0].served
-        streams, first = self._models[served]
-        data = [group.data for group in groups]
-        done = streams.push(lambda i: sessions[i].record, rows - first, data, units, served.share)
-        left = []
-        if done.left:
-            arrived = np.repeat([group.arrived_ns for group in groups], [len(group.sessions) for group in groups])
-            for i, events in done.left.items():
-                session = sessions[i]
-                self._let_go(session)
-                session.queue.append(Message("push", int(sequences[i]), int(arrived[i]), units=int(units[i])))
-                left.append(Left(session, events, int(done.counts[i])))
-        return Computed(groups, sessions, rows, sequences, units, done.counts, done.told, left, list(done.left))
+        served = self._models[self._table[rows[0], kernels.HELD]]
+        streams, sessions = self._streams[served], list[Session]()
 
-    def answers(self, done: Computed, started_ns: int, took_ns: int) -> list[Answer | Answers]:
+        def leave() -> list[streaming.Record]:
+            sessions.extend(self.sessions_of(rows))
+            for session in sessions:
+                self.leave(session)
+            return [session.record for session in sessions]
+
+        slots, data = self._table[rows, kernels.SLOT], [group.data for group in groups]
+        done = streams.push(slots, data, units, served.share, leave)
+        left = list[Left]()
+        if done.left is not None:
+            arrived = np.repeat([group.arrived_ns for group in groups], [len(group.rows) for group in groups])
+            columns = zip(
+                sessions, done.left, *np.array((sequences, arrived, units, done.counts)).tolist(), strict=True
+            )
+            for session, events, sequence, arrived_ns, length, count in columns:
+                session.queue.append(Message("push", sequence, arrived_ns, units=length))
+                left.append(Left(session, events, count))
+        return Computed(groups, rows, sequences, units, done.counts, done.decisions, left)
+
+    def answers(self, done: Computed, started_ns: int, took_ns: int) -> Answers:
         """Of those that are held still, whose messages are done with."""
-        groups, sessions, count = done.groups, done.sessions, len(done.rows)
-        events = np.zeros(count, np.int64)
-        for i, decided in done.told.items():
-            events[i] = len(decided)
-        events[done.positions] = kernels.LEFT
-        sizes, out = [len(group.sessions) for group in groups], np.empty((count, kernels.ANSWERED), np.int64)
-        waits = np.repeat([(started_ns - group.arrived_ns) / 1e6 for group in groups], sizes)
-        plain = kernels.answer(self._table, done.rows, done.sequences, done.units, done.counts, waits, events, out)
-        in_ms, computing_ms = out.view(np.float64)[:, : kernels.IN_MS], took_ns / 1e6
-        answers: list[Answer | Answers] = []
-        if plain < count:
-            told = sorted(i for i, decided in done.told.items() if decided)
-            last = slice(count - len(told), count)
-            for i, numbers, times in zip(told, out[last].tolist(), in_ms[last].tolist(), strict=True):
-                _, _, sequence, processed, first, utterance, frames = numbers
-                answers.append(
-                    Answer(
-                        sessions[i].key,
-                        "push",
-                        sequence,
-                        processed,
-                        first,
-                        done.told[i],
-                        utterance,
-                        False,
-                        frames,
-                        times[1],
-                        computing_ms,
-                        utterance_ms=times[0],
-                    )
-                )
-        if not plain:
-            return answers
-        parts = [] if any(group.part.label is None for group in groups) else [group.part for group in groups]
-        if plain < count:
-            apart = set(told).union(done.positions)
-            places = [i for i in range(count) if i not in apart]
-            sessions = [sessions[i] for i in places]
-            first = 0
-            for k, part in enumerate(parts):
-                last_one = first + part.size
-                parts[k] = part.only([i - first for i in places if first <= i < last_one])
-                first = last_one
-        utterance_ms, waiting_ms = in_ms[:plain].T
-        sequence, processed, first, utterance, frames = out[:plain, kernels.IN_MS :].T
-        keys = [session.key for session in sessions]
-        columns = keys, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms
-        return [*answers, Answers(*columns, computing_ms, parts)]
+        waited = [(started_ns - group.arrived_ns) / 1e6 for group in done.groups]
+        waited_ms = np.repeat(waited, [len(group.rows) for group in done.groups])
+        numbers = np.empty((len(done.rows), kernels.ANSWERED), np.int64)
+        kernels.answer(
+            self._table, done.rows, done.sequences, done.units, done.counts, waited_ms, done.decisions, numbers
+        )
+        head = self._streams[self._models[self._table[done.rows[0], kernels.HELD]]].head
+        keys = [session.key for session in self.sessions_of(done.rows)]
+        return Answers(keys, numbers, took_ns / 1e6, done.decisions, head)
 
 
 def _joined(columns: Sequence[Int64]) -> Int64:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
 from ostinato.engine.columns import Columns, checked
 from ostinato.engine.limits import Limits, Usage
 from ostinato.engine.reservations import Reservations, Share
@@ -53,8 +55,8 @@ class Opened:
     delay: Delay
     credit: int
     inputs: int
-    session: Session
-    """For `Engine.push_all`."""
+    row: int
+    """Which it is of the engine's streams, from 0 up to `Limits.max_streams`, until it is closed."""
 
 
 class Engine:
@@ -78,7 +80,7 @@ class Engine:
         }
         self._sessions: dict[Hashable, Session] = {}
         self._reservations = Reservations(self.limits)
-        self._columns = Columns(self._served.values(), self.limits.inputs)
+        self._columns = Columns(self._served.values(), self.limits)
         self._ticks = Ticks(self.limits, self._served.values(), self._remove, self._reservations, self._columns)
         self._rates: Counter[Rate | None] = Counter()  # streams by the resampler that they share
 
@@ -136,7 +138,8 @@ class Engine:
             stream.close()
             raise
         self._sessions[key] = session
-        return Opened(stream.head, stream.options, stream.delay, session.credit, self.limits.inputs, session)
+        self._columns.add(session)
+        return Opened(stream.head, stream.options, stream.delay, session.credit, self.limits.inputs, session.row)
 
     def _stream(self, model: Model, options: Options, snapshot: bytes | None) -> Stream:
         """A stream whose utterances are within this server's bound."""
@@ -226,6 +229,7 @@ class Engine:
         self._columns.leave(session)
         if session.grouped:
             session.served.scatter()
+        self._columns.remove(session)
         del self._sessions[session.key]
         self._reservations.give(session.reserved)
         self._reservations.give(session.beam)
@@ -273,29 +277,26 @@ class Engine:
         has left: they are yet to be pushed one by one. What may wait is copied where it would keep alive more than
         what these streams have sent.
         """
-        return self.push_all([self._sessions.get(key) for key in keys], sequences, units, data, arrived_ns)
+        sessions = [self._sessions.get(key) for key in keys]
+        rows = [-1 if session is None else session.row for session in sessions]
+        return self.push_all(rows, sequences, units, data, arrived_ns)
 
     def push_all(
-        self,
-        sessions: Sequence[Session | None],
-        sequences: Sequence[int],
-        units: Sequence[int],
-        data: Any,
-        arrived_ns: int,
-        label: Any = None,
+        self, rows: Sequence[int], sequences: Sequence[int], units: Sequence[int], data: Any, arrived_ns: int
     ) -> set[int]:
-        """`push_many` for who keeps what `Opened` says, as ``sessions``; None: there is none. ``label``: see
-        `Answers`."""
+        """`push_many` for who keeps what `Opened` says, as ``rows``; -1: there is none."""
         left: set[int] = set()
         blocks: dict[ServedModel, Any] = {}
         groups: dict[ServedModel, tuple[Group, list[int]]] = {}
         most = self.limits.inputs
-        others = self._columns.line_up(sessions, sequences, units, data, arrived_ns, label)
+        columns = np.array((rows, sequences, units), np.int64)
+        others = self._columns.line_up(columns[0], columns[1], columns[2], data, arrived_ns)
         ends = list(accumulate(units)) if others else []
         for i in others:
-            session, sequence, count = sessions[i], sequences[i], units[i]
+            session = self._columns.sessions[rows[i]] if rows[i] >= 0 else None
+            sequence, count = sequences[i], units[i]
             start = ends[i] - count
-            if session is None or session.closed or session.row >= 0:
+            if session is None or session.held:
                 left.add(i)
                 continue
             if sequence != session.expected or session.waiting + count > session.credit:
@@ -321,7 +322,7 @@ class Engine:
         for served, (group, starts) in groups.items():
             if group.sessions:
                 block, parts = blocks[served], zip(starts, group.units, strict=True)
-                whole = len(starts) == len(sessions)
+                whole = len(starts) == len(rows)
                 group.data = [block] if whole else [block[start : start + count].copy() for start, count in parts]
                 served.line.append(group)
         return left

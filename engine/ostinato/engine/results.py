@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.events import Event
+from ostinato.kernels.columns import DECIDED, IN_MS
+from ostinato.streaming import Head
+from ostinato.streaming.utterance import placed
 
-Column: TypeAlias = "list[Any] | npt.NDArray[Any]"
 Kind = Literal[
     "push", "flush", "mark", "snapshot", "reset", "generate", "more", "end-generation", "tokens", "error", "closed"
 ]
@@ -50,47 +52,39 @@ class Answer:
     utterance_ms: float = 0.0
 
 
-class Part(NamedTuple):
-    """Pushes of one message: ``size`` of them, which are ``chosen`` of all that it had (None: all). The ``label`` is
-    its sender's."""
-
-    label: Any
-    chosen: Sequence[int] | None
-    size: int
-
-    def only(self, places: Sequence[int]) -> Part:
-        """Those at these places among them."""
-        chosen = places if self.chosen is None else [self.chosen[i] for i in places]
-        return Part(self.label, chosen, len(places))
+NONE: npt.NDArray[np.int64] = np.empty((0, DECIDED), np.int64)
+"""No decisions."""
 
 
 @dataclass(slots=True, eq=False)
 class Answers:
-    """Results of pushes that decided nothing, which is what becomes of most: a column for each field of `Answer`.
+    """Results of pushes of many streams of one model, a row of numbers for each.
 
     All are of kind "push", not final, and took the same ``computing_ms``; a stream is at most once among them.
-    ``parts``: of which messages they are, one after the other, where it is known.
+    ``numbers`` int64 [n, ANSWERED] and ``decisions`` int64 [any, DECIDED] are as `kernels.columns` has them; a
+    decision is an event of ``head``.
     """
 
-    keys: list[Hashable]
-    sequence: Column
-    processed: Column
-    first: Column
-    utterance: Column
-    utterance_ms: Column
-    frames: Column
-    waiting_ms: Column
+    keys: list[Any]
+    numbers: npt.NDArray[np.int64]
     computing_ms: float
-    parts: Sequence[Part] = ()
+    decisions: npt.NDArray[np.int64] = field(default_factory=lambda: NONE)
+    head: Head | None = None
 
     def __iter__(self) -> Iterator[Answer]:
-        numbers = self.sequence, self.processed, self.first, self.utterance
-        columns = *numbers, self.utterance_ms, self.frames, self.waiting_ms
-        plain = (each.tolist() if isinstance(each, np.ndarray) else each for each in columns)
-        for key, sequence, processed, first, utterance, utterance_ms, frames, waiting_ms in zip(
-            self.keys, *plain, strict=True
+        in_ms, events = self.numbers.view(np.float64)[:, :IN_MS].tolist(), self._events()
+        for key, (utterance_ms, waiting_ms), (sequence, processed, first, utterance, frames, told, at) in zip(
+            self.keys, in_ms, self.numbers[:, IN_MS:].tolist(), strict=True
         ):
+            mine = placed(events[at : at + told], utterance, utterance_ms)
             yield Answer(
-                key, "push", sequence, processed, first, [], utterance, False, frames, waiting_ms, self.computing_ms,
-                utterance_ms=utterance_ms,
+                key, "push", sequence, processed, first, mine, utterance, False, frames, waiting_ms,
+                self.computing_ms, utterance_ms=utterance_ms,
             )  # fmt: skip
+
+    def _events(self) -> list[Event]:
+        if self.head is None:
+            return []
+        values = self.decisions.view(np.float64)[:, -1].tolist()
+        decisions = zip(self.decisions.tolist(), values, strict=True)
+        return [self.head.decoder.decided(frame, index, value) for (_, frame, index, _), value in decisions]

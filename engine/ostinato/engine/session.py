@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from ostinato.engine.pace import Pace
 from ostinato.engine.reservations import NOTHING, Share
-from ostinato.engine.results import Answer, Answers, Kind
+from ostinato.engine.results import Answer, Kind
 from ostinato.events import Event
 from ostinato.pipeline.pieces import each_part
 from ostinato.streaming import Model, Record, Stream
@@ -142,7 +142,9 @@ class Session:
     tokens: int = 0
     """How many it may still generate until its client asks for more."""
     row: int = -1
-    """Which it is in the engine's `Columns`, while it is held by them and its own numbers are stale."""
+    """Which it is of the engine's sessions: no two have the same at a time (`Columns.add`)."""
+    held: bool = False
+    """Whether the engine's `Columns` hold it, and its own numbers are stale."""
     early_bytes: int = 0
     """What `Jobs` knows its utterance to take, which is computed while it goes on."""
     record: Record = field(init=False)
@@ -216,6 +218,13 @@ class Session:
             (message.started_ns - message.arrived_ns) / 1e6, message.computing_ns / 1e6, utterance_ms=utterance_ms,
         )  # fmt: skip
 
+    def plain(self, frames: int, waiting_ms: float, computing_ms: float) -> Answer:
+        """The answer without events of the push that it has just been left by."""
+        return Answer(
+            self.key, "push", self.done, self.processed, self.events, [], self.record.utterance, False, frames,
+            waiting_ms, computing_ms, utterance_ms=self.record.utterance_ms,
+        )  # fmt: skip
+
     def told(self, events: list[Event], frames: int, computing_ms: float, payload: Any = None) -> Answer:
         """The answer with what a generation gave."""
         first = self.events
@@ -251,19 +260,3 @@ class ServedModel:
         for each in list(self.line):
             if not isinstance(each, Session):
                 each.scatter()
-
-
-def answers(sessions: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float) -> Answers:
-    """The pushes that these sessions have just been left by; the other columns are a value for each."""
-    records = [session.record for session in sessions]
-    return Answers(
-        [session.key for session in sessions],
-        [session.done for session in sessions],
-        [session.processed for session in sessions],
-        [session.events for session in sessions],
-        [record.utterance for record in records],
-        [record.utterance_ms for record in records],
-        frames,
-        waiting_ms,
-        computing_ms,
-    )

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ostinato.kernels.compiler import kernel
 from ostinato.kernels.finite import finite
-from ostinato.kernels.simd import address
+from ostinato.kernels.simd import address, bits_of
 
 UNITS, FRAMES, TAIL, KEPT, SKIP, RESTING, BEGUN = range(7)
 COUNTED = 7
 """Fields of a row of what is counted."""
-HELD, EXPECTED, DONE, WAITING, CREDIT, PROCESSED, EVENTS, UTTERANCE, UTTERANCE_MS = range(9)
-LINED = 9
-"""Fields of a row of messages: HELD is 0 or 1, the last a float64."""
-ANSWERED, IN_MS = 7, 2
-"""Fields of what is answered; the first are float64, in ms."""
-LEFT = -1
-"""In the place of a number of events: the message is answered elsewhere."""
+HELD, SLOT, EXPECTED, DONE, WAITING, CREDIT, PROCESSED, EVENTS, UTTERANCE, UTTERANCE_MS = range(10)
+LINED = 10
+"""Fields of a row of messages: HELD is the number of its model, from 1 up, or 0; the last a float64."""
+AT_MS, WAITED_MS, SEQUENCE, UNITS_DONE, FIRST, IN_UTTERANCE, COMPUTED, TOLD, DECISION = range(9)
+ANSWERED, IN_MS = 9, 2
+"""Fields of an answer: where its utterance begins and how long it waited, IN_MS, float64; its number, the stream's
+units and events before it, its utterance, its frames, how many events it has, and which decision is the first."""
+DECIDED = 4
+"""Fields of a decision: of which stream, the frame's number in its utterance, the output, and its value, float64."""
 
 
 @kernel("int64(float32[:, ::1], boolean[::1], int64[::1], int64[::1], int64[::1], int64[:, ::1], int64[:, ::1])")
@@ -31,9 +31,9 @@ def decide(outputs: Any, told: Any, counts: Any, units: Any, slots: Any, table: 
     """What streams decide whose decoder looks for the largest output alone: stream i has the next counts[i] rows of
     ``outputs``, made of units[i], and row slots[i] of ``table``, where they are counted.
 
-    A frame decides something if its largest output is another than in the frame before, and is ``told``. Column n of
-    ``decisions`` [4, any] is decision n: i, the frame's number in its utterance, the output, and the row. Returns how
-    many, or, if an output is not finite, -1, and then nothing is counted."""
+    A frame decides something if its largest output is another than in the frame before, and is ``told``. Row n of
+    ``decisions`` [any, DECIDED] is decision n. Returns how many, or, if an output is not finite, -1, and then nothing
+    is counted."""
     if not finite(address(outputs), outputs.size):
         return -1
     at = 0
@@ -47,10 +47,10 @@ def decide(outputs: Any, told: Any, counts: Any, units: Any, slots: Any, table: 
                 if outputs[at, k] > outputs[at, best]:
                     best = k
             if best != before and told[best]:
-                decisions[0, found] = i
-                decisions[1, found] = row[BEGUN] + row[FRAMES] + t
-                decisions[2, found] = best
-                decisions[3, found] = at
+                decisions[found, 0] = i
+                decisions[found, 1] = row[BEGUN] + row[FRAMES] + t
+                decisions[found, 2] = best
+                decisions[found, 3] = bits_of(float(outputs[at, best]))
                 found += 1
             before = best
             at += 1
@@ -60,24 +60,36 @@ def decide(outputs: Any, told: Any, counts: Any, units: Any, slots: Any, table: 
     return found
 
 
-@kernel("int64(int64[:, ::1], int64, int64, int64[::1], int64[::1], int64[::1], int64, int64, int64[::1])")
+@kernel("int64(int64[:, ::1], int64[::1], int64)")
+def next_model(table: Any, rows: Any, number: Any) -> Any:
+    """The least HELD above ``number`` among these rows (-1: of no stream); 0 if there is none."""
+    least = 0
+    for row in rows:
+        held = table[row, HELD] if row >= 0 else 0
+        if held > number and (least == 0 or held < least):
+            least = held
+    return least
+
+
+@kernel("int64(int64[:, ::1], int64, int64[::1], int64[::1], int64[::1], int64, int64, boolean[::1])")
 def line_up(
-    table: Any, first: int, last: int, rows: Any, sequences: Any, units: Any, longest: int, most: int, taken: Any
+    table: Any, number: Any, rows: Any, sequences: Any, units: Any, longest: Any, most: Any, taken: Any
 ) -> Any:
-    """Take the message sequences[i], of units[i], for the stream of row rows[i], if that is one of ``first`` …
-    ``last`` - 1, is HELD, expects it, has credit for it, fewer than ``most`` messages wait, and it has at most
-    ``longest`` units. The numbers i of those ``taken``; returns how many."""
+    """Take the message sequences[i], of units[i], for the stream of row rows[i], if that is HELD for that model,
+    expects it, has credit for it, fewer than ``most`` messages wait, and it has at most ``longest`` units. Says in
+    ``taken`` which; returns how many."""
     found = 0
     for i in range(rows.shape[0]):
-        if rows[i] < first or rows[i] >= last:
+        taken[i] = False
+        if rows[i] < 0:
             continue
         row = table[rows[i]]
         fits = row[WAITING] + units[i] <= row[CREDIT] and units[i] <= longest
         waits = row[EXPECTED] - 1 - row[DONE]
-        if row[HELD] != 0 and sequences[i] == row[EXPECTED] and fits and waits < most:
+        if row[HELD] == number and sequences[i] == row[EXPECTED] and fits and waits < most:
             row[EXPECTED] += 1
             row[WAITING] += units[i]
-            taken[found] = i
+            taken[i] = True
             found += 1
     return found
 
@@ -93,39 +105,29 @@ def due(table: Any, rows: Any, sequences: Any) -> Any:
 
 
 @kernel(
-    "int64(int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64[::1], int64[:, ::1])"
+    "void(int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64[:, ::1], int64[:, ::1])"
 )
-def answer(table: Any, rows: Any, sequences: Any, units: Any, frames: Any, waits: Any, events: Any, out: Any) -> Any:
-    """The messages sequences[i], of units[i] and frames[i], are done and gave events[i], but for those LEFT: count
-    them.
-
-    ``out`` [any, ANSWERED] has a row for each: where its utterance begins and how long it waited, float64; its
-    number, and the stream's units, events before it, utterance, and frames. First those without events, as many as
-    are returned, last those with some, both in their order."""
-    floats = out.view(np.float64)
-    plain = 0
-    last = out.shape[0]
+def answer(
+    table: Any, rows: Any, sequences: Any, units: Any, frames: Any, waited: Any, decisions: Any, out: Any
+) -> None:
+    """The messages sequences[i], of units[i] and frames[i], are done with and gave ``decisions``: count them, and
+    fill in their answers, the rows of ``out`` [messages, ANSWERED]."""
+    at = 0
     for i in range(rows.shape[0]):
-        last -= events[i] > 0
-    for i in range(rows.shape[0]):
-        if events[i] == LEFT:
-            continue
         row = table[rows[i]]
         row[DONE] = sequences[i]
         row[WAITING] -= units[i]
         row[PROCESSED] += units[i]
-        if events[i] > 0:
-            at = last
-            last += 1
-        else:
-            at = plain
-            plain += 1
-        out[at, 0] = row[UTTERANCE_MS]
-        floats[at, 1] = waits[i]
-        out[at, 2] = sequences[i]
-        out[at, 3] = row[PROCESSED]
-        out[at, 4] = row[EVENTS]
-        out[at, 5] = row[UTTERANCE]
-        out[at, 6] = frames[i]
-        row[EVENTS] += events[i]
-    return plain
+        first = at
+        while at < decisions.shape[0] and decisions[at, 0] == i:
+            at += 1
+        out[i, AT_MS] = row[UTTERANCE_MS]
+        out[i, WAITED_MS] = bits_of(waited[i])
+        out[i, SEQUENCE] = sequences[i]
+        out[i, UNITS_DONE] = row[PROCESSED]
+        out[i, FIRST] = row[EVENTS]
+        out[i, IN_UTTERANCE] = row[UTTERANCE]
+        out[i, COMPUTED] = frames[i]
+        out[i, TOLD] = at - first
+        out[i, DECISION] = first
+        row[EVENTS] += at - first

@@ -61,16 +61,18 @@ from ostinato.protocol.parts import PART_BYTES, Assembler, encode_open, encode_s
 from ostinato.protocol.pushes import DTYPES
 from ostinato.protocol.results import (
     MAX_RESULT_BYTES,
-    decode_plain,
-    encode_plain,
+    PLAIN,
+    PLAIN_PLACES,
     encode_results,
     packed_result,
-    plain_results,
+    pieces_of,
+    read_results,
+    results_frame,
 )
 
 __all__ = [
-    "encode", "decode_request", "decode_reply", "salvage", "encode_results", "plain_results", "encode_plain",
-    "decode_plain", "encode_models", "encode_open", "encode_snapshot",
+    "encode", "decode_request", "decode_reply", "salvage", "encode_results", "read_results", "results_frame",
+    "PLAIN", "PLAIN_PLACES", "pieces_of", "encode_models", "encode_open", "encode_snapshot",
     "packed_result", "MAX_RESULT_BYTES",
     "Assembler", "units", "Array", "Direction", "Unit",
     "Request", "Input", "ListModels", "Open", "Push", "Pushes", "Flush", "Mark", "TakeSnapshot", "Reset", "Close",

@@ -248,7 +248,8 @@ def encode(message: m.Request | m.Reply) -> bytes:
     elif isinstance(message, m.Pushes):
         body = encode_pushes(message)
     elif isinstance(message, m.Results):
-        return _checked(results_frame([pack_result(result) for result in message.results]))
+        packed = [pack_result(result) for result in message.results]
+        return _checked(results_frame(len(packed), b"".join(packed)))
     elif isinstance(message, m.Open):
         body = _plain(message)
         body |= {name: _plain(o) if isinstance(o, Sampling) else o for name, o in body.pop("options").given.items()}

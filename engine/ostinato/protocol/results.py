@@ -119,18 +119,18 @@ def encode_results(results: Iterable[m.ResultEntry | bytes]) -> list[bytes]:
     for result in results:
         for piece in (result,) if isinstance(result, bytes) else _cut(result):
             if size + len(piece) > _ROOM or len(batch) == 0xFFFF:
-                frames.append(results_frame(batch))
+                frames.append(results_frame(len(batch), b"".join(batch)))
                 batch, size = [], 0
             batch.append(piece)
             size += len(piece)
     if batch:
-        frames.append(results_frame(batch))
+        frames.append(results_frame(len(batch), b"".join(batch)))
     return frames
 
 
-def results_frame(packed: list[bytes]) -> bytes:
-    """A RESULTS of these."""
-    return _head(len(packed)) + b"".join(packed)
+def results_frame(count: int, packed: bytes) -> bytes:
+    """A RESULTS of so many, one behind the other."""
+    return _head(count) + packed
 
 
 def _head(count: int) -> bytes:
@@ -150,64 +150,54 @@ def _cut(result: m.ResultEntry) -> list[bytes]:
     return _cut(head) + _cut(tail)
 
 
-# --- many results without events ------------------------------------------------------------------------------------
+# --- many results at once -------------------------------------------------------------------------------------------
 
-_PLAIN = pack_result(m.ResultEntry(bytes(m.STREAM_ID_BYTES), 0, 0, 0))
+PLAIN = np.frombuffer(bytearray(pack_result(m.ResultEntry(bytes(m.STREAM_ID_BYTES), 0, 0, 0))), np.uint8)
+"""A result that is not final and has no events."""
 
 
 def _place(name: str) -> int:
-    """Where a field's value begins in a result without events: behind its key, and a byte or two for its type."""
-    return _PLAIN.index(msgpack.packb(name)) + len(name) + (3 if name == "stream" else 2)
+    """Where a field's value begins in it: behind its key, and a byte or two for its type."""
+    return PLAIN.tobytes().index(msgpack.packb(name)) + len(name) + (3 if name == "stream" else 2)
 
 
 _FORMATS = {
-    "stream": f"V{m.STREAM_ID_BYTES}", "seq": ">u8", "first": ">u8", "processed": ">u8", "utterance": ">u8",
-    "utterance_ms": ">f8", "frames": ">u8", "waiting_ms": ">f8", "computing_ms": ">f8",
+    "stream": f"V{m.STREAM_ID_BYTES}", "utterance_ms": ">f8", "waiting_ms": ">f8", "seq": ">u8", "processed": ">u8",
+    "first": ">u8", "utterance": ">u8", "frames": ">u8", "computing_ms": ">f8",
 }  # fmt: skip
+_PLACES = list(map(_place, _FORMATS))
+PLAIN_PLACES = np.array(_PLACES)
+"""Where it has its stream, utterance_ms, waiting_ms, seq, processed, first, utterance, frames and computing_ms."""
 _RECORD = np.dtype(
-    {
-        "names": list(_FORMATS),
-        "formats": list(_FORMATS.values()),
-        "offsets": list(map(_place, _FORMATS)),
-        "itemsize": len(_PLAIN),
-    }
+    {"names": list(_FORMATS), "formats": list(_FORMATS.values()), "offsets": _PLACES, "itemsize": len(PLAIN)}
 )
+_VALUES = np.concatenate([at + np.arange(_RECORD[name].itemsize) for at, name in zip(_PLACES, _FORMATS, strict=True)])
+_FIXED_AT = np.setdiff1d(np.arange(len(PLAIN)), _VALUES)
+_FIXED_BYTES = PLAIN[_FIXED_AT]
 
 
-def plain_results(streams: Sequence[bytes], **columns: Any) -> npt.NDArray[np.uint8]:
-    """Results that are neither final nor have events, one for each of ``streams``, as rows of bytes: to be chosen by
-    indexing, and sent by `encode_plain`. ``columns``: `ResultEntry`'s fields, a value for each or for all."""
-    packed = bytearray(_PLAIN * len(streams))
-    rows = np.frombuffer(packed, _RECORD)
-    rows["stream"] = np.frombuffer(b"".join(streams), _FORMATS["stream"])
-    for name, values in columns.items():
-        rows[name] = values
-    return np.frombuffer(packed, np.uint8).reshape(len(streams), -1)
+def pieces_of(event: Event) -> tuple[bytes, bytes]:
+    """What is the same in all events of its kind, text and index: what stands before the frame, an integer, and the
+    time, a float; and between that and the probability, a float."""
+    head: bytes = msgpack.Packer().pack_array_header(6) + msgpack.packb(KINDS.index(event.kind))
+    return head, msgpack.packb(event.text, unicode_errors="replace") + msgpack.packb(event.index)
 
 
-_FIXED = np.ones(len(_PLAIN), bool)
-for _name in _FORMATS:
-    _FIXED[_place(_name) : _place(_name) + np.dtype(_FORMATS[_name]).itemsize] = False
-_FIXED_AT = np.flatnonzero(_FIXED)
-_FIXED_BYTES = np.frombuffer(_PLAIN, np.uint8)[_FIXED_AT]
-
-
-def decode_plain(frame: bytes) -> npt.NDArray[np.void] | None:
-    """The results of a RESULTS that are all as `encode_plain` writes them: records of the fields that `plain_results`
-    takes, ``stream`` as 16 bytes. None for any other message, which `decode_reply` reads. The numbers are not looked
-    at: for those who trust the server."""
-    count = len(frame) // len(_PLAIN)  # a head is shorter than a result
-    head = _head(count)
-    if len(frame) != len(head) + count * len(_PLAIN) or not frame.startswith(head):
-        return None
-    packed = np.frombuffer(frame, np.uint8, offset=len(head)).reshape(count, len(_PLAIN))
-    if (packed[:, _FIXED_AT] != _FIXED_BYTES).any():
-        return None
-    return np.frombuffer(frame, _RECORD, offset=len(head))
-
-
-def encode_plain(rows: npt.NDArray[np.uint8]) -> list[bytes]:
-    """The results as few messages as fit, just as `encode_results` would make of them."""
-    most = _ROOM // len(_PLAIN)
-    parts = (rows[start : start + most] for start in range(0, len(rows), most))
-    return [_head(len(part)) + part.tobytes() for part in parts]
+def read_results(frame: bytes) -> tuple[npt.NDArray[np.void], list[Any]]:
+    """Of a RESULTS: those without events that come first, as records (``stream`` as 16 bytes, and numbers by the
+    names of `ResultEntry`); all behind them as msgpack has them. Nothing is looked at: for those who trust the
+    server; `decode_reply` does. Raises ValueError for what is none."""
+    if not frame.startswith(_head(0)[:-1]):
+        raise ValueError("no RESULTS")
+    at = len(_head(0))
+    count = frame[at - 1] - 0x90
+    if count == 0xDC - 0x90:
+        count, at = int.from_bytes(frame[at : at + 2], "big"), at + 2
+    rows = min(count, (len(frame) - at) // len(PLAIN))
+    packed = np.frombuffer(frame, np.uint8, rows * len(PLAIN), at).reshape(rows, len(PLAIN))
+    alike = (packed[:, _FIXED_AT] == _FIXED_BYTES).all(axis=1)
+    plain = rows if alike.all() else int(alike.argmin())
+    others: list[Any] = []
+    if plain < count:
+        others = msgpack.unpackb(msgpack.Packer().pack_array_header(count - plain) + frame[at + plain * len(PLAIN) :])
+    return np.frombuffer(frame, _RECORD, plain, at), others

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import cast
 
@@ -22,6 +22,7 @@ from ostinato.errors import (
 from ostinato.model.front_ends import Audio
 from ostinato.server.peer import Peer
 from ostinato.server.pushes import Gathering
+from ostinato.server.results import Written, packed
 from ostinato.server.resuming import Resuming
 from ostinato.server.settings import Settings
 from ostinato.streaming import Delay, Head, Model
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_MS = 1000
 """When whoever found no room may try again: what an ERROR says."""
 FAULT = "a fault of the server: its log says more"
-FEWEST_ROWS = 8
-"""Answers that are written together; fewer are written one by one, which is then quicker."""
 
 IN_RESULTS = ("push", "flush", "generate", "more", "end-generation", "tokens")
 """Kinds of answers that are results on the wire."""
@@ -53,6 +52,7 @@ class Dialogue:
         self._place = place
         self._resuming = Resuming(settings)
         self._gathering = Gathering()
+        self._written = Written()
         self._infos = {name: describe(name, model) for name, model in engine.models.items()}
 
     # --- messages ---------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Dialogue:
         if len(pushes) >= FEWEST:
             seqs, units = [push.seq for push in pushes], [len(push.data) for push in pushes]
             try:
-                left = self._engine.push_all(gathered.sessions, seqs, units, gathered.data, arrived_ns)
+                left = self._engine.push_all(gathered.rows, seqs, units, gathered.data, arrived_ns)
             except Exception:
                 log.exception("%d pushes met a fault", len(pushes))
                 left = ()
@@ -121,8 +121,8 @@ class Dialogue:
             self._input(peer, request, arrived_ns)
 
     def _inputs(self, peer: Peer, request: wire.Pushes, arrived_ns: int) -> None:
-        sessions, label = list(map(peer.streams.get, request.streams)), (peer, request.streams)
-        left = self._engine.push_all(sessions, request.seqs, request.units, request.data, arrived_ns, label)
+        rows = [peer.streams.get(stream, -1) for stream in request.streams]
+        left = self._engine.push_all(rows, request.seqs, request.units, request.data, arrived_ns)
         if left:
             for i, push in enumerate(request):
                 if i in left:
@@ -179,7 +179,7 @@ class Dialogue:
         except OstinatoError as error:
             self._refuse(peer, error, request.stream)
             return
-        peer.streams[request.stream] = opened.session
+        peer.streams[request.stream] = opened.row
         info, head = self._infos[request.model], describe_head(opened.head, opened.delay)
         reply = wire.Opened(request.stream, info, head, opened.credit, opened.inputs, self._settings.idle_s)
         try:
@@ -229,9 +229,9 @@ class Dialogue:
     def answer(self, results: Iterable[Answer | Answers]) -> None:
         """Send results: as few messages as fit for each peer, in each stream's order."""
         batches: dict[Peer, list[wire.ResultEntry | bytes]] = {}
-        for result in _few_singly(results):
+        for result in results:
             if isinstance(result, Answers):
-                for peer, frames in _plain(result):
+                for peer, frames in self._written.frames(result):
                     self._send_results(peer, batches.pop(peer, []))
                     self._send_frames(peer, frames)
                 continue
@@ -306,64 +306,6 @@ class Dialogue:
     def _send(self, peer: Peer, message: wire.Reply) -> None:
         peer.send(wire.encode(message))
         self.touched.add(peer)
-
-
-def _few_singly(results: Iterable[Answer | Answers]) -> Iterator[Answer | Answers]:
-    """The results, with answers that are too few for NumPy one by one."""
-    for each in results:
-        if isinstance(each, Answers) and len(each.keys) < FEWEST_ROWS:
-            yield from each
-        else:
-            yield each
-
-
-def _plain(answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
-    """The messages with the answers for each peer."""
-    rows_of: dict[Peer, list[int]] = {}
-    if answers.parts:  # of messages of one peer each
-        first, ids = 0, list[bytes]()
-        for (peer, streams), chosen, size in answers.parts:
-            ids += streams if chosen is None else [streams[i] for i in chosen]
-            rows_of.setdefault(peer, []).extend(range(first, first + size))
-            first += size
-    else:
-        keys = cast(list[tuple[Peer, bytes]], answers.keys)
-        ids = [stream for _, stream in keys]
-        for i, (peer, _) in enumerate(keys):
-            rows_of.setdefault(peer, []).append(i)
-    rows = wire.plain_results(
-        ids,
-        seq=answers.sequence,
-        processed=answers.processed,
-        first=answers.first,
-        utterance=answers.utterance,
-        utterance_ms=answers.utterance_ms,
-        frames=answers.frames,
-        waiting_ms=answers.waiting_ms,
-        computing_ms=answers.computing_ms,
-    )
-    for peer, mine in rows_of.items():
-        yield peer, wire.encode_plain(rows[mine] if len(rows_of) > 1 else rows)
-
-
-def packed(stream: bytes, result: Answer) -> wire.ResultEntry | bytes:
-    """An engine's result for `wire.encode_results`: its bytes, unless they are too many, or cannot be made."""
-    try:
-        made = wire.packed_result(
-            stream, result.sequence, result.first, result.processed, result.utterance, result.utterance_ms,
-            result.final, result.frames, result.waiting_ms, result.computing_ms, result.buffered_ms, result.events,
-        )  # fmt: skip
-    except Exception:  # which is told where it is sent
-        return on_the_wire(stream, result)
-    return made if len(made) <= wire.MAX_RESULT_BYTES else on_the_wire(stream, result)
-
-
-def on_the_wire(stream: bytes, result: Answer) -> wire.ResultEntry:
-    """An engine's result with events as the wire has it."""
-    return wire.ResultEntry(
-        stream, result.sequence, result.first, result.processed, result.utterance, result.final, result.frames,
-        result.waiting_ms, result.computing_ms, result.buffered_ms, tuple(result.events), result.utterance_ms,
-    )  # fmt: skip
 
 
 def describe(name: str, model: Model) -> wire.ModelInfo:

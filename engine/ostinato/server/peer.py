@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from ostinato.engine import Session
-
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """A connection: its streams, and what it has yet to be sent. ``fd`` is the descriptor of its transport, ``taken``
-    how many bytes of it were read as messages, with what ZMTP adds."""
+    """A connection: its streams, by what `Engine.push_all` knows them, and what it has yet to be sent. ``fd`` is the
+    descriptor of its transport, ``taken`` how many bytes of it were read as messages, with what ZMTP adds."""
 
     identity: bytes
     fd: int
     heard: float
     taken: int = 0
-    streams: dict[bytes, Session] = field(default_factory=dict)
+    streams: dict[bytes, int] = field(default_factory=dict)
     outgoing: deque[bytes] = field(default_factory=deque)
     outgoing_bytes: int = 0
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato import protocol as wire
-from ostinato.engine import Session
 from ostinato.server.peer import Peer
 
 
@@ -16,7 +15,7 @@ class Gathered(NamedTuple):
 
     peers: list[Peer]
     pushes: list[wire.Push]
-    sessions: list[Session]
+    rows: list[int]
     arrived_ns: int
 
     @property
@@ -30,28 +29,28 @@ class Gathering:
 
     def __init__(self) -> None:
         self._held = Gathered([], [], [], 0)
-        self._streams: set[Session] = set()
+        self._rows: set[int] = set()
         self._kind: tuple[Any, ...] = ()
 
     def add(self, peer: Peer, push: wire.Push, arrived_ns: int) -> bool:
         """Take a push in; False if it cannot be with those that are there, or is not of an open stream."""
-        session, data = peer.streams.get(push.stream), push.data
-        if session is None or isinstance(data, str) or not data.ndim:
+        row, data = peer.streams.get(push.stream), push.data
+        if row is None or isinstance(data, str) or not data.ndim:
             return False
         kind = data.dtype, data.shape[1:]
-        if not self._streams:
+        if not self._rows:
             self._kind, self._held = kind, Gathered([], [], [], arrived_ns)
-        elif session in self._streams or kind != self._kind:
+        elif row in self._rows or kind != self._kind:
             return False
-        self._streams.add(session)
+        self._rows.add(row)
         held = self._held
         held.peers.append(peer)
         held.pushes.append(push)
-        held.sessions.append(session)
+        held.rows.append(row)
         return True
 
     def take(self) -> Gathered:
         """All that were taken in; there are none then."""
         held, self._held = self._held, Gathered([], [], [], 0)
-        self._streams.clear()
+        self._rows.clear()
         return held

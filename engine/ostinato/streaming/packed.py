@@ -44,7 +44,7 @@ class ProgramRunner:
         states: Float32,
         slots: Sequence[int] | Int64,
         frames: Float32,
-        counts: Sequence[int],
+        counts: Sequence[int] | Int64,
         regions: Sequence[Region],
         memories: Memories | None = None,
     ) -> list[Float32]:
@@ -73,12 +73,13 @@ class ProgramRunner:
         states: Float32,
         slots: Sequence[int] | Int64,
         frames: Float32,
-        counts: Sequence[int],
+        counts: Sequence[int] | Int64,
         regions: Sequence[Region],
         memories: Memories | None = None,
     ) -> list[Float32]:
         """Run the operations that need no later frame: in a causal model, all of them."""
-        pack = _rectangle if min(counts) == max(counts) else _ragged
+        equal = (counts == counts[0]).all() if isinstance(counts, np.ndarray) else min(counts) == max(counts)
+        pack = _rectangle if equal else _ragged
         slots_sorted, batch_sizes, index = pack(slots, counts)
         with self._lock:
             rows = self._filled(index, frames)
@@ -136,9 +137,9 @@ class ProgramRunner:
         return rows
 
 
-def _rectangle(slots: Sequence[int] | Int64, counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
+def _rectangle(slots: Sequence[int] | Int64, counts: Sequence[int] | Int64) -> tuple[Int64, Int64, Int64 | slice]:
     """`_ragged` where all counts are the same: frame t of stream b is row t * streams + b."""
-    return np.array(slots, np.int64), *_layout(len(counts), counts[0])
+    return np.array(slots, np.int64), *_layout(len(counts), int(counts[0]))
 
 
 @lru_cache(maxsize=256)
@@ -150,7 +151,7 @@ def _layout(streams: int, steps: int) -> tuple[Int64, Int64 | slice]:
     return np.full(steps, streams), index
 
 
-def _ragged(slots: Sequence[int] | Int64, counts: Sequence[int]) -> tuple[Int64, Int64, Int64 | slice]:
+def _ragged(slots: Sequence[int] | Int64, counts: Sequence[int] | Int64) -> tuple[Int64, Int64, Int64 | slice]:
     """The slots, longest stream first; how many streams have a frame at step t; and the row of each stream's each
     frame."""
     lengths = np.array(counts, np.int64)

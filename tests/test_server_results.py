@@ -1,0 +1,74 @@
+"""Results of many streams are written as each would be by itself."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_models import network
+
+from ostinato import protocol as wire
+from ostinato.engine import Answers
+from ostinato.kernels.columns import ANSWERED, DECIDED, DECISION, IN_MS, TOLD
+from ostinato.model import Sequential
+from ostinato.model.decoders import Ctc
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Dense, Softmax
+from ostinato.server.peer import Peer
+from ostinato.server.results import Written, on_the_wire
+from ostinato.streaming import Head, Model
+
+SYMBOLS = ("", "one", "a symbol of more than 31 bytes, whose head is longer", "é", *map(str, range(300)))
+number = st.one_of(*[st.integers(0, 2**bits - 1) for bits in (7, 8, 16, 32, 62)])
+finite = st.floats(0, 1e300)
+told = st.tuples(number, st.integers(1, len(SYMBOLS) - 1), finite)
+rows = st.tuples(
+    st.integers(0, 2), st.binary(min_size=16, max_size=16), finite, finite, *[number] * 5, st.lists(told, max_size=20)
+)
+
+
+@cache
+def head() -> Head:
+    specification = Sequential("letters", Frames(3, frame_ms=7.3), (Dense(len(SYMBOLS)), Softmax()), Ctc(SYMBOLS))
+    return next(iter(Model(network(specification)).heads.all.values()))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(rows, min_size=1, max_size=400), finite, st.booleans())
+def test_results_of_many_streams_are_written_as_each_would_be(many, computing_ms, without):
+    peers = [Peer(bytes([i]), i, 0.0) for i in range(3)]
+    numbers = np.empty((len(many), ANSWERED), np.int64)
+    decisions = []
+    for i, (_, _, at_ms, waited_ms, *values, events) in enumerate(many):
+        events = [] if without else events
+        numbers[i].view(np.float64)[:IN_MS] = at_ms, waited_ms
+        numbers[i, IN_MS:TOLD] = values
+        numbers[i, [TOLD, DECISION]] = len(events), len(decisions)
+        decisions += [(i, frame, index, np.float64(value).view(np.int64)) for frame, index, value in events]
+    keys = [(peers[row[0]], row[1]) for row in many]
+    found = np.array(decisions, np.int64).reshape(-1, DECIDED)
+    answers = Answers(keys, numbers, computing_ms, found, None if without else head())
+    wanted = {peer: [] for peer in peers}
+    for answer in sorted(answers, key=lambda answer: bool(answer.events)):
+        wanted[answer.key[0]].append(on_the_wire(answer.key[1], answer))
+    written = Written()
+    for _ in range(2):  # its memory is used again
+        made = dict(written.frames(answers))
+        assert set(made) == {peer for peer, results in wanted.items() if results}
+        for peer, frames in made.items():
+            assert frames == wire.encode_results(wanted[peer])
+            for frame in frames:
+                wire.decode_reply(frame)
+
+
+def test_messages_are_as_few_as_fit():
+    count = 1000
+    numbers = np.zeros((count, ANSWERED), np.int64)
+    peer = Peer(b"p", 1, 0.0)
+    answers = Answers([(peer, i.to_bytes(16, "big")) for i in range(count)], numbers, 1.0)
+    ((_, frames),) = Written().frames(answers)
+    read = [wire.decode_reply(frame).results for frame in frames]
+    assert [int.from_bytes(result.stream, "big") for results in read for result in results] == list(range(count))
+    assert len(frames) == -(-count * len(wire.PLAIN) // wire.MAX_RESULT_BYTES)
