@@ -18,7 +18,8 @@ from ostinato.cli.files import RECORDINGS, bundled_recording
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import Embedding, Gru
-from ostinato.model.specification import Sequential
+from ostinato.model.quantization import quantized
+from ostinato.model.specification import FRAMES, Head, Node, Sequential, Specification
 from ostinato.streaming import load
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -81,6 +82,41 @@ def test_a_model_that_writes_calibrates_on_what_it_makes_of_each_line(ostinato: 
     (tmp_path / "frames.npy").write_bytes(b"")
     refused = ostinato("quantize", "phonemes-bi", "--calibrate", tmp_path / "frames.npy", "-o", made)
     assert refused.returncode == 2 and "its files end in .txt" in " ".join(refused.stderr.split())
+
+
+def test_a_node_that_is_kept_computes_the_same_bits(ostinato: Run, tmp_path: Path) -> None:
+    nodes = (
+        Node("low", Gru(6), (FRAMES,)),
+        Node("high", Gru(4), ("low",)),
+    )
+    heads = (Head("main", "high", Outputs()), Head("counted", "low", Outputs()))
+    before, after, data = (tmp_path / name for name in ("b.safetensors", "a.safetensors", "frames.npy"))
+    frames = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    np.save(data, frames)
+    model.write(before, network(Specification("two", Frames(3), nodes, heads)))
+    done = ostinato("quantize", before, "--calibrate", data, "-o", after, "--keep", "low")
+    assert done.returncode == 0, done.stderr
+    made = load(after)
+    assert [getattr(node.layer, "precision", "") for node in made.network.specification.nodes] == ["float32", "int8"]
+    assert "In float32 as they were: low" in made.network.specification.card["int8"]
+    told = {}
+    for one, head in ((load(before), "counted"), (made, "counted"), (load(before), "main"), (made, "main")):
+        with one.stream(head=head) as stream:
+            told[one.name, head] = np.array([event.values for event in stream.push(frames) + stream.flush()])
+    assert np.array_equal(told["two", "counted"], told["two-int8", "counted"])
+    assert not np.array_equal(told["two", "main"], told["two-int8", "main"])
+    done = ostinato("quantize", before, "--calibrate", data, "-o", after, "--keep", "lower")
+    assert done.returncode == 1 and "no node 'lower' to keep: it has low, high" in done.stderr
+
+
+def test_nodes_of_an_encoder_are_kept_by_its_name() -> None:
+    specification = load("phonemes-bi").network.specification
+    encoder, below = specification.encoder, quantized(specification, ["encoder.states"]).encoder
+    assert encoder is not None and below is not None
+    at = [node.name for node in encoder.nodes].index("states")
+    assert below.nodes[at] == encoder.nodes[at]
+    usual = quantized(specification).encoder
+    assert usual is not None and usual.nodes[at] != encoder.nodes[at]
 
 
 def test_one_bad_file_of_a_folder_is_left_out_and_told(ostinato: Run, tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from ostinato.errors import BadModelFileError, DtypeError, ShapeError, TrainingE
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import EndOfSpeech, Outputs
 from ostinato.model.front_ends import Frames, Tokens
-from ostinato.model.layers import Dense, Gru, Lstm, OneHot, Softmax
+from ostinato.model.layers import Dense, Gru, Lstm, OneHot, Rnn, Softmax
 from ostinato.model.network import Network
-from ostinato.model.specification import Sequential, Specification
+from ostinato.model.specification import FRAMES, Head, Node, Sequential, Specification
 from ostinato.streaming import Model
 from ostinato.training import Learning, TrainableNetwork, export, pad
 from ostinato.training.packing import Packing
@@ -109,6 +109,31 @@ def test_dropout_keeps_the_mean_and_rests_outside_training() -> None:
     assert np.all(deviation > 0)
     assert np.all(np.abs(np.mean(draws, axis=0) - still) < 5 * deviation)
     np.testing.assert_array_equal(network.forward(x, [1], Learning(np.random.default_rng(7)))["main"], draws[7])
+
+
+def test_fixed_nodes_stay_as_they_are() -> None:
+    """No gradient changes their weights, and nothing of them is dropped, neither their states nor what they give."""
+    nodes = (
+        Node("token", OneHot(), (FRAMES,)),
+        Node("clock", Rnn(3), ("token",)),
+        Node("place", Dense(4), ("clock",)),
+        Node("told", Dense(2), ("place",)),
+    )
+    specification = Specification("t", Tokens(("a", "b", "c")), nodes, (Head("main", "told", Outputs()),))
+    how = {"dropout": 0.9, "recurrent_dropout": 0.9}
+    network = TrainableNetwork(specification, np.float64, fixed=("clock", "place"), **how)
+    x = np.random.default_rng(1).integers(0, 3, (2, 9))
+    still = network.forward(x, [9, 7])["main"]
+    given = network.forward(x, [9, 7], Learning(np.random.default_rng(2)))["main"]
+    np.testing.assert_array_equal(given, still)
+    assert set(network.backward({"main": np.ones_like(given)})) == {"told.W", "told.b"}
+    free = TrainableNetwork(specification, np.float64, **how)
+    dropped = free.forward(x, [9, 7], Learning(np.random.default_rng(2)))["main"]
+    assert np.abs(dropped - still).max() > 0.1 and len(free.backward({"main": np.ones_like(given)})) == 8
+    with pytest.raises(TrainingError, match="node 'place' is to be fixed, above 'clock', which learns"):
+        TrainableNetwork(specification, fixed=("place",))
+    with pytest.raises(TrainingError, match="'clocks' is to be fixed, and no node: token, clock"):
+        TrainableNetwork(specification, fixed=("clocks",))
 
 
 def test_what_is_left_to_the_loss() -> None:

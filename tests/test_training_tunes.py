@@ -15,15 +15,21 @@ import pytest
 
 from ostinato.errors import InputError
 from ostinato.model import file
+from ostinato.model.decoders import Outputs
+from ostinato.model.front_ends import Tokens
+from ostinato.model.layers import OneHot
+from ostinato.model.network import Network
+from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.notation import faults, read
 from ostinato.notation.bars import pieces
-from ostinato.notation.tune import BARS
+from ostinato.notation.tune import BARS, Bar, Note, Rest, Tune, Tuplet
 from ostinato.sampling import Sampling
-from ostinato.streaming import load
+from ostinato.streaming import Model, load
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes import Telling, plan
 from ostinato.training.recipes.tunes import gaps, judging, language
 from ostinato.training.recipes.tunes import recipe as tunes
+from ostinato.training.recipes.tunes.clock import CLOCK, PLACE, UNLIKELY, Clock
 from ostinato.training.recipes.tunes.corpus import SIDES, Corpus, chosen, divided, families
 from ostinato.training.recipes.tunes.ngram import Ngram
 from ostinato_bench.tunes import SETTINGS, judge, run
@@ -92,6 +98,78 @@ def test_gaps_are_whole_bars_with_what_is_around_them(corpus: Corpus) -> None:
         assert place is not None and tune[place.start - 1] in BARS and tune[place.stop] in BARS
         assert sum(token in BARS for token in tune[place]) == 1
     assert gaps.hidden(("K:D", "A", "|", "B", "|]"), rng, 1) is None
+
+
+# --- the clock ------------------------------------------------------------------------------------------------------
+
+
+def places(tune: Tune) -> list[tuple[Fraction, Fraction | None]]:
+    """After each token of the body: what is left of its bar, and how long the tune's first piece is, once it has
+    ended; by another way than the clock's."""
+    found: list[tuple[Fraction, Fraction | None]] = []
+    into, triplet, opening = Fraction(0), 0, None
+    for each in tune.elements():
+        match each:
+            case Bar():
+                opening = into if opening is None and into else opening
+                into = Fraction(0)
+            case Tuplet():
+                triplet = each.notes
+            case Note() | Rest():
+                into += each.length * (Fraction(2, 3) if triplet else 1)
+                triplet = max(0, triplet - 1)
+        found.append((tune.bar - into, opening))
+    return found
+
+
+def test_the_clock_counts_what_is_left_of_bars(corpus: Corpus) -> None:
+    """Through a stream that is cut, kept and restored on the way, as any state is."""
+    everything = [each.tune for side in SIDES for each in corpus.sides[side]]
+    tokens = (language.UNKNOWN, language.TUNE, *sorted({token for tune in everything for token in tune.tokens}))
+    counting = Clock(tokens, language.TUNE)
+    specification = Specification(
+        "counting",
+        Tokens(tokens, unit="word", unknown=0),
+        (Node("token", OneHot(), (FRAMES,)), Node(CLOCK, counting.clock, ("token",)),
+         Node(PLACE, counting.place, (CLOCK,))),
+        (Head("units", CLOCK, Outputs()), Head("places", PLACE, Outputs())),
+    )  # fmt: skip
+    model = Model(Network(specification, counting.weights))
+    told = {name: counting.sum_of(name) for name in ("left", "opening")}
+    assert any(tune.bar - 1 > min(left for left, _ in places(tune)[-2:]) > 0 for tune in everything)  # anacruses
+    assert any("(3" in tune.body for tune in everything)
+    for tune in everything:
+        with model.stream(head="units") as stream, model.stream(head="places") as other:
+            events = stream.push(" ".join((language.TUNE, *tune.tokens[:20])) + " ")
+            kept = stream.snapshot()
+            scales = other.push(" ".join(tune.tokens)) + other.flush()
+        with model.restore(kept) as stream:
+            events += stream.push(" ".join(tune.tokens[20:])) + stream.flush()
+        for event, scale, (left, opening) in zip(events[4:], scales[3:], places(tune), strict=True):
+            assert event.values is not None and scale.values is not None
+            assert float(told["left"] @ event.values) == pytest.approx(left, abs=1e-4)
+            # Half units from 0 to 16, of which the one that is reached in part tells how far.
+            assert float(scale.values[:32].sum()) / 2 == pytest.approx(left, abs=1e-4)
+            if opening is not None:
+                assert float(told["opening"] @ event.values) == pytest.approx(opening, abs=1e-4)
+
+
+def test_what_does_not_fit_begins_unlikely(corpus: Corpus) -> None:
+    """Before anything is learnt: a note that is too long for its bar, or a bar line within it; in no real tune."""
+    data = tunes.data_of(corpus, tunes.Options(rare=1))
+    specification = language.specification(data.tokens, 16)
+    network = TrainableNetwork(specification, weights=language.weights(specification, 1), fixed=language.FIXED)
+    for name in ("liked.W", "liked.b"):
+        network.parameters[name][:] = 0
+    ids = {token: i for i, token in enumerate(data.tokens)}
+    for tune in data.test + data.validation:
+        tokens = np.array([[ids[token] for token in tune]])
+        logits = network.forward(tokens, [len(tune)])["main"][0]
+        following = logits[np.arange(2, len(tune) - 1), tokens[0, 3:]]
+        assert following.min() > -0.01
+    (before,) = (language.ids_of(["M:3/4", "L:1/8", "K:G", "G2", "G2", "|", "G3", "G"], ids, bare=True),)
+    last = network.forward(before[None, :-1], [len(before) - 1])["main"][0, -1]
+    assert last[ids["G2"]] == 0 and last[ids["G3"]] == last[ids["|"]] == UNLIKELY
 
 
 @pytest.fixture(scope="module")

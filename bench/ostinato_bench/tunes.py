@@ -22,7 +22,7 @@ from ostinato_bench import machine
 from ostinato_bench.tables import markdown
 from ostinato_bench.terminal import Table
 
-SETTINGS = ((1.0, None), (0.8, 0.9), (0.5, 0.8))
+SETTINGS = ((1.0, None), (0.8, None), (0.8, 0.9), (0.5, 0.8))
 """Temperature and top-p."""
 HEADINGS = ("temperature", "top-p", "tunes", "read by music21", "all bars right", "tokens a tune", "bars a tune")
 Lengths = Callable[[str], list[Fraction]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,9 @@ LONGEST = 1000
 """Tokens that are made of a source, to calibrate on."""
 
 
-def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Path | None) -> None:
+def quantize(
+    name: str, data: Path, output: Path, keep: Sequence[str], folder: Path | None, json: Path | None
+) -> None:
     """Write the int8 model and show its size, its inputs' ranges, and how far its outputs are from float32's.
 
     A file of a folder that cannot be used is left out, and the command then ends with 1.
@@ -45,7 +48,7 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
     check_writable(output, (SUFFIX,))
     check_writable(json)
     model = load(name, folders=[] if folder is None else [folder])
-    quantized(model.network.specification)  # refuses what cannot be, before anything is read
+    quantized(model.network.specification, keep)  # refuses what cannot be, before anything is read
     paths = _paths(model, data)
     left_out = LeftOut(data)
     with err.status("…") as status:
@@ -63,11 +66,12 @@ def quantize(name: str, data: Path, output: Path, folder: Path | None, json: Pat
             left_out.finish(len(paths))
         status.update("[dim]calibrating[/]")
         observed = observe(model.network, utterances)
-        made = quantize_for(model.network, observed)
+        made = quantize_for(model.network, observed, keep)
         frames = sum(len(each.source if isinstance(each, Written) else each) for each in utterances)
         source = f"{model.name} ({model.network.digest[:16]})"
         heard = f"{plural(frames, 'frame')} of {plural(len(used), 'file')}"
         about = f"Made by `ostinato quantize` from {source}, calibrated on {heard}."
+        about += f" In float32 as they were: {', '.join(keep)}." * bool(keep)
         # What was tested, and found, is not this model.
         card = {f"{heading}, of the float32 model": text for heading, text in made.specification.card.items()}
         card["int8"] = f"{about} Its own accuracy was not tested."

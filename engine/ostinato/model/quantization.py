@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -34,23 +34,24 @@ Utterance: TypeAlias = Float32 | Written
 """Of a model with an encoder, `Written`."""
 
 
-def quantize(network: Network, utterances: Iterable[Utterance]) -> Network:
+def quantize(network: Network, utterances: Iterable[Utterance], keep: Collection[str] = ()) -> Network:
     """The network with int8 weights and inputs in its recurrent layers, and in dense ones below its last; so are its
-    encoder's, whose last ones, which are looked up, stay float32.
+    encoder's, whose last ones, which are looked up, stay float32. Nodes to ``keep`` (``encoder.…`` of an encoder)
+    stay as they are.
 
     ``utterances``: frames [T, frame_size] each, or token ids [T, 1]: what the front end makes of typical input; of a
     model with an encoder, `Written`. The scales of all inputs are chosen by what flows through the float32 network
     then. The last layer, small as a rule, stays float32, and so does the W of a layer that token ids come to. Raises
-    BadModelFileError if the network is int8 already or has nothing that can be, InputError if there are no frames, or
-    utterances are not what the model reads.
+    BadModelFileError if the network is int8 already, has nothing that can be, or no such node; InputError if there are
+    no frames, or utterances are not what the model reads.
     """
-    quantized(network.specification)  # before anything is computed for it
-    return quantize_for(network, observe(network, utterances))
+    quantized(network.specification, keep)  # before anything is computed for it
+    return quantize_for(network, observe(network, utterances), keep)
 
 
-def quantize_for(network: Network, observed: Mapping[str, Float32]) -> Network:
+def quantize_for(network: Network, observed: Mapping[str, Float32], keep: Collection[str] = ()) -> Network:
     """`quantize` for inputs such as those that `observe` saw."""
-    specification = quantized(network.specification)
+    specification = quantized(network.specification, keep)
     wanted = specification.weights()
     weights: dict[str, npt.NDArray[Any]] = {}
     for name, array in network.weights.items():
@@ -61,29 +62,36 @@ def quantize_for(network: Network, observed: Mapping[str, Float32]) -> Network:
     return Network(specification, weights)
 
 
-def quantized(specification: Specification) -> Specification:
+def quantized(specification: Specification, keep: Collection[str] = ()) -> Specification:
     """The specification of a network that `quantize` makes. Raises BadModelFileError, see there."""
     name = specification.name
     if specification.precision == "int8":
         raise BadModelFileError(f"{name} is int8 already: quantize the float32 model that it was made from")
     encoder = specification.encoder
+    names = [node.name for node in specification.nodes]
+    names += [f"{ENCODER}.{node.name}" for node in encoder.nodes] if encoder else []
+    if missing := [each for each in keep if each not in names]:
+        raise BadModelFileError(f"{name} has no node {missing[0]!r} to keep: it has {', '.join(names)}")
     if encoder is not None:
-        encoder = dataclasses.replace(encoder, nodes=tuple(_nodes(encoder)))
+        encoder = dataclasses.replace(encoder, nodes=tuple(_nodes(encoder, keep, f"{ENCODER}.")))
     made = dataclasses.replace(
-        specification, name=f"{name}-int8", nodes=tuple(_nodes(specification)), encoder=encoder
+        specification, name=f"{name}-int8", nodes=tuple(_nodes(specification, keep)), encoder=encoder
     )
     if made.precision == "float32":
         raise BadModelFileError(f"{name} has no layer to quantize: no recurrent one, no dense one below the last")
     return made
 
 
-def _nodes(specification: Specification) -> Iterator[Node]:
+def _nodes(specification: Specification, keep: Collection[str], prefix: str = "") -> Iterator[Node]:
     """The nodes, their layers in int8 where it pays."""
     inner: set[str] = set()  # nodes from which another with matrices can be reached
     for node in reversed(specification.nodes):
         if node.name in inner or _has_matrices(specification, node):
             inner.update(node.inputs)
     for node in specification.nodes:
+        if f"{prefix}{node.name}" in keep:
+            yield node
+            continue
         layer = node.layer.in_int8(specification.inputs(node), last=node.name not in inner)
         yield dataclasses.replace(node, layer=layer)
 

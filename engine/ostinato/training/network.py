@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,8 @@ class TrainableNetwork:
     dropped between layers while training; ``recurrent_dropout``: of the states that layers with recurrent matrices
     multiply, the same values at all steps of a sequence. ``left_to_loss``, by head: a softmax that the head reads, or
     the sigmoid of such a dense layer, is not computed by `forward`, whose outputs are then logits: losses take them
-    so, for the precision; `activate` computes it.
+    so, for the precision; `activate` computes it. ``fixed`` nodes keep the weights that they are given, and nothing
+    that they give is dropped: they read the front end, or each other.
     """
 
     def __init__(
@@ -37,17 +38,19 @@ class TrainableNetwork:
         weights: Mapping[str, npt.NDArray[np.float32]] | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        fixed: Collection[str] = (),
     ) -> None:
         """Start from ``weights`` (float32, all of them), or from random ones by ``seed`` (`Network.random`).
 
         Raises BadModelFileError if the specification or the weights are inconsistent, TrainingError for a dropout
-        outside [0, 1), or an int8 specification.
+        outside [0, 1), an int8 specification, or fixed nodes that there are not, or above ones that learn.
         """
         if specification.precision == "int8":
             raise TrainingError("a network learns in float32: train that, then quantize it")
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0 <= rate < 1:
                 raise TrainingError(f"{name} = {rate} is not from 0 up to, but without, 1")
+        _check_fixed(specification, fixed)
         start = Network.random(specification, seed) if weights is None else Network(specification, weights)
         self.specification, self.dtype = specification, np.dtype(dtype)
         self.parameters = {
@@ -56,7 +59,7 @@ class TrainableNetwork:
             if not name.startswith((f"{FRONT_END}.", f"{ENCODER}.{FRONT_END}."))
         }
         self.constants = {name: value.copy() for name, value in start.weights.items() if name not in self.parameters}
-        self.dropouts = dropout, recurrent_dropout
+        self.dropouts, self.fixed = (dropout, recurrent_dropout), frozenset(fixed)
         self._tape = self.tape()
         self.left_to_loss = self._tape.left
 
@@ -68,7 +71,7 @@ class TrainableNetwork:
 
     def tape(self) -> Tape:
         """Another one beside that of `forward` and `backward`: for a thread of its own."""
-        return Tape(self.specification, self.dtype, *self.dropouts)
+        return Tape(self.specification, self.dtype, *self.dropouts, fixed=self.fixed)
 
     def forward(
         self, x: Array, lengths: npt.ArrayLike, learning: Learning | None = None, sources: Sources | None = None
@@ -144,6 +147,16 @@ class TrainableNetwork:
                 f"wait = {sources.wait}: 1 at least, and the encoder must not read its source from the end"
             )
         return Sources(_checked(sources.inputs, encoder.specification.front_end), lengths, sources.wait)
+
+
+def _check_fixed(specification: Specification, fixed: Collection[str]) -> None:
+    """Raise TrainingError for nodes that there are not, or that would keep others from learning."""
+    inputs = {node.name: node.inputs for node in specification.nodes}
+    for name in fixed:
+        if name not in inputs:
+            raise TrainingError(f"{name!r} is to be fixed, and no node: {', '.join(inputs)} are")
+        if above := [each for each in inputs[name] if not specification.wires[each].token and each not in fixed]:
+            raise TrainingError(f"node {name!r} is to be fixed, above {above[0]!r}, which learns: fix that too")
 
 
 def _checked(x: npt.ArrayLike, front_end: FrontEnd) -> Array:

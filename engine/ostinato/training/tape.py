@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -30,14 +30,16 @@ class Tape:
     encoder's nodes, on a tape of their own, whose weights' names begin with ``prefix``.
 
     ``left``: by head, the activation that `forward` leaves to the loss: the softmax that is its node, or the sigmoid
-    of the dense layer that is, if no other node reads them.
+    of the dense layer that is, if no other node reads them. ``fixed``: nodes that do not learn, above inputs or each
+    other (`TrainableNetwork`).
     """
 
     def __init__(
         self, specification: Specification, dtype: npt.DTypeLike, dropout: float, recurrent_dropout: float,
-        prefix: str = "",
+        prefix: str = "", fixed: Collection[str] = (),
     ) -> None:  # fmt: skip
         self.specification, self.dtype, self.prefix = specification, np.dtype(dtype), prefix
+        self.fixed = frozenset(fixed)
         self.encoder: Tape | None = None
         if (encoder := specification.encoder) is not None:
             self.encoder = Tape(encoder, dtype, dropout, recurrent_dropout, f"{ENCODER}.")
@@ -45,7 +47,8 @@ class Tape:
         self._tape = [(node, self._learning(node), self._dropouts(node, dropout)) for node in specification.nodes]
         self._ways = {node.name: self._way(node) for node in specification.nodes}
         self._packings: list[Packing] = []
-        recurrent = [layer for _, layer, _ in self._tape if isinstance(layer, RecurrentLayer)]
+        learning = (layer for node, layer, _ in self._tape if node.name not in self.fixed)
+        recurrent = [layer for layer in learning if isinstance(layer, RecurrentLayer)]
         for part in (part for layer in recurrent for part in layer.parts):
             part.dropout = recurrent_dropout
         self.left = {head.name: self._left.get(head.node) for head in specification.heads}
@@ -79,8 +82,11 @@ class Tape:
         return name in self.specification.memories
 
     def _has_gradient(self, name: str) -> bool:
-        """Whether what is read by that name has weights below it: inputs have none, nor what stands for token ids."""
-        return self._is_memory(name) or (name != FRAMES and not self.specification.wires[name].token)
+        """Whether what is read by that name has weights below it that learn: inputs have none, nor what stands for
+        token ids."""
+        return self._is_memory(name) or (
+            name != FRAMES and name not in self.fixed and not self.specification.wires[name].token
+        )
 
     def forward(
         self, parameters: Mapping[str, Array], x: Array, lengths: npt.ArrayLike, learning: Learning | None,
@@ -151,7 +157,7 @@ class Tape:
             for name, drop, d_input in zip(node.inputs, drops, back, strict=True):
                 if d_input is not None and self._is_memory(name):
                     _flow(flowing, name, d_input)
-                elif d_input is not None and name != FRAMES:
+                elif d_input is not None and name != FRAMES and name not in self.fixed:
                     for source, target, framing in reversed(before):
                         d_input = self._windows[source, target, framing].backward(d_input)
                     d_input = drop.backward(d_input) if drop else d_input

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from ostinato.model.decoders import Generation
 from ostinato.model.front_ends import Tokens
-from ostinato.model.layers import Dense, Embedding, Gru, Softmax
-from ostinato.model.specification import Sequential, Specification
+from ostinato.model.layers import Add, Dense, Embedding, Gru, OneHot, Softmax
+from ostinato.model.network import Network
+from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.notation import Tune
 from ostinato.notation.transposition import transposed
 from ostinato.notation.tune import Note, element
 from ostinato.training.batching import Batch, bucketed, pad
+from ostinato.training.recipes.tunes.clock import CLOCK, PLACE, Clock
 from ostinato.training.recipes.tunes.corpus import LONGEST
 
 UNKNOWN, TUNE = "<unknown>", "<tune>"
@@ -61,14 +63,44 @@ def vocabulary(keys: Keys, rare: int = RARE) -> tuple[str, ...]:
     return (UNKNOWN, TUNE, *sorted(token for token, count in seen.items() if count >= rare))
 
 
-def specification(tokens: Sequence[str], size: int = 256, layers: int = 2, name: str = "tunes") -> Specification:
-    """The model without its card."""
-    return Sequential(
-        name,
+EMBEDDED = 96
+FIXED = (CLOCK, PLACE)
+"""Nodes that do not learn."""
+
+
+def specification(tokens: Sequence[str], size: int) -> Specification:
+    """The model without its card. It reads each token, and where in the bar that leads to, as a `Clock` counts. Which
+    token comes is a sum of what two recurrent layers of ``size`` make of it, and of what fits there."""
+    counting, count = Clock(tokens, TUNE), len(tokens)
+    return Specification(
+        "tunes",
         Tokens(tuple(tokens), unit="word", unknown=tokens.index(UNKNOWN)),
-        [Embedding(96), *(Gru(size) for _ in range(layers)), Dense(len(tokens)), Softmax()],
-        Generation(start=tokens.index(TUNE), end=tokens.index(TUNE), longest=LONGEST, separator=" "),
+        (
+            Node("token", OneHot(), (FRAMES,)),
+            Node(CLOCK, counting.clock, ("token",)),
+            Node(PLACE, counting.place, (CLOCK,)),
+            Node("embedding", Embedding(EMBEDDED), (FRAMES,)),
+            Node("where", Dense(EMBEDDED), (PLACE,)),
+            Node("read", Add(), ("embedding", "where")),
+            Node("gru-1", Gru(size), ("read",)),
+            Node("gru-2", Gru(size), ("gru-1",)),
+            Node("liked", Dense(count), ("gru-2",)),
+            Node("fitting", Dense(count), (PLACE,)),
+            Node("logits", Add(), ("liked", "fitting")),
+            Node("softmax", Softmax(), ("logits",)),
+        ),
+        (Head("main", "softmax", Generation(tokens.index(TUNE), tokens.index(TUNE), LONGEST, " ")),),
     )
+
+
+def weights(specification: Specification, seed: int) -> dict[str, NDArray[np.float32]]:
+    """What it begins to learn from: those of the `FIXED` nodes stay, and what fits begins as bars have it."""
+    assert isinstance(specification.front_end, Tokens)
+    tokens = specification.front_end.vocabulary
+    counting = Clock(tokens, TUNE)
+    W, b = counting.fitting(tokens)
+    begun = {"fitting.W": W, "fitting.b": b}
+    return dict(Network.random(specification, seed).weights) | counting.weights | begun
 
 
 class Batches:

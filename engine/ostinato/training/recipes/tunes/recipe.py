@@ -2,8 +2,9 @@
 
 1. Tunes of old collections are brought into one form, those whose bars do not add up are left out, and variants of a
    tune are kept on one side (`corpus`).
-2. A language model learns them in many keys (`language`). It is tested by the bits that a token of a held-out tune
-   takes, beside n-grams (`ngram`), and by whether the bars of what it makes add up (`judging`).
+2. A language model learns them in many keys (`language`), with layers that count bars (`clock`). It is tested by the
+   bits that a token of a held-out tune takes, beside n-grams (`ngram`), and by whether the bars of what it makes add
+   up (`judging`).
 3. Two networks of about as many weights learn to fill gaps (`gaps`): one has seen what is before, one both sides.
 """
 
@@ -16,6 +17,7 @@ from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ostinato.model.network import Network
 from ostinato.model.specification import Specification
@@ -47,7 +49,8 @@ ORDER = 4
 """Of the n-grams: of 3, 4, 5 and 6 the one with the fewest bits on the validation tunes."""
 DRAWING = {
     "temperature 1": Sampling(seed=1),
-    "temperature 0.8, top-p 0.9": Sampling(seed=1, temperature=0.8, top_p=0.9),
+    "temperature 0.8": Sampling(seed=1, temperature=0.8),
+    "temperature 0.5, top-p 0.8": Sampling(seed=1, temperature=0.5, top_p=0.8),
 }
 LOOKAHEADS = (0, 4, 8, 16, 32, 64)
 """Tokens behind its place for which the bidirectional model waits, in the table of gaps."""
@@ -157,6 +160,8 @@ def _plan(
     evaluate: Evaluate,
     test: Callable[[Network, History], Tested],
     options: Options,
+    weights: Mapping[str, NDArray[np.float32]] | None = None,
+    fixed: Sequence[str] = (),
 ) -> Plan:
     steps = options.steps or how.steps
     warmup = min(200, steps // 10)
@@ -164,8 +169,10 @@ def _plan(
         options.named(dataclasses.replace(specification, licence=LICENCE)),
         np.float32,
         options.seed,
+        weights=weights,
         dropout=how.dropout,
         recurrent_dropout=how.recurrent_dropout,
+        fixed=fixed,
     )
     schedule = Warmup(Cosine(RATE, steps - warmup, RATE / 100), warmup)
     optimiser = AdamW(schedule, weight_decay=1e-2, clip_norm=1.0)
@@ -216,7 +223,8 @@ def _language(corpus: Corpus, data: Data, options: Options, telling: Telling) ->
             },
         })  # fmt: skip
 
-    return _plan(corpus, specification, batches, LANGUAGE, evaluate, tested, options)
+    weights = language.weights(specification, options.seed)
+    return _plan(corpus, specification, batches, LANGUAGE, evaluate, tested, options, weights, language.FIXED)
 
 
 # --- gaps ---------------------------------------------------------------------------------------------------------
