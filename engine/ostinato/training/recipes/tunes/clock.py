@@ -36,7 +36,7 @@ Sum: TypeAlias = dict[str, float]
 
 MUCH = 64.0
 """More than any count: takes a unit to 0, unless another makes up for it."""
-UNLIKELY = -8.0
+UNLIKELY = -12.0
 """A logit to begin with."""
 TRIPLET = "(3"
 """Three notes in the time of two: the one tuplet that is counted, and the one that these tunes have."""

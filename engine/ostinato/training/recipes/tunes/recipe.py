@@ -68,7 +68,7 @@ class How(NamedTuple):
     recurrent_dropout: float
 
 
-LANGUAGE, GAPS = How(3000, 250, 0.3, 0.15), How(1300, 100, 0.2, 0.0)
+LANGUAGE, GAPS = How(1500, 250, 0.3, 0.15), How(1300, 100, 0.2, 0.0)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Options(recipe.Options):
 
     steps: Annotated[
         int | None,
-        Option("Batches that each model learns from.", "N", 1, MOST_STEPS, shown="3000 and 1300, quick: 150"),
+        Option("Batches that each model learns from.", "N", 1, MOST_STEPS, shown="1500 and 1300, quick: 150"),
     ] = None
     made: Annotated[int, Option("Tunes to let the language model make for its test.", "N", 1, 100_000)] = 400
     batch: int = 24
