@@ -42,8 +42,8 @@ def quantize(network: Network, utterances: Iterable[Utterance], keep: Collection
     ``utterances``: frames [T, frame_size] each, or token ids [T, 1]: what the front end makes of typical input; of a
     model with an encoder, `Written`. The scales of all inputs are chosen by what flows through the float32 network
     then. The last layer, small as a rule, stays float32, and so does the W of a layer that token ids come to. Raises
-    BadModelFileError if the network is int8 already, has nothing that can be, or no such node; InputError if there are
-    no frames, or utterances are not what the model reads.
+    BadModelFileError if the network is int8 already, has nothing that can be, or no such node; InputError if there
+    are no frames, or utterances are not what the model reads.
     """
     quantized(network.specification, keep)  # before anything is computed for it
     return quantize_for(network, observe(network, utterances), keep)
