@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato import activations
-from ostinato.errors import BadModelFileError
 from ostinato.kernels import integer
 from ostinato.kernels.operations import NUMBERS, Region, gather
 from ostinato.kernels.operations import record as i
@@ -28,9 +26,9 @@ from ostinato.kernels.stages import Stages
 from ostinato.lanes import LANES, padded
 from ostinato.model.activation import IDENTITY, Activation
 from ostinato.model.framing import Framing
-from ostinato.model.limits import MAX_ROW, MAX_STATE
 from ostinato.model.linking import Draft, linked
 from ostinato.model.projection import NOTHING, sums_by_token
+from ostinato.model.stage import Stage
 from ostinato.model.staging import SAME, Staging
 from ostinato.model.wire import Wire
 
@@ -72,21 +70,6 @@ class Compiled(NamedTuple):
     stages: Stages | None
 
 
-@dataclass
-class _Stage:
-    """One stage as it is built: rows, states, weights and operations of its own."""
-
-    operations: list[list[int]] = field(default_factory=list)
-    buffers: list[Floats] = field(default_factory=list)
-    weight_size: int = 0
-    row_size: int = 0
-    state_size: int = 0
-    given: int = 0
-    """Values that links have brought so far."""
-    initial: list[tuple[int, Floats]] = field(default_factory=list)
-    positions: list[Positions | Several] = field(default_factory=list)
-
-
 class Lowering:
     """Lays out rows, states and weights, and collects operations; layers call it. What they ask for goes into the
     stage of the node that is being lowered."""
@@ -101,7 +84,7 @@ class Lowering:
         self._embedded: dict[Value, tuple[Value, Floats]] = {}
         self._staging = staging
         self._given = given
-        self._stages = [_Stage(row_size=padded(size + LANES - 1) if size else 0) for size in given or ()]
+        self._stages = [Stage(row_size=padded(size + LANES - 1) if size else 0) for size in given or ()]
         self._drafts: list[Draft] = []
         self._linked: dict[Any, Value] = {}
         self._memory_size = 0
@@ -126,10 +109,7 @@ class Lowering:
 
     def value(self, wire: Wire) -> Value:
         """Room in a row, and behind it for a last vector that begins at any of its values."""
-        stage, size = self._stage, 1 if wire.token else wire.size
-        value = Value(wire, Region(stage.row_size, size), self._now)
-        stage.row_size += padded(size + LANES - 1)
-        return value
+        return Value(wire, self._stage.room(1 if wire.token else wire.size), self._now)
 
     def memory(self, wires: Mapping[str, Wire]) -> dict[str, Value]:
         """What an encoder's heads give, side by side in the frames of a stream's memory, by the names that nodes have
@@ -157,23 +137,11 @@ class Lowering:
 
     def state(self, size: int, initial: Array | float = 0.0) -> int:
         """Place of ``size`` values in a state row, which are ``initial`` before the first frame."""
-        stage = self._stage
-        offset = stage.state_size
-        stage.state_size += padded(size)
-        row = np.zeros(padded(size), np.float32)
-        row[:size] = initial
-        stage.initial.append((offset, row))
-        return offset
+        return self._stage.state(size, initial)
 
     def values(self, array: Array) -> int:
         """Place of an array in the weight buffer, at a cache line."""
-        stage = self._stage
-        offset = stage.weight_size
-        flat = np.zeros(padded(array.size), np.float32)
-        flat[: array.size] = np.asarray(array, np.float32).ravel()
-        stage.buffers.append(flat)
-        stage.weight_size += flat.size
-        return offset
+        return self._stage.values(array)
 
     def order(self, indices: Sequence[int]) -> int:
         """Place of the numbers of values that are gathered, -1 for zeros, as `operations.gather` reads them."""
@@ -296,9 +264,9 @@ class Lowering:
         self._stage.positions.append(several)
 
     @property
-    def _stage(self) -> _Stage:
+    def _stage(self) -> Stage:
         while len(self._stages) <= self._now:
-            self._stages.append(_Stage())
+            self._stages.append(Stage())
         return self._stages[self._now]
 
     # --- inside -----------------------------------------------------------------------------------------------------
@@ -347,33 +315,7 @@ class Lowering:
         return Compiled(top, linked(programs, self._drafts, self._staging, self._stages[last].given))
 
     def _program(self, number: int, given: Region, outputs: Sequence[Region]) -> Program:
-        """A stage's operations; those that can run while frames arrive come first."""
-        stage = self._stages[number]
-        early = early_operations(stage.operations)
-        order = sorted(range(len(early)), key=lambda index: not early[index])
-        size = LANES * row_pitch(stage.state_size // LANES)
-        if size > MAX_STATE:
-            raise BadModelFileError(f"a stream's state would have {size} values, over the limit of {MAX_STATE}")
-        if stage.row_size > MAX_ROW:
-            raise BadModelFileError(
-                f"a frame would have {stage.row_size} values, windows included, over the limit of {MAX_ROW}: use "
-                "smaller windows"
-            )
-        initial = np.zeros(size, np.float32)
-        for offset, values in stage.initial:
-            initial[offset : offset + values.size] = values
-        return Program(
-            operations=np.array([stage.operations[index] for index in order], np.int64).reshape(-1, i.FIELDS),
-            weights=np.concatenate(stage.buffers) if stage.buffers else np.zeros(0, np.float32),
-            row_size=LANES * row_pitch(stage.row_size // LANES),
-            state_size=size,
-            input=given,
-            outputs=tuple(outputs),
-            initial=initial,
-            positions=tuple(stage.positions),
-            memory_size=self._memory_size,
-            starts=tuple(self._starts),
-        )
+        return self._stages[number].program(given, outputs, self._memory_size, self._starts)
 
 
 class _Within(Lowering):
