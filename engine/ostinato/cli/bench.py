@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress, TaskID
 
@@ -44,8 +44,7 @@ def kernels(
     for table in terminal(found):
         out.print(table)
     note(legend(found))
-    for peer, cure in found["missing"].items():
-        note(f"{peer} was not measured: {cure}")
+    _tell_missing(found)
 
 
 class _Steps:
@@ -72,6 +71,12 @@ class _Steps:
             self._task = None  # what is measured next begins anew
 
 
+def _tell_missing(found: Mapping[str, Any]) -> None:
+    """Which engines were not measured, and why."""
+    for peer, why in found["missing"].items():
+        note(f"{peer} was not measured: {why}")
+
+
 def music(minutes: float, beside: bool, json: Path | None, plot: Path | None) -> None:
     """Onsets and beats in ``minutes`` of music, with madmom's programs ``beside``."""
     from ostinato_bench.music.measuring import run
@@ -88,8 +93,7 @@ def music(minutes: float, beside: bool, json: Path | None, plot: Path | None) ->
     note(legend(found))
     for sentence in conclusions(found):
         out.print(sentence)
-    for peer, why in found["missing"].items():
-        note(f"{peer} was not measured: {why}")
+    _tell_missing(found)
 
 
 def training(tasks: Sequence[Task], seconds: float, beside: bool, json: Path | None) -> None:
@@ -102,8 +106,7 @@ def training(tasks: Sequence[Task], seconds: float, beside: bool, json: Path | N
     write_json(json, found)
     out.print(terminal(found))
     note(LEGEND)
-    for peer, cure in found["missing"].items():
-        note(f"{peer} was not measured: {cure}")
+    _tell_missing(found)
 
 
 def tunes(model: str, count: int, seed: int, folder: Path | None, json: Path | None) -> None:
@@ -136,8 +139,7 @@ def generation(tasks: Sequence[Generating], seconds: float, beside: bool, json: 
     write_json(json, found)
     out.print(terminal(found))
     note(LEGEND)
-    for peer, cure in found["missing"].items():
-        note(f"{peer} was not measured: {cure}")
+    _tell_missing(found)
 
 
 def load(

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from ostinato.training.activations import compiled, sigmoid
-from ostinato.training.layers.layer import Parameters
-from ostinato.training.layers.recurrent import Direction, RecurrentLayer, take_previous
+from ostinato.training.layers.minimal import MinimalDirection
+from ostinato.training.layers.recurrent import RecurrentLayer, take_previous
 from ostinato.training.packing import Array
 
 
@@ -59,18 +59,11 @@ def min_gru_backward(
     return carry
 
 
-class MinGruDirection(Direction):
+class MinGruDirection(MinimalDirection):
     """z n."""
 
-    def recur(self, own: Parameters, y: Array) -> None:
-        """As `Direction.recur`."""
-        self.previous = self.buffers("previous", y.shape, y.dtype)
-        min_gru_forward(self.sums, self.layer.positive, *self.steps, self.start(own, "h"), y, self.previous)
-
-    def recur_back(self, own: Parameters, dy: Array, d_sums: Array) -> dict[str, Array]:
-        """As `Direction.recur_back`."""
-        d_start = min_gru_backward(dy, self.sums, self.layer.positive, self.previous, *self.steps, d_sums)
-        return {"initial_h": self.began("h", d_start)}
+    cell = staticmethod(min_gru_forward)
+    cell_back = staticmethod(min_gru_backward)
 
 
 class LearningMinGru(RecurrentLayer):
