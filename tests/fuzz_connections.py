@@ -9,11 +9,19 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
 
 import msgpack
+import numpy as np
+import soundfile
+from engine_models import models
+from random_models import bits
 from raw_zmtp import GREETING, PING, command, frame, ready
 
 from ostinato import protocol as wire
+from ostinato.streaming import load
+from ostinato_client import Client
 
 HELLO_TLS = bytes.fromhex("16030100c8010000c40303") + bytes(range(32)) + b"\x20" + bytes(150)
 STRANGERS: dict[str, bytes] = {
@@ -108,9 +116,44 @@ def fuzz(endpoint: str, connections: int, seed: int, between: Callable[[int], No
             between(n)
 
 
+class Crowd:
+    """An honest client whose many streams are held in columns, and at the end have the bits they have alone."""
+
+    MODEL = load("digits-uni")
+    CHUNK = 640
+
+    def __init__(self, endpoint: str, count: int = 24) -> None:
+        self._client = Client(endpoint)
+        self._streams = [self._client.open("digits-uni") for _ in range(count)]
+        recording = files("ostinato") / "recordings" / "two-nine-three-four-zero.wav"
+        spoken, _ = soundfile.read(str(recording), dtype="int16")
+        self._sounds = [np.roll(spoken, 1234 * number) for number in range(count)]
+        self._found: list[list[Any]] = [[] for _ in range(count)]
+        self._pushed = 0
+
+    def go_on(self) -> None:
+        """Push a chunk to each stream, the sound over and over, and read what has come."""
+        for stream, samples, found in zip(self._streams, self._sounds, self._found, strict=True):
+            stream.push(self._chunk(samples, self._pushed))
+            found += stream.results()
+        self._pushed += 1
+
+    def finish(self) -> None:
+        """Flush, and compare."""
+        for stream, samples, found in zip(self._streams, self._sounds, self._found, strict=True):
+            found += stream.flush()
+            with self.MODEL.stream() as alone:
+                wanted = [e for n in range(self._pushed) for e in alone.push(self._chunk(samples, n))] + alone.flush()
+            assert len(wanted) > 2 and bits([event for result in found for event in result.events]) == bits(wanted)
+        self._client.close()
+
+    def _chunk(self, samples: Any, number: int) -> Any:
+        start = number * self.CHUNK % len(samples)
+        return samples[start : start + self.CHUNK]
+
+
 def main() -> None:
-    """Fuzz a server of one's own, with an honest client beside it."""
-    from engine_models import models
+    """Fuzz a server of one's own, with honest clients beside it."""
     from server_raw import Bystander
 
     from ostinato.server import Server
@@ -120,8 +163,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     print(f"{arguments.connections} connections, seed {arguments.seed}", flush=True)
-    with Server(models("frames")) as server:
-        bystander = Bystander(server.endpoint)
+    with Server(models("frames") | {"digits-uni": Crowd.MODEL}) as server:
+        bystander, crowd = Bystander(server.endpoint), Crowd(server.endpoint)
         slowest = 0.0
 
         def between(n: int) -> None:
@@ -129,12 +172,14 @@ def main() -> None:
             start = time.monotonic()
             bystander.go_on()
             slowest = max(slowest, time.monotonic() - start)
+            crowd.go_on()
             if n % 5000 == 0:
                 print(f"{n}: an honest client waited {1000 * slowest:.0f} ms at most", flush=True)
 
         fuzz(server.endpoint, arguments.connections, arguments.seed, between)
         bystander.finish()
-    print("the server is well, and the honest client has its bits")
+        crowd.finish()
+    print("the server is well, and the honest clients have their bits")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zmq
 from engine_models import frames, model, models
-from fuzz_connections import STRANGERS, fuzz
+from fuzz_connections import STRANGERS, Crowd, fuzz
 from random_models import bits
 from raw_zmtp import PING, Dialled, frame, stream_id
 from server_process import Process, small_model
@@ -32,7 +32,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux says what a co
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server(models("frames")) as made:
+    with Server(models("frames") | {"digits-uni": Crowd.MODEL}) as made:
         yield made
 
 
@@ -84,7 +84,15 @@ def test_sockets_of_other_kinds(server: Server, bystander: Bystander, kind: int)
 
 def test_fuzzed_connections(server: Server, bystander: Bystander) -> None:
     """`fuzz_connections.py` as a command makes as many as one likes."""
-    fuzz(server.endpoint, 1000, 1, lambda _: bystander.go_on())
+    crowd = Crowd(server.endpoint)
+
+    def between(_: int) -> None:
+        bystander.go_on()
+        for _ in range(10):
+            crowd.go_on()
+
+    fuzz(server.endpoint, 1000, 1, between)
+    crowd.finish()
 
 
 def test_a_connection_that_is_reset_behind_a_full_queue_ends_nothing(path: Path) -> None:
