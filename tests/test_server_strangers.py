@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zmq
 from engine_models import frames, model, models
-from fuzz_connections import STRANGERS, Crowd, fuzz
+from fuzz_connections import STRANGERS, Crowd, fuzz, talking
 from random_models import bits
 from raw_zmtp import PING, Dialled, frame, stream_id
 from server_process import Process, small_model
@@ -32,7 +32,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux says what a co
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server(models("frames") | {"digits-uni": Crowd.MODEL}) as made:
+    with Server(models("frames") | {"said": talking()}) as made:
         yield made
 
 

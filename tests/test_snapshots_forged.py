@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engine_models import model, sound
-from fuzz_connections import Crowd
+from fuzz_connections import talking
 from random_models import VOCABULARY, network
 
 from ostinato.errors import OstinatoError
@@ -48,9 +48,9 @@ def generating(stream: Stream, source: str, how: Sampling) -> Stream:
 
 
 CASES: dict[str, tuple[Model, Callable[[], Stream]]] = {
-    "ctc": (Crowd.MODEL, lambda: pushed(Crowd.MODEL.stream(), sound(0.3))),
-    "blanks": (Crowd.MODEL, lambda: pushed(Crowd.MODEL.stream(trailing_blanks_ms=100.0), sound(0.3))),
-    "resampled": (Crowd.MODEL, lambda: pushed(Crowd.MODEL.stream(sample_rate=11025), sound(0.3))),
+    "ctc": (talking(), lambda: pushed(talking().stream(), sound(0.3))),
+    "blanks": (talking(), lambda: pushed(talking().stream(trailing_blanks_ms=100.0), sound(0.3))),
+    "resampled": (talking(), lambda: pushed(talking().stream(sample_rate=11025), sound(0.3))),
     "utterance": (model("audio-bi"), lambda: pushed(model("audio-bi").stream(end_of_speech_ms=200.0), sound(1.0))),
     "blocks": (model("frames-bi"), lambda: pushed(model("frames-bi").stream(block_ms=50.0), FRAMES)),
     "beam": (BEAM, lambda: pushed(BEAM.stream(hotwords=["ab", "c"], trailing_blanks_ms=30.0), FRAMES)),
