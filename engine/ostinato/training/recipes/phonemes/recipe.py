@@ -27,7 +27,7 @@ SPOKEN = writing(PHONEMES, separator=" ", longest=48)
 DESIGN = Design(
     "phonemes", "English words, letter by letter, to the phonemes in which they are spoken",
     "Apache-2.0; learnt from CMUdict, BSD-2-Clause",
-    {"uni": [Gru(160)], "bi": [Gru(80, direction="bidirectional")]}, waits=WAITS,
+    {"uni": [Gru(128), Gru(128)], "bi": [Gru(80, direction="bidirectional")]}, waits=(*WAITS, None, None),
     embedding=32, keys=80, writer=112, narrow=None, batch=128, rate=3e-3, dropout=0.1, every=1000, steps=11_000,
 )  # fmt: skip
 SIMPLE = "letter by letter"
