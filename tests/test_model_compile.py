@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_kernels_cells import random_weights
 
-from ostinato.kernels.program import Pass
+from ostinato.kernels.schedule import Pass
 from ostinato.model.compile import compile_network
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens

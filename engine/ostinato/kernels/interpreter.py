@@ -11,15 +11,10 @@ from ostinato.kernels.compiler import kernel, part
 from ostinato.kernels.operations.record import (
     BATCH_SIZES,
     CAPACITY,
-    FIELDS,
-    FIRST,
-    LAST,
     MEMORIES,
     MEMORY_STEP,
-    OPERATIONS,
     ROW_COUNT,
     ROWS,
-    RUN,
     SLOTS,
     STATE,
     STATE_ROWS,
@@ -28,7 +23,8 @@ from ostinato.kernels.operations.record import (
     STREAMS,
     TABLE_SLOTS,
 )  # fmt: skip
-from ostinato.kernels.simd import address, field, invoke, load_int, store_int
+from ostinato.kernels.operations.running import run_operations
+from ostinato.kernels.simd import address, field, load_int, store_int
 
 OK, BAD_SLOT, BAD_BATCH_SIZES, TOO_FEW_ROWS, NEEDS_CAPACITY, NO_MEMORY = range(6)
 
@@ -69,9 +65,7 @@ def perform(call: int) -> Any:
     code = _check(call)
     if code != OK:
         return code
-    for o in range(field(call, FIRST), field(call, LAST)):
-        op = field(call, OPERATIONS) + o * FIELDS * 8
-        invoke(field(op, RUN), op, call)
+    run_operations(call)
     return code
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ from ostinato.kernels.memory import Memories
 from ostinato.kernels.operations import KINDS, Region
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.regions import covered, inside, overlap
+from ostinato.kernels.schedule import Pass, passes, together, when
 from ostinato.lanes import LANES, padded
 
 Floats = npt.NDArray[np.float32]
@@ -27,17 +27,6 @@ _KINDS = tuple(KINDS.values())
 def row_pitch(vectors: int) -> int:
     """How many vectors from one row of so many to the next, so that rows do not share cache sets."""
     return int(i.row_pitch.py_func(vectors))
-
-
-class Pass(NamedTuple):
-    """Operations ``first`` … ``last`` - 1, which run together: ``backward`` from the last frame to the first, or
-    forward. ``context``: whether frames that are only looked ahead at need them too, because a backward operation
-    reads what they give."""
-
-    first: int
-    last: int
-    backward: bool
-    context: bool
 
 
 class Start(NamedTuple):
@@ -134,17 +123,20 @@ class Program:
         weights[:] = self.weights
         if self.initial is not None:
             initial[:] = self.initial
-        for array in (operations, weights, initial):
-            array.flags.writeable = False
         set_(self, "operations", operations)
         set_(self, "weights", weights)
         set_(self, "initial", initial)
         self.check()
         set_(self, "backward", tuple(bool(flag) for flag in operations[:, i.BACKWARD]))
-        early = [*early_operations(operations), False]
-        set_(self, "early", early.index(False))
-        set_(self, "passes", _passes(operations, self.early))
-        gates = [LANES * row_pitch(vectors) for vectors in operations[:, i.VECTORS].tolist()]
+        ranks = [rank for rank, _ in when(operations, self.row_size)]
+        set_(self, "early", [*ranks, 1].index(1))
+        set_(self, "passes", passes(operations, self.early))
+        operations[:, i.TOGETHER] = together(operations, self.passes)
+        for array in (operations, weights, initial):
+            array.flags.writeable = False
+        gates = [
+            LANES * row_pitch(vectors) * count for vectors, count in operations[:, [i.VECTORS, i.TOGETHER]].tolist()
+        ]
         set_(self, "gate_size", max([0, *gates, *(inner.gate_size for inner in self.positions)]))
         inputs = operations[:, [i.INPUT_SIZE, i.OUTPUT_SIZE]] * operations[:, [i.W_INT8, i.R_INT8]]
         own = padded(int(inputs.max(initial=0)))
@@ -236,44 +228,6 @@ class Program:
     def new_rows(self, count: int) -> Floats:
         """Memory for ``count`` frames: zeros [count, row_size]."""
         return zeros(count, self.row_size)
-
-
-def early_operations(operations: Ints | list[list[int]]) -> list[bool]:
-    """Which operations need no later frame: those that run forward, and read only what such ones give."""
-    late: list[Region] = []
-    flags = []
-    for op in operations:
-        flag = not op[i.BACKWARD] and not any(overlap(source, region) for source in _sources(op) for region in late)
-        if not flag:
-            late.append(Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE])))
-        flags.append(flag)
-    return flags
-
-
-def _passes(operations: Ints, early: int) -> tuple[Pass, ...]:
-    read: list[Region] = []  # by backward operations further on, at however many removes
-    context = []
-    for op in operations[::-1]:
-        target = Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE]))
-        flag = bool(op[i.BACKWARD]) or any(overlap(target, region) for region in read)
-        if flag:
-            read += _sources(op)
-        context.append(flag)
-    kinds = zip(
-        (n < early for n in range(len(operations))), map(bool, operations[:, i.BACKWARD]), context[::-1], strict=True
-    )
-    passes, first = [], 0
-    for (_, backward, needed), group in groupby(kinds):
-        last = first + len(list(group))
-        passes.append(Pass(first, last, backward, needed))
-        first = last
-    return tuple(passes)
-
-
-def _sources(op: Any) -> list[Region]:
-    """What an operation reads of a row."""
-    reads: list[Region] = _KINDS[op[i.KIND]].reach(op).reads
-    return reads
 
 
 class Workspace:

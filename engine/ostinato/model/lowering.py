@@ -20,7 +20,8 @@ from ostinato.kernels.operations import NUMBERS, Region, gather
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.positions import Link, Positions
 from ostinato.kernels.product import pack
-from ostinato.kernels.program import Program, Start, early_operations, row_pitch
+from ostinato.kernels.program import Program, Start, row_pitch
+from ostinato.kernels.schedule import when
 from ostinato.kernels.several import Several
 from ostinato.kernels.stages import Stages
 from ostinato.lanes import LANES, padded
@@ -203,7 +204,8 @@ class Lowering:
     def early(self, source: Value) -> int:
         """How many of its first values are known as soon as their frame is."""
         operations = self._stage.operations
-        late = [op for op, early in zip(operations, early_operations(operations), strict=True) if not early]
+        times = when(operations, self._stage.row_size)
+        late = [op for op, (rank, _) in zip(operations, times, strict=True) if rank]
         offset, size = source.region
         starts = [op[i.OUTPUT] - offset for op in late if op[i.OUTPUT] + op[i.OUTPUT_SIZE] > offset]
         return max(0, min([size, *starts]))

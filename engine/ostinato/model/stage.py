@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from ostinato.errors import BadModelFileError
 from ostinato.kernels.operations import Region
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.positions import Positions
-from ostinato.kernels.program import Program, Start, early_operations, row_pitch
+from ostinato.kernels.program import Program, Start, row_pitch
+from ostinato.kernels.schedule import when
 from ostinato.kernels.several import Several
 from ostinato.lanes import LANES, padded
 from ostinato.model.limits import MAX_ROW, MAX_STATE
@@ -63,8 +65,8 @@ class Stage:
     def program(self, given: Region, outputs: Sequence[Region], memory_size: int, starts: Sequence[Start]) -> Program:
         """Its operations; those that can run while frames arrive come first. A frame is written to ``given``;
         ``memory_size`` and ``starts`` as `Program` has them. Raises BadModelFileError for what is too large."""
-        early = early_operations(self.operations)
-        order = sorted(range(len(early)), key=lambda index: not early[index])
+        times = when(self.operations, self.row_size)
+        order = [op for _, op in sorted(zip(times, self.operations, strict=True), key=itemgetter(0))]
         size = LANES * row_pitch(self.state_size // LANES)
         if size > MAX_STATE:
             raise BadModelFileError(f"a stream's state would have {size} values, over the limit of {MAX_STATE}")
@@ -77,7 +79,7 @@ class Stage:
         for offset, values in self.initial:
             initial[offset : offset + values.size] = values
         return Program(
-            operations=np.array([self.operations[index] for index in order], np.int64).reshape(-1, i.FIELDS),
+            operations=np.array(order, np.int64).reshape(-1, i.FIELDS),
             weights=np.concatenate(self.buffers) if self.buffers else np.zeros(0, np.float32),
             row_size=LANES * row_pitch(self.row_size // LANES),
             state_size=size,

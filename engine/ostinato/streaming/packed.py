@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ostinato.kernels.alone import Alone
 from ostinato.kernels.memory import Memories
 from ostinato.kernels.operations import Region
-from ostinato.kernels.program import Pass, Program, Workspace, advance_slice
+from ostinato.kernels.program import Program, Workspace, advance_slice
+from ostinato.kernels.schedule import Pass
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]

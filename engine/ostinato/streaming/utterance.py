@@ -10,7 +10,7 @@ import numpy as np
 
 from ostinato.errors import DivergedError
 from ostinato.events import Event
-from ostinato.kernels.program import Pass
+from ostinato.kernels.schedule import Pass
 from ostinato.pipeline.state import MAX_COUNT, expect, pack, unpack
 from ostinato.streaming.finite import finite_rows
 from ostinato.streaming.frames import Float32, RowStore

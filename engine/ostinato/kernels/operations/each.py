@@ -14,7 +14,6 @@ from ostinato.kernels.operations.record import (
     BATCH_SIZES,
     BLOCK_ROWS,
     CALL_FIELDS,
-    FIELDS,
     INPUT,
     INPUT_SIZE,
     KEPT,
@@ -25,7 +24,6 @@ from ostinato.kernels.operations.record import (
     ROW_COUNT,
     ROW_STEP,
     ROWS,
-    RUN,
     STATE_H,
     STATE_STEP,
     STEPS,
@@ -34,7 +32,8 @@ from ostinato.kernels.operations.record import (
     WEIGHTS,
     state_of,
 )
-from ostinato.kernels.simd import field, invoke, load_int, store_int
+from ostinato.kernels.operations.running import run_all
+from ostinato.kernels.simd import field, load_int, store_int
 from ostinato.lanes import LANES
 
 # A plan: int64. What is "at" a place lies so many bytes from the start of the call's ROOM.
@@ -72,9 +71,7 @@ def _advance(op: int, call: int, start: int, first: int, count: int) -> None:
     store_int(room + field(plan, SIZES_AT), count)
     store_int(inner + 8 * STREAMS, count)
     store_int(inner + 8 * ROW_COUNT, count)
-    for number in range(field(plan, COUNT)):
-        operation = field(plan, OPERATIONS) + 8 * FIELDS * number
-        invoke(field(operation, RUN), operation, inner)
+    run_all(inner, field(plan, OPERATIONS), field(plan, COUNT))
     for k in range(count):
         stream = (first + k) // positions
         position = (first + k) % positions

@@ -32,13 +32,14 @@ from ostinato.kernels.simd import field, load_float, load_int, store_int
 #   COLUMNS            of the matrix that an input is, row by row
 #   KEYS, VALUES       where a frame of the memory has them
 #   POSITIONS          which of the program's `positions` runs within each frame; PLAN: the address of its plan
+#   TOGETHER           of a recurrent operation: how many, from this one on, recur together, step by step
 (
     RUN, CELL, KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, SECOND, VECTORS, STATE_H, STATE_C, W,
     BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
     KEPT, COUNT, SECOND_SIZE, ACTIVATION_G, ACTIVATION_H, CLIP, UNITS, VARIANT, EPSILON, COLUMNS,
-    POSITIONS, PLAN, KEYS, VALUES,
-) = range(41)  # fmt: skip
-FIELDS = 41
+    POSITIONS, PLAN, KEYS, VALUES, TOGETHER,
+) = range(42)  # fmt: skip
+FIELDS = 42
 
 FIELD_NAMES = {
     "backward": BACKWARD, "second": SECOND, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W,
@@ -101,6 +102,13 @@ def fill(table: int, count: int, start: int, step: int) -> None:
     """Addresses of ``count`` rows that lie ``step`` apart."""
     for i in range(count):
         store_int(table + 8 * i, start + i * step)
+
+
+@part
+def together(op: int, call: int) -> Any:
+    """How many operations run as this one does, those of the call only."""
+    left = field(call, LAST) - (op - field(call, OPERATIONS)) // (8 * FIELDS)
+    return max(1, min(left, field(op, TOGETHER)))
 
 
 @part

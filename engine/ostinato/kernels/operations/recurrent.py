@@ -21,8 +21,10 @@ from ostinato.kernels.operations.record import (
     BACKWARD,
     BATCH_SIZES,
     BLOCK_ROWS,
+    CAPACITY,
     CELL,
     CLIP,
+    FIELDS,
     GATES,
     INTEGERS,
     OUTPUT,
@@ -40,6 +42,7 @@ from ostinato.kernels.operations.record import (
     R,
     fill,
     row_pitch,
+    together,
 )  # fmt: skip
 from ostinato.kernels.product import product
 from ostinato.kernels.simd import BYTES, field, first_lanes, invoke_cell, load, load_int, splat, store, store_int
@@ -87,7 +90,7 @@ def _keep_state(op: int, call: int, first: int, last: int, out: int) -> None:
 
 
 @routine("void(int64, int64, int64, int64, int64)")
-def _step(op: int, call: int, t: int, start: int, gates: int) -> None:
+def _recur_once(op: int, call: int, t: int, start: int, gates: int) -> None:
     """Time step t, whose frames are the rows from ``start`` on: find h<t-1> (h<t+1> if backward), run the cell."""
     sizes = field(call, BATCH_SIZES)
     steps = field(call, STEPS)
@@ -110,13 +113,32 @@ def _step(op: int, call: int, t: int, start: int, gates: int) -> None:
         _keep_state(op, call, going_on, batch, out)
 
 
+@routine("void(int64, int64, int64, int64)")
+def _project(op: int, call: int, start: int, rows: int) -> None:
+    """Gate sums of a block of rows, of all operations that recur together."""
+    gates = field(call, GATES)
+    for _ in range(together(op, call)):
+        project(op, call, start, rows, gates, gates_step(op))
+        gates += field(call, CAPACITY) * gates_step(op)
+        op += 8 * FIELDS
+
+
+@routine("void(int64, int64, int64, int64, int64)")
+def _step(op: int, call: int, t: int, start: int, row: int) -> None:
+    """Time step t, whose frames are the rows from ``start`` on, of all operations that recur together: what one of
+    them waits for, a sum of many terms, the others' arithmetic fills. ``row``: of the block."""
+    gates = field(call, GATES) + row * gates_step(op)
+    for _ in range(together(op, call)):
+        _recur_once(op, call, t, start, gates)
+        gates += field(call, CAPACITY) * gates_step(op)
+        op += 8 * FIELDS
+
+
 @routine("void(int64, int64)")
 def recurrent(op: int, call: int) -> None:
     """Project a block of time steps, then recur over it; block after block, from the last one if backward."""
     sizes = field(call, BATCH_SIZES)
     steps = field(call, STEPS)
-    gates = field(call, GATES)
-    step = gates_step(op)
     if field(op, BACKWARD):
         end_step = steps
         end = field(call, ROW_COUNT)
@@ -126,11 +148,11 @@ def recurrent(op: int, call: int) -> None:
             while t > 0 and end - start + load_int(sizes + 8 * (t - 1)) <= BLOCK_ROWS:
                 t -= 1
                 start -= load_int(sizes + 8 * t)
-            project(op, call, start, end - start, gates, step)
+            _project(op, call, start, end - start)
             at = end
             for s in range(end_step - 1, t - 1, -1):
                 at -= load_int(sizes + 8 * s)
-                _step(op, call, s, at, gates + (at - start) * step)
+                _step(op, call, s, at, at - start)
             end_step = t
             end = start
     else:
@@ -142,10 +164,10 @@ def recurrent(op: int, call: int) -> None:
             while last < steps and end - start + load_int(sizes + 8 * last) <= BLOCK_ROWS:
                 end += load_int(sizes + 8 * last)
                 last += 1
-            project(op, call, start, end - start, gates, step)
+            _project(op, call, start, end - start)
             at = start
             for s in range(t, last):
-                _step(op, call, s, at, gates + (at - start) * step)
+                _step(op, call, s, at, at - start)
                 at += load_int(sizes + 8 * s)
             t = last
             start = end

@@ -15,7 +15,6 @@ from ostinato.kernels.operations.kind import Kind, Reach, Record, Region
 from ostinato.kernels.operations.record import (
     BATCH_SIZES,
     CALL_FIELDS,
-    FIELDS,
     INPUT,
     INPUT_SIZE,
     OUTPUT,
@@ -25,7 +24,6 @@ from ostinato.kernels.operations.record import (
     ROW_COUNT,
     ROW_STEP,
     ROWS,
-    RUN,
     STATE,
     STATE_STEP,
     STEPS,
@@ -33,7 +31,8 @@ from ostinato.kernels.operations.record import (
     TABLE_SLOTS,
     WEIGHTS,
 )
-from ostinato.kernels.simd import BYTES, field, invoke, load_float, splat, store, store_int
+from ostinato.kernels.operations.running import run_all
+from ostinato.kernels.simd import BYTES, field, load_float, splat, store, store_int
 from ostinato.lanes import LANES
 
 # A plan: int64, of which these come first. What is "at" a place lies so many bytes from the start of the call's ROOM.
@@ -153,9 +152,7 @@ def _run(plan: int, program: int, frames: int, room: int) -> None:
     store_int(call + 8 * STEPS, positions)
     store_int(call + 8 * ROWS, room + field(program, P_ROWS_AT))
     store_int(call + 8 * ROW_COUNT, positions * frames)
-    for number in range(field(program, P_COUNT)):
-        op = field(program, P_OPERATIONS) + 8 * FIELDS * number
-        invoke(field(op, RUN), op, call)
+    run_all(call, field(program, P_OPERATIONS), field(program, P_COUNT))
 
 
 @routine("void(int64, int64)")
