@@ -21,6 +21,7 @@ from ostinato.importing.arrays import npz, tensors
 from ostinato.importing.formats import format_of
 from ostinato.model import write
 from ostinato.model.layers import Dense
+from ostinato.packages import zips
 
 
 def test_safetensors_are_read_like_npz(tmp_path: Path) -> None:
@@ -98,6 +99,11 @@ def test_damaged_and_lying_archives_are_refused(tmp_path: Path) -> None:
         path.write_bytes(data[:cut])
         with pytest.raises(ForeignModelError):
             npz.read(path)
+    bomb = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.npy", bytes(zips.HARMLESS + 1))
+    with pytest.raises(ForeignModelError, match="over 100 times its size"):
+        npz.read(bomb)
     many = archive(path, {f"{number}{'x' * 60000}.npy": b"" for number in range(80)})
     with pytest.raises(ForeignModelError, match="list of members has"):
         npz.read(many)

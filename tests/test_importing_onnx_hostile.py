@@ -133,6 +133,23 @@ def circle() -> onnx.ModelProto:
                   helper.make_node("Relu", ["b"], ["y"])])  # fmt: skip
 
 
+def doubled() -> onnx.ModelProto:
+    nodes = [helper.make_node("Concat", ["x", "x"], ["d0"], axis=2)]
+    nodes += [helper.make_node("Concat", [f"d{k}"] * 2, [f"d{k + 1}"], axis=2) for k in range(40)]
+    return model([*nodes, helper.make_node("Relu", ["d40"], ["y"])])
+
+
+def convolved(operator: str, **attributes: Any) -> Callable[[], onnx.ModelProto]:
+    """A convolution that looks far, or stretches."""
+
+    def make() -> onnx.ModelProto:
+        frames = [helper.make_tensor_value_info("x", FLOAT, [1, 4, "time"])]
+        node = helper.make_node(operator, ["x", "w"], ["y"], **attributes)
+        return model([node], [constant("w", np.ones((4, 4, 3), np.float32))], inputs=frames)
+
+    return make
+
+
 def foreign() -> onnx.ModelProto:
     return model([helper.make_node("Run", ["x"], ["y"], domain="com.example", code="import os")])
 
@@ -149,6 +166,9 @@ HOSTILE: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "Expand of the input": (moved("Expand", np.array([1 << 20, 1, 1 << 12])), "at most|fit"),
     "Tile of the input": (moved("Tile", np.array([1 << 20, 1, 1 << 12])), "at most|fit"),
     "Pad of the input": (moved("Pad", np.array([0, 0, 0, 0, 0, 1 << 40])), "at most|too large|fit"),
+    "Concat of the input, forty times": (doubled, r"\(Concat\): gives \d+ values .*at most"),
+    "Conv with gigabytes of padding": (convolved("Conv", dilations=[1 << 30], pads=[1 << 31, 0]), "at most"),
+    "ConvTranspose with gigabytes between": (convolved("ConvTranspose", dilations=[1 << 40]), "at most|frames"),
     "a loop without end": (endless, r"\(Loop\): runs over 4096 times"),
     "branches within branches": (nested, "deep|nodes are over"),
     "a circle": (circle, "input 'b' is nowhere"),

@@ -29,7 +29,7 @@ from torch_formulas import (
 )
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing import Settings, draft_settings, import_model
+from ostinato.importing import Settings, draft_settings, import_model, inert
 from ostinato.importing.formats import format_of
 from ostinato.importing.pytorch import file
 from ostinato.model import Network
@@ -406,6 +406,10 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
         path.write_bytes(data[:cut])
         with pytest.raises(ForeignModelError):
             import_model(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/data.pkl", bytes(inert.MAX_BYTES + 1))
+    with pytest.raises(ForeignModelError, match=r"data.pkl' in the archive has \d+ bytes, over the limit"):
+        file.read(path)
     loop: dict[str, Any] = {"a": 1}
     loop["loop"] = loop
     wide: Any = {"w": 1}

@@ -26,8 +26,7 @@ def test_regions_and_states_are_whole_vectors_and_hold_everything() -> None:
     assert program.backward == (False, False, False, True, False, False)
     assert program.early == 3
     assert program.passes == (
-        Pass(0, 1, False, True), Pass(1, 2, False, False), Pass(2, 3, False, True), Pass(3, 4, True, True),
-        Pass(4, 6, False, False),
+        Pass(0, 2, False, True), Pass(2, 3, False, False), Pass(3, 4, True, True), Pass(4, 6, False, False),
     )  # fmt: skip
     assert program.weights.ctypes.data % 64 == 0
     assert program.new_rows(3).ctypes.data % 64 == program.new_states(3).ctypes.data % 64 == 0

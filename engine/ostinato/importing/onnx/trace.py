@@ -32,6 +32,8 @@ MAX_ROUNDS = 4096
 """Of a loop."""
 MAX_STEPS = 200_000
 """Nodes that are gone through, those of loops as often as they run."""
+MOST_TRACED = 1 << 23
+"""Values of a tensor that depends on the input."""
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 _BY_VALUE = ("Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Not", "And", "Or", "Xor", "IsNaN", "Sign")
 Scope = ChainMap[str, Tensor]
@@ -121,6 +123,11 @@ class Trace:
         """A constant again, if nothing in it is traced any more; loops that were written out, rolled up."""
         if not isinstance(tensor, Traced) or not tensor.ids.size:
             return tensor
+        if tensor.ids.size > MOST_TRACED:
+            raise ForeignModelError(
+                f"node {node.name or node.output[0]!r} ({node.op_type}): gives {tensor.ids.size} values that depend "
+                f"on the input: at most {MOST_TRACED} can be followed while a graph is read"
+            )
         if (tensor.ids < 0).all():
             return value(tensor.ids)
         return Traced(self._unrolled.seen(tensor.ids), tensor.token) if node.op_type == "Concat" else tensor

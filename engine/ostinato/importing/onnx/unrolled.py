@@ -196,5 +196,8 @@ def _place(one: int) -> Place:
 
 
 def _places(ids: Ids) -> list[Place]:
+    """Each that is there, in the order in which they first are."""
     traced = ids[ids >= 0]
+    _, first = np.unique(traced - index_of(traced), return_index=True)
+    traced = traced[np.sort(first)]
     return list(zip(term_of(traced).tolist(), frame_of(traced).tolist(), strict=True))

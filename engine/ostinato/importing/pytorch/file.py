@@ -75,7 +75,7 @@ def read(path: Path, settings: Settings | None = None) -> Contents:
         order = f"{root}/byteorder"
         big = order in archive.NameToInfo and zips.read(archive, order) == b"big"
         storages = _Storages(archive, root, ">" if big else "<")
-        found = inert.loads(zips.read(archive, f"{root}/data.pkl"), _allowed, storages.declared)
+        found = inert.loads(zips.read(archive, f"{root}/data.pkl", inert.MAX_BYTES), _allowed, storages.declared)
         name, state = _chosen(found, settings)
         entries = {key: value for key, value in _entries(state) or () if isinstance(key, str)}
         decided = [Decision("read", f"{name} of the file")] if name else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -92,6 +93,9 @@ class Window:
     def of(self, ids: Ids, pad: int = ZERO) -> Ids:
         """[batch, places…, channels, kernel…]."""
         rank = ids.ndim - 2
+        _check_room(
+            self.call, *ids.shape[:2], *(n + sum(pads) for n, pads in zip(ids.shape[2:], self.pads, strict=True))
+        )
         ids = np.pad(ids, [(0, 0), (0, 0), *self.pads], constant_values=pad)
         for axis, span in enumerate(self.spans):
             if ids.shape[axis + 2] < span:
@@ -100,9 +104,14 @@ class Window:
         places = tuple(slice(None, None, stride) for stride in self.strides)
         taps = tuple(slice(None, None, dilation) for dilation in self.dilations)
         seen = np.moveaxis(seen[(slice(None), slice(None), *places, *taps)], 1, 1 + rank)
-        if seen.size > _MOST:
-            raise self.call.refuse(f"has windows of {seen.size} values in all while it is read: too large")
+        _check_room(self.call, seen.size)
         return seen
+
+
+def _check_room(call: Call, *sizes: int) -> None:
+    """Refuse a convolution that takes more values than can be while it is read."""
+    if (count := math.prod(map(int, sizes))) > _MOST:
+        raise call.refuse(f"has {count} values in windows or weights while it is read: at most {_MOST} can be")
 
 
 def convolved(call: Call, ids: Ids, W: Array, b: Array | None) -> Ids:
@@ -110,6 +119,7 @@ def convolved(call: Call, ids: Ids, W: Array, b: Array | None) -> Ids:
     groups, (M, each) = int(call.attributes.get("group", 1)), W.shape[:2]
     if ids.shape[1] != each * groups or M % groups:
         raise call.refuse(f"takes {each * groups} channels in {groups} groups, and {ids.shape[1]} come in")
+    _check_room(call, M, groups, each, *W.shape[2:])
     full = np.zeros((M, groups, each, *W.shape[2:]), np.float32)
     for g in range(groups):
         rows = slice(g * M // groups, (g + 1) * M // groups)
@@ -141,6 +151,7 @@ def _along_positions(window: Window, ids: Ids, W: Array, b: Array | None, axis: 
         made = window.call.slid(seen, taps, b, framing, window.end)
     else:  # each tap of each output as a position of its own, so that all outputs are made side by side
         count, each = int(framing.length(np.int64(seen.shape[-2]))), seen.shape[-1] // M
+        _check_room(window.call, seen.size // seen.shape[-2], seen.shape[-2] + framing.left + framing.right)
         around = np.pad(seen, [(0, 0)] * rank + [(framing.left, framing.right), (0, 0)], constant_values=ZERO)
         at = np.arange(count)[:, None] * framing.stride + np.arange(framing.taps) * framing.dilation
         parted = around[..., at, :].reshape(*seen.shape[:-2], count * framing.taps, M, each)
@@ -260,6 +271,7 @@ def _transposed(call: Call) -> Sequence[Tensor]:
     if attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or attributes.get("output_shape"):
         raise call.refuse("leaves its padding to be found (auto_pad, output_shape): export it with pads")
     each = W.shape[1]
+    _check_room(call, groups * each, ids.shape[1], *W.shape[2:])
     full = np.zeros((groups * each, ids.shape[1], *W.shape[2:]), np.float32)
     for g in range(groups):
         inputs = slice(g * ids.shape[1] // groups, (g + 1) * ids.shape[1] // groups)
@@ -272,7 +284,9 @@ def _transposed(call: Call) -> Sequence[Tensor]:
     window = Window(call, ids, W.shape[2:])
     if (made := _strided(window, ids, full, b, pads, more)) is not None:
         return [Traced(made)]
-    spread = np.full((*ids.shape[:2], *((n - 1) * s + 1 for n, s in zip(ids.shape[2:], strides, strict=True))), ZERO)
+    shape = *ids.shape[:2], *((n - 1) * s + 1 for n, s in zip(ids.shape[2:], strides, strict=True))
+    _check_room(call, *shape)
+    spread = np.full(shape, ZERO)
     spread[(slice(None), slice(None), *(slice(None, None, s) for s in strides))] = ids
     widths = []
     for axis in range(rank):
