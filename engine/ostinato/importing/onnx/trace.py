@@ -32,7 +32,7 @@ MAX_ROUNDS = 4096
 """Of a loop."""
 MAX_STEPS = 200_000
 """Nodes that are gone through, those of loops as often as they run."""
-MOST_TRACED = 1 << 23
+MOST_TRACED = 1 << 21
 """Values of a tensor that depends on the input."""
 _RANDOM = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
 _BY_VALUE = ("Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Not", "And", "Or", "Xor", "IsNaN", "Sign")
