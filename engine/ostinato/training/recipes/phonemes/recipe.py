@@ -75,7 +75,7 @@ def test(words: Mapping[Part, Sequence[Entry]]) -> Test:
 RECIPE = Recipe(
     "phonemes",
     """Train phonemes-uni and phonemes-bi, which say how English words are spoken, on the pronouncing dictionary of
-    Carnegie Mellon University. Takes half an hour, --quick a minute.
+    Carnegie Mellon University. Takes ten minutes of a processor, --quick one.
 
     Both are encoder-decoders with attention. One reads a word's letters forward and can begin to speak before its end
     (wait-k), the other reads them in both directions and speaks once the word has ended.
