@@ -144,6 +144,12 @@ def test_what_was_meant_is_asked(ostinato: Run, arguments: list[str], status: in
     assert done.returncode == status and meant in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("words", ["read MODEL --text", "bench load --streams", "--nothing", "serve --workers 0"])
+def test_every_wrong_line_names_a_help_page(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(words) == WRONG_USAGE
+    assert capsys.readouterr().err.endswith("--help says what there is\n")
+
+
 def test_near_names_are_found_and_far_ones_are_not() -> None:
     assert did_you_mean("digits-umi", ["digits-bi", "digits-uni"]) == "; did you mean 'digits-uni'?"
     assert did_you_mean("elephant", ["digits-bi", "digits-uni"]) == ""

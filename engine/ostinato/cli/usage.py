@@ -38,8 +38,8 @@ def run(app: typer.Typer) -> int:
 
 def _explain(error: Any) -> None:
     complain(error.format_message())
-    if error.ctx is not None:
-        note(f"{error.ctx.command_path} --help says what there is")
+    command = error.ctx.command_path if error.ctx is not None else "ostinato COMMAND"  # not known where a value lacks
+    note(f"{command} --help says what there is")
 
 
 class Command(TyperCommand):

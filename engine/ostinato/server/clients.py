@@ -132,7 +132,7 @@ class Clients:
     def forget(self, peer: Peer) -> None:
         """Forget a client that has gone, or is to be cut."""
         if peer.streams:
-            log.info("a client with %d open streams has gone", len(peer.streams))
+            log.info("a client with %s has gone", _open(peer))
         self._dialogue.forget(peer)
         self.late.discard(peer)
         peer.outgoing.clear()
@@ -145,7 +145,7 @@ class Clients:
 
     def cut(self, peer: Peer, why: str) -> None:
         """Forget a client, tell it and the log why, and end its connection."""
-        rarely(logging.WARNING, "a client with %d open streams is cut: %s", len(peer.streams), why)
+        rarely(logging.WARNING, "a client with %s is cut: %s", _open(peer), why)
         connection = self._connections.of_peer(peer)
         self.forget(peer)
         error = BadMessageError(f"the connection is cut: {why}")
@@ -156,7 +156,13 @@ class Clients:
         """Forget those from whom nothing has come for `Settings.idle_s`, and tell them."""
         now = time.monotonic()
         for peer in [p for p in self.peers.values() if now - p.heard > self._settings.idle_s]:
-            log.info("a client with %d open streams was silent for too long", len(peer.streams))
+            log.info("a client with %s was silent for too long", _open(peer))
             self._dialogue.close_all(peer, "idle")
             self.send_to(peer)
             self.forget(peer)
+
+
+def _open(peer: Peer) -> str:
+    """How many streams it has, for the log."""
+    count = len(peer.streams)
+    return f"{count} open stream{'s' * (count != 1)}"

@@ -314,7 +314,7 @@ class Server:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def _announce_end(self) -> None:
-        log.info("draining: %d streams may go on for %g s", self._engine.streams, self.settings.drain_s)
+        log.info("draining: open streams (%d) may go on for %g s", self._engine.streams, self.settings.drain_s)
         self._dialogue.draining = True
         for peer in self._clients:
             self._dialogue.tell(peer, wire.Draining(self.settings.drain_s))
