@@ -52,7 +52,7 @@ class Dialogue:
         self._place = place
         self._resuming = Resuming(settings)
         self._gathering = Gathering()
-        self._written = Written()
+        self._written = Written(wanted=bool(engine.models))
         self._infos = {name: describe(name, model) for name, model in engine.models.items()}
 
     # --- messages ---------------------------------------------------------------------------------------------------

@@ -49,8 +49,10 @@ NONE = Symbols(np.empty(0, np.uint8), np.zeros(1, np.int64), 0, 0.0, 0.0)
 class Written:
     """Writes the results of a tick."""
 
-    def __init__(self) -> None:
-        prepare(write_results)
+    def __init__(self, wanted: bool = True) -> None:
+        """``wanted``: whether there will be any; a server of no models needs no kernels."""
+        if wanted:
+            prepare(write_results)
         self._symbols: WeakKeyDictionary[Head, Symbols] = WeakKeyDictionary()
         self._out: Bytes = np.empty(0, np.uint8)
 
