@@ -10,6 +10,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+import tracemalloc
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import numba
 import numba.core.runtime
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_models import Case, bits, cases, heads, network, quantized, signal, specifications
@@ -25,12 +27,14 @@ from random_models import Case, bits, cases, heads, network, quantized, signal, 
 from ostinato import model as files
 from ostinato.events import Event
 from ostinato.kernels import program as kernels
+from ostinato.kernels.operations import Region
 from ostinato.model import Network, Node, Sequential, Specification
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Audio, Frames
 from ostinato.model.layers import Dense, Gru, Lstm, Rnn, Softmax
 from ostinato.streaming import Model, advance
+from ostinato.streaming.packed import ProgramRunner
 
 CUTS = st.lists(st.integers(0, 1 << 20), max_size=8)
 RAW = st.sampled_from(("outputs", None))
@@ -321,6 +325,33 @@ def test_5_the_step_allocates_nothing() -> None:
     finally:
         if not enabled:
             runtime._nrt_python.memsys_disable_stats()
+
+
+@pytest.mark.parametrize("counts", [[3] * 40, [4] * 20 + [1] * 20])
+def test_5_what_is_served_allocates_what_it_returns(counts: list[int]) -> None:
+    """The way that a server's streams go, `ProgramRunner.run`: beside the outputs some numbers of each frame."""
+    network = Network.random(BUSY)
+    runner, states = ProgramRunner(network.program), network.program.new_states(64)
+    slots, frames = np.arange(40), np.zeros((sum(counts), 64), np.float32)
+    region = Region(0, 64)
+
+    def run() -> int:
+        (outputs,) = runner.run(states, slots, frames, counts, [region])
+        return outputs.nbytes
+
+    for _ in range(3):
+        run()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        returned = run()
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert returned == 4 * 64 * sum(counts)
+    assert returned <= peak - before <= returned + 100 * sum(counts) + 2048
+    assert after - before < 1024
 
 
 @numba.njit

@@ -19,6 +19,7 @@ from server_process import Process, small_model
 from server_raw import PATIENCE_S, Bystander, Raw, eventually
 
 from ostinato import protocol as wire
+from ostinato.engine import Engine
 from ostinato.errors import CapacityError
 from ostinato.server import Server, Settings
 from ostinato.server.connections import Connection, Connections
@@ -44,6 +45,25 @@ def test_silent_connections_keep_nobody_out() -> None:
         for each in crowd:
             each.close()
         eventually(lambda: server.connections == 0)
+
+
+def test_who_asks_for_much_work_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages that take the server long, many from one connection: another's are answered between them."""
+    taken = []
+
+    def long(*_: object, **__: object) -> None:
+        time.sleep(0.01)
+        taken.append(time.monotonic())
+        raise CapacityError("full")
+
+    with Server(models("frames")) as server, Raw(server.endpoint) as busy, Raw(server.endpoint) as other:
+        other.ask(wire.Ping(b"first"), wire.Pong)
+        monkeypatch.setattr(Engine, "open", long)
+        busy.send(*[wire.Open(bytes([i]) * 16, "frames") for i in range(100)])
+        eventually(lambda: len(taken) > 2)
+        other.ask(wire.Ping(b"between"), wire.Pong)
+        assert len(taken) < 60
+        assert all(isinstance(busy.receive(), wire.Error) for _ in range(100))
 
 
 def test_descriptors_bound_clients(path: Path) -> None:

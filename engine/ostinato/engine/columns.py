@@ -118,6 +118,7 @@ class Columns:
         self._most = limits.inputs
         self.sessions: list[Session | None] = [None] * limits.max_streams
         """By their rows."""
+        self._keys: list[Any] = [None] * limits.max_streams
         self._free = list(range(limits.max_streams))[::-1]
         self._held: Counter[ServedModel] = Counter()
         fit = [each for each in served if each.causal and streaming.Columns.fit(each.model)]
@@ -135,17 +136,17 @@ class Columns:
     def add(self, session: Session) -> None:
         """Give a session its row."""
         session.row = self._free.pop()
-        self.sessions[session.row] = session
+        self.sessions[session.row], self._keys[session.row] = session, session.key
 
     def remove(self, session: Session) -> None:
         """Its row is free."""
         self.leave(session)
-        self.sessions[session.row] = None
+        self.sessions[session.row] = self._keys[session.row] = None
         self._free.append(session.row)
 
     def sessions_of(self, rows: Int64) -> list[Session]:
         """Those of rows that have one."""
-        return [cast(Session, self.sessions[row]) for row in rows.tolist()]
+        return list(map(cast(list[Session], self.sessions).__getitem__, rows.tolist()))
 
     def enter(self, sessions: Sequence[Session], *, again: bool = False) -> None:
         """Hold those of one model of which nothing is unusual, and no message waits, if it is worth it. ``again``:
@@ -258,7 +259,7 @@ class Columns:
             self._table, done.rows, done.sequences, done.units, done.counts, waited_ms, done.decisions, numbers
         )
         head = self._streams[self._models[self._table[done.rows[0], kernels.HELD]]].head
-        keys = [session.key for session in self.sessions_of(done.rows)]
+        keys = list(map(self._keys.__getitem__, done.rows.tolist()))
         return Answers(keys, numbers, took_ns / 1e6, done.decisions, head)
 
 

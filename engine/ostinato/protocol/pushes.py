@@ -116,7 +116,7 @@ def usual_pushes(frame: bytes) -> m.Pushes | None:
         and type(seqs) is type(units) is list
         and 0 < count <= m.MAX_PUSHES
         and len(streams) == size == m.STREAM_ID_BYTES * len(seqs) == m.STREAM_ID_BYTES * len(units)
-        and set(map(type, seqs)) == set(map(type, units)) == {int}
+        and {*map(type, seqs), *map(type, units)} == {int}
         and min(seqs) >= 1
         and max(seqs) <= MAX_INTEGER
         and min(units) >= 0

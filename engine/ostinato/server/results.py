@@ -59,9 +59,10 @@ class Written:
     def frames(self, answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
         """As few messages as fit for each peer: results without events first, then those with some. The keys are
         pairs of peer and stream."""
-        peers, numbers, head = dict[Peer, int](), answers.numbers, answers.head
-        owners = np.array([peers.setdefault(peer, len(peers)) for peer, _ in answers.keys])
-        ids = np.frombuffer(bytearray().join([stream for _, stream in answers.keys]), np.uint8)
+        owned, streams = zip(*answers.keys, strict=True)
+        peers = {peer: number for number, peer in enumerate(dict.fromkeys(owned))}
+        owners = np.fromiter(map(peers.__getitem__, owned), np.int64, len(owned))
+        ids, numbers, head = np.frombuffer(bytearray().join(streams), np.uint8), answers.numbers, answers.head
         told = numbers[:, TOLD] > 0
         order = np.argsort(2 * owners + told, kind="stable")
         symbols = NONE if head is None else self._symbols_of(head)

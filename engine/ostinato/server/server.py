@@ -35,7 +35,10 @@ from ostinato.zeromq import make_context
 log = logging.getLogger(__name__)
 rarely = Rarely(log)
 TURN_MESSAGES = 256
-"""Messages taken in one turn of the loop, so that computing and sending get theirs."""
+"""Messages taken in one turn of the loop, so that computing and sending get theirs …"""
+TURN_NS = 8_000_000
+"""… and for how long: some take the server milliseconds (an OPEN with many hotwords). ZeroMQ gives of each connection
+in its turn, so who sends such without end has one done in the time of one message of each of the others."""
 TURN_PARTS = 2000
 """Parts of a message of several passed over in one turn."""
 MAX_PARTS = 16
@@ -254,10 +257,12 @@ class Server:
     def _receive(self) -> bool:
         """Take what has come; whether there may be more."""
         router, peers, take = self._router, self._clients.peers, self._dialogue.take
-        now = time.monotonic()
+        now, until = time.monotonic(), time.monotonic_ns() + TURN_NS
         if self._parts is not None and not self._pass_over():
             return True
         for _ in range(TURN_MESSAGES):
+            if time.monotonic_ns() > until:
+                return True
             try:
                 identity = router.recv(zmq.DONTWAIT)
             except zmq.Again:
