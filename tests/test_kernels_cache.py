@@ -310,6 +310,16 @@ def test_what_a_killed_process_left_is_removed_in_time(folder: cache.Folder, mon
 # --- the folder -----------------------------------------------------------------------------------------------------
 
 
+def test_warm_up_knows_all_kernels() -> None:
+    """What it left out was compiled in the middle of somebody's first text."""
+    code = (
+        "import importlib, pkgutil; from ostinato import kernels; kernels.warm_up(); "
+        "[importlib.import_module(m.name) for m in pkgutil.walk_packages(kernels.__path__, 'ostinato.kernels.')]; "
+        "print(kernels.ready())"
+    )
+    assert python("-c", code).stdout.split() == ["True"]
+
+
 def test_importing_compiles_nothing(tmp_path: Path) -> None:
     imported = "import ostinato.kernels.program, ostinato.model.compile, ostinato.kernels.arrays as a; "
     found = python("-c", imported + "print(a._apply.signatures)", XDG_CACHE_HOME=str(tmp_path))

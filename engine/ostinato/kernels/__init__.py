@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 
 from ostinato.kernels.compiler import load_registered, prepare, ready
@@ -20,25 +22,6 @@ def warm_up(report: Callable[[str], None] | None = None) -> None:
 
     Later calls return at once. ``report`` and what is raised as of `compiler.load_registered`.
     """
-    from ostinato.kernels import (  # noqa: F401  they register theirs
-        alone,
-        arrays,
-        audio,
-        beam,
-        beats,
-        columns,
-        finite,
-        interpreter,
-        operations,
-        peaks,
-        pitch,
-        rises,
-        rnnoise,
-        sampling,
-        spectrum,
-        stages,
-        stft,
-        viterbi,
-    )
-
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):  # each registers its own
+        importlib.import_module(module.name)
     load_registered(report)
