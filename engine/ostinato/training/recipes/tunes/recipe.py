@@ -295,8 +295,8 @@ RECIPE = Recipe(
     "tunes",
     """Train a language model that makes tunes in ABC notation, and two that fill gaps in them.
 
-    From 3,000 tunes of old collections, which are fetched if they are not there (ostinato data). Takes an hour on one
-    core, --quick a few minutes. Then: ostinato generate models/tunes.safetensors.
+    From 3,000 tunes of old collections, which are fetched if they are not there (ostinato data). Takes ten minutes of
+    one core, --quick a few. Then: ostinato generate models/tunes.safetensors.
     """,
     train,
     Options,
