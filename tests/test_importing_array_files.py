@@ -33,6 +33,7 @@ def test_safetensors_are_read_like_npz(tmp_path: Path) -> None:
     assert made.digest == drafted(tmp_path, text).network.digest
     header = {"w_o": {"dtype": "BF16", "shape": [2, 4], "data_offsets": [0, 16]}}
     rest = json.dumps(header).encode()
+    double = rest[:-1] + b"," + rest[1:]
     bits = (given["w_o"].view(np.uint32) >> 16).astype("<u2")
     path.write_bytes(struct.pack("<Q", len(rest)) + rest + bits.tobytes())
     expected = (bits.astype(np.uint32) << 16).view(np.float32)
@@ -41,6 +42,7 @@ def test_safetensors_are_read_like_npz(tmp_path: Path) -> None:
         ("cut", lambda data: data[:-1], "damaged or cut off"),
         ("type", lambda data: data.replace(b'"BF16"', b'"I128"'), "damaged or cut off"),
         ("float8", lambda data: data.replace(b'"BF16"', b'"F8_E5M2"').replace(b"16]", b"8]"), "damaged or cut off"),
+        ("twice", lambda data: struct.pack("<Q", len(double)) + double + data[-16:], "'w_o' more than once"),
         ("header", lambda data: struct.pack("<Q", 1 << 40) + data[8:], "over the limit"),
     ):
         other = tmp_path / f"{name}.safetensors"

@@ -169,6 +169,10 @@ HOSTILE: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "Concat of the input, forty times": (doubled, r"\(Concat\): gives \d+ values .*at most"),
     "Conv with gigabytes of padding": (convolved("Conv", dilations=[1 << 30], pads=[1 << 31, 0]), "at most"),
     "ConvTranspose with gigabytes between": (convolved("ConvTranspose", dilations=[1 << 40]), "at most|frames"),
+    "an output of no values": (
+        lambda: model([helper.make_node("MatMul", ["x", "w"], ["y"])], [constant("w", np.ones((4, 0), np.float32))]),
+        "no output depends on the frames|fit",
+    ),
     "a loop without end": (endless, r"\(Loop\): runs over 4096 times"),
     "branches within branches": (nested, "deep|nodes are over"),
     "a circle": (circle, "input 'b' is nowhere"),

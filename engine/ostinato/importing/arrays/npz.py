@@ -50,7 +50,8 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stored:
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = reader(file, max_header_size=_HEADER)
     except (ValueError, EOFError) as error:
-        raise ForeignModelError(f"array {name!r} is damaged: {error}") from error
+        why = str(error).splitlines()[0]  # what follows is NumPy's advice to trust the file
+        raise ForeignModelError(f"array {name!r} is damaged: {why}") from error
     if dtype.hasobject:
         raise ForeignModelError(f"array {name!r} holds Python objects, which could run code: save numbers")
     if math.prod(shape) * dtype.itemsize != len(data) - file.tell():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, deserialize, safe_open
@@ -37,8 +40,9 @@ def read(path: Path) -> Contents:
     """Its arrays; safetensors keep no order. Raises ForeignModelError if it is damaged, or a model already."""
     with path.open("rb") as file:
         header = int.from_bytes(file.read(8), "little")
-    if header > MAX_HEADER_BYTES:
-        raise ForeignModelError(f"a header of {header} bytes is over the limit of {MAX_HEADER_BYTES}")
+        if header > MAX_HEADER_BYTES:
+            raise ForeignModelError(f"a header of {header} bytes is over the limit of {MAX_HEADER_BYTES}")
+        names = file.read(header)
     try:
         with safe_open(path, framework="numpy") as opened:
             if METADATA_KEY in (opened.metadata() or {}):
@@ -46,8 +50,16 @@ def read(path: Path) -> Contents:
         found = deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ForeignModelError(f"is damaged or cut off ({error}): copy or download it again") from error
+    json.loads(names, object_pairs_hook=_different)
     arrays = {name: _stored(name, tensor["dtype"], tensor["shape"], tensor["data"]) for name, tensor in found}
     return Contents(arrays, ordered=False)
+
+
+def _different(pairs: list[tuple[str, Any]]) -> None:
+    """Raise ForeignModelError if two names are the same: of their arrays safetensors would give one."""
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise ForeignModelError(f"its header has {twice[0]!r} more than once: save it again")
 
 
 def _stored(name: str, dtype: str, shape: list[int], data: bytes | bytearray) -> Stored:

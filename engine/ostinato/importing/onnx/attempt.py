@@ -88,7 +88,7 @@ class Attempt:
         found = [
             self._head(number, tensor.ids)
             for number, tensor in enumerate(self.outputs)
-            if number not in pairing and isinstance(tensor, Traced)
+            if number not in pairing and isinstance(tensor, Traced) and tensor.ids.size
         ]
         if not found:
             raise ForeignModelError("no output depends on the frames: there is nothing to stream")
