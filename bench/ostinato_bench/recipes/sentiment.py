@@ -25,6 +25,25 @@ def right(*results: Result) -> str:
     return tables.markdown(["right, %", *_sets(first)], lines)
 
 
+def beside(*results: Result) -> str:
+    """By how many more in a hundred of the same sentences each model is right than logistic regression, and how
+    likely chance alone makes such a difference."""
+    lines = []
+    for result in results:
+        more, chance = (result[name]["logistic regression"] for name in ("more_right", "chance"))
+        lines.append([_way(result, ""), *(_more(more[name], chance[name]) for name in result["ways"][""])])
+    return tables.markdown(["more right, of 100", *results[0]["ways"][""]], lines)
+
+
+def crossing(result: Result) -> str:
+    """The same in cross-validation, with what each has right."""
+    lines = []
+    for name, each in result["sets"].items():
+        shares = (f"{100 * each[whose]:.1f}" for whose in ("logistic regression", "right"))
+        lines.append([f"{name} ({each['sentences']:,})", *shares, _more(each["more_right"], each["chance"])])
+    return tables.markdown(["right, %", "logistic regression", f"`{result['model']}`", "more right"], lines)
+
+
 def correlation(*results: Result) -> str:
     """How scores go with people's."""
     sets = [name for name, figures in results[0]["ways"][""].items() if "r" in figures]
@@ -82,6 +101,11 @@ def _shares(
         mark = "*" if against and against.get(name, 1.0) < 0.05 else ""
         cells.append(f"{share:.1f}{mark} ({low:.1f} to {high:.1f})")
     return cells
+
+
+def _more(more: Sequence[float], chance: float) -> str:
+    value, low, high = (100 * each for each in more)
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f}), chance {'< 0.001' if chance < 0.001 else f'{chance:.3f}'}"
 
 
 def _bounded(figures: Sequence[float]) -> str:

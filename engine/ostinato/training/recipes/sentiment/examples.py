@@ -48,8 +48,8 @@ def divided(scored: Mapping[str, Iterable[vader.Scored]], labelled: Iterable[emp
         if example.source == LABELLED and text in seen:
             continue
         seen.add(text)
-        tenth = int(hashlib.sha256(example.document.encode()).hexdigest()[:8], 16) % 10
-        found["test" if tenth in _TESTED else "validation" if tenth in _CHOOSING else "train"].append((text, example))
+        at = tenth(example)
+        found["test" if at in _TESTED else "validation" if at in _CHOOSING else "train"].append((text, example))
     kept: dict[Part, list[Example]] = {}
     taken: set[str] = set()
     for part in ("test", "validation", "train"):
@@ -68,6 +68,11 @@ def _examples(
             yield Example(source, document, one.text, one.score, -1)
     for tweet in labelled:
         yield Example(LABELLED, bare(tweet.text), tweet.text, float("nan"), LABELS.index(tweet.label))
+
+
+def tenth(example: Example) -> int:
+    """0 to 9, by the hash of its document."""
+    return int(hashlib.sha256(example.document.encode()).hexdigest()[:8], 16) % 10
 
 
 def bare(text: str) -> str:

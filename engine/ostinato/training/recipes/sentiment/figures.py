@@ -15,6 +15,7 @@ from ostinato.pipeline.score import Errors
 from ostinato.training.recipes.sentiment.examples import Example
 
 F64 = npt.NDArray[np.float64]
+DRAWS = 2000
 
 
 def of_scores(examples: Sequence[Example], given: F64, *, scaled: bool = True) -> dict[str, Any]:
@@ -41,6 +42,16 @@ def better(examples: Sequence[Example], one: npt.NDArray[np.bool_], other: npt.N
     """How likely chance alone makes two answers to the same sentences differ so much (`confidence.chance_of`)."""
     sums, _ = _by_document(examples, one.astype(np.float64) - other)
     return chance_of(sums)
+
+
+def more_right(examples: Sequence[Example], one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> list[float]:
+    """By which share of the same sentences ``one`` is right more often than ``other``, and its 95 % interval: the
+    percentiles of `DRAWS` draws of as many documents (bootstrap, Efron 1979)."""
+    sums, counts = map(np.array, _by_document(examples, one.astype(np.float64) - other))
+    random = np.random.default_rng(0)
+    drawn = random.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), DRAWS)
+    found = np.quantile(drawn @ sums / (drawn @ counts), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return [float(sums.sum() / counts.sum()), *map(float, found)]
 
 
 def signs(examples: Sequence[Example], given: F64) -> tuple[list[Example], npt.NDArray[np.bool_]]:

@@ -77,7 +77,8 @@ def train(options: Options, telling: Telling) -> Trained:
 def learn(parts: Parts, directions: Sequence[Direction], options: Options, telling: Telling) -> Trained:
     """The same, of sentences that are there already."""
     parts = {part: _some(examples, options.most) for part, examples in parts.items()}
-    trained = plan.learn(_plans(parts, directions, options, telling), options)
+    against = baselines(parts, telling.progress)
+    trained = plan.learn(plans(parts, against, directions, options, telling), options)
     summary.write(options.output, telling.left_out)
     names = [f"sentiment-{direction}{'-quick' * options.quick}" for direction in MODELS]
     picture.draw(
@@ -94,12 +95,17 @@ def _some(examples: Sequence[Example], most: int | None) -> list[Example]:
     return [example for some in of_sets(chosen).values() for example in some[:most]]
 
 
-def _plans(parts: Parts, directions: Sequence[Direction], options: Options, telling: Telling) -> Iterator[Plan]:
-    """The models."""
+def plans(
+    parts: Parts,
+    against: Mapping[str, Mapping[str, Baseline]],
+    directions: Sequence[Direction],
+    options: Options,
+    telling: Telling,
+) -> Iterator[Plan]:
+    """The models, to be tested beside what `baselines` gave."""
     learnt = parts["train"]
     front = vocabulary.front_end((example.text for example in learnt), options.least)
     ids = vocabulary.ids(front, (example.text for example in learnt))
-    against = baselines(parts, telling.progress)
     digest = hashlib.sha256(repr([(part, list(examples)) for part, examples in parts.items()]).encode()).hexdigest()
     for direction in directions:
         model = cards.described(specification(front, direction), direction)
@@ -116,7 +122,8 @@ def _plans(parts: Parts, directions: Sequence[Direction], options: Options, tell
             shown = {
                 name: {source: one.figures for source, one in by_set.items()} for name, by_set in against.items()
             }
-            found |= {"loss": options.loss, "baselines": shown, "chance": _chance(parts["test"], right, against)}
+            found |= {"loss": options.loss, "baselines": shown}
+            found |= _beside(parts["test"], right, against)
             found["counts"] = {part: {s: len(e) for s, e in of_sets(each).items()} for part, each in parts.items()}
             own = found["ways"][""]
             return Tested(cards.card(learnt, own, shown, options.loss, history, options.planned), found)
@@ -151,15 +158,19 @@ def baselines(parts: Parts, progress: Progress) -> dict[str, dict[str, Baseline]
     return found
 
 
-def _chance(
+def _beside(
     test: Sequence[Example], right: Mapping[str, Any], against: Mapping[str, Mapping[str, Baseline]]
-) -> dict[str, dict[str, float]]:
-    """How likely the model and each baseline would differ so much by chance, by baseline and set."""
+) -> dict[str, Any]:
+    """By baseline and set: by how much more the model is right, and how likely chance makes such a difference."""
     judged = {name: [e for e in some if e.score != 0] for name, some in of_sets(test).items()}
-    return {
-        name: {source: figures.better(judged[source], right[source], one.right) for source, one in by_set.items()}
-        for name, by_set in against.items()
-    }
+
+    def each(compare: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+        return {
+            name: {source: compare(judged[source], right[source], one.right) for source, one in by_set.items()}
+            for name, by_set in against.items()
+        }
+
+    return {"chance": each(figures.better), "more_right": each(figures.more_right)}
 
 
 def _evaluate(
