@@ -45,7 +45,7 @@ class Options(recipe.Options):
     """
 
     data: Annotated[Path, Option("Where the training set is kept.", "DIR")] = Path("data/digits")
-    steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="12000, quick: 150")] = 12_000
+    steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="11000, quick: 150")] = 11_000
     real: Annotated[tuple[Path, ...], Option("Unpacked packages of recordings to test on.", "DIR", there=True)] = ()
     fsdd: Annotated[Path | None, Option("A clone of the Free Spoken Digit Dataset.", "DIR", there=True)] = None
     shards: int = 49
