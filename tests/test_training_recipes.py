@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from recipe_sounds import tone
 from test_import_circles import imports, modules
 
 import ostinato
-from ostinato.errors import TrainingError
+from ostinato.errors import InputError, TrainingError
+from ostinato.packages import tars
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes import RECIPES, Options, spectrogram, transcribing
@@ -144,14 +146,52 @@ def test_kokoros_speakers_are_read_from_the_package_as_npm_packs_it(
     with pytest.raises(TrainingError, match="npm pack kokoro-js"):
         kokoro._tables()
     tables = {name: np.full((kokoro.STYLES, kokoro.STYLE), n, "<f4") for n, name in enumerate(kokoro.SPEAKERS)}
-    with tarfile.open(tmp_path / "kokoro-js-1.2.1.tgz", "w:gz") as package:
+    pack_kokorojs(tmp_path / "kokoro-js-1.2.1.tgz", tables)
+    for name, table in kokoro._tables().items():
+        np.testing.assert_array_equal(table, tables[name])
+    kokoro._tables.cache_clear()
+
+
+def pack_kokorojs(path: Path, tables: Mapping[str, np.ndarray]) -> None:
+    """The tables as npm packs them."""
+    with tarfile.open(path, "w:gz") as package:
         for name, table in tables.items():
             member = tarfile.TarInfo(f"package/voices/{name}.bin")
             member.size = table.nbytes
             package.addfile(member, io.BytesIO(table.tobytes()))
-    for name, table in kokoro._tables().items():
-        np.testing.assert_array_equal(table, tables[name])
-    kokoro._tables.cache_clear()
+
+
+def test_a_damaged_or_incomplete_package_of_speakers_is_named_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kokoro-js-1.2.1.tgz"
+    rng = np.random.default_rng(0)
+    tables = {
+        name: rng.normal(size=(kokoro.STYLES, kokoro.STYLE)).astype("<f4") if name == "af_heart" else table
+        for name, table in dict.fromkeys(kokoro.SPEAKERS, np.zeros((kokoro.STYLES, kokoro.STYLE), "<f4")).items()
+    }
+    less = {name: table for name, table in tables.items() if name not in ("bm_fable", "zm_yunxi")}
+    huge = np.zeros((100 * kokoro.STYLES, kokoro.STYLE), "<f4")
+    wrong = {
+        r"bm_fable\.bin is missing, and 1 more\. Remove": less,
+        r"bm_fable\.bin has 1,024 bytes instead of 522,240": {**less, "bm_fable": np.zeros(256, "<f4")},
+        r"bm_fable\.bin has 52,224,000 bytes": {**less, "bm_fable": huge},
+        r"bm_fable\.bin has values that are not finite": {**tables, "bm_fable": np.full_like(huge[:510], np.nan)},
+    }
+    for message, packed in wrong.items():
+        pack_kokorojs(path, packed)
+        with pytest.raises(InputError, match=rf"kokoro-js-1\.2\.1\.tgz'.*{message}.*npm pack kokoro-js"):
+            kokoro.style_tables(path)
+    pack_kokorojs(path, tables)
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:300_000] + b"?" * 99 + whole[300_099:], b"no archive", b""):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"kokoro-js-1\.2\.1\.tgz'.*npm pack kokoro-js"):
+            kokoro.style_tables(path)
+    path.write_bytes(whole)
+    monkeypatch.setattr(tars, "MAX_BYTES", 1 << 20)
+    with pytest.raises(InputError, match="unpacks to over 1,048,576 bytes"):
+        kokoro.style_tables(path)
 
 
 # --- learning

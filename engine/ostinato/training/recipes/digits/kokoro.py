@@ -7,9 +7,9 @@ phonemes of hibari-tts. A speaker is a table of styles, one for each length of a
 from __future__ import annotations
 
 import functools
+import gzip
 import importlib.resources
 import json
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ostinato.errors import TrainingError
+from ostinato.errors import InputError, PackageError, TrainingError
+from ostinato.packages import tars
 from ostinato.training.recipes.digits.augment import Rng, Samples
 from ostinato.training.recipes.digits.voice import Voice, sentence
 
@@ -146,19 +147,36 @@ def kokorojs_voices(rng: Rng) -> list[Voice]:
     ]
 
 
+def style_tables(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The style tables [length, 256] of the speakers in the package at ``path``, of which no more is kept. Raises
+    InputError if it cannot be read, is damaged or incomplete, or unpacks to more than `tars.MAX_BYTES`."""
+    wanted = {f"package/voices/{name}.bin": name for name in SPEAKERS}
+    found: dict[str, NDArray[np.float32]] = {}
+    try:
+        with path.open("rb") as file, gzip.open(file) as plain, tars.opened(plain) as archive:
+            for info in archive:
+                if not info.isreg() or info.name not in wanted:
+                    continue
+                if info.size != STYLES * STYLE * 4:
+                    raise PackageError(f"{info.name} has {info.size:,} bytes instead of {STYLES * STYLE * 4:,}")
+                table = np.frombuffer(tars.contents(archive, info).read(), "<f4").reshape(STYLES, STYLE)
+                if not np.isfinite(table).all():
+                    raise PackageError(f"{info.name} has values that are not finite")
+                found[wanted[info.name]] = table
+        if missing := [name for name in wanted if wanted[name] not in found]:
+            raise PackageError(f"{missing[0]} is missing" + (f", and {len(missing) - 1} more" if missing[1:] else ""))
+    except (PackageError, OSError) as error:
+        raise InputError(f"'{path}': {error}. Remove it, and get it anew: npm pack kokoro-js") from error
+    return found
+
+
 @functools.cache
 def _tables() -> dict[str, NDArray[np.float32]]:
-    """The style tables [length, 256] of the package's speakers."""
+    """The style tables of the package's speakers."""
     path = kokorojs_package()
     if path is None:
         raise TrainingError("kokoro-js is not in this folder or above it: npm pack kokoro-js")
-    found = {}
-    with tarfile.open(path) as package:
-        for each in SPEAKERS:
-            file = package.extractfile(f"package/voices/{each}.bin")
-            assert file is not None, each
-            found[each] = np.frombuffer(file.read(STYLES * STYLE * 4), "<f4").reshape(STYLES, STYLE)
-    return found
+    return style_tables(path)
 
 
 def kokorojs(voice: Voice, words: Sequence[str], rng: Rng) -> tuple[Samples, int]:
