@@ -11,6 +11,7 @@ from rich.markup import escape
 from ostinato.cli import graph, graph_picture
 from ostinato.cli.console import delay, note, out, size
 from ostinato.cli.output_files import check_picture, print_json, write_picture
+from ostinato.cli.prose import laid_out
 from ostinato.errors import BadModelFileError
 from ostinato.model import bundled
 from ostinato.model.decoders import AudioOutput
@@ -129,7 +130,8 @@ def show_model(name: str, folder: Path | None, as_json: bool, plot: Path | None)
     out.print()
     out.print(graph.table(graph.vertices(specification)))
     for heading, text in specification.card.items():
-        out.print(f"\n[bold]{escape(heading)}[/]\n{escape(text)}")
+        out.print(f"\n[bold]{escape(heading)}[/]")
+        out.print(laid_out(text))
 
 
 def _facts(path: Path, model: Model) -> Table:

@@ -10,6 +10,7 @@ import typer
 
 from ostinato.cli.console import err, note
 from ostinato.cli.output_files import check_folder
+from ostinato.cli.prose import laid_out
 from ostinato.cli.recordings import LeftOut
 from ostinato.cli.steps import Steps
 from ostinato.model import file as model_file
@@ -28,8 +29,7 @@ def recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
     with Steps() as report:
         trained = recipe.train(options, Telling(report, note, left_out.add))
     for path in trained.paths:
-        card = model_file.read(path).specification.card
-        note(f"written: {path}. {card['accuracy']}")
+        _written(path, model_file.read(path).specification.card)
     if trained.interrupted:
         note("interrupted: the last of these has what it had learnt so far, as its card says")
         raise typer.Exit(130)
@@ -41,7 +41,12 @@ def own(config: Path, folder: Path | None, resume: bool) -> None:
     folder = folder or Path("runs") / Config.of(config).name
     check_folder(folder)
     made = run(config, folder, resume, err)
-    note(f"written: {made.path}. {made.card['accuracy']}")
+    _written(made.path, made.card)
     if made.history.interrupted:
         note("interrupted: --resume goes on from here, to the same numbers as without the pause")
         raise typer.Exit(130)
+
+
+def _written(path: Path, card: Mapping[str, str]) -> None:
+    note(f"written: {path}")
+    err.print(laid_out(card["accuracy"], "dim"))
