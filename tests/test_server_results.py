@@ -17,7 +17,7 @@ from ostinato.model.decoders import Ctc
 from ostinato.model.front_ends import Frames
 from ostinato.model.layers import Dense, Softmax
 from ostinato.server.peer import Peer
-from ostinato.server.results import Written, on_the_wire
+from ostinato.server.results import Written, on_the_wire, packed
 from ostinato.streaming import Head, Model
 
 SYMBOLS = ("", "one", "a symbol of more than 31 bytes, whose head is longer", "é", *map(str, range(300)))
@@ -30,8 +30,8 @@ rows = st.tuples(
 
 
 @cache
-def head() -> Head:
-    specification = Sequential("letters", Frames(3, frame_ms=7.3), (Dense(len(SYMBOLS)), Softmax()), Ctc(SYMBOLS))
+def head(symbols: tuple[str, ...] = SYMBOLS) -> Head:
+    specification = Sequential("letters", Frames(3, frame_ms=7.3), (Dense(len(symbols)), Softmax()), Ctc(symbols))
     return next(iter(Model(network(specification)).heads.all.values()))
 
 
@@ -72,3 +72,20 @@ def test_messages_are_as_few_as_fit():
     read = [wire.decode_reply(frame).results for frame in frames]
     assert [int.from_bytes(result.stream, "big") for results in read for result in results] == list(range(count))
     assert len(frames) == -(-count * len(wire.PLAIN) // wire.MAX_RESULT_BYTES)
+
+
+def test_what_is_too_long_for_a_message_is_cut() -> None:
+    """Thirty symbols of three thousand characters: the server wrote empty messages without end."""
+    numbers = np.zeros((2, ANSWERED), np.int64)
+    numbers[0, TOLD] = 30
+    decisions = np.zeros((30, DECIDED), np.int64)
+    decisions[:, 1], decisions[:, 2] = np.arange(30), 1
+    peer, written = Peer(b"p", 1, 0.0), Written()
+    keys = [(peer, bytes([i]) * 16) for i in range(2)]
+    short = Answers(keys, numbers, 1.0, decisions, head())
+    assert list(written.fitting([short])) == [short]
+    singly = list(written.fitting([Answers(keys, numbers, 1.0, decisions, head(("", "a" * 3000)))]))
+    assert [len(answer.events) for answer in singly] == [30, 0]
+    frames = wire.encode_results(packed(answer.key[1], answer) for answer in singly)
+    read = [result for frame in frames for result in wire.decode_reply(frame).results]
+    assert len(frames) > 1 and sum(len(result.events) for result in read) == 30

@@ -229,7 +229,7 @@ class Dialogue:
     def answer(self, results: Iterable[Answer | Answers]) -> None:
         """Send results: as few messages as fit for each peer, in each stream's order."""
         batches: dict[Peer, list[wire.ResultEntry | bytes]] = {}
-        for result in results:
+        for result in self._written.fitting(results):
             if isinstance(result, Answers):
                 for peer, frames in self._written.frames(result):
                     self._send_results(peer, batches.pop(peer, []))

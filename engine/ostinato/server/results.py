@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -56,16 +56,29 @@ class Written:
         self._symbols: WeakKeyDictionary[Head, Symbols] = WeakKeyDictionary()
         self._out: Bytes = np.empty(0, np.uint8)
 
+    def fitting(self, results: Iterable[Answer | Answers]) -> Iterator[Answer | Answers]:
+        """The results; one by one where symbols are so long that one may be too long for a message, and is cut."""
+        for result in results:
+            if isinstance(result, Answers) and self._longest(result) > wire.MAX_RESULT_BYTES:
+                yield from result
+            else:
+                yield result
+
+    def _longest(self, answers: Answers) -> int:
+        """Bytes of a result, at most."""
+        told = int(answers.numbers[:, TOLD].max(initial=0))
+        return len(wire.PLAIN) + EVENT_BYTES + told * (self._symbols_of(answers.head).longest + EVENT_BYTES)
+
     def frames(self, answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
         """As few messages as fit for each peer: results without events first, then those with some. The keys are
-        pairs of peer and stream."""
+        pairs of peer and stream; each result fits a message (`fitting`)."""
         owned, streams = zip(*answers.keys, strict=True)
         peers = {peer: number for number, peer in enumerate(dict.fromkeys(owned))}
         owners = np.fromiter(map(peers.__getitem__, owned), np.int64, len(owned))
-        ids, numbers, head = np.frombuffer(bytearray().join(streams), np.uint8), answers.numbers, answers.head
+        ids, numbers = np.frombuffer(bytearray().join(streams), np.uint8), answers.numbers
         told = numbers[:, TOLD] > 0
         order = np.argsort(2 * owners + told, kind="stable")
-        symbols = NONE if head is None else self._symbols_of(head)
+        symbols = self._symbols_of(answers.head)
         room = len(order) * (len(wire.PLAIN) + EVENT_BYTES) + len(answers.decisions) * (symbols.longest + EVENT_BYTES)
         if len(self._out) < room:
             self._out = np.empty(2 * room, np.uint8)
@@ -80,7 +93,9 @@ class Written:
             yield peer, self._messages(ends, first, last)
             first = last
 
-    def _symbols_of(self, head: Head) -> Symbols:
+    def _symbols_of(self, head: Head | None) -> Symbols:
+        if head is None:
+            return NONE
         if (found := self._symbols.get(head)) is None:
             found = self._symbols[head] = Symbols.of(head)
         return found
