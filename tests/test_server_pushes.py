@@ -11,7 +11,7 @@ from engine_models import frames, model, models
 
 from ostinato import protocol as wire
 from ostinato.engine import Engine
-from ostinato.server.dialogue import Dialogue
+from ostinato.server.dialogue import Dialogue, unlist
 from ostinato.server.peer import Peer
 from ostinato.server.settings import Settings
 
@@ -22,7 +22,7 @@ class Served:
     """A dialogue with two peers, of whose streams each has five."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.engine = Engine(models("frames"))
+        self.engine = Engine(models("frames"), closed=unlist)
         self.dialogue = Dialogue(self.engine, Settings())
         self.peers = [Peer(bytes(4) + bytes([i]), 5 + i, 0.0) for i in range(2)]
         self.groups: list[int] = []

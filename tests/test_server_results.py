@@ -83,8 +83,10 @@ def test_what_is_too_long_for_a_message_is_cut() -> None:
     peer, written = Peer(b"p", 1, 0.0), Written()
     keys = [(peer, bytes([i]) * 16) for i in range(2)]
     short = Answers(keys, numbers, 1.0, decisions, head())
-    assert list(written.fitting([short])) == [short]
-    singly = list(written.fitting([Answers(keys, numbers, 1.0, decisions, head(("", "a" * 3000)))]))
+    assert written.fits(short)
+    long = Answers(keys, numbers, 1.0, decisions, head(("", "a" * 3000)))
+    assert not written.fits(long)
+    singly = list(long)
     assert [len(answer.events) for answer in singly] == [30, 0]
     frames = wire.encode_results(packed(answer.key[1], answer) for answer in singly)
     read = [result for frame in frames for result in wire.decode_reply(frame).results]

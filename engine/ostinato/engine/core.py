@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -67,11 +67,19 @@ class Engine:
     CreditError (too much waits). A message whose number came before is dropped, and the method returns a result to
     acknowledge it again; that of a flush which is done with is final, as the last one was.
 
+    ``closed`` is told the key of each stream that is closed, whoever closes it, before another can get its row.
+
     Not for several threads: whoever calls it owns it.
     """
 
-    def __init__(self, models: Mapping[str, Model], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        limits: Limits | None = None,
+        closed: Callable[[Any], None] = lambda _: None,
+    ) -> None:
         self.limits = limits or Limits()
+        self._closed = closed
         self._models = dict(models)
         self._served = {
             (name, causal): ServedModel(model, causal, self.limits.share_of(model.front_end.frame_ms))
@@ -229,6 +237,7 @@ class Engine:
         self._columns.leave(session)
         if session.grouped:
             session.served.scatter()
+        self._closed(session.key)
         self._columns.remove(session)
         del self._sessions[session.key]
         self._reservations.give(session.reserved)

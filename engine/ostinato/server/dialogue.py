@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from ostinato import protocol as wire
 from ostinato.engine import FEWEST, Answer, Answers, Engine, unit
@@ -35,10 +35,14 @@ FAULT = "a fault of the server: its log says more"
 IN_RESULTS = ("push", "flush", "generate", "more", "end-generation", "tokens")
 """Kinds of answers that are results on the wire."""
 
+Batches = dict[Peer, list[wire.ResultEntry | bytes]]
+"""Results that are yet to be sent together, by their peers."""
+
 
 class Dialogue:
     """Between peers and the engine. ``touched`` are the peers that have something to be sent.
 
+    The engine's keys are pairs of peer and stream id, and `unlist` is its ``closed``.
     ``place``: streams are opened elsewhere, at the endpoint that it returns; what it raises is answered.
     """
 
@@ -193,7 +197,6 @@ class Dialogue:
         except UnknownStreamError as error:
             self._refuse(peer, error, stream)
         else:
-            del peer.streams[stream]
             self._send(peer, wire.Closed(stream, "close"))
 
     # --- peers ------------------------------------------------------------------------------------------------------
@@ -208,9 +211,8 @@ class Dialogue:
     def forget(self, peer: Peer) -> None:
         """Close a peer's streams; it is gone, or will be told otherwise."""
         self.deliver()
-        for stream in peer.streams:
+        for stream in list(peer.streams):
             self._engine.close((peer, stream))
-        peer.streams.clear()
         self._resuming.forget(peer)
         self.touched.discard(peer)
 
@@ -227,25 +229,49 @@ class Dialogue:
     # --- replies ----------------------------------------------------------------------------------------------------
 
     def answer(self, results: Iterable[Answer | Answers]) -> None:
-        """Send results: as few messages as fit for each peer, in each stream's order."""
-        batches: dict[Peer, list[wire.ResultEntry | bytes]] = {}
-        for result in self._written.fitting(results):
-            if isinstance(result, Answers):
-                for peer, frames in self._written.frames(result):
-                    self._send_results(peer, batches.pop(peer, []))
-                    self._send_frames(peer, frames)
-                continue
-            peer, stream = cast(tuple[Peer, bytes], result.key)
-            if result.kind in IN_RESULTS:
-                batches.setdefault(peer, []).append(packed(stream, result))
-                if result.kind == "tokens" and result.payload is not None:
-                    self._send_results(peer, batches.pop(peer))
-                    self._refuse(peer, result.payload, stream)
-            else:
-                self._send_results(peer, batches.pop(peer, []))
-                self._answer_other(peer, stream, result)
+        """Send results: as few messages as fit for each peer, in each stream's order. Those that cannot be sent close
+        their streams, and cost the others nothing."""
+        batches: Batches = {}
+        for result in results:
+            self._answer(result, batches)
         for peer, batch in batches.items():
             self._send_results(peer, batch)
+
+    def _answer(self, result: Answer | Answers, batches: Batches) -> None:
+        try:
+            if isinstance(result, Answer):
+                self._answer_one(result, batches)
+            elif not self._answer_together(result, batches):
+                for each in result:
+                    self._answer(each, batches)
+        except Exception as error:
+            keys: list[Any] = result.keys if isinstance(result, Answers) else [result.key]
+            for peer, stream in keys:
+                self._send_results(peer, batches.pop(peer, []))
+                self._give_up(peer, stream, error)
+
+    def _answer_together(self, answers: Answers, batches: Batches) -> bool:
+        """Send results of many streams, written by one call; False if each must be written by itself."""
+        try:
+            written = list(self._written.frames(answers)) if self._written.fits(answers) else None
+        except Exception:
+            log.exception("%d results met a fault", len(answers.keys))
+            written = None
+        for peer, frames in written or ():
+            self._send_results(peer, batches.pop(peer, []))
+            self._send_frames(peer, frames)
+        return written is not None
+
+    def _answer_one(self, result: Answer, batches: Batches) -> None:
+        peer, stream = cast(tuple[Peer, bytes], result.key)
+        if result.kind in IN_RESULTS:
+            batches.setdefault(peer, []).append(packed(stream, result))
+            if result.kind == "tokens" and result.payload is not None:
+                self._send_results(peer, batches.pop(peer))
+                self._refuse(peer, result.payload, stream)
+        else:
+            self._send_results(peer, batches.pop(peer, []))
+            self._answer_other(peer, stream, result)
 
     def _answer_other(self, peer: Peer, stream: bytes, result: Answer) -> None:
         if result.kind == "mark":
@@ -262,7 +288,6 @@ class Dialogue:
                 return
             self._send_frames(peer, frames)
         else:
-            peer.streams.pop(stream, None)
             self._refuse(peer, result.payload, stream)
             self._send(peer, wire.Closed(stream, "error"))
 
@@ -281,16 +306,22 @@ class Dialogue:
                 peer.send(frame)
 
     def _send_singly(self, peer: Peer, results: Sequence[wire.ResultEntry | bytes], error: Exception) -> None:
-        """One of the results fits no message: its stream is closed, as it cannot be answered."""
+        """One of the results fits no message, or cannot be written."""
         for result in results:
             if len(results) > 1:
                 self._send_results(peer, [result])
             elif not isinstance(result, bytes) and result.stream in peer.streams:
-                if not isinstance(error, OstinatoError):
-                    log.error("a result cannot be written", exc_info=error)
-                    error = OstinatoError(FAULT)
-                self._close(peer, result.stream)
-                self._refuse(peer, error, result.stream)
+                self._give_up(peer, result.stream, error)
+
+    def _give_up(self, peer: Peer, stream: bytes, error: Exception) -> None:
+        """A stream cannot be answered: close it, and say why."""
+        if not isinstance(error, OstinatoError):
+            log.error("a result cannot be written", exc_info=error)
+            error = OstinatoError(FAULT)
+        if stream in peer.streams:
+            self._engine.close((peer, stream))
+        self._refuse(peer, error, stream)
+        self._send(peer, wire.Closed(stream, "error"))
 
     def _refuse(
         self,
@@ -306,6 +337,13 @@ class Dialogue:
     def _send(self, peer: Peer, message: wire.Reply) -> None:
         peer.send(wire.encode(message))
         self.touched.add(peer)
+
+
+def unlist(key: tuple[Peer, bytes]) -> None:
+    """A stream is closed: its peer has it no more. The engine itself says so, so that no fault in between leaves a
+    peer with a row that is another's."""
+    peer, stream = key
+    del peer.streams[stream]
 
 
 def describe(name: str, model: Model) -> wire.ModelInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -56,22 +56,15 @@ class Written:
         self._symbols: WeakKeyDictionary[Head, Symbols] = WeakKeyDictionary()
         self._out: Bytes = np.empty(0, np.uint8)
 
-    def fitting(self, results: Iterable[Answer | Answers]) -> Iterator[Answer | Answers]:
-        """The results; one by one where symbols are so long that one may be too long for a message, and is cut."""
-        for result in results:
-            if isinstance(result, Answers) and self._longest(result) > wire.MAX_RESULT_BYTES:
-                yield from result
-            else:
-                yield result
-
-    def _longest(self, answers: Answers) -> int:
-        """Bytes of a result, at most."""
+    def fits(self, answers: Answers) -> bool:
+        """Whether no result can be too long for a message, so that none is to be cut."""
         told = int(answers.numbers[:, TOLD].max(initial=0))
-        return len(wire.PLAIN) + EVENT_BYTES + told * (self._symbols_of(answers.head).longest + EVENT_BYTES)
+        longest = len(wire.PLAIN) + EVENT_BYTES + told * (self._symbols_of(answers.head).longest + EVENT_BYTES)
+        return longest <= wire.MAX_RESULT_BYTES
 
     def frames(self, answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
         """As few messages as fit for each peer: results without events first, then those with some. The keys are
-        pairs of peer and stream; each result fits a message (`fitting`)."""
+        pairs of peer and stream; each result fits a message (`fits`)."""
         owned, streams = zip(*answers.keys, strict=True)
         peers = {peer: number for number, peer in enumerate(dict.fromkeys(owned))}
         owners = np.fromiter(map(peers.__getitem__, owned), np.int64, len(owned))

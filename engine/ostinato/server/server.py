@@ -22,7 +22,7 @@ from ostinato.errors import AddressError, BadMessageError, OstinatoError
 from ostinato.server.address import check_address
 from ostinato.server.clients import Clients
 from ostinato.server.connections import Connections
-from ostinato.server.dialogue import Dialogue
+from ostinato.server.dialogue import Dialogue, unlist
 from ostinato.server.door import Door
 from ostinato.server.peer import Peer
 from ostinato.server.rarely import Rarely
@@ -72,7 +72,7 @@ class Server:
         report: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.settings = settings or Settings()
-        self._engine = Engine(models, limits)
+        self._engine = Engine(models, limits, closed=unlist)
         self._dialogue = Dialogue(self._engine, self.settings, place)
         self._report = report
         self._parts: int | None = None
