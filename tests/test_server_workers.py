@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from engine_models import SPECIFICATIONS, frames, models
 from random_models import network
-from server_raw import PATIENCE_S, Raw
+from server_raw import PATIENCE_S, Raw, eventually
 
 from ostinato import load
 from ostinato import protocol as wire
@@ -81,13 +81,6 @@ def shared(path: Path) -> Iterator[Shared]:
     yield started
     if started.process.stdin is not None and not started.process.stdin.closed:
         started.end()
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_streams_spread_and_give_the_same_bits(shared: Shared, path: Path) -> None:
