@@ -200,6 +200,7 @@ def test_all_settings_are_taken(tmp_path: Path) -> None:
         warmup = 3
         truncate = 5
         patience = 2
+        average = 0.9
         loss = {kind = "cross-entropy", smoothing = 0.1, class_weights = [1, 2]}
         clip_norm = 1
         epochs = 2""",
@@ -208,7 +209,9 @@ def test_all_settings_are_taken(tmp_path: Path) -> None:
     optimiser = Config.of(config).optimiser(10)
     assert (optimiser.kind, optimiser.clip_norm, optimiser.schedule.kind) == ("sgd", 1.0, "warmup")
     assert optimiser.rate == pytest.approx(1e-2)
-    assert learn(config, tmp_path / "run").history.steps == 8
+    made = learn(config, tmp_path / "run")
+    assert made.history.steps == 8
+    assert "averaged over steps (0.9)" in made.card["training data"]
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,8 @@ _KEY = "ostinato-training"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """``groups``: arrays by group ("parameters", "best", "optimiser") and name; ``numbers``: what JSON can hold."""
+    """``groups``: arrays by group ("parameters", "best", "average", "optimiser") and name; ``numbers``: what JSON can
+    hold."""
 
     groups: Mapping[str, Mapping[str, Array]]
     numbers: Mapping[str, Any]

@@ -7,6 +7,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from ostinato.errors import TrainingError
 from ostinato.model.network import Network
+from ostinato.training.averaging import WeightAverage, put
 from ostinato.training.batching import Batch
 from ostinato.training.checkpoint import Checkpoint
 from ostinato.training.interrupt import Interrupt
@@ -75,6 +77,7 @@ def fit(
     patience: int | None = None,
     truncate: int | None = None,
     own_tokens: float = 0.0,
+    average: float | None = None,
     share: int | None = None,
     workers: int | None = None,
     checkpoint: Path | None = None,
@@ -92,17 +95,20 @@ def fit(
     training loss is the score). Learning ends early after ``patience`` evaluations in a row without a better one.
     ``truncate``, ``share`` and ``workers`` are as `Learner` has them: numbers do not depend on ``workers``; so is
     ``own_tokens``, which grows evenly from none at the first step to that at the last.
+    ``average``: the weights that are evaluated, and kept, are a running mean of those that learn, with this decay
+    after each batch (`averaging.WeightAverage`).
     ``checkpoint`` is written at each evaluation, and read first if ``resume`` and it exists: the steps that follow
-    are the same as without the pause. Dropout is drawn from ``seed`` and the number of the step alone. Progress goes
-    to ``console`` (None: standard error). Ctrl-C ends learning early (``History.interrupted``) after the step
-    that runs, writes the checkpoint, and leaves the best weights so far; a second one ends it at once.
+    are the same as without the pause; an average that its run had not begins there. Dropout is drawn from ``seed``
+    and the number of the step alone. Progress goes to ``console`` (None: standard error). Ctrl-C ends learning early
+    (``History.interrupted``) after the step that runs, writes the checkpoint, and leaves the best weights so far; a
+    second one ends it at once.
     ``on_evaluation`` is told after each evaluation.
 
     Raises TrainingError if losses and heads do not match, an epoch is empty, the loss is not finite, or the
     checkpoint is another network's.
     """
     learner = Learner(network, Objective(network, loss, loss_weights), optimiser, share, workers, truncate)
-    run = _Run(learner, seed, checkpoint, patience, steps, own_tokens)
+    run = _Run(learner, seed, checkpoint, patience, steps, own_tokens, average)
     if resume and checkpoint is not None and checkpoint.exists():
         run.read()
     # The products of one step are too small to share: a second thread makes learning several times slower.
@@ -137,10 +143,12 @@ class _Run:
         patience: int | None,
         planned: int,
         own_tokens: float,
+        average: float | None,
     ) -> None:
         self.learner, self.seed, self.path, self.patience = learner, seed, checkpoint, patience
         self.planned, self.own_tokens = planned, own_tokens
         self.network, self.optimiser, self.objective = learner.network, learner.optimiser, learner.objective
+        self.average = None if average is None else WeightAverage(average, self.network.parameters)
         self.history = History()
         self.best: dict[str, Array] = {}
         self.epoch, self.position = 0, 0
@@ -174,6 +182,8 @@ class _Run:
         sums, counts, skipped = self.learner.learn(
             batch, (self.seed, self.history.steps), self.own_tokens * self.history.steps / self.planned
         )
+        if self.average is not None:
+            self.average.update(self.network.parameters)
         self.history.steps += 1
         self.history.skipped += skipped
         for total, new in ((self.sums, sums), (self.counts, counts)):
@@ -188,6 +198,13 @@ class _Run:
     def evaluate(self, evaluate: Evaluate | None) -> None:
         """Note how good the network is now, keep it if it is the best, and write the checkpoint."""
         self.whole = False
+        with self._averaged():
+            self._judge(evaluate)
+        self.whole = True
+        if self.path is not None:
+            self.write(self.path)
+
+    def _judge(self, evaluate: Evaluate | None) -> None:
         numbers = {"loss": self.objective.mean(self.sums, self.counts)}
         if len(self.objective.losses) > 1:
             numbers |= {f"loss {name}": self.sums[name] / (self.counts[name] or math.nan) for name in self.sums}
@@ -201,14 +218,15 @@ class _Run:
             self.history.waited += 1
         self.optimiser.schedule.observe(score)
         self.history.evaluations.append({"step": self.history.steps} | numbers | scores)
-        self.whole = True
-        if self.path is not None:
-            self.write(self.path)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Meanwhile the network has the weights that are evaluated and kept."""
+        return nullcontext() if self.average is None else self.average.within(self.network.parameters)
 
     def keep_best(self) -> None:
-        """The best weights so far into the network; if it was never evaluated, they stay as they are."""
-        for name, w in self.best.items():
-            self.network.parameters[name][:] = w
+        """The best weights so far into the network; if it was never evaluated, those of now."""
+        now = {} if self.average is None else self.average.weights
+        put(self.best or now, self.network.parameters)
 
     @property
     def note(self) -> str:
@@ -237,6 +255,8 @@ class _Run:
             "history": vars(self.history),
         }
         groups = {"parameters": self.network.parameters, "best": self.best, "optimiser": self.optimiser.state()}
+        if self.average is not None:
+            groups["average"], numbers["averaged"] = self.average.weights, self.average.count
         Checkpoint(groups, numbers).write(path)
 
     def read(self) -> None:
@@ -246,8 +266,10 @@ class _Run:
         numbers = saved.numbers
         if numbers["network"] != _fingerprint(self.network) or numbers["seed"] != self.seed:
             raise TrainingError(f"{self.path} is of another network or seed: start anew without it")
-        for name, w in saved.groups["parameters"].items():
-            self.network.parameters[name][:] = w
+        put(saved.groups["parameters"], self.network.parameters)
+        if self.average is not None:
+            mean = saved.groups.get("average", self.network.parameters)
+            self.average.restore(mean, numbers.get("averaged", 0))
         self.best = dict(saved.groups.get("best", {}))
         self.optimiser.restore(saved.groups["optimiser"])
         self.epoch, self.position, self.recent = numbers["epoch"], numbers["position"], numbers["recent"]

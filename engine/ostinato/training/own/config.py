@@ -74,6 +74,7 @@ class How:
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     own_tokens: float = 0.0
+    average: float | None = None
     truncate: int | None = None
     share: int | None = 16
     workers: int | None = None

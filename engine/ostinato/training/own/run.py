@@ -21,7 +21,7 @@ from ostinato.training.losses import CrossEntropy
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
 from ostinato.training.own import frames, texts
-from ostinato.training.own.config import Config
+from ostinato.training.own.config import Config, How
 from ostinato.training.own.matter import Matter, Tested
 from ostinato.training.run_folder import RunFolder
 from ostinato.training.trainer import History, export
@@ -69,13 +69,14 @@ def run(config_path: Path, folder: Path, resume: bool = False, console: Console 
         patience=how.patience,
         truncate=how.truncate,
         own_tokens=how.own_tokens,
+        average=how.average,
         share=how.share,
         workers=how.workers,
         resume=resume,
         console=console,
     )
     made = export(network)
-    card = _card(matter, network, history, how.batch, matter.test(made) if matter.test else None)
+    card = _card(matter, network, history, how, matter.test(made) if matter.test else None)
     made = Network(dataclasses.replace(made.specification, card=card), made.weights)
     path = folder / f"{config.name}.safetensors"
     model_file.write(path, made)
@@ -127,11 +128,12 @@ def evaluate(network: TrainableNetwork, matter: Matter, size: int) -> dict[str, 
 
 
 def _card(
-    matter: Matter, network: TrainableNetwork, history: History, size: int, test: Tested | None
+    matter: Matter, network: TrainableNetwork, history: History, how: How, test: Tested | None
 ) -> dict[str, str]:
     """What was done, and what was not: of results that exist."""
     stopped = ", stopped by hand" if history.interrupted else ""
-    shown = ", ".join(f"{name} {value:.4g}" for name, value in evaluate(network, matter, size).items())
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in evaluate(network, matter, how.batch).items())
+    averaged = f", averaged over steps ({how.average})" if how.average is not None else ""
     chosen = "They chose among the weights, and are no fair test." if history.best_step >= 0 else ""
     tested = (
         f"Test data, through the model's own stream: {test.what} {test.value:.4g} of {test.answers}."
@@ -142,7 +144,7 @@ def _card(
         "training data": (
             f"{_counted(matter.seen.lengths)} ({matter.amount}) with {matter.about}. Steps of learning: "
             f"{history.steps}{stopped}; the weights are those of step "
-            f"{history.best_step if history.best_step >= 0 else history.steps}. Loss: {matter.loss.kind}."
+            f"{history.best_step if history.best_step >= 0 else history.steps}{averaged}. Loss: {matter.loss.kind}."
         ),
         "accuracy": f"Validation, {_counted(matter.held.lengths)} not learnt from: {shown}. {chosen} {tested}",
     }
