@@ -70,7 +70,7 @@ class Played:
         for done in self.engine.tick_columns():
             if isinstance(done, Answers) and done.head is not None:
                 self.columns += 1
-                assert len(done.numbers) == len(done.keys)
+                assert len(done.numbers) == len(done.rows)
             for answer in done if isinstance(done, Answers) else (done,):
                 self.take(answer)
 
@@ -88,7 +88,7 @@ class Played:
             return
         parts, numbers = list(given.values()), [self.sent[key] + 1 for key in keys]
         rows = [self.opened[key].row for key in keys]
-        left = self.engine.push_all(rows, numbers, list(map(len, parts)), np.concatenate(parts), 1)
+        left = self.engine.push_all((rows, numbers, list(map(len, parts))), np.concatenate(parts), 1)
         for i, key in enumerate(keys):
             if i in left:
                 try:
@@ -111,7 +111,7 @@ class Played:
                 engine.push(key, number, np.zeros((2, 7, 3)))
             elif kind == "again":
                 if number > 1:
-                    again = engine.push_all([self.opened[key].row], [number - 1], [1], data(self.name, 1, 0), 1)
+                    again = engine.push_all(([self.opened[key].row], [number - 1], [1]), data(self.name, 1, 0), 1)
                     assert again == {0}
                 return
             elif kind == "gap":
@@ -190,7 +190,7 @@ def test_a_stream_that_overflows_in_a_column_is_lost_alone() -> None:
     given = frames(6, 1)
     given[2:4] = np.array([3e38, -3e38, 3e38], np.float32)  # which overflows in sums
     numbers = [played.sent[key] + 1 for key in (0, 1, 2)]
-    assert not engine.push_all(rows, numbers, [2, 2, 2], given, 1)
+    assert not engine.push_all((rows, numbers, [2, 2, 2]), given, 1)
     answers = engine.tick()
     assert [type(answer.payload) for answer in answers if answer.kind == "error"] == [DivergedError]
     for key in (0, 2):
@@ -200,7 +200,7 @@ def test_a_stream_that_overflows_in_a_column_is_lost_alone() -> None:
         if answer.key != 1:
             played.take(answer)
     played.push([0, 2], 3)
-    assert engine.push_all([rows[1]], [numbers[1] + 1], [1], given[:1], 1) == set()
+    assert engine.push_all(([rows[1]], [numbers[1] + 1], [1]), given[:1], 1) == set()
     refused = []
     while engine.busy:
         for answer in engine.tick():

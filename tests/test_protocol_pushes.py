@@ -16,7 +16,7 @@ from server_raw import Raw
 from ostinato import protocol as wire
 from ostinato.errors import BadMessageError, ProtocolError
 from ostinato.protocol.codec import _REQUESTS, _decode
-from ostinato.protocol.pushes import usual_push, usual_pushes
+from ostinato.protocol.pushes import usual_push
 from ostinato.server import Server
 
 quick = settings(deadline=None, max_examples=200)
@@ -65,33 +65,6 @@ def test_pushes_come_back(parts: list[tuple[bytes, int, int]], size: int | None)
     for push in sent:
         push.data.flags.writeable = False  # type: ignore[union-attr]
     assert [plain(push) for push in found] == [plain(push) for push in sent]
-
-
-def plains(pushes: wire.Pushes) -> tuple[Any, ...]:
-    return pushes.streams, pushes.seqs, pushes.units, *plain(wire.Push(bytes(16), 1, pushes.data))
-
-
-@quick
-@given(st.data(), st.lists(st.tuples(ids, seqs, st.integers(0, 5)), min_size=1, max_size=9), st.integers(0, 4))
-def test_the_usual_pushes_is_read_as_the_strict_way_reads_it(
-    data: st.DataObject, parts: list[tuple[bytes, int, int]], size: int
-) -> None:
-    sent = [
-        wire.Push(stream, seq, np.zeros((count, size) if size else count, "f4" if size else "i2"))
-        for stream, seq, count in parts
-    ]
-    frame = bytearray(wire.encode(wire.Pushes.of(sent)))
-    found = usual_pushes(bytes(frame))
-    assert found is not None and plains(found) == plains(_decode(bytes(frame), _REQUESTS))  # type: ignore[arg-type]
-    for _ in range(data.draw(st.integers(1, 2))):
-        frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
-    raw = bytes(frame[: data.draw(st.just(len(frame)) | st.integers(0, len(frame)))])
-    try:
-        strict = _decode(raw, _REQUESTS)
-    except ProtocolError:
-        strict = None
-    found = usual_pushes(raw)
-    assert found is None or (isinstance(strict, wire.Pushes) and plains(found) == plains(strict))
 
 
 def forged(**changes: object) -> bytes:

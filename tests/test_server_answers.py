@@ -9,9 +9,10 @@ import pytest
 from engine_models import frames, model, models
 
 from ostinato import protocol as wire
-from ostinato.engine import Engine, ticks
+from ostinato.engine import Engine, Limits, ticks
 from ostinato.server import dialogue as dialogues
-from ostinato.server.dialogue import FAULT, Dialogue, unlist
+from ostinato.server.dialogue import FAULT, Dialogue
+from ostinato.server.directory import Directory
 from ostinato.server.peer import Peer
 from ostinato.server.results import Written
 from ostinato.server.settings import Settings
@@ -21,8 +22,9 @@ class Served:
     """A dialogue with some peers, each of which has one stream, of its own number."""
 
     def __init__(self, count: int) -> None:
-        self.engine = Engine(models("frames"), closed=unlist)
-        self.dialogue = Dialogue(self.engine, Settings())
+        directory = Directory(100)
+        self.engine = Engine(models("frames"), Limits(max_streams=100), closed=directory.remove)
+        self.dialogue = Dialogue(self.engine, directory, Settings())
         self.peers = [Peer(bytes([i]) * 5, 5 + i, 0.0) for i in range(count)]
         for i in range(count):
             self.open(i)

@@ -10,8 +10,9 @@ import pytest
 from engine_models import frames, model, models
 
 from ostinato import protocol as wire
-from ostinato.engine import Engine
-from ostinato.server.dialogue import Dialogue, unlist
+from ostinato.engine import Engine, Limits
+from ostinato.server.dialogue import Dialogue
+from ostinato.server.directory import Directory
 from ostinato.server.peer import Peer
 from ostinato.server.settings import Settings
 
@@ -22,15 +23,16 @@ class Served:
     """A dialogue with two peers, of whose streams each has five."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.engine = Engine(models("frames"), closed=unlist)
-        self.dialogue = Dialogue(self.engine, Settings())
+        directory = Directory(100)
+        self.engine = Engine(models("frames"), Limits(max_streams=100), closed=directory.remove)
+        self.dialogue = Dialogue(self.engine, directory, Settings())
         self.peers = [Peer(bytes(4) + bytes([i]), 5 + i, 0.0) for i in range(2)]
         self.groups: list[int] = []
         push_all = self.engine.push_all
 
-        def counted(rows: Any, *others: Any) -> set[int]:
-            self.groups.append(len(rows))
-            return push_all(rows, *others)
+        def counted(pushes: Any, *others: Any) -> set[int]:
+            self.groups.append(len(pushes[0]))
+            return push_all(pushes, *others)
 
         monkeypatch.setattr(self.engine, "push_all", counted)
         for i, stream in enumerate(STREAMS):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from ostinato.model import Sequential
 from ostinato.model.decoders import Ctc
 from ostinato.model.front_ends import Frames
 from ostinato.model.layers import Dense, Softmax
+from ostinato.server.directory import Directory
 from ostinato.server.peer import Peer
 from ostinato.server.results import Written, on_the_wire, packed
 from ostinato.streaming import Head, Model
@@ -35,8 +38,24 @@ def head(symbols: tuple[str, ...] = SYMBOLS) -> Head:
     return next(iter(Model(network(specification)).heads.all.values()))
 
 
+Keys = list[tuple[Peer, bytes]]
+
+
+def opened(keys: Keys) -> tuple[Directory, Written, Any]:
+    """For the results of these streams, and the rows that they have, from the highest down."""
+    directory, places = Directory(2 * len(keys)), 2 * len(keys) - 1 - np.arange(len(keys))
+    for (peer, stream), row in zip(keys, places.tolist(), strict=True):
+        directory.add(peer, stream, row)
+    return directory, Written(directory), places
+
+
+def by_row(places: Any, keys: Keys) -> list[Any]:
+    found = dict(zip(places.tolist(), keys, strict=True))
+    return [found.get(row) for row in range(2 * len(keys))]
+
+
 @settings(deadline=None, max_examples=100)
-@given(st.lists(rows, min_size=1, max_size=400), finite, st.booleans())
+@given(st.lists(rows, min_size=1, max_size=400, unique_by=lambda row: row[:2]), finite, st.booleans())
 def test_results_of_many_streams_are_written_as_each_would_be(many, computing_ms, without):
     peers = [Peer(bytes([i]), i, 0.0) for i in range(3)]
     numbers = np.empty((len(many), ANSWERED), np.int64)
@@ -48,12 +67,12 @@ def test_results_of_many_streams_are_written_as_each_would_be(many, computing_ms
         numbers[i, [TOLD, DECISION]] = len(events), len(decisions)
         decisions += [(i, frame, index, np.float64(value).view(np.int64)) for frame, index, value in events]
     keys = [(peers[row[0]], row[1]) for row in many]
+    _, written, places = opened(keys)
     found = np.array(decisions, np.int64).reshape(-1, DECIDED)
-    answers = Answers(keys, numbers, computing_ms, found, None if without else head())
+    answers = Answers(places, numbers, computing_ms, by_row(places, keys), found, None if without else head())
     wanted = {peer: [] for peer in peers}
     for answer in sorted(answers, key=lambda answer: bool(answer.events)):
         wanted[answer.key[0]].append(on_the_wire(answer.key[1], answer))
-    written = Written()
     for _ in range(2):  # its memory is used again
         made = dict(written.frames(answers))
         assert set(made) == {peer for peer, results in wanted.items() if results}
@@ -67,8 +86,9 @@ def test_messages_are_as_few_as_fit():
     count = 1000
     numbers = np.zeros((count, ANSWERED), np.int64)
     peer = Peer(b"p", 1, 0.0)
-    answers = Answers([(peer, i.to_bytes(16, "big")) for i in range(count)], numbers, 1.0)
-    ((_, frames),) = Written().frames(answers)
+    keys = [(peer, i.to_bytes(16, "big")) for i in range(count)]
+    _, written, places = opened(keys)
+    ((_, frames),) = written.frames(Answers(places, numbers, 1.0, by_row(places, keys)))
     read = [wire.decode_reply(frame).results for frame in frames]
     assert [int.from_bytes(result.stream, "big") for results in read for result in results] == list(range(count))
     assert len(frames) == -(-count * len(wire.PLAIN) // wire.MAX_RESULT_BYTES)
@@ -80,14 +100,31 @@ def test_what_is_too_long_for_a_message_is_cut() -> None:
     numbers[0, TOLD] = 30
     decisions = np.zeros((30, DECIDED), np.int64)
     decisions[:, 1], decisions[:, 2] = np.arange(30), 1
-    peer, written = Peer(b"p", 1, 0.0), Written()
+    peer = Peer(b"p", 1, 0.0)
     keys = [(peer, bytes([i]) * 16) for i in range(2)]
-    short = Answers(keys, numbers, 1.0, decisions, head())
+    _, written, places = opened(keys)
+    short = Answers(places, numbers, 1.0, by_row(places, keys), decisions, head())
     assert written.fits(short)
-    long = Answers(keys, numbers, 1.0, decisions, head(("", "a" * 3000)))
+    long = replace(short, head=head(("", "a" * 3000)))
     assert not written.fits(long)
     singly = list(long)
     assert [len(answer.events) for answer in singly] == [30, 0]
     frames = wire.encode_results(packed(answer.key[1], answer) for answer in singly)
     read = [result for frame in frames for result in wire.decode_reply(frame).results]
     assert len(frames) > 1 and sum(len(result.events) for result in read) == 30
+
+
+def test_results_of_streams_that_are_closed_meanwhile_are_left_out() -> None:
+    peers = [Peer(bytes([i]), i, 0.0) for i in range(2)]
+    keys = [(peers[i % 2], bytes([i]) * 16) for i in range(5)]
+    directory, written, places = opened(keys)
+    answers = Answers(places, np.zeros((5, ANSWERED), np.int64), 1.0, by_row(places, keys))
+    for closed in (0, 1, 3):
+        directory.remove(keys[closed])
+    ((peer, (frame,)),) = written.frames(answers)
+    read = wire.decode_reply(frame)
+    assert peer is peers[0] and isinstance(read, wire.Results)
+    assert [result.stream for result in read.results] == [keys[2][1], keys[4][1]]
+    directory.remove(keys[2])
+    directory.remove(keys[4])
+    assert list(written.frames(answers)) == []

@@ -14,6 +14,7 @@ from ostinato.pipeline.front_ends import FRONT_ENDS
 from ostinato.server import __main__ as served
 from ostinato.server.clients import Clients
 from ostinato.server.dialogue import Dialogue
+from ostinato.server.pushes import Reader
 from ostinato.streaming import Columns, packed
 from ostinato_bench.chunk_tables import PARTS
 from ostinato_bench.spending import Spending
@@ -26,12 +27,15 @@ def main() -> None:
     for owner, name, part in (
         (zmq.Socket, "recv", "receive"),
         (protocol, "decode_request", "decode"),
+        (Reader, "read", "decode"),
         (Dialogue, "take", "numbers and credit"),
         (Dialogue, "deliver", "numbers and credit"),
         (Engine, "tick_columns", "choose a batch, count"),
         (packed.ProgramRunner, "run", "pack and unpack"),
         (packed.ProgramRunner, "run_alone", "pack and unpack"),
+        (packed.ProgramRunner, "run_together", "pack and unpack"),
         (packed, "advance_slice", "network"),
+        (packed, "advance_together", "network"),
         (Alone, "run", "network"),
         (Columns, "push", "events"),
         (ticks, "push", "events"),

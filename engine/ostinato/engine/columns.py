@@ -23,7 +23,7 @@ from ostinato.engine.session import Message, ServedModel, Session
 from ostinato.errors import InputError
 from ostinato.events import Event
 from ostinato.kernels import columns as kernels
-from ostinato.kernels import prepare
+from ostinato.kernels.compiler import entry, prepare
 from ostinato.streaming import Model
 
 Int64 = npt.NDArray[np.int64]
@@ -36,14 +36,12 @@ turn with others of the same messages, so all or none is best."""
 
 @dataclass(slots=True, eq=False)
 class ColumnGroup:
-    """Pushes of one message for streams of one model that are held: that of row rows[i] has message sequences[i], the
-    next units[i] of checked ``data``."""
+    """Pushes of one message for streams of one model that are held: ``pushes`` int64 [3, n] are the streams' rows,
+    the messages' numbers, and how many units each has of checked ``data``."""
 
     columns: Columns
     arrived_ns: int
-    rows: Int64
-    sequences: Int64
-    units: Int64
+    pushes: Int64
     data: Any
     frames: int
     """About how many it makes."""
@@ -57,37 +55,30 @@ class ColumnGroup:
         """Whether both can be computed in one call."""
         return bool(self.data.dtype == other.data.dtype)
 
-    def split(self, most: int) -> ColumnGroup:
-        """Its first streams, with about ``most`` frames, as a group that stands in no line; it keeps the others."""
-        frames, count = self.frames, len(self.rows)
+    def split(self, most: int) -> tuple[ColumnGroup, ColumnGroup | None]:
+        """Its first streams, with about ``most`` frames, and the others, if there are some."""
+        frames, count = self.frames, self.pushes.shape[1]
         first = count if frames <= most else min(count, max(FEWEST, count * most // frames))
-        own = len(self.data) if first == count else int(self.units[:first].sum())
+        if first == count:
+            return self, None
+        own = int(self.pushes[2, :first].sum())
         taken = replace(
-            self,
-            rows=self.rows[:first],
-            sequences=self.sequences[:first],
-            units=self.units[:first],
-            data=self.data[:own],
-            frames=-(-frames * first // count),
+            self, pushes=self.pushes[:, :first].copy(), data=self.data[:own], frames=-(-frames * first // count)
         )
-        self.rows, self.sequences, self.units = self.rows[first:], self.sequences[first:], self.units[first:]
-        self.data, self.frames = self.data[own:], max(1, frames - taken.frames)
-        return taken
+        left = max(1, frames - taken.frames)
+        return taken, replace(self, pushes=self.pushes[:, first:].copy(), data=self.data[own:], frames=left)
 
     def scatter(self) -> None:
         """Put each push into its own stream's queue, and each stream in line; none of them is held any more, and the
         group is empty."""
-        if not len(self.rows):
-            return
-        group = self.split(self.frames)
-        ends = np.cumsum(group.units).tolist()
-        sessions = self.columns.sessions_of(group.rows)
-        for session, sequence, units, end in zip(
-            sessions, group.sequences.tolist(), group.units.tolist(), ends, strict=True
-        ):
+        rows, sequences, units = self.pushes
+        data, self.pushes = self.data, self.pushes[:, :0].copy()
+        ends = np.cumsum(units).tolist()
+        sessions = self.columns.sessions_of(rows)
+        for session, sequence, length, end in zip(sessions, sequences.tolist(), units.tolist(), ends, strict=True):
             self.columns.leave(session)
-            part = group.data[end - units : end].copy()
-            session.queue.append(Message("push", sequence, self.arrived_ns, part, units))
+            part = data[end - length : end].copy()
+            session.queue.append(Message("push", sequence, self.arrived_ns, part, length))
             session.served.enter(session)
 
 
@@ -103,9 +94,7 @@ class Computed(NamedTuple):
     """What a turn has computed of groups: columns of all their pushes, or all are ``left`` to be answered singly."""
 
     groups: Sequence[ColumnGroup]
-    rows: Int64
-    sequences: Int64
-    units: Int64
+    pushes: Int64
     counts: Int64
     decisions: Int64
     left: list[Left]
@@ -117,10 +106,12 @@ class Columns:
     def __init__(self, served: Collection[ServedModel], limits: Limits) -> None:
         self._most = limits.inputs
         self.sessions: list[Session | None] = [None] * limits.max_streams
-        """By their rows."""
-        self._keys: list[Any] = [None] * limits.max_streams
+        self.keys: list[Any] = [None] * limits.max_streams
+        """Both by their rows."""
         self._free = list(range(limits.max_streams))[::-1]
         self._held: Counter[ServedModel] = Counter()
+        self._count = 0
+        """All that are held."""
         fit = [each for each in served if each.causal and streaming.Columns.fit(each.model)]
         self._streams = {each: streaming.Columns(each.model) for each in fit}
         """Of the models whose streams can be held."""
@@ -128,6 +119,8 @@ class Columns:
         self._numbers = {each: number for number, each in enumerate(fit, 1)}
         if fit:
             prepare(kernels.line_up)
+            self._next_model, self._line_up = entry(kernels.next_model), entry(kernels.line_up)
+            self._due, self._answer = entry(kernels.due), entry(kernels.answer)
         self._table = np.zeros((limits.max_streams, kernels.LINED), np.int64)
         self._utterance_ms = self._table.view(np.float64)[:, kernels.UTTERANCE_MS]
 
@@ -136,12 +129,12 @@ class Columns:
     def add(self, session: Session) -> None:
         """Give a session its row."""
         session.row = self._free.pop()
-        self.sessions[session.row], self._keys[session.row] = session, session.key
+        self.sessions[session.row], self.keys[session.row] = session, session.key
 
     def remove(self, session: Session) -> None:
         """Its row is free."""
         self.leave(session)
-        self.sessions[session.row] = self._keys[session.row] = None
+        self.sessions[session.row] = self.keys[session.row] = None
         self._free.append(session.row)
 
     def sessions_of(self, rows: Int64) -> list[Session]:
@@ -164,6 +157,7 @@ class Columns:
                 continue
             session.held = True
             self._held[served] += 1
+            self._count += 1
             self._table[session.row] = (
                 number, record.slot, session.expected, session.done, session.waiting, session.credit,
                 session.processed, session.events, record.utterance, 0,
@@ -179,55 +173,50 @@ class Columns:
         _, _, session.expected, session.done, session.waiting, _, session.processed, session.events, *_ = row.tolist()
         row[kernels.HELD], session.held = 0, False
         self._held[session.served] -= 1
+        self._count -= 1
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    def line_up(self, rows: Int64, sequences: Int64, units: Int64, data: Any, arrived_ns: int) -> Sequence[int]:
+    def line_up(self, pushes: Int64, data: Any, arrived_ns: int) -> Sequence[int]:
         """Let the messages of sessions that are held stand in line, a group for each model, if nothing is unusual
-        about them: see `Engine.push_many`. Which are left."""
+        about them: see `Engine.push_all`. Which are left."""
+        count = pushes.shape[1]
+        if not self._count:
+            return range(count)
         left = None  # all
-        number = kernels.next_model(self._table, rows, 0) if self._held else 0
+        number = self._next_model(self._table, pushes[0], 0)
         while number:
             served = cast(ServedModel, self._models[number])
             if (block := checked(served.model, data)) is not None:
-                taken = np.empty(len(rows), np.bool_)
+                taken = np.empty(count, np.bool_)
                 longest = int((served.share - 1) * served.units_per_frame)
-                found = kernels.line_up(self._table, number, rows, sequences, units, longest, self._most, taken)
+                found = self._line_up(self._table, number, pushes, longest, self._most, taken)
                 if found:
-                    served.line.append(self._group(served, rows, sequences, units, block, arrived_ns, taken, found))
-                if found == len(rows):
+                    served.line.append(self._group(served, pushes, block, arrived_ns, taken, found))
+                if found == count:
                     return ()
                 left = ~taken if left is None else left & ~taken
-            number = kernels.next_model(self._table, rows, number)
-        return range(len(rows)) if left is None else np.flatnonzero(left).tolist()
+            number = self._next_model(self._table, pushes[0], number)
+        return range(count) if left is None else np.flatnonzero(left).tolist()
 
     def _group(
-        self,
-        served: ServedModel,
-        rows: Int64,
-        sequences: Int64,
-        units: Int64,
-        data: Any,
-        arrived_ns: int,
-        taken: npt.NDArray[np.bool_],
-        found: int,
+        self, served: ServedModel, pushes: Int64, data: Any, arrived_ns: int, taken: npt.NDArray[np.bool_], found: int
     ) -> ColumnGroup:
         """Those ``taken`` of a message's pushes."""
-        if found < len(rows):
-            data = data[np.repeat(taken, units)]
-            rows, sequences, units = rows[taken], sequences[taken], units[taken]
-        return ColumnGroup(
-            self, arrived_ns, rows, sequences, units, data, int(len(data) / served.units_per_frame) + 1
-        )
+        if found < len(taken):
+            data = data[np.repeat(taken, pushes[2])]
+            pushes = np.ascontiguousarray(pushes[:, taken])
+        return ColumnGroup(self, arrived_ns, pushes, data, int(len(data) / served.units_per_frame) + 1)
 
     def due(self, group: ColumnGroup) -> bool:
         """See `ColumnGroup.due`."""
-        return bool(kernels.due(self._table, group.rows, group.sequences))
+        return bool(self._due(self._table, group.pushes))
 
     def compute(self, groups: Sequence[ColumnGroup]) -> Computed:
         """Compute groups of one model, which are due and fit each other."""
-        rows = _joined([group.rows for group in groups])
-        sequences, units = _joined([group.sequences for group in groups]), _joined([group.units for group in groups])
+        parts = [group.pushes for group in groups]
+        pushes = parts[0] if len(parts) == 1 else np.ascontiguousarray(np.concatenate(parts, axis=1))
+        rows, sequences, units = pushes
         served = self._models[self._table[rows[0], kernels.HELD]]
         streams, sessions = self._streams[served], list[Session]()
 
@@ -241,30 +230,26 @@ class Columns:
         done = streams.push(slots, data, units, served.share, leave)
         left = list[Left]()
         if done.left is not None:
-            arrived = np.repeat([group.arrived_ns for group in groups], [len(group.rows) for group in groups])
+            arrived = np.repeat([group.arrived_ns for group in groups], [group.pushes.shape[1] for group in groups])
             columns = zip(
                 sessions, done.left, *np.array((sequences, arrived, units, done.counts)).tolist(), strict=True
             )
             for session, events, sequence, arrived_ns, length, count in columns:
                 session.queue.append(Message("push", sequence, arrived_ns, units=length))
                 left.append(Left(session, events, count))
-        return Computed(groups, rows, sequences, units, done.counts, done.decisions, left)
+        return Computed(groups, pushes, done.counts, done.decisions, left)
 
     def answers(self, done: Computed, started_ns: int, took_ns: int) -> Answers:
         """Of those that are held still, whose messages are done with."""
-        waited = [(started_ns - group.arrived_ns) / 1e6 for group in done.groups]
-        waited_ms = np.repeat(waited, [len(group.rows) for group in done.groups])
-        numbers = np.empty((len(done.rows), kernels.ANSWERED), np.int64)
-        kernels.answer(
-            self._table, done.rows, done.sequences, done.units, done.counts, waited_ms, done.decisions, numbers
-        )
-        head = self._streams[self._models[self._table[done.rows[0], kernels.HELD]]].head
-        keys = list(map(self._keys.__getitem__, done.rows.tolist()))
-        return Answers(keys, numbers, took_ns / 1e6, done.decisions, head)
-
-
-def _joined(columns: Sequence[Int64]) -> Int64:
-    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+        rows = done.pushes[0]
+        waited_ms, at = np.empty(len(rows)), 0
+        for group in done.groups:
+            last = at + group.pushes.shape[1]
+            waited_ms[at:last], at = (started_ns - group.arrived_ns) / 1e6, last
+        numbers = np.empty((len(rows), kernels.ANSWERED), np.int64)
+        self._answer(self._table, done.pushes, done.counts, waited_ms, done.decisions, numbers)
+        head = self._streams[self._models[self._table[rows[0], kernels.HELD]]].head
+        return Answers(rows, numbers, took_ns / 1e6, self.keys, done.decisions, head)
 
 
 def checked(model: Model, data: Any) -> Any:

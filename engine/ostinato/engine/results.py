@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -61,26 +61,35 @@ class Answers:
     """Results of pushes of many streams of one model, a row of numbers for each.
 
     All are of kind "push", not final, and took the same ``computing_ms``; a stream is at most once among them.
-    ``numbers`` int64 [n, ANSWERED] and ``decisions`` int64 [any, DECIDED] are as `kernels.columns` has them; a
-    decision is an event of ``head``.
+    ``rows`` int64 [n] are the streams' (`Opened.row`), ``numbers`` int64 [n, ANSWERED] and ``decisions`` int64
+    [any, DECIDED] are as `kernels.columns` has them; a decision is an event of ``head``.
     """
 
-    keys: list[Any]
+    rows: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int64]
     computing_ms: float
+    by_row: Sequence[Any]
+    """The keys of the engine's streams; None where one has been closed."""
     decisions: npt.NDArray[np.int64] = field(default_factory=lambda: NONE)
     head: Head | None = None
 
     def __iter__(self) -> Iterator[Answer]:
         in_ms, events = self.numbers.view(np.float64)[:, :IN_MS].tolist(), self._events()
+        of_each = map(self.by_row.__getitem__, self.rows.tolist())
         for key, (utterance_ms, waiting_ms), (sequence, processed, first, utterance, frames, told, at) in zip(
-            self.keys, in_ms, self.numbers[:, IN_MS:].tolist(), strict=True
+            of_each, in_ms, self.numbers[:, IN_MS:].tolist(), strict=True
         ):
+            if key is None:
+                continue
             mine = placed(events[at : at + told], utterance, utterance_ms)
             yield Answer(
                 key, "push", sequence, processed, first, mine, utterance, False, frames, waiting_ms,
                 self.computing_ms, utterance_ms=utterance_ms,
             )  # fmt: skip
+
+    def keys(self) -> list[Any]:
+        """Of the streams that have not been closed meanwhile."""
+        return [key for row in self.rows.tolist() if (key := self.by_row[row]) is not None]
 
     def _events(self) -> list[Event]:
         if self.head is None:

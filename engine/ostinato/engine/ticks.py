@@ -61,7 +61,10 @@ class Ticks:
     @property
     def busy(self) -> bool:
         """Whether anything waits."""
-        return bool(self.jobs) or any(served.line for served in self._served)
+        for served in self._served:  # many times a second: without a generator
+            if served.line:
+                return True
+        return bool(self.jobs)
 
     def tick(self) -> list[Answer | Answers]:
         """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
@@ -92,7 +95,7 @@ class Ticks:
             done = self._columns.compute(turn.columns)
         except Exception as error:
             for group in turn.columns:
-                for session in self._columns.sessions_of(group.rows):
+                for session in self._columns.sessions_of(group.pushes[0]):
                     self._control.give_up(session, error, results)
             return
         turn.took_ns = time.monotonic_ns() - turn.started_ns
@@ -201,9 +204,8 @@ class Ticks:
                     self._control.go_on(session, results)
             self._columns.enter(done)
 
-    @staticmethod
     def _plain(
-        done: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float
+        self, done: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float
     ) -> Iterator[Answer | Answers]:
         """The results of pushes that these sessions have just been left by: of many as columns."""
         columns = zip(done, frames, waiting_ms, strict=True)
@@ -218,7 +220,8 @@ class Ticks:
             (session.done, session.processed, session.events, session.record.utterance, count, 0, 0)
             for session, count in zip(done, frames, strict=True)
         ]
-        yield Answers([session.key for session in done], numbers, computing_ms)
+        rows = np.array([session.row for session in done], np.int64)
+        yield Answers(rows, numbers, computing_ms, self._columns.keys)
 
     def _answer_one(
         self, turn: Turn, session: Session, events: list[Event], frames: int, results: list[Answer | Answers]

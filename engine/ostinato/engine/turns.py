@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ostinato.engine.columns import ColumnGroup
 from ostinato.engine.control import Control
 from ostinato.engine.results import Answer, Answers
-from ostinato.engine.session import Group, Message, ServedModel, Session
+from ostinato.engine.session import Group, Message, Pushes, ServedModel, Session
 
 
 @dataclass(slots=True)
@@ -27,19 +27,22 @@ class Turn:
         """All of them."""
         return [session for group in self.groups for session in group.sessions] + self.singles + self.generating
 
-    def join_columns(self, group: ColumnGroup, room: int, most: int) -> bool:
-        """Let a group of columns join, as much of it as fits, or scatter it; False if its turn is a later one."""
+    def join_columns(self, group: ColumnGroup, room: int, most: int) -> ColumnGroup | None:
+        """Let a group of columns join, as much of it as fits, or scatter it. What stays: all of it, if its turn is a
+        later one."""
         due = group.due
         if self.rows:
             alike = bool(self.columns) and self.columns[0].fits(group)
             if not due or not alike or self.rows + group.frames > most:
-                return False
+                return group
         if not due:
             group.scatter()
-        elif len(group.rows):
-            self.columns.append(group.split(room))
-            self.rows += self.columns[-1].frames
-        return True
+        if not group.pushes.size:
+            return None
+        taken, stays = group.split(room)
+        self.columns.append(taken)
+        self.rows += taken.frames
+        return stays
 
     def join_group(self, group: Group, room: int, most: int) -> bool:
         """Let a group join as a whole, or scatter it; False if its turn is a later one."""
@@ -61,14 +64,15 @@ def next_turn(served: ServedModel, ms: float, control: Control, results: list[An
     turn = Turn()
     for _ in range(len(served.line)):
         first = served.line.popleft()
+        stays: Session | Pushes | None = None
         if isinstance(first, ColumnGroup):
-            stays = not turn.join_columns(first, room, most) or len(first.rows) > 0
+            stays = turn.join_columns(first, room, most)
         elif turn.columns:
-            stays = True
+            stays = first
         elif isinstance(first, Group):
-            stays = not turn.join_group(first, room, most)
+            if not turn.join_group(first, room, most):
+                stays = first
         else:
-            stays = False
             assert isinstance(first, Session)
             first.lined = False
             if (message := control.next_push(first, results)) is not None:
@@ -77,8 +81,8 @@ def next_turn(served: ServedModel, ms: float, control: Control, results: list[An
             elif first.goes_on:
                 turn.generating.append(first)
                 turn.rows += first.rows
-        if stays:
-            served.line.appendleft(first)
+        if stays is not None:
+            served.line.appendleft(stays)
             break
         if turn.rows >= room:
             break

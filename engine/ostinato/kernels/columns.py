@@ -60,6 +60,32 @@ def decide(outputs: Any, told: Any, counts: Any, units: Any, slots: Any, table: 
     return found
 
 
+@kernel("void(int64[:, ::1], int64[::1], int64[::1], int64[:, ::1])")
+def places(table: Any, slots: Any, units: Any, out: Any) -> None:
+    """Where the front ends of these streams keep what, and so many ``units`` of each: ``out`` [4, streams], as
+    `kernels.audio.cut` takes it."""
+    for i in range(slots.shape[0]):
+        row = table[slots[i]]
+        out[0, i] = row[TAIL]
+        out[1, i] = row[KEPT]
+        out[2, i] = row[SKIP]
+        out[3, i] = units[i]
+
+
+@kernel("int64(int64[:, ::1], int64[::1], int64[:, ::1])")
+def moved(table: Any, slots: Any, given: Any) -> Any:
+    """Take note of `places` that have moved on. How many frames each stream has, given[3], if all have as many; else
+    -1."""
+    for i in range(slots.shape[0]):
+        row = table[slots[i]]
+        row[KEPT] = given[1, i]
+        row[SKIP] = given[2, i]
+    for i in range(slots.shape[0]):
+        if given[3, i] != given[3, 0]:
+            return -1
+    return given[3, 0]
+
+
 @kernel("int64(int64[:, ::1], int64[::1], int64)")
 def next_model(table: Any, rows: Any, number: Any) -> Any:
     """The least HELD above ``number`` among these rows (-1: of no stream); 0 if there is none."""
@@ -71,59 +97,54 @@ def next_model(table: Any, rows: Any, number: Any) -> Any:
     return least
 
 
-@kernel("int64(int64[:, ::1], int64, int64[::1], int64[::1], int64[::1], int64, int64, boolean[::1])")
-def line_up(
-    table: Any, number: Any, rows: Any, sequences: Any, units: Any, longest: Any, most: Any, taken: Any
-) -> Any:
-    """Take the message sequences[i], of units[i], for the stream of row rows[i], if that is HELD for that model,
-    expects it, has credit for it, fewer than ``most`` messages wait, and it has at most ``longest`` units. Says in
-    ``taken`` which; returns how many."""
+@kernel("int64(int64[:, ::1], int64, int64[:, ::1], int64, int64, boolean[::1])")
+def line_up(table: Any, number: Any, pushes: Any, longest: Any, most: Any, taken: Any) -> Any:
+    """Take the messages ``pushes`` [3, any], rows, numbers and units of each, for those streams that are HELD for
+    that model, expect it, have credit for it, of which fewer than ``most`` wait, and of at most ``longest`` units.
+    Says in ``taken`` which; returns how many."""
     found = 0
-    for i in range(rows.shape[0]):
+    for i in range(pushes.shape[1]):
         taken[i] = False
-        if rows[i] < 0:
+        if pushes[0, i] < 0:
             continue
-        row = table[rows[i]]
-        fits = row[WAITING] + units[i] <= row[CREDIT] and units[i] <= longest
+        row = table[pushes[0, i]]
+        units = pushes[2, i]
+        fits = row[WAITING] + units <= row[CREDIT] and units <= longest
         waits = row[EXPECTED] - 1 - row[DONE]
-        if row[HELD] == number and sequences[i] == row[EXPECTED] and fits and waits < most:
+        if row[HELD] == number and pushes[1, i] == row[EXPECTED] and fits and waits < most:
             row[EXPECTED] += 1
-            row[WAITING] += units[i]
+            row[WAITING] += units
             taken[i] = True
             found += 1
     return found
 
 
-@kernel("boolean(int64[:, ::1], int64[::1], int64[::1])")
-def due(table: Any, rows: Any, sequences: Any) -> Any:
+@kernel("boolean(int64[:, ::1], int64[:, ::1])")
+def due(table: Any, pushes: Any) -> Any:
     """Whether these are the next messages of streams that are all HELD."""
-    for i in range(rows.shape[0]):
-        row = table[rows[i]]
-        if row[HELD] == 0 or row[DONE] + 1 != sequences[i]:
+    for i in range(pushes.shape[1]):
+        row = table[pushes[0, i]]
+        if row[HELD] == 0 or row[DONE] + 1 != pushes[1, i]:
             return False
     return True
 
 
-@kernel(
-    "void(int64[:, ::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], int64[:, ::1], int64[:, ::1])"
-)
-def answer(
-    table: Any, rows: Any, sequences: Any, units: Any, frames: Any, waited: Any, decisions: Any, out: Any
-) -> None:
-    """The messages sequences[i], of units[i] and frames[i], are done with and gave ``decisions``: count them, and
-    fill in their answers, the rows of ``out`` [messages, ANSWERED]."""
+@kernel("void(int64[:, ::1], int64[:, ::1], int64[::1], float64[::1], int64[:, ::1], int64[:, ::1])")
+def answer(table: Any, pushes: Any, frames: Any, waited: Any, decisions: Any, out: Any) -> None:
+    """The messages ``pushes`` [3, any], of frames[i] each, are done with and gave ``decisions``: count them, and fill
+    in their answers, the rows of ``out`` [messages, ANSWERED]."""
     at = 0
-    for i in range(rows.shape[0]):
-        row = table[rows[i]]
-        row[DONE] = sequences[i]
-        row[WAITING] -= units[i]
-        row[PROCESSED] += units[i]
+    for i in range(pushes.shape[1]):
+        row = table[pushes[0, i]]
+        row[DONE] = pushes[1, i]
+        row[WAITING] -= pushes[2, i]
+        row[PROCESSED] += pushes[2, i]
         first = at
         while at < decisions.shape[0] and decisions[at, 0] == i:
             at += 1
         out[i, AT_MS] = row[UTTERANCE_MS]
         out[i, WAITED_MS] = bits_of(waited[i])
-        out[i, SEQUENCE] = sequences[i]
+        out[i, SEQUENCE] = pushes[1, i]
         out[i, UNITS_DONE] = row[PROCESSED]
         out[i, FIRST] = row[EVENTS]
         out[i, IN_UTTERANCE] = row[UTTERANCE]

@@ -50,17 +50,17 @@ def _number(out: Any, at: int, bits: int) -> Any:
 
 
 @kernel(
-    "void(uint8[::1], int64[::1], uint8[:, ::1], int64[::1], int64[:, ::1], float64, int64[:, ::1], "
+    "void(uint8[::1], int64[::1], uint8[:, ::1], int64[::1], int64[::1], int64[:, ::1], float64, int64[:, ::1], "
     "uint8[::1], int64[::1], float64, float64, uint8[::1], int64[::1])"
 )
 def write_results(
-    template: Any, places: Any, ids: Any, order: Any, answers: Any, computing_ms: Any, decisions: Any,
+    template: Any, places: Any, ids: Any, rows: Any, order: Any, answers: Any, computing_ms: Any, decisions: Any,
     symbols: Any, starts: Any, frame_ms: Any, latency_ms: Any, out: Any, ends: Any,
 ) -> None:  # fmt: skip
     """``template`` is a result without events, the last byte is their array's head. ``places``: of the stream's 16
     bytes, of the first NUMBERS fields of its answer (`columns.ANSWERED`), and of ``computing_ms``.
 
-    Answer i is of stream ids[i]. Result n, of answer order[n], ends at ends[n] of ``out``, which has room. A
+    Answer i is of stream ids[rows[i]]. Result n, of answer order[n], ends at ends[n] of ``out``, which has room. A
     decision (`columns.DECIDED`) of output k is an event: the bytes symbols[starts[0] : starts[1]], its frame, its
     time (frame + 1) * frame_ms + latency_ms, the bytes symbols[starts[k + 1] : starts[k + 2]], its value."""
     at = 0
@@ -69,7 +69,7 @@ def write_results(
         for k in range(template.shape[0]):
             out[at + k] = template[k]
         for k in range(ids.shape[1]):
-            out[at + places[0] + k] = ids[i, k]
+            out[at + places[0] + k] = ids[rows[i], k]
         for k in range(NUMBERS):
             _whole(out, at + places[1 + k], answers[i, k])
         _whole(out, at + places[1 + NUMBERS], bits_of(computing_ms))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels import prepare
+from ostinato.kernels.compiler import entry, prepare
 from ostinato.kernels.fourier import Plan, work_size
 from ostinato.kernels.spectrum import log_bands
 from ostinato.lanes import padded
@@ -43,7 +45,7 @@ class FilterBank:
     energy: bool = False
 
     def __post_init__(self) -> None:
-        prepare(log_bands)
+        _compiled()
 
     @property
     def columns(self) -> int:
@@ -62,7 +64,7 @@ class FilterBank:
         mean, scale = scaling
         out = np.empty((len(starts), len(mean)), np.float32)
         work = np.empty(work_size(len(self.window), self.plan.size, len(mean)), np.float32)
-        log_bands(
+        _compiled()(
             samples, starts, self.gain, self.remove_mean, self.preemphasis, self.window, self.plan.permutation,
             self.plan.passes, self.plan.roots, self.magnitude, self.first, self.offset, self.weights, self.factor,
             self.addend, self.floor, self.energy, mean, scale, work, out,
@@ -77,6 +79,12 @@ class FilterBank:
         runs = zip(self.first, self.offset[:-1], self.offset[1:], strict=True)
         sums = np.array([self.weights[start:end] @ level[first : first + end - start] for first, start, end in runs])
         return np.log(np.maximum(self.factor * sums + self.addend, self.floor))
+
+
+@cache
+def _compiled() -> Callable[..., None]:
+    prepare(log_bands)
+    return entry(log_bands)
 
 
 def sparse(matrix: F64) -> tuple[I64, I64, F32]:

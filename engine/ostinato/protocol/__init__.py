@@ -58,7 +58,7 @@ from ostinato.protocol.messages import (
     units,
 )
 from ostinato.protocol.parts import PART_BYTES, Assembler, encode_open, encode_snapshot
-from ostinato.protocol.pushes import DTYPES
+from ostinato.protocol.pushes import DTYPES, FIELDS_BYTES, PUSHES_PIECES, array_of_pushes
 from ostinato.protocol.results import (
     MAX_RESULT_BYTES,
     PLAIN,
@@ -73,7 +73,7 @@ from ostinato.protocol.results import (
 __all__ = [
     "encode", "decode_request", "decode_reply", "salvage", "encode_results", "read_results", "results_frame",
     "PLAIN", "PLAIN_PLACES", "pieces_of", "encode_models", "encode_open", "encode_snapshot",
-    "packed_result", "MAX_RESULT_BYTES",
+    "packed_result", "MAX_RESULT_BYTES", "PUSHES_PIECES", "FIELDS_BYTES", "array_of_pushes",
     "Assembler", "units", "Array", "Direction", "Unit",
     "Request", "Input", "ListModels", "Open", "Push", "Pushes", "Flush", "Mark", "TakeSnapshot", "Reset", "Close",
     "Ping", "Generate", "More", "EndGeneration",

@@ -24,7 +24,6 @@ from ostinato.protocol.pushes import (
     encode_push,
     encode_pushes,
     usual_push,
-    usual_pushes,
 )
 from ostinato.protocol.results import decode_result, pack_result, results_frame
 from ostinato.sampling import MAX_BEAMS, MAX_LONGEST, MAX_SEED, MAX_TOP_K, Sampling
@@ -283,7 +282,7 @@ def _plain(message: Any) -> dict[str, Any]:
 
 def decode_request(frame: bytes) -> m.Request:
     """A client's message. Raises BadMessageError, VersionError or TooLargeError, naming the field."""
-    return usual_push(frame) or usual_pushes(frame) or _decode(frame, _REQUESTS)
+    return usual_push(frame) or _decode(frame, _REQUESTS)
 
 
 def decode_reply(frame: bytes) -> m.Reply:

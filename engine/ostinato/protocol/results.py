@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -133,6 +134,7 @@ def results_frame(count: int, packed: bytes) -> bytes:
     return _head(count) + packed
 
 
+@lru_cache(4096)
 def _head(count: int) -> bytes:
     head: bytes = msgpack.packb({"results": []})[:-1] + msgpack.Packer().pack_array_header(count)
     return bytes((m.Results.TYPE, m.VERSION)) + head
@@ -172,8 +174,9 @@ _RECORD = np.dtype(
     {"names": list(_FORMATS), "formats": list(_FORMATS.values()), "offsets": _PLACES, "itemsize": len(PLAIN)}
 )
 _VALUES = np.concatenate([at + np.arange(_RECORD[name].itemsize) for at, name in zip(_PLACES, _FORMATS, strict=True)])
-_FIXED_AT = np.setdiff1d(np.arange(len(PLAIN)), _VALUES)
-_FIXED_BYTES = PLAIN[_FIXED_AT]
+_FIXED = np.full(len(PLAIN), 0xFF, np.uint8)
+_FIXED[_VALUES] = 0
+_FIXED_BYTES = PLAIN & _FIXED
 
 
 def pieces_of(event: Event) -> tuple[bytes, bytes]:
@@ -195,8 +198,8 @@ def read_results(frame: bytes) -> tuple[npt.NDArray[np.void], list[Any]]:
         count, at = int.from_bytes(frame[at : at + 2], "big"), at + 2
     rows = min(count, (len(frame) - at) // len(PLAIN))
     packed = np.frombuffer(frame, np.uint8, rows * len(PLAIN), at).reshape(rows, len(PLAIN))
-    alike = (packed[:, _FIXED_AT] == _FIXED_BYTES).all(axis=1)
-    plain = rows if alike.all() else int(alike.argmin())
+    alike = packed & _FIXED == _FIXED_BYTES
+    plain = rows if alike.all() else int(alike.all(axis=1).argmin())
     others: list[Any] = []
     if plain < count:
         others = msgpack.unpackb(msgpack.Packer().pack_array_header(count - plain) + frame[at + plain * len(PLAIN) :])

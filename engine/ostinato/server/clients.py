@@ -19,6 +19,7 @@ from ostinato.server.settings import Settings
 
 log = logging.getLogger(__name__)
 rarely = Rarely(log)
+_FIRST, _LAST = int(zmq.SNDMORE | zmq.DONTWAIT), int(zmq.DONTWAIT)  # flags of enumerations take a microsecond
 LEAVE_S = 0.1
 """What a client that is cut gets to hear why."""
 
@@ -100,8 +101,8 @@ class Clients:
         router, outgoing = self._router, peer.outgoing
         while outgoing:
             try:
-                router.send(peer.identity, zmq.SNDMORE | zmq.DONTWAIT)
-                router.send(outgoing[0], zmq.DONTWAIT)
+                router.send(peer.identity, _FIRST)
+                router.send(outgoing[0], _LAST)
             except zmq.Again:
                 self.late.add(peer)
                 return

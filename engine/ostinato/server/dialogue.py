@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, cast
 
+import numpy.typing as npt
+
 from ostinato import protocol as wire
 from ostinato.engine import FEWEST, Answer, Answers, Engine, unit
 from ostinato.errors import (
@@ -20,8 +22,9 @@ from ostinato.errors import (
     UnknownStreamError,
 )
 from ostinato.model.front_ends import Audio
+from ostinato.server.directory import Directory
 from ostinato.server.peer import Peer
-from ostinato.server.pushes import Gathering
+from ostinato.server.pushes import Gathering, Reader, Usual
 from ostinato.server.results import Written, packed
 from ostinato.server.resuming import Resuming
 from ostinato.server.settings import Settings
@@ -30,6 +33,7 @@ from ostinato.streaming import Delay, Head, Model
 log = logging.getLogger(__name__)
 RETRY_AFTER_MS = 1000
 """When whoever found no room may try again: what an ERROR says."""
+PUSHES = bytes((wire.Pushes.TYPE,))
 FAULT = "a fault of the server: its log says more"
 
 IN_RESULTS = ("push", "flush", "generate", "more", "end-generation", "tokens")
@@ -42,11 +46,13 @@ Batches = dict[Peer, list[wire.ResultEntry | bytes]]
 class Dialogue:
     """Between peers and the engine. ``touched`` are the peers that have something to be sent.
 
-    The engine's keys are pairs of peer and stream id, and `unlist` is its ``closed``.
+    The engine's keys are pairs of peer and stream id, and ``directory`` is told which are closed.
     ``place``: streams are opened elsewhere, at the endpoint that it returns; what it raises is answered.
     """
 
-    def __init__(self, engine: Engine, settings: Settings, place: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, directory: Directory, settings: Settings, place: Callable[[], str] | None = None
+    ) -> None:
         self.draining = False
         self.full = ""
         """Why no stream can be opened just now."""
@@ -56,7 +62,7 @@ class Dialogue:
         self._place = place
         self._resuming = Resuming(settings)
         self._gathering = Gathering()
-        self._written = Written(wanted=bool(engine.models))
+        self._directory, self._reader, self._written = directory, Reader(directory), Written(directory)
         self._infos = {name: describe(name, model) for name, model in engine.models.items()}
 
     # --- messages ---------------------------------------------------------------------------------------------------
@@ -68,6 +74,10 @@ class Dialogue:
 
     def take(self, peer: Peer, frame: bytes, arrived_ns: int) -> None:
         """Do what a message says, or answer why not. A push may wait for others that come with it until `deliver`."""
+        if frame[:1] == PUSHES and (usual := self._reader.read(peer, frame)) is not None:
+            self.deliver()
+            self._guarded(peer, usual, partial(self._inputs, peer, usual.columns, usual, arrived_ns))
+            return
         try:
             request = wire.decode_request(frame)
         except OstinatoError as error:
@@ -85,13 +95,15 @@ class Dialogue:
 
     def deliver(self) -> None:
         """Hand the pushes on that came singly and were gathered: to be called before each tick."""
+        if not self._gathering:
+            return
         gathered = self._gathering.take()
         pushes, arrived_ns = gathered.pushes, gathered.arrived_ns
         left: Collection[int] = range(len(pushes))
         if len(pushes) >= FEWEST:
             seqs, units = [push.seq for push in pushes], [len(push.data) for push in pushes]
             try:
-                left = self._engine.push_all(gathered.rows, seqs, units, gathered.data, arrived_ns)
+                left = self._engine.push_all((gathered.rows, seqs, units), gathered.data, arrived_ns)
             except Exception:
                 log.exception("%d pushes met a fault", len(pushes))
                 left = ()
@@ -101,7 +113,7 @@ class Dialogue:
             peer, push = gathered.peers[i], pushes[i]
             self._guarded(peer, push, partial(self._input, peer, push, arrived_ns))
 
-    def _guarded(self, peer: Peer, request: wire.Request, do: Callable[[], None]) -> None:
+    def _guarded(self, peer: Peer, request: wire.Request | Usual, do: Callable[[], None]) -> None:
         """Do what a message says. A fault of ours must not end the others' streams."""
         try:
             do()
@@ -112,7 +124,8 @@ class Dialogue:
 
     def _do(self, peer: Peer, request: wire.Request, arrived_ns: int) -> None:
         if isinstance(request, wire.Pushes):
-            self._inputs(peer, request, arrived_ns)
+            rows = [peer.streams.get(stream, -1) for stream in request.streams]
+            self._inputs(peer, (rows, request.seqs, request.units), request, arrived_ns)
         elif isinstance(request, wire.Open):
             self._open(peer, request)
         elif isinstance(request, wire.Close):
@@ -124,13 +137,11 @@ class Dialogue:
         else:
             self._input(peer, request, arrived_ns)
 
-    def _inputs(self, peer: Peer, request: wire.Pushes, arrived_ns: int) -> None:
-        rows = [peer.streams.get(stream, -1) for stream in request.streams]
-        left = self._engine.push_all(rows, request.seqs, request.units, request.data, arrived_ns)
-        if left:
-            for i, push in enumerate(request):
+    def _inputs(self, peer: Peer, columns: npt.ArrayLike, pushes: wire.Pushes | Usual, arrived_ns: int) -> None:
+        if left := self._engine.push_all(columns, pushes.data, arrived_ns):
+            for i, push in enumerate(pushes):
                 if i in left:
-                    self._input(peer, push, arrived_ns, request.units[i])
+                    self._input(peer, push, arrived_ns, len(push.data))
 
     def _input(self, peer: Peer, request: wire.Input, arrived_ns: int, units: int | None = None) -> None:
         key, seq, engine = (peer, request.stream), request.seq, self._engine
@@ -183,7 +194,7 @@ class Dialogue:
         except OstinatoError as error:
             self._refuse(peer, error, request.stream)
             return
-        peer.streams[request.stream] = opened.row
+        self._directory.add(peer, request.stream, opened.row)
         info, head = self._infos[request.model], describe_head(opened.head, opened.delay)
         reply = wire.Opened(request.stream, info, head, opened.credit, opened.inputs, self._settings.idle_s)
         try:
@@ -245,7 +256,7 @@ class Dialogue:
                 for each in result:
                     self._answer(each, batches)
         except Exception as error:
-            keys: list[Any] = result.keys if isinstance(result, Answers) else [result.key]
+            keys: list[Any] = result.keys() if isinstance(result, Answers) else [result.key]
             for peer, stream in keys:
                 self._send_results(peer, batches.pop(peer, []))
                 self._give_up(peer, stream, error)
@@ -255,7 +266,7 @@ class Dialogue:
         try:
             written = list(self._written.frames(answers)) if self._written.fits(answers) else None
         except Exception:
-            log.exception("%d results met a fault", len(answers.keys))
+            log.exception("%d results met a fault", len(answers.rows))
             written = None
         for peer, frames in written or ():
             self._send_results(peer, batches.pop(peer, []))
@@ -337,13 +348,6 @@ class Dialogue:
     def _send(self, peer: Peer, message: wire.Reply) -> None:
         peer.send(wire.encode(message))
         self.touched.add(peer)
-
-
-def unlist(key: tuple[Peer, bytes]) -> None:
-    """A stream is closed: its peer has it no more. The engine itself says so, so that no fault in between leaves a
-    peer with a row that is another's."""
-    peer, stream = key
-    del peer.streams[stream]
 
 
 def describe(name: str, model: Model) -> wire.ModelInfo:

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from ostinato import protocol as wire
 from ostinato.engine import Answer, Answers
-from ostinato.kernels import prepare
 from ostinato.kernels.columns import TOLD
+from ostinato.kernels.compiler import entry, prepare
+from ostinato.kernels.directory import NOBODY
 from ostinato.kernels.results import EVENT_BYTES, write_results
+from ostinato.server.directory import Directory
 from ostinato.server.peer import Peer
 from ostinato.streaming import Head
 
@@ -49,41 +51,46 @@ NONE = Symbols(np.empty(0, np.uint8), np.zeros(1, np.int64), 0, 0.0, 0.0)
 class Written:
     """Writes the results of a tick."""
 
-    def __init__(self, wanted: bool = True) -> None:
-        """``wanted``: whether there will be any; a server of no models needs no kernels."""
-        if wanted:
+    def __init__(self, directory: Directory) -> None:
+        """``directory`` says whose the streams are."""
+        if directory.rows:
             prepare(write_results)
+            self._write = entry(write_results)
+        self._directory = directory
         self._symbols: WeakKeyDictionary[Head, Symbols] = WeakKeyDictionary()
         self._out: Bytes = np.empty(0, np.uint8)
 
     def fits(self, answers: Answers) -> bool:
         """Whether no result can be too long for a message, so that none is to be cut."""
-        told = int(answers.numbers[:, TOLD].max(initial=0))
+        if not len(answers.decisions):
+            return True
+        told = int(answers.numbers[:, TOLD].max())
         longest = len(wire.PLAIN) + EVENT_BYTES + told * (self._symbols_of(answers.head).longest + EVENT_BYTES)
         return longest <= wire.MAX_RESULT_BYTES
 
     def frames(self, answers: Answers) -> Iterator[tuple[Peer, list[bytes]]]:
-        """As few messages as fit for each peer: results without events first, then those with some. The keys are
-        pairs of peer and stream; each result fits a message (`fits`)."""
-        owned, streams = zip(*answers.keys, strict=True)
-        peers = {peer: number for number, peer in enumerate(dict.fromkeys(owned))}
-        owners = np.fromiter(map(peers.__getitem__, owned), np.int64, len(owned))
-        ids, numbers = np.frombuffer(bytearray().join(streams), np.uint8), answers.numbers
-        told = numbers[:, TOLD] > 0
-        order = np.argsort(2 * owners + told, kind="stable")
+        """As few messages as fit for each peer: results without events first, then those with some. Each result fits
+        a message (`fits`); those of streams that have been closed meanwhile are left out."""
+        numbers, owners = answers.numbers, self._directory.owners[answers.rows]
+        order = (2 * owners + (numbers[:, TOLD] > 0)).argsort(kind="stable")
+        owners = owners[order]
+        if owners[0] == NOBODY:
+            order, owners = order[owners != NOBODY], owners[owners != NOBODY]
         symbols = self._symbols_of(answers.head)
         room = len(order) * (len(wire.PLAIN) + EVENT_BYTES) + len(answers.decisions) * (symbols.longest + EVENT_BYTES)
         if len(self._out) < room:
             self._out = np.empty(2 * room, np.uint8)
         ends = np.empty(len(order), np.int64)
-        write_results(
-            wire.PLAIN, wire.PLAIN_PLACES, ids.reshape(-1, wire.STREAM_ID_BYTES), order, numbers,
+        self._write(
+            wire.PLAIN, wire.PLAIN_PLACES, self._directory.ids, answers.rows, order, numbers,
             answers.computing_ms, answers.decisions, symbols.packed, symbols.starts, symbols.frame_ms,
             symbols.latency_ms, self._out, ends,
         )  # fmt: skip
-        first, bounds = 0, np.cumsum(np.bincount(owners)).tolist()
-        for peer, last in zip(peers, bounds, strict=True):
-            yield peer, self._messages(ends, first, last)
+        first = 0
+        while first < len(order):
+            owner = owners[first]
+            last = int(owners.searchsorted(owner, "right"))
+            yield self._directory.peer(int(owner)), self._messages(ends, first, last)
             first = last
 
     def _symbols_of(self, head: Head | None) -> Symbols:
@@ -97,8 +104,9 @@ class Written:
         """The results first … last - 1, which end there, in as few messages as fit."""
         messages = []
         while first < last:
-            start = int(ends[first - 1]) if first else 0
-            until = min(last, int(np.searchsorted(ends, start + wire.MAX_RESULT_BYTES, "right")))
+            start, until = int(ends[first - 1]) if first else 0, last
+            if ends[last - 1] > start + wire.MAX_RESULT_BYTES:
+                until = int(ends.searchsorted(start + wire.MAX_RESULT_BYTES, "right"))
             messages.append(wire.results_frame(until - first, self._out[start : ends[until - 1]].tobytes()))
             first = until
         return messages

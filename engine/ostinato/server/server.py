@@ -22,7 +22,8 @@ from ostinato.errors import AddressError, BadMessageError, OstinatoError
 from ostinato.server.address import check_address
 from ostinato.server.clients import Clients
 from ostinato.server.connections import Connections
-from ostinato.server.dialogue import Dialogue, unlist
+from ostinato.server.dialogue import Dialogue
+from ostinato.server.directory import Directory
 from ostinato.server.door import Door
 from ostinato.server.peer import Peer
 from ostinato.server.rarely import Rarely
@@ -72,8 +73,10 @@ class Server:
         report: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.settings = settings or Settings()
-        self._engine = Engine(models, limits, closed=unlist)
-        self._dialogue = Dialogue(self._engine, self.settings, place)
+        limits = limits or Limits()
+        directory = Directory(limits.max_streams if models else 0)
+        self._engine = Engine(models, limits, closed=directory.remove)
+        self._dialogue = Dialogue(self._engine, directory, self.settings, place)
         self._report = report
         self._parts: int | None = None
         self._parts_of: Peer | None = None

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.events import Event
-from ostinato.kernels import prepare
-from ostinato.kernels.columns import COUNTED, DECIDED, KEPT, SKIP, TAIL, decide
+from ostinato.kernels.columns import COUNTED, DECIDED, decide, moved, places
+from ostinato.kernels.compiler import entry, prepare
 from ostinato.streaming.batch import decode_frames, push_frames
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.pipeline import Pipeline
@@ -37,6 +37,7 @@ class Columns:
 
     def __init__(self, model: Pipeline) -> None:
         prepare(decide)
+        self._places, self._moved, self._decide = entry(places), entry(moved), entry(decide)
         self._model = model
         self.head = next(iter(model.heads.all.values()))
         self._table = np.zeros((model.max_streams, COUNTED), np.int64)
@@ -75,17 +76,21 @@ class Columns:
         """`push` of streams that are in the columns, all different: the one at slots[i] has the next lengths[i] units
         of checked ``data``, in pieces as they came. If there is anything unusual about it, all leave the columns by
         ``leave()``, which returns their records; those that met a fault say so (`Record.fault`)."""
-        model, table, front_end = self._model, self._table, self._model.front_end
-        places = np.ascontiguousarray(table[slots, TAIL : SKIP + 1].T)
-        frames, counts = front_end.step_places(places, data, lengths)
-        table[slots, KEPT : SKIP + 1] = places[1:].T
-        if counts.max() > most or len(frames) > model.runner.max_rows:
+        model, table = self._model, self._table
+        given = np.empty((4, len(slots)), np.int64)
+        self._places(table, slots, lengths, given)
+        frames = model.front_end.step_places(given, data)
+        steps, counts = self._moved(table, slots, given), given[3]
+        if len(frames) > model.runner.max_rows or (steps if steps >= 0 else counts.max()) > most:
             left = push_frames(leave(), lengths.tolist(), frames, counts.tolist(), most)
             return Computed(counts, self._decisions[:0], left)
-        outputs = self._run(slots, frames, counts)
+        if steps > 0:
+            outputs = model.runner.run_together(model.states.rows, slots, frames, self.head.region)
+        else:
+            outputs = self._run(slots, frames, counts)
         if len(self._decisions) < len(outputs):
             self._decisions = np.empty((len(outputs), DECIDED), np.int64)
-        found = decide(outputs, self._told, counts, lengths, slots, table, self._decisions)
+        found = self._decide(outputs, self._told, counts, lengths, slots, table, self._decisions)
         if found < 0:
             left = decode_frames(leave(), lengths.tolist(), frames, counts.tolist(), [self.head.region], [outputs])
             return Computed(counts, self._decisions[:0], left)

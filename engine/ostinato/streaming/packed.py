@@ -14,6 +14,7 @@ from ostinato.kernels.memory import Memories
 from ostinato.kernels.operations import Region
 from ostinato.kernels.program import Program, Workspace, advance_slice
 from ostinato.kernels.schedule import Pass
+from ostinato.kernels.together import advance_together
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -64,6 +65,13 @@ class ProgramRunner:
             if self._alone is None or self._alone.states is not states:
                 self._alone = Alone(self.program, states)
             return self._alone.run(slot, frame, region)
+
+    def run_together(self, states: Float32, slots: Int64, frames: Float32, region: Region) -> Float32:
+        """`run` for streams that all have as many frames, of a program that looks nothing up: see
+        `kernels.together`."""
+        with self._lock:
+            rows = self._room(len(frames))
+            return advance_together(self.program, states, slots, frames, rows, self._workspace, region)
 
     def run_early(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
         """`run` for streams that wait for later frames. Returns whole rows, [sum of counts, row_size]."""
@@ -131,11 +139,15 @@ class ProgramRunner:
 
     def _filled(self, index: Int64 | slice, frames: Float32) -> Float32:
         """Rows whose inputs, at ``index``, are ``frames`` [n, size]."""
-        if len(self._rows) < len(frames):
-            self._rows = self.program.new_rows(len(frames))
-        rows, offset = self._rows[: len(frames)], self.program.input.offset
+        rows, offset = self._room(len(frames)), self.program.input.offset
         rows[index, offset : offset + frames.shape[1]] = frames
         return rows
+
+    def _room(self, count: int) -> Float32:
+        """So many rows, to be overwritten."""
+        if len(self._rows) < count:
+            self._rows = self.program.new_rows(count)
+        return self._rows[:count]
 
 
 def _rectangle(slots: Sequence[int] | Int64, counts: Sequence[int] | Int64) -> tuple[Int64, Int64, Int64 | slice]:

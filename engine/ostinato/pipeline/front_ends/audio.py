@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Generic, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import DtypeError, NotFiniteError, ShapeError
-from ostinato.kernels import prepare
 from ostinato.kernels.audio import cut
+from ostinato.kernels.compiler import entry, prepare
 from ostinato.lanes import LANES
 from ostinato.pipeline import state as snapshots
 from ostinato.pipeline.front_ends.front_end import Place, kind_of
@@ -191,13 +192,10 @@ class AudioFrontEnd(Generic[A]):
         """The tail is where it was."""
         state.kept, state.skip = kept, skip
 
-    def step_places(self, places: I64, data: Sequence[Samples], lengths: I64) -> tuple[F32, I64]:
+    def step_places(self, given: I64, data: Sequence[Samples]) -> F32:
         """`step_many` by columns."""
-        streams = np.empty((4, len(lengths)), np.int64)
-        streams[:3], streams[3] = places, lengths
-        windows, starts = self._cut(data, streams)
-        places[1:] = streams[1:3]
-        return self.from_windows((), windows, starts, streams[3])[0], streams[3]
+        windows, starts = self._cut(data, given)
+        return self.from_windows((), windows, starts, given[3])[0]
 
     def flush(self, state: A) -> F32:
         """The frames that the resampler's last samples complete, and the silence after them where windows begin
@@ -249,8 +247,14 @@ class AudioFrontEnd(Generic[A]):
         np.concatenate(cast(Sequence[F32], data), out=samples[:-LANES])
         size = len(samples) + kept
         windows, starts = np.empty(size, np.float32), np.empty(size // self.hop + streams.shape[1], np.int64)
-        total = cut(samples, _unit(data[0]), streams, self.window, self.hop, windows, starts)
+        total = _compiled()(samples, _unit(data[0]), streams, self.window, self.hop, windows, starts)
         return windows, starts[:total]
+
+
+@cache
+def _compiled() -> Callable[..., int]:
+    prepare(cut)
+    return entry(cut)
 
 
 def in_unit(samples: Samples) -> F32:

@@ -75,9 +75,9 @@ class FramesFrontEnd:
     def put_back(self, state: FramesState, kept: int, skip: int) -> None:
         """Nothing is kept."""
 
-    def step_places(self, places: I64, data: Sequence[F32], lengths: I64) -> tuple[F32, I64]:
+    def step_places(self, given: I64, data: Sequence[F32]) -> F32:
         """`step_many` by columns."""
-        return self._normalised(joined(data, self.frame_size)), lengths
+        return self._normalised(joined(data, self.frame_size))
 
     def flush(self, state: FramesState) -> F32:
         """No frames: none are ever held back."""

@@ -60,8 +60,9 @@ class FrontEnd(Protocol[S]):
     def place(self, state: S) -> Place | None:
         """Where the state is kept, if that is all of it; such a front end has
 
-        - ``step_places(places, data, lengths) -> (frames, counts)``, `step_many` by columns: ``places`` int64 [3, n]
-          are those of n streams and move on, ``data`` is in pieces of many streams, lengths and counts int64 [n],
+        - ``step_places(given, data) -> frames``, `step_many` by columns: ``given`` int64 [4, n] are the places of n
+          streams, which move on, and how many units each has of ``data``, which is in pieces of many streams; these
+          become the numbers of its frames,
         - ``put_back(state, kept, skip)``, which brings a state up to date whose place is such by now."""
         ...
 
