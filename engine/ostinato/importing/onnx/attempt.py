@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -121,24 +120,20 @@ class Attempt:
 def attempt(model: Any, plan: Plan, length: int, hop: int, terms: Terms) -> Attempt:
     """Trace a graph by a plan, into ``terms`` without any. Raises ForeignModelError, naming the node that cannot be
     followed; UnclearError if it may be with more frames."""
-    shape = plan.shape(length)
-    rest = tuple(size for axis, size in enumerate(shape) if axis != plan.axis)
-    size = math.prod(rest)
-    if size * length > MAX_INPUT:
+    if (size := plan.size) * length > MAX_INPUT:
         raise ForeignModelError(
-            f"input {plan.frames.name!r} of sizes {list(shape)} has more than the {MAX_INPUT} values that a graph "
-            "can be read with: export smaller frames"
+            f"input {plan.frames.name!r} of sizes {list(plan.parts[0].shape(length))} has more than the {MAX_INPUT} "
+            "values that a graph can be read with: export smaller frames"
         )
     source = terms.add(Input(size, plan.frames.token), (), size, length, plan.frames.name)
-    if plan.axis is None:
-        ids = source.at(0).reshape(shape)
-    else:
-        frames = source.at(np.arange(length))
-        if plan.kind == "window":
-            view = View(element(source.number, 0, np.arange(size)), 1, length, True)
-            frames = terms.add(Applied(Stack(length, hop, 0, 0)), [view], length * size, 1, plan.frames.name).at(0)
-        ids = np.moveaxis(frames.reshape(length, *rest), 0, plan.axis)
-    given: dict[str, Tensor] = dict(plan.fixed) | {plan.frames.name: Traced(ids, plan.frames.token)}
+    frames = source.at(np.arange(length))
+    if plan.kind == "window":
+        view = View(element(source.number, 0, np.arange(size)), 1, length, True)
+        stacked = terms.add(Applied(Stack(length, hop, 0, 0)), [view], length * size, 1, plan.frames.name)
+        frames = stacked.at(0).reshape(length, size)
+    token = plan.frames.token
+    given: dict[str, Tensor] = dict(plan.fixed)
+    given |= {name: Traced(ids, token) for name, ids in plan.split(frames).items()}
     states = []
     for each in plan.states:
         sizes = tuple(one or 1 for one in each.sizes)

@@ -17,7 +17,7 @@ from ostinato.importing.onnx.call import UnclearError, WrongAxisError
 from ostinato.importing.onnx.cells import recognise
 from ostinato.importing.onnx.emission import Emission
 from ostinato.importing.onnx.integers import in_float32
-from ostinato.importing.onnx.plan import inputs_of, plans
+from ostinato.importing.onnx.plan import Given, goes_on, inputs_of, outputs_of, plans
 from ostinato.importing.onnx.reading import load
 from ostinato.importing.onnx.report import decisions
 from ostinato.importing.onnx.runtime import Output, Runtime, Usage
@@ -50,7 +50,7 @@ def drafted(path: Path, settings: Settings) -> Draft:
     file = load(path)
     model, integers = in_float32(file)
     own = file.SerializeToString() if integers else b""
-    furthest, told = -1, ForeignModelError("holds no graph that is read here")
+    furthest, told, states = (0, -1), ForeignModelError("holds no graph that is read here"), list[Given]()
     for plan in plans(model, settings.fixed, shapes, hop):
         lengths, frozen = list(plan.lengths), list(plan.frozen)
         while lengths:
@@ -63,16 +63,24 @@ def drafted(path: Path, settings: Settings) -> Draft:
             except ForeignModelError as error:
                 if isinstance(error, WrongAxisError):
                     reached, terms = 0, Terms(0)
-                # of several ways to read it, the one that came furthest is the likeliest to be meant
-                if (reached := max(reached, len(terms.all))) > furthest:
-                    furthest, told = reached, error
+                # of several ways, that with frames in most inputs, and which came furthest, is the likeliest
+                if (far := (len(plan.parts), max(reached, len(terms.all)))) > furthest:
+                    furthest, told, states = far, error, list(plan.states)
                 if not isinstance(error, UnclearError) or not lengths:
                     lengths, frozen = frozen, []
-    raise _with_hint(told, model, shapes)
+    raise _with_hint(told, model, shapes, states)
 
 
-def _with_hint(told: ForeignModelError, model: Any, shapes: Mapping[str, Any]) -> ForeignModelError:
-    """What may help where several sizes of an input are open."""
+def _with_hint(
+    told: ForeignModelError, model: Any, shapes: Mapping[str, Any], states: Sequence[Given]
+) -> ForeignModelError:
+    """What may help where several sizes of an input are open, or where one has neither time nor an output."""
+    for each in states:
+        if "--set" not in str(told) and all(each.sizes[1:]) and not goes_on(each, outputs_of(model)):
+            return ForeignModelError(
+                f"{told}; input {each.name!r} has no axis of time, and no output goes on as it: if it is always the "
+                f"same, say so (--set {each.name}=VALUE, or fixed in the settings)"
+            )
     for each in inputs_of(model):
         if each.sizes.count(0) > 1 and each.name not in shapes and not each.sizes[-1] and not each.token:
             sizes = "x".join(str(size or 1) for size in each.sizes[:-1])
@@ -136,8 +144,7 @@ def _usage(made: Attempt, heads: Sequence[Head], pairing: Sequence[int], network
         Output(own.name, head.number, head.axis) for own, head in zip(network.specification.heads, heads, strict=True)
     ]
     return Usage(
-        plan.frames.name, plan.shape(made.length), plan.axis, _length(made), plan.frames.dtype,
-        states, plan.fixed, outputs, made.hop if plan.kind == "window" else 0,
+        plan, _length(made), states, outputs, made.hop if plan.kind == "window" else 0,
         _vocabulary(made) if plan.frames.token else 0, _least(network),
         any(waits(network, each.head) for each in outputs),
     )  # fmt: skip

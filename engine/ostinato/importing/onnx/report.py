@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from ostinato.importing.draft import Decision
 from ostinato.importing.onnx.attempt import Attempt, Head
+from ostinato.importing.onnx.plan import Plan
 from ostinato.importing.onnx.reading import nodes
 from ostinato.model import Network
 
@@ -26,13 +28,16 @@ def decisions(
     exporter = " ".join(filter(None, (model.producer_name, model.producer_version))) or "unknown"
     found = [("graph", f"{_KINDS[plan.kind]} (exporter {exporter}, opset {opset})")]
     if plan.kind == "sequence":
-        found.append(("time axis", f"axis {plan.axis} of input {plan.frames.name!r}"))
+        axes = " and ".join(f"axis {part.axis} of input {part.given.name!r}" for part in plan.parts)
+        found.append(("time axis", axes))
         if not made.open:
             text = f"the file runs {made.length} frames only: so many are compared; streams go on like the sequence"
             found.append(("length", text))
     if plan.kind == "window":
         text = f"{made.length} frames along axis {plan.axis} of {plan.frames.name!r}, hop = {made.hop}"
         found.append(("window", text))
+    if len(plan.parts) > 1:
+        found.append(("inputs", f"side by side in each frame: {placed(plan)}"))
     for (given, _), number in zip(made.states, pairing, strict=True):
         goes = f"goes on as output {made.names[number]!r}" if number >= 0 else "has no output that goes on"
         found.append(("state", f"input {given.name!r} begins from zeros, {goes}"))
@@ -57,6 +62,15 @@ def decisions(
         )
         found.append(("warning", text))
     return tuple(Decision(*each) for each in found)
+
+
+def placed(plan: Plan) -> str:
+    """Which values of a frame each input has."""
+    ends = accumulate(part.size for part in plan.parts)
+    return ", ".join(
+        f"{part.given.name!r} values {end - part.size} to {end - 1}"
+        for part, end in zip(plan.parts, ends, strict=True)
+    )
 
 
 def _delays(network: Network) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ostinato.errors import ForeignModelError
 from ostinato.importing.onnx.elements import Array
+from ostinato.importing.onnx.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -24,19 +25,14 @@ class Output:
 
 @dataclass(frozen=True)
 class Usage:
-    """How a graph is run. ``frames``: the name of the input, whose sizes are ``shape`` with ``axis`` for time (None:
-    a frame is a run's whole input). ``length``: the only one that it can have, or None. ``states``: inputs, their
-    sizes and the outputs that they become, or -1. ``fixed``: inputs that are always the same. ``hop``: of a window,
-    frames from one to the next. ``least``: frames that give any output.
-    ``waits``: whether outputs of the last frame are there when the utterance has ended, and not before."""
+    """How a graph is run, by a ``plan``. ``length``: the only one that it can have, or None. ``states``: inputs,
+    their sizes and the outputs that they become, or -1. ``hop``: of a window, frames from one to the next.
+    ``least``: frames that give any output. ``waits``: whether outputs of the last frame are there when the utterance
+    has ended, and not before."""
 
-    frames: str
-    shape: tuple[int, ...]
-    axis: int | None
+    plan: Plan
     length: int | None
-    dtype: Any
     states: Sequence[tuple[str, Array, int]]
-    fixed: Mapping[str, Array]
     outputs: Sequence[Output]
     hop: int = 0
     vocabulary: int = 0
@@ -90,10 +86,7 @@ class Runtime:
         count = max(count, use.least, use.length or 0)
         if use.vocabulary:
             return generator.integers(0, use.vocabulary, count)
-        size = int(np.prod(use.shape)) // (1 if use.axis is None else use.shape[use.axis])
-        if use.hop:
-            size = int(np.prod(use.shape)) // (use.length or 1)
-        return generator.normal(size=(count, size)).astype(np.float32)
+        return generator.normal(size=(count, use.plan.size)).astype(np.float32)
 
     def outputs(self, inputs: Array) -> Mapping[str, Array]:
         """As `Source.outputs`."""
@@ -102,7 +95,7 @@ class Runtime:
             assert use.length is not None
             starts = range(0, len(inputs) - use.length + 1, use.hop)
             return self._joined([self._whole(inputs[start : start + use.length]) for start in starts])
-        if use.axis is None:
+        if use.plan.kind == "step":
             return self._steps(inputs)
         found: dict[str, Array] = {}
         timed = [each for each in use.outputs if each.axis is not None]
@@ -119,21 +112,23 @@ class Runtime:
         use = self.usage
         states = {name: initial for name, initial, _ in use.states}
         made = []
-        for frame in inputs:
-            results = self._run({use.frames: frame.reshape(use.shape).astype(use.dtype)} | states)
+        for number in range(len(inputs)):
+            results = self._run(self._given(inputs[number : number + 1]) | states)
             made.append(self._read(results))
             states |= {name: results[number] for name, _, number in use.states if number >= 0}
         return self._joined(made)
 
     def _whole(self, inputs: Array) -> dict[str, Array]:
         """One run over these frames."""
-        use = self.usage
-        axis = use.axis or 0
-        rest = [size for number, size in enumerate(use.shape) if number != axis or use.hop]
-        shape = (len(inputs), *rest)
-        given = inputs.reshape(use.shape) if use.hop else np.moveaxis(inputs.reshape(shape), 0, axis)
-        states = {name: initial for name, initial, _ in use.states}
-        return self._read(self._run({use.frames: np.ascontiguousarray(given, use.dtype)} | states))
+        states = {name: initial for name, initial, _ in self.usage.states}
+        return self._read(self._run(self._given(inputs) | states))
+
+    def _given(self, frames: Array) -> dict[str, Array]:
+        """What a run takes of them."""
+        plan = self.usage.plan
+        types = {part.given.name: part.given.dtype for part in plan.parts}
+        made = plan.split(frames.reshape(len(frames), -1))
+        return {name: np.ascontiguousarray(array, types[name]) for name, array in made.items()}
 
     def _read(self, results: Sequence[Array]) -> dict[str, Array]:
         found = {}
@@ -154,7 +149,7 @@ class Runtime:
 
     def _run(self, given: Mapping[str, Array]) -> list[Array]:
         try:
-            made: list[Array] = self._session.run(None, dict(given) | dict(self.usage.fixed))
+            made: list[Array] = self._session.run(None, dict(given) | dict(self.usage.plan.fixed))
         except Exception as error:  # it raises kinds of its own
             raise ForeignModelError(f"ONNX Runtime cannot run it: {_first(error)}") from error
         return made
