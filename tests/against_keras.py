@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-SIZE, WORDS, LENGTH = 5, 7, 23
+SIZE, WORDS, LENGTH, POSITIONS = 5, 7, 23, 8
 MOST = 1e-5
 """Difference from Keras that float32 explains."""
 
@@ -49,6 +49,20 @@ def models(keras: Any) -> dict[str, Callable[[], Any]]:
         )
         wrapped = keras.Sequential([L.InputLayer((None, SIZE)), inner, L.Dense(SIZE)], name="outer")
         return L.Dense(2)(L.Multiply()([inner(x), wrapped(inner(x))]))
+
+    def wrapped() -> Any:
+        """Models for each frame: of its positions, with two ways through them; and of its values."""
+        x = L.Input((POSITIONS, SIZE))
+        y = L.Conv1D(4, 3, padding="same", activation="relu")(x)
+        ways = [L.Dense(3, activation="tanh")(L.Flatten()(L.MaxPooling1D(2)(y))), L.Bidirectional(L.GRU(2))(y)]
+        picture = keras.Model(x, L.Concatenate()([*ways, L.GlobalAveragePooling1D()(y)]), name="picture")
+        values = keras.Sequential(
+            [L.InputLayer((11,)), L.Dense(12, activation="elu"), L.BatchNormalization(), L.Dropout(0.2),
+             L.Reshape((4, 3)), L.Conv1D(2, 2), L.Flatten()], name="values",
+        )  # fmt: skip
+        heard = L.Input((None, POSITIONS, SIZE))
+        y = L.TimeDistributed(values)(L.TimeDistributed(picture)(heard))
+        return keras.Model(heard, L.LSTM(3, return_sequences=True)(y))
 
     def everything(x: Any) -> Any:
         """A layer of each family, in one file that is small enough to keep."""
@@ -119,12 +133,22 @@ def models(keras: Any) -> dict[str, Callable[[], Any]]:
         "residual": functional(residual),
         "shared": functional(shared),
         "two-inputs": two_inputs,
+        "wrapped": wrapped,
+        "cells": chain(
+            L.RNN(L.SimpleRNNCell(4), return_sequences=True),
+            L.Bidirectional(L.RNN(L.GRUCell(3), return_sequences=True)),
+            L.RNN([L.LSTMCell(5), L.GRUCell(4, use_bias=False), L.LSTMCell(3), L.SimpleRNNCell(2)]), L.Dense(2),
+        ),
         "everything": functional(everything),
     }  # fmt: skip
     for merge in ("sum", "mul", "ave"):
         found[f"bi-{merge}"] = chain(L.Bidirectional(L.GRU(4, return_sequences=True), merge_mode=merge))
     if hasattr(keras, "ops"):
         found["operations"] = functional(lambda x: keras.ops.relu(L.GRU(SIZE, return_sequences=True)(x) + x) - x)
+        found["arithmetic"] = functional(
+            lambda x: [(1 - x * 2) / 4 + (x - 3) * -x + 0.5, L.GRU(6, return_sequences=True)(x)[:, :, 1:-1]]
+        )
+        found["last-frame"] = functional(lambda x: L.Dense(2)(L.GRU(6, return_sequences=True)(x)[:, -1]))
         found["normalization"] = functional(
             lambda x: L.Dense(2)(L.Normalization(mean=[1.0] * 5, variance=[4.0] * 5)(x))
         )
@@ -173,7 +197,7 @@ def _input(generator: Any, shape: Any) -> Any:
         return generator.normal(size=(LENGTH, SIZE)).astype(np.float32)
     if len(shape) == 2:
         return generator.integers(0, WORDS, (1, LENGTH))
-    return generator.normal(size=(1, LENGTH, shape[-1])).astype(np.float32)
+    return generator.normal(size=(1, LENGTH, *shape[2:])).astype(np.float32)
 
 
 def differences(path: Path) -> list[float]:
@@ -184,6 +208,7 @@ def differences(path: Path) -> list[float]:
 
     arrays, network = np.load(path.with_suffix(".npz")), import_model(path).network
     x, front = arrays["inputs"], network.specification.front_end
+    x = x.reshape(len(x), -1) if x.ndim > 1 else x
     pieces = [x[at : at + 7] for at in range(0, len(x), 7)]
     if front.wire.token:
         pieces = ["".join(front.vocabulary[each] for each in piece) for piece in pieces]

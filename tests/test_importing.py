@@ -147,6 +147,22 @@ def test_recorded_outputs_are_compared_with(tmp_path: Path) -> None:
         compare(made, Recorded(inputs, {"main": outputs["main"] + 1}))
 
 
+def test_what_was_recorded_with_a_batch_or_at_the_end_alone_is_compared_with(tmp_path: Path) -> None:
+    made, path = built(), tmp_path / "expect.npz"
+    inputs = np.random.default_rng(0).normal(size=(31, 3)).astype(np.float32)
+    outputs = Float64(made).outputs(inputs)["main"]
+    for x, y, frames in (
+        (inputs[None], outputs[None], 31), (inputs[:, :, None], outputs, 31), (inputs, outputs[-1:], 1),
+        (inputs[None], outputs[-1], 1),
+    ):  # fmt: skip
+        np.savez(path, inputs=x, outputs=y)
+        parity = compare(made, recorded(path, made), lengths=(0,))
+        assert parity.largest < 1e-5 and parity.frames == 3 * frames
+        np.savez(path, inputs=x, outputs=y + 0.1)
+        with pytest.raises(ForeignModelError, match="not those of the source"):
+            compare(made, recorded(path, made), lengths=(0,))
+
+
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [

@@ -218,8 +218,37 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no merging": (layer("Bidirectional", layer=inner("LSTM", units=2)), "merge_mode 'none'"),
     "a wrapped convolution": (
         layer("TimeDistributed", layer=inner("Conv1D")),
-        "wraps 'Conv1D' over frames without positions",
+        "'timedistributed' .Conv1D. works within each frame, over frames without positions",
     ),
+    "a model with an axis of time for each frame": (
+        layer(
+            "TimeDistributed", layer=chain(layer("GRU", units=2), first=layer("InputLayer", batch_shape=[None, 2]))
+        ),
+        "'gru' .GRU. works within each frame, over frames without positions",
+    ),
+    "a model for each frame of each frame": (
+        layer("TimeDistributed", layer=chain(layer("TimeDistributed", layer=chain(layer("Dense", units=1))))),
+        "'timedistributed' .TimeDistributed. is within another",
+    ),
+    "a model of no layers for each frame": (
+        layer("TimeDistributed", layer=inner("Sequential", layers=[])),
+        "model .* has no layers",
+    ),
+    "a cell of one's own": (
+        layer("RNN", cell=inner("Mine", units=2)),
+        "runs a cell of class 'Mine': SimpleRNNCell, G",
+    ),
+    "no cell": (layer("RNN", units=2), "runs 0 cells"),
+    "cells in both directions": (
+        layer(
+            "Bidirectional",
+            merge_mode="concat",
+            layer=inner("RNN", cell=inner("StackedRNNCells", cells=[inner("LSTMCell"), inner("LSTMCell")])),
+        ),
+        "runs 2 cells: one is read within Bidirectional",
+    ),
+    "a convolution in a cell": (layer("ConvLSTM1D", filters=2), "has a convolution in its recurrence"),
+    "statistics of all frames": (layer("GroupNormalization"), "needs the whole utterance"),
     "backwards": (layer("GRU", units=2, go_backwards=True), "goes backwards"),
     "frames side by side": (layer("Flatten"), "puts all frames"),
     "time as values": (layer("Permute", dims=[2, 1]), "exchanges time and values"),
@@ -312,6 +341,36 @@ def test_graphs_that_cannot_be_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ForeignModelError, match=message):
             import_model(archive(tmp_path, model, {}))
+
+
+PARTS: dict[str, tuple[str, list[Any], str]] = {
+    "divided by values": ("TrueDivide", [2, "x"], "divides by what is no number other than 0"),
+    "divided by nothing": ("TrueDivide", ["x", 0], "divides by what is no number other than 0"),
+    "a number that is none": ("Add", ["x", float("inf")], "is called with inf"),
+    "two numbers": ("Add", ["x", 1, 2], "is called with one tensor"),
+    "the first frame": ("GetItem", ["x", [{}, 0]], "a part of a tensor other than the last frame"),
+    "some frames": ("GetItem", ["x", [{}, {"start": 1}]], "a part of a tensor other than the last frame"),
+    "one value": ("GetItem", ["x", [{}, {}, 1]], "a part of a tensor other than the last frame"),
+    "every second value": ("GetItem", ["x", [{}, {}, {"step": 2}]], "a part of a tensor other than the last frame"),
+    "no values": ("GetItem", ["x", [{}, {}, {"start": 1, "stop": 1}]], "takes none of a frame's values"),
+    "too many axes": ("GetItem", ["x", [{}, {}, {}, {}]], "a part of a tensor other than the last frame"),
+    "a name": ("GetItem", ["x", ["first"]], "by first, which is not read here"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_operations_that_cannot_be_are_refused_by_name(case: str, tmp_path: Path) -> None:
+    kind, arguments, message = PARTS[case]
+    tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": ["x", 0, 0]}}
+
+    def said(each: Any) -> Any:
+        if isinstance(each, dict):
+            return {"class_name": "__slice__", "config": each}
+        return tensor if each == "x" else [said(one) for one in each] if isinstance(each, list) else each
+
+    operation = layer(kind) | {"inbound_nodes": [{"args": [said(each) for each in arguments], "kwargs": {}}]}
+    with pytest.raises(ForeignModelError, match=f"{kind}. .*{message}"):
+        import_model(archive(tmp_path, functional([START, operation], [kind.lower(), 0, 0])))
 
 
 def test_models_within_models_are_bounded(tmp_path: Path) -> None:

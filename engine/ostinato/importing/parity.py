@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import ForeignModelError
-from ostinato.importing.source import Pair, Source
+from ostinato.importing.source import Pair, Recorded, Source
 from ostinato.model import Network
+from ostinato.model.decoders import SequenceClass
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.specification import FRONT_END, Head
 from ostinato.model.whole_sequence import whole_sequence
@@ -66,8 +67,8 @@ def compare(
                     if isinstance(inputs, Pair)
                     else _streamed(model, head, inputs, generator)
                 )
-                if len(theirs) == 1 and waits(network, head):
-                    ours = ours[-1:]
+                if len(theirs) == 1 and (waits(network, head) or isinstance(source, Recorded)):
+                    ours = _ended(network, head, ours)
                 if ours.shape != theirs.shape:
                     raise ForeignModelError(
                         f"head {head!r} gives {list(ours.shape)} (frames, values) for {len(inputs)} frames, and "
@@ -79,6 +80,14 @@ def compare(
     if not largest <= max(ROUNDING, TOLERANCE * scale):
         raise ForeignModelError(f"the outputs are not those of the source, so no model is made: {parity}")
     return parity
+
+
+def _ended(network: Network, head: str, ours: Array) -> Array:
+    """What the utterance comes to, [1, size]: its last frame, or the mean that the decoder takes."""
+    decoder = _head(network, head).decoder
+    if isinstance(decoder, SequenceClass) and decoder.pool == "mean" and len(ours):
+        return ours.mean(axis=0, keepdims=True)
+    return ours[-1:]
 
 
 def waits(network: Network, head: str) -> bool:

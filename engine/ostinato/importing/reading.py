@@ -38,8 +38,8 @@ def import_model(
     """The network of a foreign file, or of a well-known model by its name (`named.NAMES`), whose package is
     downloaded unless it is there.
 
-    ``expect``: an .npz of recorded ``inputs`` [frames, size] (or token ids [frames]) and ``outputs`` [frames, size],
-    compared with instead of the source's own computation.
+    ``expect``: an .npz of recorded ``inputs`` [frames, size] (or token ids [frames]) and ``outputs`` [frames, size]
+    ([1, size] at the utterance's end), compared with instead of the source's own computation.
 
     Raises ForeignModelError, naming what cannot be read and the cure, and if the numbers are not the source's.
     """

@@ -43,12 +43,13 @@ class Layer:
 @dataclass(frozen=True)
 class Call:
     """``layer``: its number among the graph's. ``makes``: its first output. ``constants``: arguments that are
-    numbers."""
+    numbers; ``leads``: whether the first argument is one."""
 
     layer: int
     inputs: tuple[Tensor, ...]
     makes: Tensor
     constants: tuple[Any, ...] = ()
+    leads: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,15 +142,18 @@ def _calls(raw: list[Any], layers: list[Layer]) -> Iterator[Call]:
         for index, node in enumerate(nodes):
             tensors: list[Tensor] = []
             constants: list[Any] = []
+            leads = False
             if isinstance(node, dict):
-                _gather(node.get("args"), layer.name, tensors, constants)
+                arguments = node.get("args")
+                leads = isinstance(arguments, list) and type(arguments[:1][0] if arguments else None) in (int, float)
+                _gather(arguments, layer.name, tensors, constants)
                 options = node.get("kwargs")
             else:
                 options = _gather_listed(node, layer.name, tensors)
             _check_options(options, layer.name)
             first = isinstance(node, list) and _counts_inputs(layer)
             if layer.kind != "InputLayer":
-                yield Call(number, tuple(tensors), Tensor(layer.name, index + first), tuple(constants))
+                yield Call(number, tuple(tensors), Tensor(layer.name, index + first), tuple(constants), leads)
 
 
 def _counts_inputs(layer: Layer) -> bool:

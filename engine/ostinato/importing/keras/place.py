@@ -52,8 +52,8 @@ class Making:
 @dataclass(frozen=True)
 class Place:
     """``kind``: the layer's class; ``config``: its settings; ``inputs``: what it reads; ``arrays``: its weights, in
-    Keras's order. ``along``: it works along the positions of each frame, which are to it what frames are to others
-    (below TimeDistributed)."""
+    Keras's order. ``constants``: arguments that are numbers; ``leads``: whether the first is one. ``along``: it works
+    within each frame, along its positions, which are to it what frames are to others (below TimeDistributed)."""
 
     making: Making
     name: str
@@ -62,6 +62,7 @@ class Place:
     inputs: Sequence[Value]
     arrays: list[Array]
     constants: Sequence[Any] = ()
+    leads: bool = False
     along: bool = False
 
     def refusal(self, why: str) -> ForeignModelError:

@@ -74,8 +74,10 @@ def _input(model: Graph, number: int, raw: dict[str, Any]) -> Input:
         return Input(words, True, True)
     inner = shape[2 if len(shape) > 3 else -1 :] if shape else []
     if shape is None or len(shape) not in (2, 3, 4) or any(type(each) is not int or each < 1 for each in inner):
+        readers = [model.layers[call.layer] for call in model.calls if tensor in call.inputs]
+        reader = f", and goes to layer {readers[0].name!r} ({readers[0].kind})" if readers else ""
         raise ForeignModelError(
-            f"input {tensor.layer or number!r} has shape {shape}: [batch, time, values], [batch, values] and "
+            f"input {tensor.layer or number!r} has shape {shape}{reader}: [batch, time, values], [batch, values] and "
             "[batch, time, positions, values] are read"
         )
     return Input(math.prod(inner), False, len(shape) > 2, inner[0] if len(inner) > 1 else 0)

@@ -14,8 +14,8 @@ from ostinato.importing.keras.hdf5 import Array, Contents
 
 _PARTS = ("vars", "cell", "layer", "forward_layer", "backward_layer")
 """Groups in which a layer's arrays lie, in the order of Keras's own list of a layer's weights."""
-_CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-"""What a group of layers is called, the latter by Keras 2."""
+_CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "cells")
+"""What a group of layers is called: the second by Keras 2, the last of cells that are stacked."""
 _NOT_WEIGHTS = ("seed_generator", "_seed_generator", "metrics")
 """Groups of arrays that are not the network's: random number generators, what was counted while it learnt."""
 _GROUP = "model_weights/"
@@ -34,6 +34,9 @@ class Weights(Protocol):
 
     def of(self, layers: Sequence[Named]) -> Sequence[Weights]:
         """Those of each layer of the model that they are of."""
+
+    def inside(self, part: str) -> Weights:
+        """Of a wrapper: those of what it wraps, its attribute ``part``."""
 
     def arrays(self) -> list[Array]:
         """Of a layer: all, in Keras's order."""
@@ -60,6 +63,10 @@ class ArchiveWeights:
             seen[name] += 1
             found.append(ArchiveWeights(self._contents, f"{self._below}{container}/{label}/", self))
         return found
+
+    def inside(self, part: str) -> ArchiveWeights:
+        """As `Weights.inside`."""
+        return ArchiveWeights(self._contents, f"{self._below}{part}/", self)
 
     def arrays(self) -> list[Array]:
         """As `Weights.arrays`."""
@@ -95,6 +102,10 @@ class ListedWeights:
         """As `Weights.of`."""
         return [_List(self, self._lists.get(layer.name, [])) for layer in layers]
 
+    def inside(self, part: str) -> ListedWeights:
+        """As `Weights.inside`."""
+        return self
+
     def arrays(self) -> list[Array]:
         """As `Weights.arrays`: a model has none of its own."""
         return []
@@ -124,6 +135,10 @@ class _List:
         return [
             _List(self._whole, by_part.get(layer.name, self._paths if layer.is_model else [])) for layer in layers
         ]
+
+    def inside(self, part: str) -> _List:
+        """As `Weights.inside`: the names of all stand in one list."""
+        return self
 
     def arrays(self) -> list[Array]:
         """As `Weights.arrays`."""

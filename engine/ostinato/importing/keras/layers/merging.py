@@ -16,14 +16,35 @@ def _inputs(place: Place) -> Value:
     place.shaped()
     first, *others = place.inputs
     if place.constants or not others:
-        raise place.refusal("is called with one tensor, or with numbers: tensors of the model are read here")
+        raise place.refusal("is called with one tensor and nothing, or more than a number, beside it")
     if any(replace(each, node=first.node) != first for each in others):
         raise place.refusal("joins all frames with the last one, or with others: that depends on the utterance's end")
     return place.usable(first)
 
 
+def _number(place: Place) -> float | None:
+    """The number that stands beside the only tensor, if so it is."""
+    if len(place.inputs) != 1 or len(place.constants) != 1 or type(place.constants[0]) not in (int, float):
+        return None
+    number = float(place.constants[0])
+    if not np.isfinite(number):
+        raise place.refusal(f"is called with {number}")
+    return number
+
+
+def _scaled(place: Place, factor: float, offset: float) -> Value:
+    """``factor`` times the only tensor, and ``offset``."""
+    place.shaped()
+    value = place.usable(place.inputs[0])
+    size = place.inputs_size
+    weights = {"a": np.full(size, factor, np.float32), "b": np.full(size, offset, np.float32)}
+    return replace(value, node=place.add(Scale(), [value.node], weights))
+
+
 def _joined(layer: type[Layer]) -> Converter:
     def convert(place: Place) -> Value:
+        if (number := _number(place)) is not None and place.kind in ("Add", "Multiply"):
+            return _scaled(place, *((1, number) if place.kind == "Add" else (number, 0)))
         value = _inputs(place)
         return replace(value, node=place.add(layer(), [each.node for each in place.inputs]))
 
@@ -50,7 +71,21 @@ def _two(place: Place) -> tuple[Value, str, str]:
     return value, place.inputs[0].node, place.inputs[1].node
 
 
+def _divided(place: Place) -> Value:
+    """By a number."""
+    number = _number(place)
+    if not number or place.leads:
+        raise place.refusal("divides by what is no number other than 0: that is not read here")
+    return _scaled(place, 1 / number, 0)
+
+
+def _negated(place: Place) -> Value:
+    return _scaled(place, -1, 0)
+
+
 def _subtracted(place: Place) -> Value:
+    if (number := _number(place)) is not None:
+        return _scaled(place, *((-1, number) if place.leads else (1, -number)))
     value, a, b = _two(place)
     return replace(value, node=place.add(Add(), [a, _negative(place, b)]))
 
@@ -70,6 +105,9 @@ CONVERTERS: dict[str, Converter] = {
     "Multiply": _joined(Multiply),
     "Average": _joined(Mean),
     "Subtract": _subtracted,
+    "TrueDivide": _divided,
+    "Divide": _divided,
+    "Negative": _negated,
     "Maximum": _extreme,
     "Minimum": _extreme,
     "Concatenate": _concatenated,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,10 +78,40 @@ def _weights(W: Array, R: Array, Wb: Array, Rb: Array) -> dict[str, Array]:
     return {"W": W, "R": R, "Wb": Wb, "Rb": Rb}
 
 
+_CELL_LAYERS = {"SimpleRNNCell": _simple, "GRUCell": _gru, "LSTMCell": _lstm}
+
+
+def cells(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """What runs in a layer RNN, as its configuration has it: one cell, or several, one on top of the other. None of
+    any other layer's configuration."""
+    cell = config.get("cell")
+    if not isinstance(cell, dict):
+        return []
+    inner = cell.get("config")
+    stacked = inner.get("cells") if cell.get("class_name") == "StackedRNNCells" and isinstance(inner, dict) else None
+    return [each for each in stacked if isinstance(each, dict)] if isinstance(stacked, list) else [cell]
+
+
+def _of_cell(place: Place, raw: dict[str, Any], arrays: list[Array], value: Value) -> Cell:
+    inner = place.within(raw, "cell", arrays, [value])
+    if inner.kind not in _CELL_LAYERS:
+        raise place.refusal(f"runs a cell of class {inner.kind!r}: {', '.join(_CELL_LAYERS)} are read here")
+    return _CELL_LAYERS[inner.kind](inner)
+
+
+def _single(place: Place) -> Cell:
+    """A layer RNN of one cell."""
+    found = cells(place.config)
+    if len(found) != 1:
+        raise place.refusal(f"runs {len(found)} cells: one is read within Bidirectional; stack layers instead")
+    return _of_cell(place, found[0], place.arrays, place.one())
+
+
 FORWARD: Direction = "forward"
 BACKWARD: Direction = "backward"
 CELLS: dict[str, Callable[[Place], Cell]] = {
     "SimpleRNN": _simple, "GRU": _gru, "LSTM": _lstm, "CuDNNLSTM": _cudnn_lstm, "CuDNNGRU": _cudnn_gru,
+    "RNN": _single,
 }  # fmt: skip
 
 
@@ -93,7 +123,17 @@ def _recurrent(place: Place) -> Value:
             "goes backwards and gives its outputs in that order, the last frame first: put it into Bidirectional, "
             "which turns them round"
         )
-    value = replace(value, node=_add(place, CELLS[place.kind](place), FORWARD, value))
+    stack = cells(place.config) if place.kind == "RNN" else []
+    if len(stack) > 1:
+        left = place.arrays
+        for number, cell in enumerate(stack):
+            inner = replace(place, inputs=[value])
+            count = 2 + inner.within(cell, "cell", [], [value]).flag("use_bias", True)
+            made = _of_cell(inner, cell, left[:count], value)
+            left = left[count:]
+            value = replace(value, node=_add(inner, made, FORWARD, value, suffix=str(number)))
+    else:
+        value = replace(value, node=_add(place, CELLS[place.kind](place), FORWARD, value))
     return value if place.flag("return_sequences") else _last(place, value)
 
 

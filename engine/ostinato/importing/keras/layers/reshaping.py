@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from ostinato.importing.keras.place import Converter, Place, Value
+from ostinato.model.layers import Slice
 
 
 def _reshaped(place: Place) -> Value:
@@ -20,7 +22,7 @@ def _reshaped(place: Place) -> Value:
         if whole and (len(inner) < len(shape) or place.along or not value.frames):
             if len(inner) == 1:
                 return replace(value, positions=0)
-            if len(inner) == 2 and value.time == "all":
+            if len(inner) == 2 and (value.time == "all" or place.along):
                 return replace(value, positions=inner[0])
         if len(shape) == 1 + value.frames and shape[-1] == size and not place.along:
             return value
@@ -50,9 +52,51 @@ def _padded(place: Place) -> Value:
     return replace(value, padding=(left, right))
 
 
+def _picked(place: Place) -> Value:
+    """``x[:, -1]``: the last frame. ``x[:, :, a:b]``: some of a frame's values."""
+    value = place.usable(place.inputs[0])
+    axes = 2 + value.frames
+    parts = [_part(place, each) for each in place.constants]
+    if "…" in parts:
+        at = parts.index("…")
+        parts[at : at + 1] = [_ALL] * (axes - len(parts) + 1)
+    parts += [_ALL] * (axes - len(parts))
+    wrong = len(parts) != axes or len(place.inputs) != 1 or value.positions or "…" in parts or parts[0] != _ALL
+    time, values = (parts[1], parts[2]) if value.frames and not wrong else (_ALL, parts[-1])
+    if wrong or not isinstance(values, slice) or values.step not in (None, 1) or time not in (_ALL, -1):
+        raise place.refusal("takes a part of a tensor other than the last frame, x[:, -1], or values, x[:, :, a:b]")
+    if values != _ALL:
+        first, end, _ = values.indices(place.inputs_size)
+        if end <= first:
+            raise place.refusal("takes none of a frame's values")
+        value = replace(value, node=place.add(Slice(first, end - first), [value.node]))
+    if time == -1:
+        place.tell(f"last frame of {place.name}", "an utterance's last frame gives what Keras does")
+        value = replace(value, time="last")
+    return value
+
+
+_ALL = slice(None)
+
+
+def _part(place: Place, raw: Any) -> Any:
+    """One of what stands between brackets, as Keras writes it: a number, a slice, or "…"."""
+    config = raw.get("config") if isinstance(raw, dict) else None
+    if isinstance(raw, dict) and raw.get("class_name") == "__ellipsis__":
+        return "…"
+    if isinstance(config, dict) and raw.get("class_name") == "__slice__":
+        ends = [config.get(key) for key in ("start", "stop", "step")]
+        if all(each is None or type(each) is int for each in ends):
+            return slice(*ends)
+    if type(raw) is int:
+        return raw
+    raise place.refusal(f"takes a part of a tensor by {str(raw)[:40]}, which is not read here")
+
+
 CONVERTERS: dict[str, Converter] = {
     "Reshape": _reshaped,
     "Flatten": _flattened,
     "Permute": _permuted,
     "ZeroPadding1D": _padded,
+    "GetItem": _picked,
 }

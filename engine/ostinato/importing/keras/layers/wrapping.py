@@ -8,6 +8,7 @@ from ostinato.importing.keras.layers import (
     activation,
     convolution,
     dense,
+    merging,
     normalization,
     passing,
     pooling,
@@ -20,29 +21,40 @@ _EACH = {
     **{kind: convert for kind, convert in dense.CONVERTERS.items() if kind == "Dense"},
     **{kind: convert for kind, convert in activation.CONVERTERS.items() if kind != "PReLU"},
     **{kind: convert for kind, convert in normalization.CONVERTERS.items() if "Batch" in kind or "Layer" in kind},
+    **{kind: convert for kind, convert in reshaping.CONVERTERS.items() if kind in ("Reshape", "Flatten")},
+    **merging.CONVERTERS,
     **passing.CONVERTERS,
 }
-"""What works on a frame's values alone, and so is the same with and without the wrapper."""
-_SHAPES = {kind: convert for kind, convert in reshaping.CONVERTERS.items() if kind in ("Reshape", "Flatten")}
+"""What works on a frame's values alone."""
 _ALONG = {
-    **_EACH, **_SHAPES, "ZeroPadding1D": reshaping.CONVERTERS["ZeroPadding1D"], **convolution.CONVERTERS,
-    **pooling.CONVERTERS, **recurrent.CONVERTERS,
+    **_EACH, "ZeroPadding1D": reshaping.CONVERTERS["ZeroPadding1D"], **convolution.CONVERTERS, **pooling.CONVERTERS,
+    **recurrent.CONVERTERS,
 }  # fmt: skip
 """What is read besides where a frame has positions."""
 
 
-def _each_frame(place: Place) -> Value:
+def distributed(place: Place) -> Value:
+    """The wrapper's only input as what it wraps sees it: without time, or with positions in its place."""
     value = place.one()
     if not value.frames:
         raise place.refusal("works on each frame, and what is below it has no axis of time")
-    known = _ALONG if value.positions else _EACH | _SHAPES
-    frame = value if value.positions else replace(value, time="none")
-    inner = replace(place.within(place.setting("layer"), "layer", place.arrays, [frame]), along=value.positions > 0)
-    if inner.kind not in known:
-        where = f"frames of {value.positions} positions" if value.positions else "frames without positions"
-        raise place.refusal(f"wraps {inner.kind!r} over {where}: {', '.join(known)} are read there")
-    made = known[inner.kind](inner)
-    return replace(made, time="all")
+    return value if value.positions else replace(value, time="none")
+
+
+def in_frame(place: Place) -> Value:
+    """What a layer makes that is wrapped, or one of a model that is."""
+    positions = place.inputs[0].positions
+    known = _ALONG if positions else _EACH
+    if place.kind not in known:
+        where = f"frames of {positions} positions" if positions else "frames without positions"
+        raise place.refusal(f"works within each frame, over {where}: {', '.join(known)} are read there")
+    made = known[place.kind](replace(place, along=True))
+    return replace(made, time="all" if made.positions else "none")
+
+
+def _each_frame(place: Place) -> Value:
+    inner = place.within(place.setting("layer"), "layer", place.arrays, [distributed(place)])
+    return replace(in_frame(inner), time="all")
 
 
 CONVERTERS: dict[str, Converter] = {"TimeDistributed": _each_frame}
