@@ -86,7 +86,7 @@ def _ended(network: Network, head: str, ours: Array) -> Array:
     """What the utterance comes to, [1, size]: its last frame, or the mean that the decoder takes."""
     decoder = _head(network, head).decoder
     if isinstance(decoder, SequenceClass) and decoder.pool == "mean" and len(ours):
-        return ours.mean(axis=0, keepdims=True)
+        ours = ours.mean(axis=0, keepdims=True)
     return ours[-1:]
 
 
