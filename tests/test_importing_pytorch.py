@@ -258,6 +258,9 @@ def test_a_draft_says_what_reads_what_where_sizes_tell(tmp_path: Path) -> None:
     })  # fmt: skip
     save(tmp_path / "two.pt", state_dict(arrays))
     text = draft_settings(tmp_path / "two.pt")
+    with pytest.raises(ForeignModelError, match=r"nothing uses strange.scale"):
+        import_model(tmp_path / "two.pt", settings(tmp_path, text))
+    text = text.replace("# unused", "unused")
     assert 'inputs = ["rnn"]  # takes 5 values; words gives 7' in text and 'unused = ["strange.scale"]' in text
     specification = import_model(tmp_path / "two.pt", settings(tmp_path, text)).network.specification
     assert [(head.name, head.node) for head in specification.heads] == [("main", "words"), ("mood", "mood")]
@@ -351,7 +354,7 @@ class Runs:
         ({"a": Runs(os.system, "touch ran")}, (), "wants to use posix.system.*refused"),
         ({"a": Runs(eval, "open('ran', 'w')")}, (), "wants to use .*eval.*refused"),
         ({"weight": Tensor(np.ones(2), rebuild=fake("torch._utils", "_rebuild_sparse_tensor"))}, (), "another kind"),
-        ({"weight": Tensor(np.ones(2), rebuild=fake("argparse", "Namespace"))}, (), "to use argparse.Name"),
+        ({"weight": Tensor(np.ones(2), rebuild=fake("shutil", "rmtree"))}, (), "to use shutil.rmtree"),
         (fake("torch.nn.modules.rnn", "LSTM")(), (), "holds a whole module .*LSTM.*state_dict"),
         (fake("__main__", "Net")(), (), r"holds a whole module \(__main__.Net\).*torch.save\(model.state_dict"),
         (fake("torch.storage", "TypedStorage")(), (), "another kind"),

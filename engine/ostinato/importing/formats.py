@@ -33,6 +33,14 @@ def _in_zip(path: Path, start: bytes, *endings: str) -> bool:
         return any(name.endswith(endings) for name in archive.namelist())
 
 
+def _holds(path: Path, start: bytes, *names: str) -> bool:
+    """Whether it is a zip archive that has a member of one of these names."""
+    if not start.startswith(b"PK"):
+        return False
+    with archives.opened(path) as archive:
+        return any(name in names for name in archive.namelist())
+
+
 def _json(*fields: str) -> Callable[[Path, bytes], bool]:
     return lambda path, start: names_of(path, start, *fields)
 
@@ -42,8 +50,8 @@ def _npz(path: Path, start: bytes) -> bool:
 
 
 def _pytorch(path: Path, start: bytes) -> bool:
-    """Also every pickle by itself: it is refused there."""
-    return _in_zip(path, start, "/data.pkl") or start.startswith(b"\x80")
+    """Also every pickle by itself, and programs (torch.export): they are refused there."""
+    return _in_zip(path, start, "/data.pkl", "/archive_format") or start.startswith(b"\x80")
 
 
 def _safetensors(path: Path, start: bytes) -> bool:
@@ -59,7 +67,7 @@ def _onnx(path: Path, start: bytes) -> bool:
 
 def _keras(path: Path, start: bytes) -> bool:
     """An archive of Keras 3's, or any HDF5."""
-    return start.startswith(b"\x89HDF\r\n\x1a\n") or _in_zip(path, start, "config.json", "model.weights.h5")
+    return start.startswith(b"\x89HDF\r\n\x1a\n") or _holds(path, start, "config.json", "model.weights.h5")
 
 
 FORMATS: tuple[Format, ...] = (

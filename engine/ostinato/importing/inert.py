@@ -85,16 +85,21 @@ class Inert:
         return found
 
 
-def loads(data: bytes, allowed: Allowed, persistent: Callable[[Any], Any] | None = None) -> Any:
+def loads(
+    data: bytes,
+    allowed: Allowed,
+    persistent: Callable[[Any], Any] | None = None,
+    cure: str = "save the weights alone, as arrays",
+) -> Any:
     """What a pickle holds: Python's plain values, and an `Inert` for each object. ``persistent`` makes what stands
-    for an outside reference.
+    for an outside reference; ``cure`` is what to do if something else is named.
 
     Raises ForeignModelError for one that is too large, damaged, or wants anything else.
     """
     if len(data) > MAX_BYTES:
         raise ForeignModelError(f"a pickle of {len(data)} bytes is over the limit of {MAX_BYTES}")
     try:
-        return _Reader(io.BytesIO(data), allowed, persistent).load()
+        return _Reader(io.BytesIO(data), allowed, persistent, cure).load()
     except ForeignModelError:
         raise
     except Exception as error:  # whatever a damaged pickle makes Python's reader say
@@ -119,9 +124,11 @@ def array(value: Any) -> npt.NDArray[Any]:
 class _Reader(pickle._Unpickler):
     # The one in Python: the one in C reserves as much memory as a damaged pickle tells it to.
 
-    def __init__(self, file: io.BytesIO, allowed: Allowed, persistent: Callable[[Any], Any] | None) -> None:
+    def __init__(
+        self, file: io.BytesIO, allowed: Allowed, persistent: Callable[[Any], Any] | None, cure: str
+    ) -> None:
         super().__init__(file, encoding="latin1")
-        self._allowed, self._persistent = allowed, persistent
+        self._allowed, self._persistent, self._cure = allowed, persistent, cure
         self._classes: dict[str, type[Inert]] = {}
 
     def find_class(self, module: str, name: str, /) -> Any:
@@ -132,7 +139,7 @@ class _Reader(pickle._Unpickler):
         if full not in PLAIN and full not in NUMPY and not self._allowed(full):
             raise ForeignModelError(
                 f"the pickle wants to use {full}, which is not known to be data: refused, as whatever a pickle names "
-                "may run. Save the weights alone, as arrays"
+                f"may run; {self._cure}"
             )
         if full not in self._classes:
             self._classes[full] = type(name, (Inert,), {"name": full})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from ostinato.importing.settings import Settings
 from ostinato.model import Network
 
 _NONE = Settings()
+_BY_NAMES = Decision("settings", "guessed from names of arrays; that they are right is seen by the recorded outputs")
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,42 @@ def import_model(
 
     ``expect``: an .npz of recorded ``inputs`` [frames, size] (or token ids [frames]) and ``outputs`` [frames, size]
     ([1, size] at the utterance's end), compared with instead of the source's own computation.
+    Then a plain chain of PyTorch's modules needs no settings.
 
     Raises ForeignModelError, naming what cannot be read and the cure, and if the numbers are not the source's.
     """
+    if expect is not None and (drafted := _from_names(Path(what), settings)) is not None:
+        origin, draft, decisions = _draft(what, drafted)
+        try:
+            return completed(origin, draft, settings, expect=expect, decisions=[*decisions, _BY_NAMES])
+        except ForeignModelError as error:
+            raise ForeignModelError(
+                f"{error}. What is computed was guessed from the arrays' names; `ostinato import {what} --draft > "
+                f"spec.toml` writes it down: say there what names cannot tell (activations, paddings, …)"
+            ) from error
     origin, draft, decisions = _draft(what, settings)
     return completed(origin, draft, settings, expect=expect, decisions=decisions)
+
+
+def _from_names(path: Path, settings: Settings) -> Settings | None:
+    """What a file of arrays would begin its settings with, if nothing is said of them; None where a file says what
+    is computed, or names of arrays tell nothing."""
+    if not path.is_file() or "nodes" in settings.more:
+        return None
+    module = importlib.import_module(format_of(path).module)
+    if not hasattr(module, "settings_for"):
+        return None
+    try:
+        found = Settings.of_values(tomllib.loads(module.settings_for(path)))
+    except (ForeignModelError, BadModelFileError):
+        return None
+    more = {**found.more, **settings.more}
+    if settings.decoder is not None:
+        more.pop("heads", None)
+    known = any("torch" in node for node in more.get("nodes", ()))
+    return (
+        dataclasses.replace(settings, front_end=settings.front_end or found.front_end, more=more) if known else None
+    )
 
 
 def completed(

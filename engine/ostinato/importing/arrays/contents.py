@@ -51,12 +51,13 @@ class Stored:
 class Contents:
     """The arrays of a file, by name, and what was ``decided`` to find them. ``modules``: names of the modules of a
     PyTorch model, also of those without arrays, where the file tells them. ``ordered``: whether arrays stand in the
-    order in which they were saved."""
+    order in which they were saved. ``states``: names of a checkpoint's state dictionaries, of which they are one."""
 
     arrays: Mapping[str, Stored]
     decided: tuple[Decision, ...] = ()
     modules: tuple[str, ...] = ()
     ordered: bool = True
+    states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.arrays) > MAX_ARRAYS:
@@ -128,7 +129,13 @@ class Arrays:
                 why = f"{user} uses it" if user else f"no array is called so{did_you_mean(pattern, self._stored)}"
                 raise ForeignModelError(f"unused names {pattern!r}, but {why}")
             aside += found
-        if missed := [name for name in left if name not in aside]:
+        missed = [name for name in left if name not in aside]
+        if attention := [name for name in missed if "in_proj_weight" in name]:
+            raise ForeignModelError(
+                f"{attention[0]} is attention's, which looks at the whole utterance at once: a model with it is not "
+                "read here. Say that it is unused only if nothing is computed of it"
+            )
+        if missed:
             raise ForeignModelError(
                 f"nothing uses {self.listed(missed)}: give each to a weight of a node, or say unused = "
                 f"[{missed[0]!r}, …]".replace("'", '"')

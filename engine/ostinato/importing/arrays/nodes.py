@@ -64,7 +64,8 @@ def draft_of(contents: Contents, settings: Settings, path: Path) -> Draft:
     if not nodes:
         raise ForeignModelError(
             f"arrays alone ({arrays.listed()}) do not say what is computed: `ostinato import {path} --draft > "
-            f"spec.toml` begins a settings file; then `ostinato import {path} --settings spec.toml`"
+            f"spec.toml` begins a settings file; then `ostinato import {path} --settings spec.toml`. With inputs and "
+            "outputs that were recorded at home (--expect), a plain chain of PyTorch's modules needs no settings"
         )
     if settings.front_end is None:
         raise ForeignModelError('front_end is missing: for ready frames say front_end = {kind = "frames", size = …}')

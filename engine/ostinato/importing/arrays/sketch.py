@@ -26,6 +26,8 @@ _ARGUMENTS = {
 }
 """What names and shapes do not tell, by kind of module: PyTorch's defaults."""
 _MOST_TOKENS = 20_000
+_MOST_ORDERED, _MOST_STEPS = 64, 100_000
+"""Modules that are put in order, and steps of looking for one."""
 
 
 def sketch(contents: Contents, path: Path) -> str:
@@ -34,6 +36,8 @@ def sketch(contents: Contents, path: Path) -> str:
     prefixes = module_names(arrays)
     if not any(_known(arrays, prefix) for prefix in prefixes):
         return _by_hand(arrays, path)
+    if not contents.ordered:
+        prefixes = _in_a_chain(arrays, prefixes)
     chain = _Chain(arrays)
     modules = [each for each in contents.modules if not any(name.startswith(f"{each}.") for name in prefixes)]
     order = [each for each in modules if each in prefixes] or prefixes
@@ -45,11 +49,21 @@ def sketch(contents: Contents, path: Path) -> str:
         f"#     ostinato import {path.name} --settings THIS_FILE",
     ]
     if not contents.ordered:
-        lines.append("# The file does not keep the order of modules: they stand here by name. Put them in order.")
+        lines.append(
+            "# The file does not keep the order of modules: they stand here so that sizes fit. Put them in order."
+        )
+    if len(contents.states) > 1:
+        others = " or ".join(map(_quoted, contents.states[1:]))
+        lines += ["", f"state = {_quoted(contents.states[0])}  # or {others}"]
     left = [name for name in arrays if not has_module(name)]
     if left:
         names = ", ".join(map(_quoted, left))
-        lines += ["", f"# No module that is known has these ({arrays.listed(left)}):", f"unused = [{names}]"]
+        lines += [
+            "",
+            f"# No module that is known has these ({arrays.listed(left)}).",
+            "# If nothing is computed of them:",
+        ]
+        lines.append(f"# unused = [{names}]")
     return "\n".join([*lines, "", *chain.front_end(), *chain.lines, *chain.heads()]) + "\n"
 
 
@@ -76,7 +90,8 @@ class _Chain:
         except ForeignModelError as error:
             self.lines.append(f"# {error}")
             return
-        self.lines += ["[[nodes]]", f'name = "{name}"', f"torch = {_quoted(prefix)}  # {kind}"]
+        also = ", or a GroupNorm, which cannot be read" if kind == "LayerNorm" else ""
+        self.lines += ["[[nodes]]", f'name = "{name}"', f"torch = {_quoted(prefix)}  # {kind}{also}"]
         if not self._first:
             self._first = ("tokens" if token else FRAMES), inputs
         else:
@@ -168,9 +183,43 @@ def _named(prefix: str, taken: Mapping[str, int]) -> str:
     return label
 
 
+def _in_a_chain(arrays: Arrays, prefixes: list[str]) -> list[str]:
+    """Modules in an order in which each takes as many values as the one before it gives, if there is one; else as
+    they are."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for prefix in prefixes:
+        parameters = Parameters.own(arrays, prefix)
+        try:
+            kind = recognise(parameters, _looks_like_table(parameters, prefix))
+            sizes[prefix] = (0, 0) if kind == "PReLU" else MODULES[kind].sizes(parameters)
+        except ForeignModelError:
+            return prefixes
+    steps = 0
+
+    def longer(chain: list[str], given: int) -> list[str] | None:
+        nonlocal steps
+        if len(chain) == len(prefixes):
+            return chain
+        for prefix, (inputs, outputs) in sizes.items():
+            steps += 1
+            fits = not chain or not inputs or inputs == given
+            if fits and steps < _MOST_STEPS and prefix not in chain:
+                found = longer([*chain, prefix], outputs or given)
+                if found is not None:
+                    return found
+        return None
+
+    return (longer([], 0) if len(prefixes) <= _MOST_ORDERED else None) or prefixes
+
+
 def _by_hand(arrays: Arrays, path: Path) -> str:
     """For arrays whose names say nothing: a list of them, and an example."""
     listed = "\n".join(f"#   {name} {list(arrays.shape(name))}" for name in arrays)
+    for prefix in module_names(arrays)[:_MOST_ORDERED]:
+        try:
+            recognise(Parameters.own(arrays, prefix))
+        except ForeignModelError as error:
+            listed += f"\n# {error}"
     return f"""\
 # {path.name} holds
 {listed}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,6 +21,7 @@ from ostinato.importing.arrays.nodes import draft_of
 from ostinato.importing.arrays.sketch import sketch
 from ostinato.importing.draft import Decision, Draft
 from ostinato.importing.inert import Inert
+from ostinato.importing.pytorch.parameters import has_module
 from ostinato.importing.settings import Settings
 from ostinato.packages import zips
 
@@ -38,9 +39,21 @@ _DATA = frozenset(
     | {f"torch.{dtype}" for dtype in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "bool")}
 )
 """Names that stand for no more than what they are given."""
+_RECORDS = frozenset(
+    {
+        "argparse.Namespace", "types.SimpleNamespace", "collections.deque", "datetime.datetime", "datetime.date",
+        "datetime.timedelta", "pytorch_lightning.utilities.parsing.AttributeDict",
+        "lightning_fabric.utilities.data.AttributeDict", "lightning.fabric.utilities.data.AttributeDict",
+        "torch.torch_version.TorchVersion",
+    }
+    | {f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("set", "frozenset", "complex")}
+    | {f"pathlib.{kind}{name}" for kind in ("", "Pure") for name in ("Path", "PosixPath", "WindowsPath")}
+)  # fmt: skip
+"""What checkpoints have beside weights: how they were learnt. It stays inert, as all here, and is not looked at."""
 _PREFIXES = ("module.", "_orig_mod.")
 """Of DataParallel and DistributedDataParallel; of torch.compile."""
 _DEEPEST = 4
+_NONE = Settings()
 _MOST_AXES = 8
 
 
@@ -51,11 +64,12 @@ def draft(path: Path, settings: Settings) -> Draft:
 
 def settings_for(path: Path) -> str:
     """Settings to begin with, as TOML."""
-    return sketch(read(path), path)
+    return sketch(read(path, first=True), path)
 
 
-def read(path: Path, settings: Settings | None = None) -> Contents:
-    """The state dictionary of a file; where there are several, the one that the settings name (``state``).
+def read(path: Path, settings: Settings = _NONE, *, first: bool = False) -> Contents:
+    """The state dictionary of a file; where there are several, the one that the settings name (``state``), or the
+    ``first``.
 
     Raises ForeignModelError if there is none, if anything is not data, or is not as long as it says.
     """
@@ -75,8 +89,11 @@ def read(path: Path, settings: Settings | None = None) -> Contents:
         order = f"{root}/byteorder"
         big = order in archive.NameToInfo and zips.read(archive, order) == b"big"
         storages = _Storages(archive, root, ">" if big else "<")
-        found = inert.loads(zips.read(archive, f"{root}/data.pkl", inert.MAX_BYTES), _allowed, storages.declared)
-        name, state = _chosen(found, settings)
+        found = inert.loads(
+            zips.read(archive, f"{root}/data.pkl", inert.MAX_BYTES), _allowed, storages.declared, CURE
+        )
+        states = _by_name(found)
+        name, state = _chosen(states, settings, first)
         entries = {key: value for key, value in _entries(state) or () if isinstance(key, str)}
         decided = [Decision("read", f"{name} of the file")] if name else []
         arrays = {key: storages.stored(key, value) for key, value in entries.items() if _is_tensor(value)}
@@ -89,7 +106,7 @@ def read(path: Path, settings: Settings | None = None) -> Contents:
             arrays = {key.removeprefix(prefix): value for key, value in arrays.items()}
             modules = [key.removeprefix(prefix) for key in modules if key.startswith(prefix)]
             decided.append(Decision("names", f"without the {prefix!r} before each"))
-    return Contents(arrays, tuple(decided), tuple(key for key in modules if key))
+    return Contents(arrays, tuple(decided), tuple(key for key in modules if key), states=tuple(states))
 
 
 class _Storage(NamedTuple):
@@ -161,6 +178,11 @@ class _Storages:
 def _root(archive: zipfile.ZipFile) -> str:
     """The folder in the archive that all lies in."""
     names = archive.namelist()
+    if any(name.endswith("/archive_format") for name in names):
+        raise ForeignModelError(
+            "is a program of torch.export, which is not run: torch.save(torch.export.load(PATH).state_dict, NEW), "
+            "and import that; or export ONNX"
+        )
     roots = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(roots) != 1:
         raise ForeignModelError(f"the archive has {len(roots)} files data.pkl, not one: torch.save did not write it")
@@ -178,9 +200,14 @@ def _allowed(name: str) -> bool:
         raise ForeignModelError(
             f"holds a whole module ({name}), whose code is needed to make it: save what it has learnt, {CURE}"
         )
+    if name.startswith(("torch.q", "torch.per_", "torch._utils._rebuild_q")) or name == "torch.ScriptObject":
+        raise ForeignModelError(
+            f"holds quantized weights ({name}): save the model as it was before, in float32, and let `ostinato "
+            "quantize` make int8"
+        )
     if name.startswith(("torch._utils._rebuild", "torch.storage.", "torch._tensor")) and name not in _DATA:
         raise ForeignModelError(f"holds a tensor of another kind ({name}): make it a plain one (dense, float32, cpu)")
-    return name in _DATA
+    return name in _DATA or name in _RECORDS
 
 
 def _is_tensor(value: Any) -> bool:
@@ -194,18 +221,32 @@ def _entries(value: Any) -> Iterable[tuple[Any, Any]] | None:
     return list(value.items()) if isinstance(value, dict) else None
 
 
-def _chosen(found: Any, settings: Settings | None) -> tuple[str, Any]:
-    """The state dictionary and where it stands in the file ("state_dict"; "" if it is the file)."""
-    states = dict(_states(found, "", 0, _counter()))
-    wanted = settings.more.get("state") if settings else None
+def _by_name(found: Any) -> dict[str, Any]:
+    """The state dictionaries, by where they stand in the file ("state_dict"; "" if one is the file). Raises
+    ForeignModelError if there is none."""
+    all_ = dict(_states(found, "", 0, _counter()))
+    if states := {where: each for where, each in all_.items() if _is_state(each)} or all_:
+        return states
+    raise ForeignModelError(f"there is no state dictionary, of tensors by their names, in it: {CURE}")
+
+
+def _is_state(value: Any) -> bool:
+    """Whether most of what a dictionary with a tensor has are tensors, or names a module's: other tensors are
+    counts, losses and the like."""
+    entries = [(key, each) for key, each in _entries(value) or () if isinstance(key, str)]
+    tensors = [key for key, each in entries if _is_tensor(each)]
+    return 2 * len(tensors) > len(entries) or any(has_module(key) for key in tensors)
+
+
+def _chosen(states: Mapping[str, Any], settings: Settings, first: bool) -> tuple[str, Any]:
+    """The one that is wanted, and where it stands."""
+    wanted = settings.more.get("state")
     if wanted is not None:
         if wanted not in states:
             near = did_you_mean(str(wanted), states)
             raise ForeignModelError(f"state: the file has no {wanted!r}{near}; it has {', '.join(map(repr, states))}")
         return wanted, states[wanted]
-    if not states:
-        raise ForeignModelError(f"there is no state dictionary, of tensors by their names, in it: {CURE}")
-    if len(states) > 1:
+    if len(states) > 1 and not first:
         raise ForeignModelError(
             f"there are several state dictionaries in it ({', '.join(map(repr, states))}): say which in the "
             f"settings, state = {next(iter(states))!r}".replace("'", '"')
@@ -235,7 +276,8 @@ def _states(value: Any, where: str, depth: int, counted: Callable[[], None]) -> 
     texts = [(key, each) for key, each in entries if isinstance(key, str)]
     if any(_is_tensor(each) for _, each in texts):
         yield where, value
-        return
+        if _is_state(value):
+            return
     for key, each in texts:
         if "optim" not in key:
             yield from _states(each, f"{where}.{key}".removeprefix("."), depth + 1, counted)

@@ -240,7 +240,7 @@ class ConvTranspose1d(Module):
 
     def layers(self, parameters: Parameters, below: Wire) -> Layers:
         """A transposed convolution; of several groups, one whose other weights are 0."""
-        W = parameters.take("weight", 3)
+        W = parameters.take("weight", 3, rows=1)
         inputs, each, taps = W.shape
         bias = parameters.take("bias") if "bias" in parameters else None
         outputs = each if bias is None else len(bias)
