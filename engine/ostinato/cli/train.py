@@ -39,7 +39,8 @@ def recipe(recipe: Recipe, given: Mapping[str, Any]) -> None:
 def own(config: Path, folder: Path | None, resume: bool) -> None:
     """Learn as ``config`` says, and write the model into its run's folder."""
     folder = folder or Path("runs") / Config.of(config).name
-    check_folder(folder)
+    if folder.exists() or not resume:  # else there is nothing to resume, and nothing is to be made
+        check_folder(folder)
     made = run(config, folder, resume, err)
     _written(made.path, made.card)
     if made.history.interrupted:

@@ -110,7 +110,8 @@ def _decode_dataclass(wanted: type, raw: Any, where: str, families: Families) ->
     if isinstance(raw, wanted):
         return raw
     if not isinstance(raw, dict):
-        raise BadModelFileError(f"{where} is {raw!r}, not of type {wanted.__name__}")
+        known = ", ".join(field.name for field in dataclasses.fields(wanted))
+        raise BadModelFileError(f"{where} is {raw!r}, not {wanted.__name__}: give its fields by name, of {known}")
     hints, fields = _hints(wanted), {f.name: f for f in dataclasses.fields(wanted)}
     if unknown := sorted(set(raw) - set(fields)):
         raise BadModelFileError(f"{where}: unknown field {unknown[0]!r}{did_you_mean(unknown[0], fields)}")

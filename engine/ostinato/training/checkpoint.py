@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.numpy import save_file
 
 from ostinato.errors import TrainingError
 from ostinato.training.packing import Array
+from ostinato.training.replacing import replacing
 
 _KEY = "ostinato-training"
 
@@ -28,17 +28,13 @@ class Checkpoint:
     numbers: Mapping[str, Any]
 
     def write(self, path: Path) -> None:
-        """Write as a whole or not at all: a reader, or a crash, never meets half a file."""
+        """Write it, as `replacing` does. Raises TrainingError if it cannot be written."""
         arrays = {
             f"{group}/{name}": np.ascontiguousarray(a) for group, g in self.groups.items() for name, a in g.items()
         }
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(arrays, partial, {_KEY: json.dumps(dict(self.numbers))})
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path) as part:
+            save_file(arrays, part, {_KEY: json.dumps(dict(self.numbers))})
 
     @staticmethod
     def read(path: Path) -> Checkpoint:

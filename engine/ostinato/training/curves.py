@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ostinato.training.replacing import replacing
+
 RARELY = 20
 """Between two drawings of a run as many times as long passes as a drawing takes."""
 
@@ -56,6 +58,5 @@ def draw(evaluations: Sequence[Mapping[str, float]], path: Path) -> None:
         if "accuracy" not in group and all(e[n] > 0 for e in evaluations for n in group):
             axes.set_yscale("log")
     axes.set_xlabel("batches learnt from")
-    part = path.with_name(f".{path.stem}.part.png")
-    figure.savefig(part, dpi=110)
-    part.replace(path)
+    with replacing(path) as part:
+        figure.savefig(part, dpi=110)

@@ -13,6 +13,7 @@ from ostinato.training.curves import Curves
 from ostinato.training.losses import Loss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import Optimiser
+from ostinato.training.replacing import replacing
 from ostinato.training.trainer import Epochs, History, fit
 
 STARTED, LOG, CURVES, CHECKPOINT = "config.toml", "log.jsonl", "curves.png", "checkpoint.safetensors"
@@ -73,10 +74,9 @@ class RunFolder:
             curves.finish()
 
     def write(self, name: str, text: str) -> None:
-        """A text file in it, as a whole or not at all."""
-        part = self.path / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(self.path / name)
+        """A text file in it, as `replacing` does. Raises TrainingError if it cannot be written."""
+        with replacing(self.path / name) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def _difference(old: str, new: str) -> str:

@@ -51,7 +51,8 @@ class History:
 
     ``evaluations``: for each, "step", "loss" (mean training loss since the one before; infeasible sequences not
     counted), "loss <head>" of each of several heads, and what the evaluation gave. ``best_step``, ``best_score``: the
-    one kept, and ``waited``: evaluations since then. ``skipped``: sequences whose loss was infinite.
+    one kept, and ``waited``: evaluations since then. ``skipped``: sequences whose loss was infinite
+    (too short for their labels), each time they came.
     """
 
     evaluations: list[dict[str, float]] = field(default_factory=list)
@@ -104,8 +105,9 @@ def fit(
     second one ends it at once.
     ``on_evaluation`` is told after each evaluation.
 
-    Raises TrainingError if losses and heads do not match, an epoch is empty, the loss is not finite, or the
-    checkpoint is another network's.
+    Raises TrainingError if losses and heads do not match, an epoch is empty, the loss is not finite, nothing has
+    counted until an evaluation, or the checkpoint is another network's or cannot be written. What it held before
+    stays then.
     """
     learner = Learner(network, Objective(network, loss, loss_weights), optimiser, share, workers, truncate)
     run = _Run(learner, seed, checkpoint, patience, steps, own_tokens, average)
@@ -154,7 +156,10 @@ class _Run:
         self.epoch, self.position = 0, 0
         self.sums, self.counts = (dict.fromkeys(self.objective.losses, 0.0) for _ in range(2))
         self.recent = math.nan
+        """A running mean of the loss; NaN until something has counted."""
         self.speed = 0.0
+        self.written: int | None = None
+        """The step that the checkpoint is of."""
         self.whole = True
         """Whether all that `write` writes is of the same step."""
 
@@ -179,9 +184,12 @@ class _Run:
     def step(self, batch: Batch) -> None:
         """Learn from a batch."""
         self.whole, start = False, time.perf_counter()
-        sums, counts, skipped = self.learner.learn(
-            batch, (self.seed, self.history.steps), self.own_tokens * self.history.steps / self.planned
-        )
+        own_tokens = self.own_tokens * self.history.steps / self.planned
+        try:
+            sums, counts, skipped = self.learner.learn(batch, (self.seed, self.history.steps), own_tokens)
+        except TrainingError as error:
+            kept = "" if self.written is None else f"; {self.path} keeps what was learnt until step {self.written}"
+            raise TrainingError(f"{error}{kept}") from error
         if self.average is not None:
             self.average.update(self.network.parameters)
         self.history.steps += 1
@@ -198,6 +206,11 @@ class _Run:
     def evaluate(self, evaluate: Evaluate | None) -> None:
         """Note how good the network is now, keep it if it is the best, and write the checkpoint."""
         self.whole = False
+        if math.isnan(self.recent):
+            raise TrainingError(
+                f"nothing has counted in {self.history.steps} steps: no sequence has a target, or all are too short "
+                f"for theirs ({self.history.skipped} were)"
+            )
         with self._averaged():
             self._judge(evaluate)
         self.whole = True
@@ -211,6 +224,7 @@ class _Run:
         scores = {k: float(v) for k, v in evaluate(self.network).items()} if evaluate else numbers
         self.sums, self.counts = (dict.fromkeys(self.sums, 0.0) for _ in range(2))
         score = next(iter(scores.values()))
+        score = math.inf if math.isnan(score) else score  # no number is less than NaN
         if not self.best or score < self.history.best_score:
             self.history.best_step, self.history.best_score, self.history.waited = self.history.steps, score, 0
             self.best = {name: w.copy() for name, w in self.network.parameters.items()}
@@ -240,7 +254,9 @@ class _Run:
         """One line about the last evaluation."""
         *_, last = self.history.evaluations
         numbers = "  ".join(f"{name} {value:.5g}" for name, value in last.items() if name != "step")
-        return f"step {last['step']:>6}  {numbers}{'  best' if self.history.best_step == last['step'] else ''}"
+        skipped = f"  {self.history.skipped} skipped" if self.history.skipped else ""
+        best = "  best" if self.history.best_step == last["step"] else ""
+        return f"step {last['step']:>6}  {numbers}{skipped}{best}"
 
     def write(self, path: Path) -> None:
         """All that `read` needs to go on alike."""
@@ -258,6 +274,7 @@ class _Run:
         if self.average is not None:
             groups["average"], numbers["averaged"] = self.average.weights, self.average.count
         Checkpoint(groups, numbers).write(path)
+        self.written = self.history.steps
 
     def read(self) -> None:
         """Go on from the checkpoint."""
@@ -275,6 +292,7 @@ class _Run:
         self.epoch, self.position, self.recent = numbers["epoch"], numbers["position"], numbers["recent"]
         self.sums, self.counts = dict(numbers["sums"]), dict(numbers["counts"])
         self.history = History(**numbers["history"] | {"interrupted": False})
+        self.written = self.history.steps
 
 
 def _fingerprint(network: TrainableNetwork) -> str:

@@ -151,8 +151,12 @@ class CtcLoss(Loss):
         rows = [np.asarray(row, np.int64).reshape(-1) for row in targets]
         labels = np.concatenate([np.zeros(0, np.int64), *rows])
         starts = np.cumsum([0, *map(len, rows)])
-        if np.any((labels < 0) | (labels >= K) | (labels == self.blank)):
-            raise TrainingError(f"CTC labels must be from 0 to {K - 1} and not the blank, {self.blank}")
+        if (wrong := np.flatnonzero((labels < 0) | (labels >= K) | (labels == self.blank))).size:
+            b = int(np.searchsorted(starts, wrong[0], "right")) - 1
+            raise TrainingError(
+                f"label {labels[wrong[0]]} of sequence {b}: those of CTC are from 0 to {K - 1} and not the blank, "
+                f"{self.blank}"
+            )
         losses, gradient = np.empty(B), np.zeros(outputs.shape, outputs.dtype)
         outputs = np.ascontiguousarray(outputs)
         _batch(outputs, np.asarray(lengths, np.int64), labels, starts, self.blank, losses, gradient)
