@@ -14,6 +14,7 @@ import pytest
 from engine_models import encoder_decoder
 from random_models import network
 
+from ostinato.cli.console import complain, say
 from ostinato.model import write
 from ostinato.model.decoders import Labels, Outputs, SequenceClass
 from ostinato.model.front_ends import Tokens
@@ -90,7 +91,26 @@ def test_what_is_wrong_says_in_which_line(ostinato: Run, folder: Path) -> None:
     none = ostinato("translate", folder / "mood.safetensors", "--text", "so")
     assert none.returncode == 1 and "has no encoder, so it makes no text of another" in none.stderr
     reading = ostinato("read", path, "--text", "fed")
-    assert reading.returncode == 1 and "ostinato translate shows that" in reading.stderr
+    assert reading.returncode == 1 and "ostinato translate, if it has an encoder" in " ".join(reading.stderr.split())
+
+
+@pytest.mark.parametrize("command", [("read", "--text", "fed"), ("listen", "--text")])
+def test_who_writes_is_not_asked_what_it_reads(ostinato: Run, folder: Path, command: tuple[str, ...]) -> None:
+    """Here and on a server: nothing was said, as if all were well."""
+    verb, *options = command
+    with Server({"letters": load(folder / "letters.safetensors")}) as server:
+        for model in ((folder / "letters.safetensors",), ("letters", "--connect", server.endpoint)):
+            done = ostinato(verb, *model, *options, input="fed\n", stdin=None)
+            assert done.returncode == 1 and not done.stdout
+            assert "writes, and says nothing of what it reads: ostinato generate" in " ".join(done.stderr.split())
+
+
+def test_an_error_stands_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("half a li", "ne", ""):
+        say(text)
+    complain("gone")
+    complain("still gone")
+    assert capsys.readouterr().out == "half a line\n"
 
 
 def test_a_text_is_read_word_by_word(ostinato: Run, folder: Path) -> None:
@@ -108,6 +128,8 @@ def test_a_text_is_read_word_by_word(ostinato: Run, folder: Path) -> None:
     entries = [json.loads(line) for line in told.stdout.splitlines()]
     assert [(entry["token"], entry["kind"]) for entry in entries] == [("so", "output"), ("bad", "output")]
     with Server({"mood": load(path)}) as server:
+        words = ostinato("read", "mood", "--text", "so far good", "--connect", server.endpoint)
+        assert words.stdout.split("\n\n")[0] == first, words.stderr
         there = ostinato("read", "mood", "--head", "all", "--text", "so good", "--connect", server.endpoint)
     assert there.stdout.startswith("(the line)") and there.returncode == 0, there.stderr
 

@@ -13,6 +13,19 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+class _Line:
+    """Whether a line of standard output is begun."""
+
+    begun = False
+
+
+def say(text: str) -> None:
+    """Write on, on standard output, but no control characters: what a model says must not steer the terminal."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    print(shown, end="", flush=True)
+    _Line.begun = _Line.begun if not shown else not shown.endswith("\n")
+
+
 def complain(message: str) -> None:
     """An error, in red, on standard error."""
     _tell(f"[bold red]error:[/] {escape(message)}")
@@ -25,6 +38,8 @@ def note(message: str) -> None:
 
 def _tell(markup: str) -> None:
     with suppress(OSError):  # whoever read it may have gone: no reason to stop
+        if _Line.begun:
+            say("\n")
         err.print(markup)
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ostinato.cli.console import note, plural
-from ostinato.cli.said import generating_head, say
+from ostinato.cli.console import note, plural, say
+from ostinato.cli.heads import generating_head
 from ostinato.cli.tunes import TuneFiles
 from ostinato.errors import InputError
 from ostinato.events import Event

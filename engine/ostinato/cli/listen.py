@@ -18,6 +18,7 @@ from rich.markup import escape
 from ostinato.cli.console import note, out
 from ostinato.cli.display import Display, OnTerminal, Progress, level_db
 from ostinato.cli.display_kinds import display
+from ostinato.cli.heads import check_reading
 from ostinato.cli.playing import CHUNK_MS, Playback, check_audio
 from ostinato.cli.serving import serving
 from ostinato.data import check_pace
@@ -96,9 +97,10 @@ def listen(
         if connect is None:  # what is wrong with the input is said before a server is started
             specification = read(resolve(model, [] if folder is None else [folder])).specification
             front_end = specification.front_end
-            if wanted.playback:
-                for head in specification.heads:
-                    if head.name == (options.head or specification.heads[0].name):
+            for head in specification.heads:
+                if head.name == (options.head or specification.heads[0].name):
+                    check_reading(model, head.decoder.kind)
+                    if wanted.playback:
                         check_audio(head.name, head.decoder.kind, isinstance(head.decoder, AudioOutput))
             _check(wanted, model, front_end.counted_in)
             if wanted.file is not None:
@@ -126,6 +128,7 @@ def listen(
         options = replace(options, sample_rate=source.sample_rate)
         stream, pauses = _open(client, name, options, utterances)
         opened.enter_context(stream)
+        check_reading(name, stream.head.decoder)
         note(_introduction(source, stream, endpoint if connect else None, pauses))
         live = not (wanted.fast or wanted.text)
         playback = None

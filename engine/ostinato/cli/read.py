@@ -11,7 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ostinato.cli.said import say
+from ostinato.cli.console import say
+from ostinato.cli.heads import check_reading
 from ostinato.errors import InputError
 from ostinato.events import Event
 from ostinato.options import Options
@@ -60,6 +61,11 @@ def read(
                 say("\n")
 
 
+def _words(text: str) -> list[str]:
+    """With the spaces around them, so that together they are the text."""
+    return re.findall(r"\s*\S+\s*", text)
+
+
 def _told(event: Event, tokens: Sequence[str], ends: Sequence[int]) -> Told:
     """An event with the one that it is of, of ``tokens``, after which so many frames had come: a word may have
     several."""
@@ -91,16 +97,13 @@ def _loaded(opened: contextlib.ExitStack, name: str, options: Options, folder: P
     front_end = model.reader.specification.front_end
     if front_end.counted_in != "character":
         raise InputError(f"{name!r} takes {front_end.kind}, no text: ostinato listen is for sound")
-    if model.writer is not None:
-        raise InputError(f"{name!r} makes a text of another: ostinato translate shows that")
     stream = opened.enter_context(model.open(options))
-
+    check_reading(name, stream.head.settings.kind)
     characters = getattr(front_end, "unit", "") == "character"
 
     def told(text: str) -> Iterator[Told]:
         before, tokens, ends = stream.frames_in, list[str](), list[int]()
-        # A word at a time, so that what is known early is seen early.
-        for piece in text if characters else re.findall(r"\s*\S+\s*", text):
+        for piece in text if characters else _words(text):  # so that what is known early is seen early
             tokens.append(piece if characters else piece.strip())
             events = stream.push(piece)
             ends.append(stream.frames_in - before)
@@ -117,13 +120,16 @@ def _connected(opened: contextlib.ExitStack, name: str, options: Options, endpoi
     stream = opened.enter_context(client.open(name, **options.given))
     if stream.model.unit != "character":
         raise InputError(f"{name!r} takes {stream.model.unit}s, no text: ostinato listen is for sound")
+    check_reading(name, stream.head.decoder)
 
     def told(text: str) -> Iterator[Told]:
-        words = text.split()
+        words = _words(text)
         for word in words:
-            stream.push(f"{word} ")
+            stream.push(word)
+        words = [word.strip() for word in words]
         results = stream.flush()
         ends = list(accumulate(result.frames for result in results))
+        ends[len(words) - 1 :] = ends[-1:]  # a word that the end completed
         if not ends[-1:] or ends[-1] == len(words) or len(results) < len(words):
             ends = list(range(1, len(words) + 1))
         elif ends[0] == 0:  # it waited: which word an event is of is not known here

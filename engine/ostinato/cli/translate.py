@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ostinato.cli.console import note, plural
-from ostinato.cli.said import generating_head, say
+from ostinato.cli.console import note, plural, say
+from ostinato.cli.heads import generating_head
 from ostinato.errors import InputError
 from ostinato.events import Event
 from ostinato.options import Options

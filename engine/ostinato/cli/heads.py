@@ -1,4 +1,4 @@
-"""What models say as text, on standard output, and which of their heads says it."""
+"""Which head of a model a command needs, and what is said of those that it has no use for."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from collections.abc import Mapping
 
 from ostinato.errors import InputError
 from ostinato.model.decoders import Generation
-
-
-def say(text: str) -> None:
-    """As it is, but for control characters: a vocabulary is somebody else's, and must not steer the terminal."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
-    print(shown, end="", flush=True)
 
 
 def generating_head(model: str, kinds: Mapping[str, str]) -> str:
@@ -23,3 +17,12 @@ def generating_head(model: str, kinds: Mapping[str, str]) -> str:
         f"{model!r} does not generate: only a language model does, one of whose heads has the decoder "
         f"{Generation.kind!r}; it has {', '.join(kinds.values())}"
     )
+
+
+def check_reading(model: str, kind: str) -> None:
+    """Raise InputError if a head with such a decoder says nothing of what it reads, as those do that generate."""
+    if kind == Generation.kind:
+        raise InputError(
+            f"{model!r} writes, and says nothing of what it reads: ostinato generate lets it go on with a text, "
+            "ostinato translate, if it has an encoder, make one of each line"
+        )
