@@ -3,9 +3,6 @@ greedy, drawn and searched for, of the whole source and with wait-k."""
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -17,8 +14,8 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_models import Case, bits, encoder_decoders, network, quantized, signal
+from resumed import Resumed, generate_the_rest
 
-from ostinato import model as files
 from ostinato.events import Event
 from ostinato.kernels.memory import Memories, Memory
 from ostinato.kernels.program import Workspace, advance
@@ -226,39 +223,21 @@ def test_3_a_snapshot_goes_on_with_the_same_tokens(task: Task, cuts: list[int], 
         assert each.utterance == 1
 
 
-RESUME = """
-import sys, hashlib
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from random_models import bits
-from ostinato.streaming import load
-for path in sorted(Path(sys.argv[1]).glob("*.safetensors")):
-    stream = load(path).restore(path.with_suffix(".snapshot").read_bytes())
-    events = list(stream.generate())
-    print(path.stem, hashlib.sha256(repr(bits(events)).encode()).hexdigest(), len(events))
-"""
-
-
 def test_3_another_process_resumes_with_the_same_tokens(tmp_path: Path) -> None:
-    wanted: list[str] = []
+    resumed = Resumed(tmp_path, generate_the_rest)
 
     @settings(deadline=None, max_examples=8, database=None)
     @given(task=tasks(), how=SAMPLINGS)
     def prepare(task: Task, how: Sampling) -> None:
-        specification, path = task.model.network.specification, tmp_path / f"{len(wanted):03}.safetensors"
+        specification = task.model.network.specification
         head = replace(specification.heads[0], decoder=Generation(start=3))
-        files.write(path, Network(replace(specification, heads=(head,)), task.model.network.weights))
-        task = task._replace(model=Model(files.read(path)))
+        network = Network(replace(specification, heads=(head,)), task.model.network.weights)
+        task = task._replace(model=resumed.model(network))
         stream = task.open(how)
         stream.push(task.source)
         list(islice(stream.generate(how, 100), 20))
-        path.with_suffix(".snapshot").write_bytes(stream.snapshot())
-        events = list(stream.generate())
-        wanted.append(f"{path.stem} {hashlib.sha256(repr(bits(events)).encode()).hexdigest()} {len(events)}")
+        resumed.leave(task.model, stream)
 
     prepare()
-    command = [sys.executable, "-c", RESUME, str(tmp_path), str(Path(__file__).parent)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == wanted
-    assert sum(int(line.split()[-1]) for line in wanted) > 20
+    resumed.check()
+    assert sum(resumed.events) > 20

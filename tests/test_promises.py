@@ -6,8 +6,6 @@ bidirectional models never fake partial results.  5. The step allocates nothing 
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 import sys
 import threading
 import tracemalloc
@@ -23,8 +21,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_models import Case, bits, cases, heads, network, quantized, signal, specifications
+from resumed import PUSHED, SAMPLES, Resumed, push_the_rest
 
-from ostinato import model as files
 from ostinato.events import Event
 from ostinato.kernels import program as kernels
 from ostinato.kernels.operations import Region
@@ -190,43 +188,20 @@ def test_3_without_reset_results_differ() -> None:
         assert without_place(stream.push(frames)) != without_place(stream.push(frames))
 
 
-RESUME = """
-import sys, hashlib
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from random_models import bits, signal
-from ostinato.streaming import load
-for path in sorted(Path(sys.argv[1]).glob("*.safetensors")):
-    model = load(path)
-    stream = model.restore(path.with_suffix(".snapshot").read_bytes())
-    rest = signal(model.network.specification, 3000, 7)
-    events = stream.push(rest[1234:]) + stream.flush()
-    print(path.stem, hashlib.sha256(repr(bits(events)).encode()).hexdigest(), len(events))
-"""
-
-
 def test_3_another_process_resumes_with_the_same_bits(tmp_path: Path) -> None:
-    wanted: list[str] = []
+    resumed = Resumed(tmp_path, push_the_rest)
 
     @settings(deadline=None, max_examples=16, database=None)
     @given(specification=specifications())
     def prepare(specification: Specification) -> None:
-        path = tmp_path / f"{len(wanted):03}.safetensors"
-        files.write(path, network(specification, len(wanted)))
-        last = specification.heads[-1].name
-        stream = Model(files.read(path)).stream(head=last, decoder="outputs")
-        rest = signal(specification, 3000, 7)
-        stream.push(rest[:1234])
-        path.with_suffix(".snapshot").write_bytes(stream.snapshot())
-        events = stream.push(rest[1234:]) + stream.flush()
-        wanted.append(f"{path.stem} {hashlib.sha256(repr(bits(events)).encode()).hexdigest()} {len(events)}")
+        model = resumed.model(network(specification, len(resumed.events)))
+        stream = model.stream(head=specification.heads[-1].name, decoder="outputs")
+        stream.push(signal(specification, SAMPLES, 7)[:PUSHED])
+        resumed.leave(model, stream)
 
     prepare()
-    command = [sys.executable, "-c", RESUME, str(tmp_path), str(Path(__file__).parent)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines() == wanted
-    assert sum(int(line.split()[-1]) for line in wanted) > 1000
+    resumed.check()
+    assert sum(resumed.events) > 1000
 
 
 @settings(deadline=None, max_examples=25)

@@ -70,8 +70,8 @@ def _copy(source_texts: Any, source: Any, i: int, texts: Any, undecided: Any, j:
 
 @part
 def _rank(
-    row: Any, blank: int, least: float, count: int, scores: Any, contexts: Any, boosts: Any, places: Any, texts: Any,
-    undecided: Any, stays: Any, ranked: Any,
+    row: Any, blank: int, least: float, count: int, scores: Any, boosts: Any, texts: Any, undecided: Any, stays: Any,
+    ranked: Any,
 ) -> int:  # fmt: skip
     """The likeliest texts after one more frame into ``ranked``, the best first; returns how many there are.
     ``stays`` [width, 3] becomes the chances of texts to which nothing is added, and which text each has come from, if
@@ -206,9 +206,7 @@ def search(
     count, found = counts[0], 0
     for r in range(outputs.shape[0]):
         row, frame = outputs[r], first + r
-        candidates = _rank(
-            row, blank, least, count, scores, contexts, boosts, places, texts, undecided, stays, ranked
-        )
+        candidates = _rank(row, blank, least, count, scores, boosts, texts, undecided, stays, ranked)
         if candidates:
             count = _grow(
                 row, frame, blank, threshold, candidates, contexts, places, stays, ranked, texts, undecided,

@@ -21,7 +21,6 @@ _REMOVED = re.compile(
 )
 _CHORD = re.compile(r"\[([^\]|:\s]*[A-Ga-g][^\]|:\s]*)\](\d*/*\d*)")
 _TUPLET = re.compile(r"\((\d)(?::(\d?)(?::(\d?))?)?")
-_BROKEN = re.compile(r"\s*([<>]+)\s*")
 _PIECES = re.compile(
     r"(?P<space>\s+)|(?P<bar>:*\|+[\]:]*|::+)\s*(?P<ending>\[?[12](?![\d/]))?|\[(?P<alone>[12])"
     r"|(?P<tuplet>\([2-9])|(?P<broken><+|>+)"
