@@ -20,8 +20,8 @@ DIVIDING = frozenset({"||", "|]", "|:", ":|", "::"})
 
 @dataclass(frozen=True)
 class Piece:
-    """What is between two bar lines. ``lengths``: each note's or rest's with its tuplet's factor, in units.
-    ``divided``: whether a sign that divides parts comes before it."""
+    """What is between two bar lines, ``before`` and ``after``. ``notes``: each note and rest, with its length by its
+    tuplet's factor, in units. ``ending``: the number of the ending that it begins, if it does."""
 
     number: int
     notes: tuple[tuple[Note | Rest, Fraction], ...]

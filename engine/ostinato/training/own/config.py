@@ -60,8 +60,8 @@ class Text:
 @dataclass(frozen=True)
 class How:
     """``rate`` is the first of the ``schedule``, a table of `SCHEDULES` without rate and total, after ``warmup``
-    steps. ``evaluations`` of an epoch; ``patience`` of them without a better one end it. The rest is as `fit` and
-    `TrainableNetwork` have it."""
+    steps. Each epoch ends with an evaluation; ``patience`` of them without a better one end it. The rest is as `fit`
+    and `TrainableNetwork` have it."""
 
     epochs: int = 20
     batch: int = 32
