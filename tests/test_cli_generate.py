@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +77,21 @@ def test_seeds_are_told_so_that_a_text_can_be_had_again(ostinato: Run, folder: P
     assert (
         greedy.stdout == "".join(said(path, "", Sampling(temperature=0), 40)) + "\n" and "seed" not in greedy.stderr
     )
+
+
+def test_of_a_text_that_is_stopped_the_seed_is_told_too(folder: Path) -> None:
+    """It is more than a pipe holds, so it cannot have ended before."""
+    path, program = folder / "words.safetensors", Path(sys.executable).with_name("ostinato")
+    command = [program, "generate", path, "--prompt", "so", "--longest", "65536", "--seed", "7"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        begun = process.stdout.read(200)
+        process.send_signal(signal.SIGINT)
+        rest, notes = process.communicate(timeout=60)
+    assert process.returncode == 130 and re.fullmatch(rb"seed 7: \d+ tokens, stopped by hand\n", notes), notes
+    wanted = " ".join(said(path, "so", Sampling(seed=7), 65536)).replace("\x1b", "\N{REPLACEMENT CHARACTER}")
+    text = (begun + rest).decode()
+    assert text.endswith("\n") and wanted.startswith(text[:-1])
 
 
 def test_a_beam_searches_here_and_on_a_server(ostinato: Run, folder: Path) -> None:

@@ -82,18 +82,22 @@ def _show(events: Iterable[Event], separator: str, goes_on: bool, sampling: Samp
     """Print tokens as they come; what they were, and the index of the model's end, -1 if it was not that.
 
     ``goes_on``: something stands before them."""
-    started, said, end = time.monotonic(), list[str](), -1
-    for event in events:
-        if event.kind == "token":
-            say(separator * (goes_on or bool(said)) + event.text)
-            said.append(event.text)
-        else:
-            end = event.index
-    say("" if said and said[-1].endswith("\n") else "\n")
-    seconds = time.monotonic() - started
     how = f"seed {sampling.seed}: " if sampling.temperature else ""
     if sampling.beams > 1:
         how = f"a beam of {sampling.beams}: "
+    started, said, end = time.monotonic(), list[str](), -1
+    try:
+        for event in events:
+            if event.kind == "token":
+                say(separator * (goes_on or bool(said)) + event.text)
+                said.append(event.text)
+            else:
+                end = event.index
+    except KeyboardInterrupt:
+        note(f"{how}{plural(len(said), 'token')}, stopped by hand")  # whoever likes it wants to have it again
+        raise
+    say("" if said and said[-1].endswith("\n") else "\n")
+    seconds = time.monotonic() - started
     why = "the model's end" if end >= 0 else "as many as there may be"
     note(f"{how}{plural(len(said), 'token')} in {seconds:.2f} s, {why}")
     return said, end
