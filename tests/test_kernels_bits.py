@@ -164,6 +164,23 @@ def test_a_frame_alone_gives_the_same_bits(kind: str) -> None:
             alone.run(slot, frame, made.output)
 
 
+def test_what_may_be_no_frame_is_taken_only_if_it_is_one() -> None:
+    made = program(min(CELLS), 25)
+    (frames,) = frames_of([3], 3)
+    states = made.new_states(1)
+    take = Alone(made, states).into(made.output)
+    spoilt = np.where(np.arange(INPUT) == INPUT - 1, np.inf, frames[:1]).astype(np.float32)
+    for data in (frames, frames[:1, 1:], frames[:1].astype(np.float64), frames.tolist(), None, spoilt, spoilt[0]):
+        assert take(0, data) is None
+    assert not states.any()
+    wide = np.repeat(frames, 2, axis=1)[:, ::2]  # not contiguous
+    found = [take(0, frames[0]), take(0, frames[1:2]), take(0, wide[2:])]
+    assert all(each is not None and each[1] for each in found)
+    same(np.concatenate([each[0] for each in found if each]), whole(made, frames))
+    with pytest.raises(ValueError, match="1 is not a row"):
+        take(1, frames[0])
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (1, 1), (3, 16), (7, 33), (1, 1000)])
 def test_one_value_that_is_not_finite_is_found_wherever_it_is(shape: tuple[int, int]) -> None:
     values = np.full(shape, 3e38, np.float32)

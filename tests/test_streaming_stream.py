@@ -32,6 +32,7 @@ from ostinato.model.specification import Sequential, Specification
 from ostinato.streaming import Model, Stream, accept, advance
 
 FRAMES = Sequential("frames", Frames(3, frame_ms=20.0), (Gru(5), Dense(2), Softmax()), Labels(("a", "b")))
+NORMALISED = Sequential("frames", Frames(3, frame_ms=20.0, normalise=True), (Gru(5), Dense(2)), Outputs())
 BOTH = Sequential("both", Frames(3, frame_ms=20.0), (Lstm(5, direction="bidirectional"),), Outputs())
 TEXT = Sequential("text", Tokens(tuple("abcd ")), (Embedding(3), Rnn(4)), Outputs())
 WORDS = Sequential("words", Tokens(("?", "one"), unit="word", unknown=0), (Embedding(3), Gru(4)), Outputs())
@@ -122,6 +123,33 @@ def test_a_refused_push_leaves_the_stream_as_it_was(
         stream.push(data)
     events += stream.push(good[300:]) + stream.flush()
     assert bits(events) == bits(other.push(good) + other.flush())
+
+
+@pytest.mark.parametrize("specification", [FRAMES, NORMALISED])
+def test_a_frame_by_itself_is_answered_as_among_many(specification: Specification) -> None:
+    model, frames = make(specification), signal(specification, 8, 0)
+    with model.stream() as stream:
+        expected = [event for _ in range(2) for event in [*stream.push(frames), *stream.flush()]]
+    forms = [lambda x: x, lambda x: x[0], lambda x: np.repeat(x, 2, axis=1)[:, ::2], lambda x: x.view(np.recarray)]
+    with model.stream() as stream:
+        events = []
+        for _ in range(2):
+            for k in range(8):
+                with pytest.raises(NotFiniteError):
+                    stream.push(np.full(3, np.inf, np.float32))
+                events += stream.push(forms[k % 4](frames[k : k + 1]))
+            events += stream.flush()
+        assert (stream.units_in, stream.frames_in, stream.frames_out, stream.record.waiting) == (16, 16, 16, 0)
+    assert bits(events) == bits(expected)
+    assert [(e.utterance, e.utterance_ms) for e in events] == [(k // 8, 160.0 * (k // 8)) for k in range(16)]
+
+
+def test_a_ready_frame_goes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(FRAMES)
+    stream = model.stream()
+    monkeypatch.setattr(model.front_end, "check", None)
+    (event,) = stream.push(signal(FRAMES, 1, 0))
+    assert event.frame == 0 and stream.frames_out == 1
 
 
 def test_a_closed_stream_refuses_everything() -> None:

@@ -12,6 +12,7 @@ Which tiles cover a product depends on the rows and on the host's registers:
     two or more     4 x 4, of panels beyond L1 6 x 4;         6 x 1, the last 5 x 1, …, 2 x 2, 2 x 1
                     the last 5 x 4, …, 1 x 4
                     (_rows_wide, a panel)                     (_rows_narrow, a panel of any width)
+    one, far        a panel, the next one fetched meanwhile (_t1_far, `far_row`: what `kernels.far` says)
     … last panel    8 x 1 or 8 x 2, then 4 x 1, 4 x 2 or 4 x 3, then row by row
                     (_rows_last)
 """
@@ -41,6 +42,7 @@ IN_L1 = 128
 _t1 = make_tile(1, 1)
 _t1_2, _t1_3, _t1_4 = make_tile(1, 2), make_tile(1, 3), make_tile(1, 4)
 _t1_8, _t1_12 = make_tile(1, 4, 2), make_tile(1, 4, 3)
+_t1_far = make_tile(1, 4, ahead=2048)
 _t2_4, _t3_4, _t4_4, _t5_4, _t6_4 = (make_tile(R, 4) for R in (2, 3, 4, 5, 6))
 _t4_1, _t4_2, _t4_3 = make_tile(4, 1), make_tile(4, 2), make_tile(4, 3)
 _t8_1, _t8_2 = make_tile(8, 1), make_tile(8, 2)
@@ -101,6 +103,20 @@ def _one_row(table: int, offset: int, K: int, weights: int, vectors: int, initia
         initial += 4 * BYTES
         out += 4 * BYTES
         left -= 4
+    _one_row_narrow(table, offset, K, weights, left, initial, out)
+
+
+@routine("void(int64, int64, int64, int64, int64, int64, int64)")
+def far_row(table: int, offset: int, K: int, weights: int, vectors: int, initial: int, out: int) -> None:
+    """`product` for one row, with weights from afar (`kernels.far`): read in one piece, as they lie, and fetched
+    ahead, because the processor's own fetching follows several places at once less well."""
+    left = vectors
+    while left >= PANEL:
+        _t1_far(table, offset, K, weights, PANEL * BYTES, 0, initial, 0, out, 0)
+        weights += K * PANEL * BYTES
+        initial += PANEL * BYTES
+        out += PANEL * BYTES
+        left -= PANEL
     _one_row_narrow(table, offset, K, weights, left, initial, out)
 
 

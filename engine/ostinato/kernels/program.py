@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ostinato.kernels import compiler, integer, interpreter
 from ostinato.kernels.aligned import zeros
+from ostinato.kernels.far import far
 from ostinato.kernels.memory import Memories
 from ostinato.kernels.operations import KINDS, Region
 from ostinato.kernels.operations import record as i
@@ -132,6 +133,7 @@ class Program:
         set_(self, "early", [*ranks, 1].index(1))
         set_(self, "passes", passes(operations, self.early))
         operations[:, i.TOGETHER] = together(operations, self.passes)
+        operations[:, i.FAR] = far(operations)
         for array in (operations, weights, initial):
             array.flags.writeable = False
         gates = [

@@ -70,6 +70,13 @@ def emit_fma(b: Any, x: Any, y: Any, z: Any) -> Any:
     return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.fma.v{LANES}f32"), [x, y, z])
 
 
+def emit_prefetch(b: Any, pointer: Any, locality: int) -> None:
+    """IR: have the cache line at a pointer brought into the first level (``locality`` 3) or the second (2)."""
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
+    function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+    b.call(function, [pointer, I32(0), I32(locality), I32(1)])
+
+
 def _ints(value: int) -> Any:
     return ir.Constant(INTS, [value] * LANES)
 
@@ -126,9 +133,7 @@ def store(b: Any, address: Any, x: Any) -> None:
 @_define(types.void, types.int64)
 def prefetch(b: Any, address: Any) -> Any:
     """Have the cache line at an address brought near; there need be no memory."""
-    kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32, I32])
-    function = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
-    b.call(function, [b.inttoptr(address, POINTER), I32(0), I32(2), I32(1)])
+    emit_prefetch(b, b.inttoptr(address, POINTER), 2)
 
 
 @_define(types.void, types.int64, vector)

@@ -25,19 +25,21 @@ from ostinato.kernels.simd import (
     POINTER,
     emit_fma,
     emit_load,
+    emit_prefetch,
     emit_splat,
     emit_store,
 )
 
 
-def make_tile(R: int, C: int, P: int = 1) -> Any:
+def make_tile(R: int, C: int, P: int = 1, ahead: int = 0) -> Any:
     """A tile as an intrinsic of int64 addresses and byte counts:
 
     ``tile(table, offset, K, weights, weights_step, panel_step, initial, initial_step, out, out_step)``
 
     Row r's inputs are K consecutive float32 at table[r] + offset (``table``: R addresses). Vector c of panel p has
     its weights for input k at weights + p * panel_step + k * weights_step + 64 c. Its sum starts from initial +
-    r * initial_step + p * 64 C + 64 c, and goes to the same place of ``out``. K >= 1.
+    r * initial_step + p * 64 C + 64 c, and goes to the same place of ``out``. K >= 1. With each vector of weights
+    that is read, the one ``ahead`` bytes behind it is fetched, if that is not 0.
     """
 
     def emit(b: Any, values: list[Any]) -> None:
@@ -70,6 +72,9 @@ def make_tile(R: int, C: int, P: int = 1) -> Any:
             return b.load(b.gep(line, [I64(c * BYTES)], source_etype=byte), typ=FLOATS, align=4)
 
         vectors = [(p, c) for p in range(P) for c in range(C)]
+        for p, c in vectors if ahead else ():
+            line = b.gep(panels[p], [at], source_etype=byte)
+            emit_prefetch(b, b.gep(line, [I64(c * BYTES + ahead)], source_etype=byte), 3)
         after = {}
         if len(vectors) < R:
             held = {vector: weights_of(*vector) for vector in vectors}

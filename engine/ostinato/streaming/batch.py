@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ostinato.errors import DivergedError, OstinatoError, StreamError
 from ostinato.events import Event
@@ -17,6 +17,7 @@ from ostinato.streaming.finite import finite_parts
 from ostinato.streaming.frames import Float32
 from ostinato.streaming.generation import draw, step
 from ostinato.streaming.heads import Head
+from ostinato.streaming.lone import push_frame
 from ostinato.streaming.options import BoundedWait
 from ostinato.streaming.record import Record
 from ostinato.streaming.utterance import placed
@@ -69,25 +70,8 @@ def push_alone(record: Record, data: Any, units: int) -> list[Event]:
     """`push` for one stream, which has so many units of checked ``data``."""
     frames, counts = record.model.front_end.step_many([record.front], [data])
     if len(frames) == 1:
-        return _push_frame(record, units, frames)
+        return push_frame(record, units, frames)
     return push_frames([record], [units], frames, counts, None)[0]
-
-
-def _push_frame(record: Record, units: int, frame: Float32) -> list[Event]:
-    """One frame [1, size] of a stream, which the front end made of so many units, computed and decoded."""
-    model, sink = record.model, record.sink
-    outputs, finite = model.runner.run_alone(model.states.rows, record.slot, frame, sink.region)
-    if not finite:
-        record.receive(units, frame)
-        record.queue.take(1)
-        return _decode_finite([record], [frame], outputs)[0]
-    try:
-        events = cast(list[Event], sink.decoder.step(record.decoder_state, outputs))
-    except Exception as error:
-        record.lose(error, frame)
-        events = []
-    record.computed(units, 1)
-    return placed(events, record.utterance, record.utterance_ms) if events else events
 
 
 def push_frames(
@@ -101,7 +85,7 @@ def push_frames(
             record.receive(units, part)
         return advance(records, max_frames)
     if len(frames) == 1:
-        return [_push_frame(records[0], lengths[0], frames)]
+        return [push_frame(records[0], lengths[0], frames)]
     regions = _regions(_heads(records))
     outputs = model.runner.run(model.states.rows, [record.slot for record in records], frames, counts, regions)
     return decode_frames(records, lengths, frames, counts, regions, outputs)

@@ -61,10 +61,14 @@ class ProgramRunner:
     def run_alone(self, states: Float32, slot: int, frame: Float32, region: Region) -> tuple[Float32, bool]:
         """`run` for one frame [1, size] of one stream, by a call that stays prepared; and whether what it returns is
         finite."""
-        with self._lock:
-            if self._alone is None or self._alone.states is not states:
-                self._alone = Alone(self.program, states)
-            return self._alone.run(slot, frame, region)
+        return self.alone(states).run(slot, frame, region)
+
+    def alone(self, states: Float32) -> Alone:
+        """That call."""
+        found = self._alone
+        if found is None or found.states is not states:
+            found = self._alone = Alone(self.program, states, self._lock)
+        return found
 
     def run_together(self, states: Float32, slots: Int64, frames: Float32, region: Region) -> Float32:
         """`run` for streams that all have as many frames, of a program that looks nothing up: see

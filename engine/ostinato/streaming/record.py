@@ -294,7 +294,7 @@ class Record:
         self.need_open()
         if (why := self.refusal) is not None:
             raise why
-        units = cast(int, self.model.front_end.units(data))
+        units: int = self.model.front_end.units(data)
         if self.writing is not None and self.utterance_units + units > self.longest_source:
             raise UtteranceTooLongError(
                 f"the source would be longer than {self.options.utterance_s:g} s or {MAX_SOURCE} frames, and all of "

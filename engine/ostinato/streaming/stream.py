@@ -16,6 +16,7 @@ from ostinato.streaming import generation, keeping
 from ostinato.streaming import snapshot as snapshots
 from ostinato.streaming.batch import advance, push_alone
 from ostinato.streaming.heads import Head
+from ostinato.streaming.lone import Lone
 from ostinato.streaming.options import Delay, check_dtype, delay
 from ostinato.streaming.pipeline import Pipeline
 from ostinato.streaming.record import Record, told_again
@@ -31,10 +32,11 @@ class Stream:
 
     ``record`` is what an engine advances many streams by (`ostinato.streaming.batch`)."""
 
-    __slots__ = ("__weakref__", "record")
+    __slots__ = ("__weakref__", "_lone", "record")
 
     def __init__(self, record: Record) -> None:
         self.record = record
+        self._lone = Lone.of(record)
 
     def push(self, data: Any) -> list[Event]:
         """Take input in, and return the events that are decided by it: of a stream with ``wait_k`` the tokens that
@@ -46,16 +48,21 @@ class Stream:
         ``events`` are those before that, the utterance is lost, and all input is refused so until `flush` or
         `reset`."""
         record = self.record
-        data = record.check(data)
-        if record.plain and not record.queue.count:
-            events = push_alone(record, data, record.admit(data))
-        else:
-            record.accept(data)
-            events = advance([record])[0]
-            while record.sees is not None:
-                events += advance([record])[0]
+        if self._lone is None or (events := self._lone.push(record, data)) is None:
+            events = self._push(data)
         if record.fault is not None:
             raise told_again(record.fault, events)
+        return events
+
+    def _push(self, data: Any) -> list[Event]:
+        record = self.record
+        data = record.check(data)
+        if record.plain and not record.queue.count:
+            return push_alone(record, data, record.admit(data))
+        record.accept(data)
+        events = advance([record])[0]
+        while record.sees is not None:
+            events += advance([record])[0]
         return events
 
     def generate(self, sampling: Sampling | None = None, longest: int | None = None) -> Iterator[Event]:

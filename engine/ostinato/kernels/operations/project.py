@@ -19,9 +19,10 @@ from ostinato.kernels.operations.record import (
     WEIGHTS,
     W,
     fill,
+    from_afar,
     token,
 )  # fmt: skip
-from ostinato.kernels.product import PANEL, product
+from ostinato.kernels.product import PANEL, far_row, product
 from ostinato.kernels.simd import BYTES, field, load, load_int, store
 
 
@@ -61,6 +62,9 @@ def project(op: int, call: int, start: int, rows: int, out: int, out_step: int) 
         integer.product(
             table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), bias, 0, out, out_step, scratch
         )
+    elif from_afar(op, call, rows):
+        start_from = out if field(op, BIAS) < 0 else bias
+        far_row(table, offset, field(op, INPUT_SIZE), w, field(op, VECTORS), start_from, out)
     elif field(op, BIAS) < 0:
         product(table, offset, rows, field(op, INPUT_SIZE), w, field(op, VECTORS), out, out_step, out, out_step)
     else:

@@ -33,13 +33,14 @@ from ostinato.kernels.simd import field, load_float, load_int, store_int
 #   KEYS, VALUES       where a frame of the memory has them
 #   POSITIONS          which of the program's `positions` runs within each frame; PLAN: the address of its plan
 #   TOGETHER           of a recurrent operation: how many, from this one on, recur together, step by step
+#   FAR                1: of a program whose weights come from afar, where these are read for one frame
 (
     RUN, CELL, KIND, BACKWARD, TOKENS, INPUT, INPUT_SIZE, OUTPUT, OUTPUT_SIZE, SECOND, VECTORS, STATE_H, STATE_C, W,
     BIAS, R, RECURRENT_BIAS, R2, DIAGONAL, ACTIVATION, PARAMETERS, W_INT8, R_INT8, TAPS, DILATION, LEFT, HISTORY,
     KEPT, COUNT, SECOND_SIZE, ACTIVATION_G, ACTIVATION_H, CLIP, UNITS, VARIANT, EPSILON, COLUMNS,
-    POSITIONS, PLAN, KEYS, VALUES, TOGETHER,
-) = range(42)  # fmt: skip
-FIELDS = 42
+    POSITIONS, PLAN, KEYS, VALUES, TOGETHER, FAR,
+) = range(43)  # fmt: skip
+FIELDS = 43
 
 FIELD_NAMES = {
     "backward": BACKWARD, "second": SECOND, "vectors": VECTORS, "state_h": STATE_H, "state_c": STATE_C, "W": W,
@@ -109,6 +110,13 @@ def together(op: int, call: int) -> Any:
     """How many operations run as this one does, those of the call only."""
     left = field(call, LAST) - (op - field(call, OPERATIONS)) // (8 * FIELDS)
     return max(1, min(left, field(op, TOGETHER)))
+
+
+@part
+def from_afar(op: int, call: int, rows: int) -> Any:
+    """Whether an operation's float32 weights are read for so many rows as `product.far_row` does: for the one row of
+    a call, because of many frames each operation's are used again and again."""
+    return rows == 1 and field(op, FAR) != 0 and field(call, STEPS) == 1
 
 
 @part

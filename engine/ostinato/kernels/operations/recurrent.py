@@ -41,10 +41,11 @@ from ostinato.kernels.operations.record import (
     VECTORS,
     R,
     fill,
+    from_afar,
     row_pitch,
     together,
 )  # fmt: skip
-from ostinato.kernels.product import product
+from ostinato.kernels.product import far_row, product
 from ostinato.kernels.simd import BYTES, field, first_lanes, invoke_cell, load, load_int, splat, store, store_int
 from ostinato.lanes import LANES, padded
 
@@ -68,6 +69,8 @@ def recur(op: int, call: int, table: int, rows: int, R: int, vectors: int, sums:
     step = gates_step(op)
     if field(op, R_INT8):
         integer.product(table, 0, rows, hidden, R, vectors, sums, step, sums, step, field(call, INTEGERS))
+    elif from_afar(op, call, rows):
+        far_row(table, 0, hidden, R, vectors, sums, sums)
     else:
         product(table, 0, rows, hidden, R, vectors, sums, step, sums, step)
 

@@ -17,10 +17,11 @@ class OutputsDecoder(Decoder[Outputs, FrameCount]):
 
     def step(self, state: FrameCount, outputs: F32) -> list[Event]:
         """One event per row of ``outputs`` [n, size]."""
-        first, state.frames = state.frames, state.frames + len(outputs)
+        first = state.frames
+        state.frames = end = first + len(outputs)
         copy = outputs if outputs.base is None else outputs.copy()  # a view is of rows that are used again
-        if len(copy) == 1:  # as of a stream that is pushed each frame as it comes
-            return [Event("output", first, self.time_ms(first), values=copy[0])]
+        if end - first == 1:  # as of a stream that is pushed each frame as it comes
+            return [Event("output", first, end * self.frame_ms + self.latency_ms, "", -1, 0.0, copy[0])]
         return [Event("output", i, self.time_ms(i), values=row) for i, row in enumerate(copy, first)]
 
     def restore(self, packed: object) -> FrameCount:

@@ -29,7 +29,8 @@ class FramesFrontEnd:
         """``weights``: ``front_end.mean`` and ``front_end.scale`` [size], if the settings ask for normalisation."""
         self.frame_size = settings.size
         self.frame_ms = settings.frame_ms
-        self._normalise = settings.normalise
+        self.normalise = settings.normalise
+        """Whether frames are changed at all."""
         if settings.normalise:
             self._mean, self._scale = weights["front_end.mean"], weights["front_end.scale"]
 
@@ -88,7 +89,7 @@ class FramesFrontEnd:
         return snapshots.unpack(FramesState, packed)
 
     def _normalised(self, frames: F32) -> F32:
-        if not self._normalise:
+        if not self.normalise:
             return frames
         with np.errstate(over="ignore"):  # outputs that are not finite are told as of any frames
             return (frames - self._mean) * self._scale
