@@ -102,6 +102,22 @@ class Normalised(nn.Module):
         return 2 - y / (1 + y.abs() ** 2)
 
 
+class Halves(nn.Module):
+    """Parts of values, gates, products with parameters, and zeros to begin from, as tutorials have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.weight = nn.LSTM(6, 8, batch_first=True), nn.Parameter(torch.randn(4, 6) / 2)
+        self.norm = torch.nn.utils.parametrizations.spectral_norm(nn.Linear(6, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.zeros(1, x.size(0), 8).to(x.device)
+        c = torch.zeros(1, x.shape[0], 8, device=x.device).requires_grad_()
+        y, _ = self.rnn(self.norm(x), (h, c))
+        one, other = y.chunk(2, dim=-1)
+        return F.linear(one @ self.weight, self.weight) + F.glu(torch.cat([one, other], -1)) - other
+
+
 class Tagger(nn.Module):
     """Token ids come in."""
 
@@ -137,6 +153,7 @@ LIVE: dict[str, tuple[Callable[[], nn.Module], FrontEnd | int]] = {
     "the last frame of a GRU": (lambda: Last(nn.GRU), 6),
     "the last frame of an LSTM": (lambda: Last(nn.LSTM), 6),
     "constants": (Normalised, 6),
+    "halves and zeros": (Halves, 6),
     "tokens": (Tagger, TOKENS),
     "activations": (activations, 6),
     "down and up": (
@@ -255,15 +272,6 @@ class Depends(nn.Module):
         return x if x.sum() > 0 else -x
 
 
-class Own(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(6, 6))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x @ self.weight
-
-
 def refused(folder: Path) -> Iterator[tuple[str, float]]:
     torch.save(nn.Linear(2, 2), folder / "whole.pt")
     torch.save(nn.Linear(2, 2).state_dict(), folder / "legacy.pt", _use_new_zipfile_serialization=False)
@@ -273,7 +281,6 @@ def refused(folder: Path) -> Iterator[tuple[str, float]]:
     both = nn.GRU(6, 4, batch_first=True, bidirectional=True)
     for module in (
         Depends(),
-        Own(),
         Ends(both),
         nn.Conv2d(1, 1, 3),
         nn.TransformerEncoderLayer(6, 2),

@@ -17,7 +17,8 @@ from torch_formulas import conv1d, linear, parameters, recurrent
 from ostinato.errors import ForeignModelError
 from ostinato.importing.arrays.contents import Arrays, Stored
 from ostinato.importing.builder import Builder
-from ostinato.importing.pytorch.graph import AxesError, States, Trace, Value
+from ostinato.importing.pytorch.graph import Trace
+from ostinato.importing.pytorch.values import AxesError, States, Value
 from ostinato.importing.settings import Settings
 from ostinato.model import Network
 from ostinato.model.decoders import Outputs
@@ -162,6 +163,65 @@ def test_constants_and_some_of_the_values() -> None:
     np.testing.assert_allclose(streamed(network, frames), expected, rtol=2e-6)
 
 
+def test_gates_of_halves_and_products_with_constants() -> None:
+    """F.glu; a, b = y.chunk(2, -1); y.split([1, 3], -1); F.linear; y @ w."""
+
+    class Constant:
+        def __init__(self, array: Any) -> None:
+            self.array = array
+
+        def detach(self) -> Constant:
+            return self
+
+        float = detach
+
+        def numpy(self) -> Any:
+            return self.array
+
+    arrays = random({"w": (8, 3), "b": (8,), "v": (4, 3)})
+    graph = Graph()
+    graph.modules[""] = type("Model", (), {name: Constant(array) for name, array in arrays.items()})()
+    w, b, v = (graph.add("get_attr", name) for name in arrays)
+    y = graph.call("linear", graph.input(), w, b)
+    a, c = (graph.call("getitem", graph.add("call_method", "chunk", y, 2, -1), number) for number in (0, 1))
+    first, rest = (graph.call("getitem", graph.add("call_method", "split", a, [1, 3], dim=2), k) for k in (0, 1))
+    both = graph.call("cat", [rest, first], -1)
+    z = graph.call("add", graph.call("add", graph.call("glu", y), both), graph.module("GLU", "g", y, dim=-1))
+    network = graph.network("btc", graph.call("matmul", graph.call("sub", z, c), v), arrays)
+    frames = np.random.default_rng(1).normal(size=(20, 3)).astype("f4")
+    y = frames @ arrays["w"].T + arrays["b"]
+    a, c = y[:, :4], y[:, 4:]
+    expected = (2 * a * sigmoid(c) + a[:, [1, 2, 3, 0]] - c) @ arrays["v"]
+    np.testing.assert_allclose(streamed(network, frames), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("way", ["sizes", "device", "constant", "pair"])
+def test_zeros_to_begin_from_are_what_streams_begin_from(way: str) -> None:
+    """h = torch.zeros(1, x.size(0), 4).to(x.device), as many forward methods have it."""
+    arrays = random({f"rnn.{name}": shape for name, shape in cell(4 if way == "pair" else 3, 4, 3).items()})
+    graph = Graph()
+    x = graph.input()
+    h = graph.call("zeros", 1, graph.add("call_method", "size", x, 0), 4)
+    if way == "device":
+        shape = graph.add("call_function", getattr, x, "shape")
+        device = graph.add("call_function", getattr, x, "device")
+        h = graph.call("zeros", 1, graph.call("getitem", shape, 0), 4, device=device)
+        h = graph.add("call_method", "requires_grad_", graph.add("call_method", "to", h, device))
+    if way == "constant":
+        zeros = type("Zeros", (), {"numpy": lambda _: np.zeros((1, 1, 4))})()
+        zeros.detach = zeros.float = lambda: zeros
+        graph.modules[""] = type("Model", (), {"_tensor_constant0": zeros})()
+        h = graph.add("get_attr", "_tensor_constant0")
+    made = graph.module(
+        "LSTM" if way == "pair" else "GRU", "rnn", x, (h, h) if way == "pair" else h,
+        batch_first=True, bidirectional=False,
+    )  # fmt: skip
+    network = graph.network("btc", graph.call("getitem", made, 0), arrays)
+    frames = np.random.default_rng(1).normal(size=(20, 3)).astype("f4")
+    expected = recurrent("LSTM" if way == "pair" else "GRU", parameters(arrays, "rnn"), frames.astype("f8"))
+    np.testing.assert_allclose(streamed(network, frames), expected, atol=2e-6)
+
+
 def test_what_is_returned_besides_outputs() -> None:
     graph = Graph()
     trace = graph.trace("btc", graph.gru("rnn", graph.input()), random({
@@ -197,7 +257,7 @@ def states_of_the_first_layer(graph: Graph) -> Any:
 REFUSED = {
     "convolution over values": (conv_after_frames, AxesError, "takes axes 'bct', and what comes has 'btc'"),
     "batches side by side": (batches_side_by_side, AxesError, "puts along axis 'b'"),
-    "mean over time": (lambda g: g.call("mean", g.input(), 1), ForeignModelError, "mean is not read here"),
+    "mean over time": (lambda g: g.call("mean", g.input(), 1), ForeignModelError, "is not read here; over"),
     "a second input": (second_input, ForeignModelError, "takes a second input"),
     "states that are given": (given_states, ForeignModelError, "starts from states that it is given"),
     "states of the first layer": (states_of_the_first_layer, ForeignModelError, "only h of the last layer"),
@@ -210,7 +270,18 @@ REFUSED = {
     ),
     "softmax over time": (lambda g: g.call("softmax", g.input(), 1), AxesError, "only over the values"),
     "softmax of no axis": (lambda g: g.call("softmax", g.input()), AxesError, "softmax over axis None"),
-    "another module": (lambda g: g.module("InstanceNorm1d", "n", g.input()), ForeignModelError, "module is not read"),
+    "another module": (lambda g: g.module("InstanceNorm1d", "n", g.input()), ForeignModelError, "statistics of all"),
+    "a module that nobody knows": (lambda g: g.module("Bilinear", "n", g.input()), ForeignModelError, "module is"),
+    "attention": (
+        lambda g: g.module("MultiheadAttention", "n", g.input()), ForeignModelError, r"n \(Multi.*whole utterance",
+    ),
+    "over two axes": (lambda g: g.module("Conv2d", "n", g.input()), ForeignModelError, "two axes.*export it as ONNX"),
+    "a product of two values": (lambda g: g.call("matmul", *2 * [g.input()]), ForeignModelError, "is attention, or"),
+    "halves of three": (lambda g: g.call("glu", g.input()), ForeignModelError, "cannot be halved"),
+    "halves of time": (lambda g: g.call("chunk", g.input(), 2, 1), AxesError, "divides axis 't'"),
+    "sizes as values": (
+        lambda g: g.call("mul", g.input(), g.call("zeros", 3)), ForeignModelError, "is not read here",
+    ),
     "circular": (lambda g: g.conv("c", g.input(), padding_mode="circular"), ForeignModelError, "only zeros"),
     "a softplus of its own": (lambda g: g.call("softplus", g.input(), 2.0), ForeignModelError, "softplus with"),
     "own arguments": (lambda g: g.call("transpose", g.input(), 1), ForeignModelError, "transpose of"),

@@ -21,7 +21,8 @@ from ostinato.errors import ForeignModelError
 from ostinato.importing.arrays.contents import Arrays, Stored
 from ostinato.importing.builder import Builder
 from ostinato.importing.draft import Decision, Draft
-from ostinato.importing.pytorch.graph import AxesError, Trace, Value
+from ostinato.importing.pytorch.graph import Trace
+from ostinato.importing.pytorch.values import AxesError, Value
 from ostinato.importing.reading import Imported, completed
 from ostinato.importing.settings import Settings
 from ostinato.importing.source import random_inputs
@@ -47,7 +48,13 @@ def from_module(module: torch.nn.Module, front_end: FrontEnd | int, settings: Se
     if isinstance(front_end, int):
         front_end = Frames(front_end, settings.frame_ms)
     name = type(module).__name__
-    module = copy.deepcopy(module).cpu().float().eval()
+    try:
+        module = copy.deepcopy(module).cpu().float().eval()
+    except RuntimeError as error:  # of weights that are computed of others, as the old weight_norm has them
+        raise ForeignModelError(
+            f"{name} cannot be copied ({str(error).partition('.')[0]}): take "
+            "torch.nn.utils.parametrizations.weight_norm, or torch.nn.utils.remove_weight_norm of each such module"
+        ) from error
     if type(module).__module__.startswith("torch.nn") and not isinstance(module, torch.nn.Sequential):
         module = torch.nn.Sequential(module)
     graph = _traced(module)

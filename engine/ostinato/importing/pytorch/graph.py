@@ -8,7 +8,7 @@ not said anywhere: the first that all modules agree with are taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,23 @@ from ostinato.importing.builder import Builder
 from ostinato.importing.pytorch import functions
 from ostinato.importing.pytorch.modules import MODULES, RECURRENT, layers_of
 from ostinato.importing.pytorch.parameters import Parameters
+from ostinato.importing.pytorch.values import (
+    CURE,
+    REASONS,
+    AxesError,
+    States,
+    Value,
+    beginning,
+    expanded,
+    is_zero,
+    unread,
+)
 from ostinato.model.activation import Activation
 from ostinato.model.layers import (
     Activate,
     Add,
     Concatenate,
+    Dense,
     First,
     Layer,
     MaxPool,
@@ -35,7 +47,6 @@ from ostinato.model.layers import (
 )  # fmt: skip
 from ostinato.model.specification import FRAMES
 
-_CURE = "write settings for its state dictionary (docs/import.md), or export it as ONNX"
 _IDENTITIES = {
     "contiguous", "clone", "detach", "float", "dropout", "alpha_dropout", "Dropout", "Dropout1d", "Identity",
 }  # fmt: skip
@@ -55,32 +66,6 @@ _CALLED = {
 _POWERS = {2: "square", 0.5: "sqrt"}
 
 
-class AxesError(ForeignModelError):
-    """A module wants other axes than the input has led to."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """What a node of the network gives, as PyTorch has it. ``pad``: frames of zeros that it was padded with.
-    ``last``: of the utterance's last frame alone; here each frame's, as if it were the last."""
-
-    node: str
-    axes: str
-    pad: tuple[int, int] = (0, 0)
-    last: bool = False
-
-
-@dataclass(frozen=True)
-class States:
-    """The last states of a recurrence above ``node``, of the backward direction those of the first frame. ``whole``:
-    both h and c, of an LSTM."""
-
-    node: str
-    whole: bool
-    several: bool
-    """Whether it has two directions."""
-
-
 class Trace:
     """The nodes of a traced module, followed from an input of ``axes``."""
 
@@ -95,7 +80,7 @@ class Trace:
         self.result: Any = None
         """Of the module: a value, or a tuple or dictionary of such."""
         for node in self._nodes:
-            self._what = f"{node.name} ({node.target})"
+            self._what = f"{node.name} ({getattr(node.target, '__name__', node.target)})"
             self._values[node] = self._follow(node)
 
     def _follow(self, node: Any) -> Any:
@@ -118,6 +103,8 @@ class Trace:
             return None
         if name == "getitem" and node in self._chomped:
             return args[0]
+        if (found := beginning(name.rstrip("_"), args)) is not None:
+            return found
         return self._function(name.rstrip("_"), args, kwargs)
 
     def _constant(self, target: str) -> Floats:
@@ -140,7 +127,7 @@ class Trace:
         """A node of the network that reads values of the same axes."""
         for value in values:
             if not isinstance(value, Value):
-                raise ForeignModelError(f"{self._what}: takes {value!r}, which is no value of frames: {_CURE}")
+                raise ForeignModelError(f"{self._what}: takes {value!r}, which is no value of frames: {CURE}")
             if value.pad != (0, 0):
                 raise ForeignModelError(f"{self._what}: takes padded frames: only a convolution can here")
             if (value.axes, value.last) != (values[0].axes, values[0].last):
@@ -157,14 +144,14 @@ class Trace:
         self._what = f"{node.target} ({type(module).__name__})"
         kind = next((name for name in classes if name in _KNOWN), "")
         if not kind:
-            raise ForeignModelError(f"{self._what}: such a module is not read here: {_CURE}")
+            raise unread(self._what, next((name for name in classes if name in REASONS), ""), "such a module")
         value = args[0] if args else next(iter(kwargs.values()))
-        if any(each is not None for each in (*args[1:], *list(kwargs.values())[not args :])):
+        if not is_zero((*args[1:], *list(kwargs.values())[not args :])):
             raise ForeignModelError(f"{self._what}: starts from states that it is given: streams begin with zeros")
         if kind in _IDENTITIES:
             return value
         if not isinstance(value, Value):
-            raise ForeignModelError(f"{self._what}: takes what is no value of frames: {_CURE}")
+            raise ForeignModelError(f"{self._what}: takes what is no value of frames: {CURE}")
         if kind in functions.MODULES:
             name = functions.MODULES[kind]
             options = {each: getattr(module, each) for each in functions.OPTIONS[name]}
@@ -173,6 +160,8 @@ class Trace:
             return self._function("softmax" if kind == "Softmax" else "log_softmax", (value, module.dim), {})
         if kind in ("MaxPool1d", "AvgPool1d"):
             return self._pool(kind, module, value)
+        if kind == "GLU":
+            return self._gated(value, module.dim)
         return self._learnt(node, kind, module, value)
 
     def _learnt(self, node: Any, kind: str, module: Any, value: Value) -> Any:
@@ -226,7 +215,7 @@ class Trace:
         users = list(node.users)
         if len(users) != 1 or getattr(users[0].target, "__name__", "") != "getitem":
             return 0
-        keys = dict(zip(axes, _expanded(users[0].args[1], axes), strict=True))
+        keys = dict(zip(axes, expanded(users[0].args[1], axes), strict=True))
         cut = keys.pop("t")
         if any(each != slice(None) for each in keys.values()) or not isinstance(cut, slice):
             return 0
@@ -268,9 +257,11 @@ class Trace:
             "getitem": self._slice, "transpose": self._transposed, "swapaxes": self._transposed,
             "permute": self._permuted, "pad": self._padded, "softmax": self._softmax,
             "log_softmax": self._log_softmax, "squeeze": self._squeezed, "unsqueeze": self._unsqueezed,
+            "chunk": self._chunked, "split": self._split, "glu": self._gated, "linear": self._linear,
+            "matmul": self._multiplied,
         }  # fmt: skip
         if name not in handlers or not isinstance(value, Value):
-            raise ForeignModelError(f"{self._what}: {name} is not read here: {_CURE}")
+            raise unread(self._what, name, name)
         try:
             return handlers[name](*args, **kwargs)
         except TypeError as error:
@@ -285,7 +276,7 @@ class Trace:
             return self._add(Add() if name == "add" else Multiply(), one, other)
         value, constant = (one, other) if isinstance(one, Value) else (other, one)
         if not isinstance(value, Value) or not isinstance(constant, int | float | np.ndarray):
-            raise ForeignModelError(f"{self._what}: {name} of {one!r} and {other!r} is not read here: {_CURE}")
+            raise ForeignModelError(f"{self._what}: {name} of {one!r} and {other!r} is not read here: {CURE}")
         k = self._aligned(constant, value)
         if name == "div" and value is not one:
             value, name = self._add(Activate(Activation("reciprocal")), value), "mul"
@@ -314,7 +305,7 @@ class Trace:
         values = args[0]
         axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
         if not isinstance(values, tuple) or not all(isinstance(each, Value) for each in values):
-            raise ForeignModelError(f"{self._what}: is not read here: {_CURE}")
+            raise ForeignModelError(f"{self._what}: is not read here: {CURE}")
         if values[0].axes[axis] != "c":
             raise AxesError(f"{self._what}: puts along axis {values[0].axes[axis]!r}: only values of a frame can be")
         return self._add(Concatenate(), *values) if len(values) > 1 else values[0]
@@ -339,7 +330,7 @@ class Trace:
     def _slice(self, value: Value, key: Any) -> Value:
         """The last frame, or some values of each frame."""
         axes, made = "", value
-        for axis, one in zip(value.axes, _expanded(key, value.axes), strict=True):
+        for axis, one in zip(value.axes, expanded(key, value.axes), strict=True):
             if axis == "t" and one == -1:
                 made = replace(made, last=True)
                 continue
@@ -372,6 +363,40 @@ class Trace:
             raise ForeignModelError(f"{self._what}: only frames of zeros can be padded here")
         return replace(it, pad=(it.pad[0] + before, it.pad[1] + after))
 
+    def _split(self, value: Value, /, split_size_or_sections: Any, dim: int = 0) -> tuple[Value, ...]:
+        """A frame's values in parts."""
+        if value.axes[dim] != "c":
+            raise AxesError(f"{self._what}: divides axis {value.axes[dim]!r}: only values of a frame can be")
+        total, sizes = self._builder.wires[value.node].size, split_size_or_sections
+        if type(sizes) is int:
+            sizes = [min(sizes, total - start) for start in range(0, total, sizes)]
+        starts = np.cumsum([0, *sizes]).tolist()
+        return tuple(
+            self._add(Slice(start, size), value) for start, size in zip(starts, sizes, strict=False) if size > 0
+        )
+
+    def _chunked(self, value: Value, /, chunks: int, dim: int = 0) -> tuple[Value, ...]:
+        return self._split(value, -(-self._builder.wires[value.node].size // chunks), dim)
+
+    def _gated(self, value: Value, /, dim: int = -1) -> Value:
+        """One half of the values times the sigmoid of the other (Dauphin et al. 2017)."""
+        halves = self._chunked(value, 2, dim)
+        if len(halves) != 2 or len({self._builder.wires[each.node].size for each in halves}) != 1:
+            raise ForeignModelError(f"{self._what}: values that cannot be halved")
+        return self._add(Multiply(), halves[0], self._add(Activate(Activation("sigmoid")), halves[1]))
+
+    def _linear(self, value: Value, /, weight: Any, bias: Any = None) -> Value:
+        """A product with a constant matrix [outputs, inputs]."""
+        if not isinstance(weight, np.ndarray) or weight.ndim != 2 or not isinstance(bias, np.ndarray | None):
+            raise unread(self._what, "bmm", "a product of two values")
+        if value.axes[-1] != "c":
+            raise AxesError(f"{self._what}: multiplies axis {value.axes[-1]!r}: only values of a frame can be")
+        b = np.zeros(len(weight), np.float32) if bias is None else bias
+        return self._add(Dense(len(weight)), value, weights={"W": weight, "b": b})
+
+    def _multiplied(self, value: Value, /, other: Any) -> Value:
+        return self._linear(value, other.T if isinstance(other, np.ndarray) else other)
+
     def _softmax(self, value: Value, /, dim: int | None = None, **_: Any) -> Value:
         if dim is None or value.axes[dim] != "c":
             raise AxesError(f"{self._what}: a softmax over axis {dim}: only over the values of a frame can it be")
@@ -392,12 +417,4 @@ class Trace:
         return replace(value, axes=f"{value.axes[:at]}c{value.axes[at:]}")
 
 
-def _expanded(key: Any, axes: str) -> tuple[Any, ...]:
-    """What stands in brackets, one for each axis."""
-    keys = key if isinstance(key, tuple) else (key,)
-    rest = (slice(None),) * (len(axes) - sum(each is not Ellipsis for each in keys))
-    at = next((at for at, each in enumerate(keys) if each is Ellipsis), len(keys))
-    return (*keys[:at], *rest, *keys[at + 1 :])
-
-
-_KNOWN = {*MODULES, *functions.MODULES, *_IDENTITIES, "Softmax", "LogSoftmax", "MaxPool1d", "AvgPool1d"}
+_KNOWN = {*MODULES, *functions.MODULES, *_IDENTITIES, "Softmax", "LogSoftmax", "MaxPool1d", "AvgPool1d", "GLU"}
