@@ -278,9 +278,7 @@ def _transposed(call: Call) -> Sequence[Tensor]:
         full[g * each : (g + 1) * each, inputs] = np.swapaxes(W[inputs], 0, 1)
     time = time_along(call, ids)
     if time is not None and time >= 2 and strides[time - 2] > 1:
-        if rank != 1:
-            raise call.refuse("upsamples time, and positions within frames beside it: use two nodes")
-        return [Traced(_upsampled(call, ids, full, b, strides[0], dilations[0], (pads[0], pads[1] - more[0])))]
+        return [Traced(_upsampled(call, ids, full, b, time, strides, dilations, pads, more))]
     window = Window(call, ids, W.shape[2:])
     if (made := _strided(window, ids, full, b, pads, more)) is not None:
         return [Traced(made)]
@@ -329,24 +327,56 @@ def _strided(
 
 
 def _upsampled(
-    call: Call, ids: Ids, W: Array, b: Array | None, stride: int, dilation: int, cut: tuple[int, int]
+    call: Call,
+    ids: Ids,
+    W: Array,
+    b: Array | None,
+    time: int,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    pads: Sequence[int],
+    more: Sequence[int],
 ) -> Ids:
-    """W [outputs, inputs, taps]: more frames come out than go in."""
-    rows, taps = along(ids, 2, call.terms), W.shape[2]
+    """W [outputs, inputs, kernel…]: more frames come out than go in. Where a frame has positions, one matrix makes
+    all of the one of all of the other."""
+    rows, axis, rank = along(ids, time, call.terms), time - 2, ids.ndim - 2
     assert rows is not None
-    if dilation > 1 or rows.stride < 1 or len(ids) > 1:
-        raise call.refuse("upsamples over time with a dilation, from the end, or several sequences: not supported")
-    if cut[1] < 0:
-        W, cut = np.pad(W, [(0, 0), (0, 0), (0, -cut[1])]), (cut[0], 0)
-        taps = W.shape[2]
-    if stride > taps:
-        W, taps = np.pad(W, [(0, 0), (0, 0), (0, stride - taps)]), stride
-        cut = cut[0], cut[1] + stride - W.shape[2]
-    layer = TransposedConvolution(len(W), taps, stride, *cut)
+    if rows.stride < 1 or len(ids) > 1:
+        raise call.refuse("upsamples over time from the end, or several sequences: not supported")
+    W = np.moveaxis(W, 2 + axis, -1)
+    for place, other in reversed(list(enumerate(each for each in range(rank) if each != axis))):
+        ends = pads[other], pads[rank + other] - more[other]
+        W = _over_positions(call, W, 2 + place, ids.shape[2 + other], strides[other], dilations[other], ends)
+    places = W.shape[2 : 2 + 2 * (rank - 1) : 2]  # that come out, of each axis but time's
+    order = [0, *range(2, 2 * rank, 2), 1, *range(3, 2 * rank + 1, 2), 2 * rank]
+    M, W = len(W), W.transpose(order).reshape(len(W) * math.prod(places), -1, W.shape[-1])
+    stride, spread = strides[axis], np.zeros((*W.shape[:2], (W.shape[2] - 1) * dilations[axis] + 1), np.float32)
+    spread[..., :: dilations[axis]] = W
+    cut, taps = [pads[axis], pads[rank + axis] - more[axis]], spread.shape[2]
+    wider = max(0, -cut[1], stride - taps)  # frames of the bias alone
+    W, taps, cut[1] = np.pad(spread, [(0, 0), (0, 0), (0, wider)]), taps + wider, cut[1] + wider
+    layer = TransposedConvolution(len(W), taps, stride, cut[0], cut[1])
     count = (rows.length - 1) * stride + taps - sum(cut)
-    weights = {"W": np.moveaxis(W, 2, 1).reshape(len(W), -1), "b": np.zeros(len(W)) if b is None else b}
+    bias = np.zeros(len(W)) if b is None else np.repeat(b, len(W) // M)
+    weights = {"W": np.moveaxis(W, 2, 1).reshape(len(W), -1), "b": bias}
     term = call.terms.add(Applied(layer, weights), [_all(rows)], len(W), count, call.name)
-    return term.at(np.arange(count)).T[None]
+    return np.moveaxis(term.at(np.arange(count)).reshape(count, 1, M, *places), 0, time)
+
+
+def _over_positions(
+    call: Call, W: Array, axis: int, count: int, stride: int, dilation: int, ends: tuple[int, int]
+) -> Array:
+    """W with what its kernel along ``axis`` does to ``count`` positions written out: in its place stand the positions
+    that come out, of which ``ends`` are cut off, and those that go in."""
+    taps = W.shape[axis]
+    span = (count - 1) * stride + (taps - 1) * dilation + 1
+    _check_room(call, W.size // taps, span + max(0, -ends[1]), count)
+    moved = np.moveaxis(W, axis, -1)
+    whole = np.zeros((*moved.shape[:-1], span + max(0, -ends[1]), count), np.float32)
+    for tap in range(taps):
+        for position in range(count):
+            whole[..., position * stride + tap * dilation, position] += moved[..., tap]
+    return np.moveaxis(whole[..., ends[0] : span - ends[1], :], (-2, -1), (axis, axis + 1))
 
 
 CONVOLUTION: dict[str, Convert] = {
