@@ -27,11 +27,11 @@ from ostinato.kernels.compiler import entry, prepare
 from ostinato.streaming import Model
 
 Int64 = npt.NDArray[np.int64]
-FEWEST = 8
-"""Streams that are worth a group: fewer are quicker one by one."""
-MANY = 16
-"""Pushes in a turn that let streams enter; fewer, too, if so many are held already: streams that are held share no
-turn with others of the same messages, so all or none is best."""
+FEWEST = 2
+"""Streams that are worth a group: one is quicker by itself."""
+MANY = 2
+"""Pushes in a turn that let streams enter; one, too, if others are held already: streams that are held share no turn
+with others of the same messages, so all or none is best."""
 
 
 @dataclass(slots=True, eq=False)

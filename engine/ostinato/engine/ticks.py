@@ -69,7 +69,7 @@ class Ticks:
     def tick(self) -> list[Answer | Answers]:
         """A slice of finished utterances, then frames of the streams first in line, one batch per model."""
         results: list[Answer | Answers] = []
-        for job, error in self.jobs.slice():
+        for job, error in self.jobs.slice() if self.jobs else ():
             try:
                 self._control.job_done(job, error, results)
             except Exception as fault:
