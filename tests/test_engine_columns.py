@@ -64,13 +64,14 @@ class Played:
         self.wanted: dict[int, list[Any]] = {key: [] for key in range(5)}
         self.found: dict[int, list[Any]] = {key: [] for key in range(5)}
         self.answered: dict[int, list[int]] = {key: [] for key in range(5)}
-        self.columns = 0
+        self.columns = self.singly = 0
 
     def tick(self) -> None:
         for done in self.engine.tick_columns():
             if isinstance(done, Answers) and done.head is not None:
                 self.columns += 1
                 assert len(done.numbers) == len(done.rows)
+            self.singly += not isinstance(done, Answers) or done.head is None
             for answer in done if isinstance(done, Answers) else (done,):
                 self.take(answer)
 
@@ -178,6 +179,19 @@ def test_pushes_of_many_streams_are_answered_by_columns() -> None:
         played.push([0, 1, 2, 3, 4], 4)
         played.tick()
     assert played.columns >= 10
+    assert all(played.found[key] == played.wanted[key] for key in range(5))
+
+
+def test_streams_that_fall_behind_are_held_all_the_same() -> None:
+    """Something always waits for them; they were computed the slow way, and stayed behind."""
+    played = Played("audio", 32)
+    for _ in range(12):
+        played.push([0, 1, 2, 3, 4], 4)
+        played.push([0, 1, 2, 3, 4], 3)
+        played.tick()
+    while played.engine.busy:
+        played.tick()
+    assert played.singly == 0 and played.columns >= 12
     assert all(played.found[key] == played.wanted[key] for key in range(5))
 
 

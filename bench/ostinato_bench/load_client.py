@@ -22,6 +22,7 @@ import zmq
 
 from ostinato import protocol as wire
 from ostinato.options import Options
+from ostinato.server.memory import keep_free
 from ostinato_bench.load import Plan
 
 PATIENCE_S = 10.0
@@ -306,6 +307,7 @@ def percentiles(values_ns: npt.ArrayLike) -> dict[str, float | None]:
 def main() -> None:
     """Do what the plan, the only argument, says."""
     plan = Plan(**json.loads(sys.argv[1]))
+    keep_free()
     load = Load(plan)
     try:
         phase("before idle")

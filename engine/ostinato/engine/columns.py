@@ -2,8 +2,8 @@
 that the pushes of one message are taken, and answered, by a call.
 
 A session is *held* by the columns, and its own numbers are stale, from `Columns.enter` to `Columns.leave`. It enters
-after a turn that left it with nothing else to do. Whatever is then asked of it alone makes it leave before: `Engine`
-sees to that, so that nobody else needs to know. Its pushes wait in `ColumnGroup`s.
+as a message comes that has pushes of several, if it has nothing else to do. Whatever is then asked of it alone makes
+it leave before: `Engine` sees to that, so that nobody else needs to know. Its pushes wait in `ColumnGroup`s.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Int64 = npt.NDArray[np.int64]
 FEWEST = 2
 """Streams that are worth a group: one is quicker by itself."""
 MANY = 2
-"""Pushes in a turn that let streams enter; one, too, if others are held already: streams that are held share no turn
-with others of the same messages, so all or none is best."""
+"""Pushes of a message that let streams enter; one, too, if others are held already: streams that are held share no
+turn with others of the same messages, so all or none is best."""
 
 
 @dataclass(slots=True, eq=False)
@@ -141,19 +141,33 @@ class Columns:
         """Those of rows that have one."""
         return list(map(cast(list[Session], self.sessions).__getitem__, rows.tolist()))
 
-    def enter(self, sessions: Sequence[Session], *, again: bool = False) -> None:
-        """Hold those of one model of which nothing is unusual, and no message waits, if it is worth it. ``again``:
-        they have just left, and what waits is in groups of columns.
+    def admit(self, rows: Int64, which: Sequence[int]) -> bool:
+        """Hold those of the streams of rows[i], for each of these i, for which no message waits: before theirs stands
+        in line, so that who falls behind is held too. Whether some are held now that were not."""
+        before, idle = self._count, dict[ServedModel, list[Session]]()
+        for row in rows[which].tolist():
+            session = self.sessions[row] if row >= 0 else None
+            if session is not None and not session.held and not session.waits:
+                idle.setdefault(session.served, []).append(session)
+        for sessions in idle.values():
+            self.enter(sessions)
+        return self._count > before
 
-        Where many are held already, a few that are not would make a turn of their own out of each message."""
+    def enter(self, sessions: Sequence[Session]) -> None:
+        """Hold those of one model of which nothing is unusual, if it is worth it. Messages that wait for them must be
+        in groups of columns."""
         served = sessions[0].served
         if served not in self._streams or self._held[served] + len(sessions) < MANY:
             return
         streams, number = self._streams[served], self._numbers[served]
         for session in sessions:
             record = session.record
-            busy = session.closed or session.held or session.queue or (session.waits and not again)
-            if busy or not streams.enter(record):
+            if session.closed or session.held or session.queue:
+                continue
+            try:
+                if not streams.enter(record):
+                    continue
+            except Exception:  # a fault of this stream's, which its own turn meets
                 continue
             session.held = True
             self._held[served] += 1

@@ -296,6 +296,9 @@ class Engine:
         none, the messages' numbers and their units. Quickest for int64, which it keeps."""
         columns = np.ascontiguousarray(pushes, np.int64)
         others = self._columns.line_up(columns, data, arrived_ns)
+        if others and self._columns.admit(columns[0], others):
+            left = set(others)
+            others = [i for i in self._columns.line_up(columns, data, arrived_ns) if i in left]
         return self._push_each(columns, data, arrived_ns, others) if others else set()
 
     def _push_each(

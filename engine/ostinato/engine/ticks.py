@@ -105,7 +105,7 @@ class Ticks:
             return
         for session, events, frames in done.left:
             self._answer_one(turn, session, events, frames, results)
-        self._columns.enter([session for session, _, _ in done.left], again=True)
+        self._columns.enter([session for session, _, _ in done.left])
 
     def _turn(self, served: ServedModel, turn: Turn, results: list[Answer | Answers]) -> None:
         """Compute, and answer what is done."""
@@ -202,7 +202,6 @@ class Ticks:
             for session in done:
                 if session.queue:
                     self._control.go_on(session, results)
-            self._columns.enter(done)
 
     def _plain(
         self, done: list[Session], frames: list[int], waiting_ms: list[float], computing_ms: float

@@ -17,6 +17,7 @@ from ostinato import children, stdio
 from ostinato.errors import ConnectionLostError
 from ostinato.model import resolve
 from ostinato.server.address import check_address
+from ostinato.server.memory import keep_free
 from ostinato.server.settings import Settings
 from ostinato.server.signals import drained_by_signals
 
@@ -54,6 +55,7 @@ def serve(
     level = log_level or ("info" if parent is None else "warning")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level.upper())
     _raise_descriptor_limit()
+    keep_free()
     gc.disable()  # what is loaded now stays: looking for garbage in it would take a tenth of the start
     try:
         from ostinato.engine import Limits  # loads Numba: an address that is refused should be so at once
