@@ -123,3 +123,6 @@ def test_the_commands_draft_and_import(ostinato: Any, tmp_path: Path) -> None:
     assert (tmp_path / "wave.safetensors").is_file()
     done = ostinato("verify", "wave.safetensors", "--against", "wave.npz", "--settings", "spec.toml", cwd=tmp_path)
     assert done.returncode == 0 and "largest difference from float64" in done.stdout
+    done = ostinato("verify", "wave.safetensors", "--against", "wave.npz", cwd=tmp_path)
+    assert done.returncode == 1 and "give the settings that it was imported with" in done.stderr
+    assert ostinato("verify", "wave.safetensors", cwd=tmp_path).returncode == 2

@@ -143,6 +143,11 @@ def test_what_was_recorded_says_that_a_plain_chain_is_one(ostinato: Any, tmp_pat
     done = ostinato("import", "net.pt", "--expect", "recorded.npz", cwd=tmp_path)
     assert done.returncode == 0 and "guessed from names of arrays" in done.stdout, done.stderr
     assert "recorded outputs" in done.stdout and (tmp_path / "net.safetensors").is_file()
+    done = ostinato("verify", "net.safetensors", "--expect", "recorded.npz", cwd=tmp_path)
+    assert done.returncode == 0 and "largest difference from recorded outputs" in done.stdout
+    recorded(tmp_path, y=Y + 0.1)
+    done = ostinato("verify", "net.safetensors", "--expect", "recorded.npz", cwd=tmp_path)
+    assert done.returncode == 1 and "not those of the source" in done.stderr
     done = ostinato("import", "net.pt", cwd=tmp_path)
     assert done.returncode == 1 and "a plain chain of PyTorch's modules needs no settings" in done.stderr
 

@@ -28,6 +28,17 @@ _Fixed = Annotated[
 ]
 
 
+_Expect = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Compare with these recorded numbers: an .npz with inputs and outputs.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+
+
 def import_(
     file: Annotated[
         str,
@@ -42,15 +53,7 @@ def import_(
     settings: _Settings = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the model.")] = None,
     set_: _Fixed = None,
-    expect: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Compare with these recorded numbers: an .npz with inputs and outputs.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
+    expect: _Expect = None,
     draft: Annotated[
         bool,
         typer.Option("--draft", help="Import nothing; print settings to begin with, made of the arrays' names."),
@@ -68,13 +71,14 @@ def import_(
 def verify(
     model: ModelArgument,
     against: Annotated[
-        str, typer.Option(metavar="FILE", help="The file, or well-known model, that it was imported from.")
-    ],
+        str | None, typer.Option(metavar="FILE", help="The file, or well-known model, that it was imported from.")
+    ] = None,
     folder: ModelsFolder = None,
     settings: _Settings = None,
     set_: _Fixed = None,
+    expect: _Expect = None,
 ) -> None:
-    """Compare an imported model with the file that it came from, once more."""
+    """Compare an imported model with the file that it came from, or with recorded numbers, once more."""
     from ostinato.cli.importing import verify
 
-    verify(model, against, folder, settings, set_ or [])
+    verify(model, against, folder, settings, set_ or [], expect)

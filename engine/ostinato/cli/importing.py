@@ -51,11 +51,16 @@ def print_draft(path: str) -> None:
     print(draft_settings(path), end="", flush=True)
 
 
-def verify(model: str, against: str, folder: Path | None, settings: Path | None, fixed: Sequence[str]) -> None:
-    """Compare a model with the file that it was imported from."""
+def verify(
+    model: str, against: str | None, folder: Path | None, settings: Path | None, fixed: Sequence[str],
+    expect: Path | None,
+) -> None:  # fmt: skip
+    """Compare a model with the file that it was imported from, or with what was recorded."""
+    if against is None and expect is None:
+        raise typer.BadParameter("say what to compare with: --against FILE, or --expect FILE", param_hint="--against")
     network = read(resolve(model, [] if folder is None else [folder]))
     with err.status("[dim]comparing with the source[/]"):
-        parity = verify_model(network, against, _settings(settings, None, fixed))
+        parity = verify_model(network, against, _settings(settings, None, fixed), expect=expect)
     out.print(f"{network.specification.name}: {parity}")
 
 

@@ -119,10 +119,30 @@ def draft_settings(path: str | os.PathLike[str]) -> str:
     return made
 
 
-def verify(network: Network, what: str | os.PathLike[str], settings: Settings = _NONE) -> Parity:
-    """Compare a network that was imported with the file, or well-known model, that it came from, anew. Raises
-    ForeignModelError if it is not equal to it."""
-    draft = _draft(what, settings)[1]
+def verify(
+    network: Network,
+    what: str | os.PathLike[str] | None = None,
+    settings: Settings = _NONE,
+    *,
+    expect: str | os.PathLike[str] | None = None,
+) -> Parity:
+    """Compare a network that was imported with the file, or well-known model, that it came from, anew; or with
+    recorded numbers, as `import_model` does. Raises ForeignModelError if it is not equal to it."""
+    if expect is not None:
+        return compare(network, recorded(Path(expect), network), lengths=(0,))
+    if what is None:
+        raise ForeignModelError(
+            "there is nothing to compare with: name the file that it came from, or recorded numbers"
+        )
+    try:
+        draft = _draft(what, settings)[1]
+    except ForeignModelError as error:
+        if "nodes" in settings.more or "--draft" not in str(error):
+            raise
+        raise ForeignModelError(
+            f"{what}: arrays alone do not say what is computed: give the settings that it was imported with "
+            "(--settings), or what was recorded at home (--expect)"
+        ) from error
     source = fitting(draft.source, draft.network.specification, network.specification)
     return compare(network, source, lengths=draft.lengths)
 
