@@ -6,7 +6,12 @@ import codecs
 import io
 import os
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 _PLAIN = {
     "✓": "+", "✗": "x", "…": "...", "–": "-", "—": "-", "·": "-", "→": "->", "×": "x", "±": "+-", "µ": "u",
@@ -48,18 +53,32 @@ def speaks_utf8(stream: TextIO) -> bool:
         return False
 
 
-class _Named(io.FileIO):
-    """A descriptor whose errors say which one it is."""
+class _Named(io.BufferedWriter):
+    """Writes to a descriptor; errors say which one it is.
+
+    This, and not the raw file below, is what Python code stands around: an interrupt (Ctrl-C) between a write and its
+    return would make the buffer write again what is written.
+    """
 
     def __init__(self, descriptor: int, title: str) -> None:
-        super().__init__(descriptor, "w", closefd=False)
+        super().__init__(io.FileIO(descriptor, "w", closefd=False))
         self._title, self._failed = title, False
 
-    def write(self, data: object, /) -> int:
+    def write(self, data: Buffer, /) -> int:
         if self._failed:
-            return len(data)  # type: ignore[arg-type]
+            return memoryview(data).nbytes
+        with self._naming():
+            return super().write(data)
+
+    def flush(self) -> None:
+        if not self._failed:
+            with self._naming():
+                super().flush()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
         try:
-            return super().write(data)  # type: ignore[arg-type]
+            yield
         except BlockingIOError:
             raise
         except OSError as error:
@@ -80,7 +99,7 @@ def _writer(stream: TextIO | None, descriptor: int, title: str) -> TextIO:
         return stream
     stream.flush()
     return io.TextIOWrapper(
-        io.BufferedWriter(_Named(descriptor, title)),
+        _Named(descriptor, title),
         encoding=stream.encoding,
         errors="ostinato.plain",
         line_buffering=stream.line_buffering or descriptor == 2,
