@@ -56,7 +56,15 @@ class ProgramRunner:
         then, [sum of counts, its size]. The frames should be at most ``max_rows``. ``memories``: what the streams
         look up, if the program does; all counts are the same then.
         """
-        return self._packed(states, slots, frames, counts, regions, memories)
+        equal = (counts == counts[0]).all() if isinstance(counts, np.ndarray) else min(counts) == max(counts)
+        pack = _rectangle if equal else _ragged
+        slots_sorted, batch_sizes, index = pack(slots, counts)
+        with self._lock:
+            rows = self._filled(index, frames)
+            last, workspace = self.program.early, self._workspace
+            advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, workspace, memories)
+            chosen = [rows[index, region.slice] for region in regions]
+            return [each.copy() for each in chosen] if isinstance(index, slice) else chosen  # else they are copies
 
     def run_alone(self, states: Float32, slot: int, frame: Float32, region: Region) -> tuple[Float32, bool]:
         """`run` for one frame [1, size] of one stream, by a call that stays prepared; and whether what it returns is
@@ -79,27 +87,7 @@ class ProgramRunner:
 
     def run_early(self, states: Float32, slots: Sequence[int], frames: Float32, counts: Sequence[int]) -> Float32:
         """`run` for streams that wait for later frames. Returns whole rows, [sum of counts, row_size]."""
-        return self._packed(states, slots, frames, counts, [Region(0, self.program.row_size)])[0]
-
-    def _packed(
-        self,
-        states: Float32,
-        slots: Sequence[int] | Int64,
-        frames: Float32,
-        counts: Sequence[int] | Int64,
-        regions: Sequence[Region],
-        memories: Memories | None = None,
-    ) -> list[Float32]:
-        """Run the operations that need no later frame: in a causal model, all of them."""
-        equal = (counts == counts[0]).all() if isinstance(counts, np.ndarray) else min(counts) == max(counts)
-        pack = _rectangle if equal else _ragged
-        slots_sorted, batch_sizes, index = pack(slots, counts)
-        with self._lock:
-            rows = self._filled(index, frames)
-            last, workspace = self.program.early, self._workspace
-            advance_slice(self.program, 0, last, states, slots_sorted, batch_sizes, rows, workspace, memories)
-            chosen = [rows[index, region.slice] for region in regions]
-            return [each.copy() for each in chosen] if isinstance(index, slice) else chosen  # else they are copies
+        return self.run(states, slots, frames, counts, [Region(0, self.program.row_size)])[0]
 
     def run_blocks(
         self,

@@ -4,9 +4,9 @@ A *body* is a `part` that does a row's values at ``j``: it reads them by `take`,
 given 1 in what it computes with, a vector of ones or a number: so it is compiled for both. A loop over H values is
 
     for j in range(0, whole(y), LANES):
-        body(j, ones(y), …)
+        body(ones(y), j, …)
     for j in range(whole(y), H):
-        body(j, one(y), …)
+        body(one(y), j, …)
 """
 
 from __future__ import annotations
