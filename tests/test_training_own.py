@@ -183,6 +183,10 @@ def test_a_run_is_gone_on_with_only_if_it_is_the_same(tmp_path: Path) -> None:
         ('["learn"]', '["nowhere"]', "nowhere is not there"),
         ("held_out = 0.2", 'labels = ["low", "other"]', "label 'high' is none of low, other"),
         ("epochs = 4", "epochs = ", "is no TOML"),
+        *(
+            ('"own"', f'"{name}"', "name = .* is to be a file's")
+            for name in ("", ".", "../own", "a/b", "\\u0000", "a" * 201)
+        ),
     ],
 )
 def test_errors_name_what_is_wrong(tmp_path: Path, was: str, becomes: str, message: str) -> None:

@@ -113,7 +113,7 @@ def test_pairs_of_texts(tmp_path: Path) -> None:
         ({"train.csv": ["text,label", 'a,"b']}, "", "row 2: .*a text in quotes ends"),
         ({"train.csv": ["text,mood", "a,b"]}, "", "column 'mood': beside text only label"),
         ({"train.tsv": ["a\tx", "b\ty", "c"]}, "", "row 3 has no answer after it"),
-        ({"train.tsv": ["a\tx", "b\ty"]}, 'answers = "next"', "has an answer, and others have none"),
+        ({"train.tsv": ["a\tx", "b\ty"]}, 'answers = "next"', r"row \d has an answer, and a language model has none"),
         ({"train.tsv": ["a\tx", "b\tx"]}, "", "nothing to tell apart"),
         ({"train.tsv": ["a b\tx", "a b\tx y"]}, 'unit = "word"\nanswers = "tags"', "has 1 labels for 2 tokens"),
         ({"train.tsv": ["a\tx", "b\ty"] * 4, "test.tsv": ["a\tz"]}, "", "test.tsv, row 1: label 'z' is none of x, y"),

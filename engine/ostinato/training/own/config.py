@@ -24,6 +24,9 @@ from ostinato.training.optimisers import OPTIMISERS, Optimiser
 from ostinato.training.schedules import SCHEDULES, Schedule, Warmup
 
 MAX_BYTES = 1 << 20
+MAX_NAME_BYTES = 200
+UNFIT = '/\\:*?"<>|'
+"""Characters that no file's name should have."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,11 @@ class Config:
             made: Config = decode(Config, values, path.name, {Layer: LAYERS, Loss: LOSSES})
         except (BadModelFileError, TrainingError) as error:
             raise TrainingError(str(error)) from error
+        if not _names_a_file(made.name):
+            raise TrainingError(
+                f"{path.name}: name = {made.name!r} is to be a file's: at most {MAX_NAME_BYTES} bytes, none of "
+                f"{UNFIT}, no dot or space at either end"
+            )
         how, of_text = made.learning, made.text
         for name, least, value in (
             ("learning.epochs", 1, how.epochs), ("learning.batch", 1, how.batch), ("learning.warmup", 0, how.warmup),
@@ -151,6 +159,12 @@ class Config:
             return OPTIMISERS[kind](schedule, clip_norm=how.clip_norm, **table)
         except TypeError as error:
             raise TrainingError(f"learning.optimiser: {kind} is not so set ({error})") from error
+
+
+def _names_a_file(name: str) -> bool:
+    """Whether a model and its run's folder can be called so, here and on other systems."""
+    plain = name.isprintable() and not set(name) & set(UNFIT) and name.strip(". ") == name
+    return plain and 0 < len(name.encode()) <= MAX_NAME_BYTES
 
 
 def _known(what: str, kind: Any, table: Any) -> str:

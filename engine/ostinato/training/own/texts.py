@@ -79,8 +79,11 @@ def matter(
     answers = text.answers or _answers(everything)
     for each in everything:
         if (each.labels is None) == (answers != "next"):
-            missing = "has no answer after it" if answers != "next" else "has an answer, and others have none"
-            raise InputError(f"{each.place(0)} {missing}: the data are taken as {ABOUT[answers]} (text.answers)")
+            if answers == "next":
+                raise InputError(f"{each.place(0)} has an answer, and a language model has none: leave either out")
+            raise InputError(
+                f"{each.place(0)} has no answer after it: the data are taken as {ABOUT[answers]} (text.answers)"
+            )
     reader = Reader(_vocabulary(text, [_text(each) for each in learning]), text)
     make = {"label": _labelled, "tags": _labelled, "next": _going_on, "text": _pairs}[answers]
     made = make(config, text, reader, answers, learning, judged_by, test)
