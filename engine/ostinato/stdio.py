@@ -8,10 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
+from typing import Any, TextIO
 
 _PLAIN = {
     "✓": "+", "✗": "x", "…": "...", "–": "-", "—": "-", "·": "-", "→": "->", "×": "x", "±": "+-", "µ": "u",
@@ -64,7 +61,7 @@ class _Named(io.BufferedWriter):
         super().__init__(io.FileIO(descriptor, "w", closefd=False))
         self._title, self._failed = title, False
 
-    def write(self, data: Buffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         if self._failed:
             return memoryview(data).nbytes
         with self._naming():
