@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 import virtual_microphone
+from little_room import little_room
 
 from ostinato.cli.files import bundled_recording
+from ostinato.cli.playing import Playback
 from ostinato.model import Network, write
 from ostinato.model.decoders import Audio
 from ostinato.model.front_ends import Samples
 from ostinato.model.layers import Dense
 from ostinato.model.specification import Sequential
+from ostinato.protocol import HeadInfo
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 RATE = 8000
@@ -60,6 +63,15 @@ def test_what_the_model_makes_is_written(ostinato: Run, amplifier: Path, tmp_pat
     seconds = f"{len(samples) / RATE:.1f}"
     assert f"{seconds} s heard, {seconds} s made" in done.stderr
     assert not done.stdout, "sound is no text"
+
+
+def test_sound_that_the_disk_does_not_take_is_told_as_other_files_are(tmp_path: Path) -> None:
+    head = HeadInfo("main", "audio", sample_rate=RATE)
+    for size in (8, 4096):  # not the head of the file; and only that, and a little
+        full = pytest.raises(OSError, match="the sound cannot be written")
+        with little_room(size), full as told, Playback(head, False, tmp_path / "full.wav") as playback:
+            playback.take(np.zeros(100_000, np.float32))
+        assert told.value.filename == str(tmp_path / "full.wav")
 
 
 def test_wrong_uses_are_named(ostinato: Run, amplifier: Path, tmp_path: Path) -> None:

@@ -66,6 +66,10 @@ def test_frames_and_text_calibrate_too(ostinato: Run, tmp_path: Path) -> None:
         assert load(after).network.specification.precision == "int8"
         told = "same greatest output" in done.stdout
         assert told == (specification.output_size > 1), "of one output the greatest is no measurement"
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text,label\nabba,yes\ncab,no\n")
+    done = ostinato("quantize", before, "--calibrate", rows, "-o", after)
+    assert done.returncode == 0, done.stderr
     again = ostinato("quantize", after, "--calibrate", text, "-o", tmp_path / "again.safetensors")
     assert again.returncode == 1 and "int8 already" in again.stderr
 
@@ -151,10 +155,12 @@ def test_what_cannot_calibrate_is_refused_with_the_cure(ostinato: Run, tmp_path:
     np.save(tmp_path / "nan.npy", np.full((5, 120), np.nan, np.float32))
     (tmp_path / "broken.npy").write_bytes(b"\x80\x04junk")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "rows.csv").write_text("text,label\nabba,yes\n")
     for data, status, words in (
         ("wide.npy", 1, "[5, 7], digits-uni takes numbers [frames, 120]"),
         ("nan.npy", 1, "NaN or infinite"),
         ("broken.npy", 1, "no array can be read"),
+        ("rows.csv", 1, "rows.csv is text, digits-uni takes numbers [frames, 120]"),
         ("empty", 2, "has nothing that digits-uni reads"),
     ):
         done = ostinato("quantize", "digits-uni", "--calibrate", tmp_path / data, "-o", out)

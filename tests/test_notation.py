@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from little_room import little_room
 
 from ostinato.errors import InputError
 from ostinato.notation import faults, midi, read, sound
@@ -162,6 +163,8 @@ def test_sound_has_the_pitches_at_their_times(tmp_path: Path) -> None:
         start = round((float(note.start) + 0.1) * rate)
         spectrum = np.abs(np.fft.rfft(samples[start : start + rate // 2] * np.hanning(rate // 2)))
         assert abs(spectrum.argmax() * 2 - 440 * 2 ** ((note.pitch - 69) / 12)) < 3  # bins of 2 Hz
+    with little_room(), pytest.raises(OSError, match="File too large"):
+        sound.write(tune, path, 60)
     with pytest.raises(InputError, match="600 s at most"):
         sound.samples(read("M:4/4 L:1/1 K:C " + "C64 " * 200), 20)
     with pytest.raises(InputError, match="from 20 to 400"):

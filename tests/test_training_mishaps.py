@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import resource
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from little_room import little_room
 from test_training_trainer import ECHO, echo, quiet
 
 from ostinato.errors import TrainingError
@@ -27,17 +27,6 @@ from ostinato.training.run_folder import RunFolder
 from ostinato.training.trainer import History
 
 SPOKEN = Sequential("spoken", Frames(2), (Gru(4), Dense(3), Softmax()), Ctc(("", "a", "b")))
-
-
-@contextmanager
-def little_room(size: int = 1024) -> Iterator[None]:
-    """No file may become longer, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def learn(network: TrainableNetwork, path: Path | None, **how: Any) -> History:

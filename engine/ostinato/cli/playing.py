@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,7 +41,9 @@ class Playback:
         if file is not None:
             import soundfile
 
-            self._file = soundfile.SoundFile(file, "w", self.sample_rate, 1, "FLOAT")
+            self._path, self._errors = file, soundfile.SoundFileError
+            with self._writing():
+                self._file = soundfile.SoundFile(file, "w", self.sample_rate, 1, "FLOAT")
 
     @property
     def underruns(self) -> int:
@@ -54,7 +59,8 @@ class Playback:
         """The next samples."""
         self.samples += len(samples)
         if self._file is not None:
-            self._file.write(samples)
+            with self._writing():
+                self._file.write(samples)
         if self._loudspeaker:
             self._loudspeaker.play(samples)
 
@@ -70,4 +76,13 @@ class Playback:
         if self._loudspeaker:
             self._loudspeaker.close()
         if self._file is not None:
-            self._file.close()
+            with self._writing():
+                self._file.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Errors of libsndfile, which does not say why a disk takes nothing, as those of the file."""
+        try:
+            yield
+        except self._errors as error:
+            raise OSError(errno.EIO, "the sound cannot be written", str(self._path)) from error

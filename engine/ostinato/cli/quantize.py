@@ -122,7 +122,11 @@ def _utterances(model: Model, path: Path) -> list[Utterance]:
     if path.suffix.lower() in OF_FRAMES:
         found: list[Utterance] = []
         for one in read(path):
-            assert isinstance(one.input, np.ndarray)
+            if isinstance(one.input, str):
+                if not isinstance(model.reader.specification.front_end, Tokens):
+                    raise InputError(f"{one.name} is text, {model.name} takes numbers [frames, {width}]")
+                found.append(_frames(model, one.input, None))
+                continue
             if one.input.shape[1] != width:
                 raise InputError(
                     f"{one.name} holds {list(one.input.shape)}, {model.name} takes numbers [frames, {width}]"

@@ -7,6 +7,7 @@ the note (as Fletcher and Rossing 1998, The physics of musical instruments, chap
 from __future__ import annotations
 
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,12 @@ PEAK = 0.8
 
 
 def write(tune: Tune, path: Path, tempo: int = USUAL) -> None:
-    """Write a WAV, mono, 16 bits, 44.1 kHz, at ``tempo`` beats a minute. Raises as `samples`."""
+    """Write a WAV, mono, 16 bits, 44.1 kHz, at ``tempo`` beats a minute. Raises OSError, and as `samples`."""
     import soundfile
 
-    soundfile.write(path, samples(tune, tempo), RATE, "PCM_16")
+    made = BytesIO()  # libsndfile does not say why a disk takes nothing
+    soundfile.write(made, samples(tune, tempo), RATE, "PCM_16", format="WAV")
+    path.write_bytes(made.getvalue())
 
 
 def samples(tune: Tune, tempo: int = USUAL) -> NDArray[np.float32]:
