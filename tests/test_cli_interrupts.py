@@ -29,11 +29,11 @@ SERVE = ("serve", "--bind", "tcp://127.0.0.1:*")
 @pytest.mark.parametrize("arguments", [LISTEN, SERVE, ("doctor", "--only", "kernels")], ids=lambda one: one[0])
 def test_ctrl_c_while_starting_says_nothing(arguments: tuple[str, ...], after_s: float) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", "print(flush=True); " + MAIN, *arguments],
+        [sys.executable, "-c", "from ostinato.cli import main; print(flush=True); main()", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        process.stdout.readline()  # Python itself has started
+        process.stdout.readline()  # Python itself has started, which may take longer
         time.sleep(after_s)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all that share it
         _, complaints = process.communicate(timeout=30)
