@@ -6,9 +6,11 @@ import contextlib
 import functools
 import ipaddress
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +20,11 @@ from forked import Forked
 # Hundreds of processes begin in these tests: what they load is compiled once, whatever the environment says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# What a script runs in the background ignores Ctrl-C, and so does all that it starts: tests that interrupt a process
+# would wait for it forever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI") == "true"
 
