@@ -14,8 +14,10 @@ import pytest
 from own_models import LABELS, echo, one_hot, write_csv
 
 from ostinato.errors import InputError
-from ostinato.model import write
+from ostinato.model import Network, Sequential, write
 from ostinato.model.decoders import Labels, Outputs
+from ostinato.model.front_ends import Frames
+from ostinato.model.layers import Convolution, Dense, Gru
 from ostinato.server import Server
 from ostinato.server.dialogue import describe
 from ostinato.streaming import Model
@@ -137,3 +139,24 @@ def test_listen_refuses_what_is_not_for_the_model_before_it_starts_a_server(
         with pytest.raises(InputError) as error:
             listen.listen("echo", each, None, tmp_path, None, False, Options())
         assert says in str(error.value)
+
+
+def test_a_model_whose_first_layer_is_wider_than_its_frames_is_served(ostinato: Run, tmp_path: Path) -> None:
+    """What looks ahead is made before the network, as a front end is: its frames are not those that come in."""
+    layers = [Convolution(7, 3, 1, 1, 1, 1, 1), Gru(5), Dense(2)]
+    network = Network.random(Sequential("ahead", Frames(3, frame_ms=10.0), layers, Outputs()))
+    model = Model(network)
+    assert model.front_end.frame_size != 3, "or this tests nothing"
+    frames = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    with model.stream() as alone:
+        expected = [event.values for event in (*alone.push(frames), *alone.flush())]
+    server = Server({"ahead": model}, "tcp://127.0.0.1:*")
+    with server, Client(server.endpoint) as client, client.open("ahead", dtype="float32") as stream:
+        stream.push(frames[:7])
+        stream.push(frames[7:])
+        found = [event.values for result in stream.flush() for event in result.events]
+        assert found and np.array_equal(found, expected[-len(found) :])
+    write(tmp_path / "ahead.safetensors", network)
+    np.save(tmp_path / "frames.npy", frames)
+    done = ostinato("listen", "ahead.safetensors", "--file", "frames.npy", "--fast", cwd=tmp_path)
+    assert done.returncode == 0 and "40 results" in done.stderr, done.stderr

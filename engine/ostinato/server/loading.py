@@ -73,5 +73,5 @@ def _example(model: Model) -> Any:
     if kind == "sample":
         return np.zeros(units, np.int16)
     if kind == "frame":
-        return np.zeros((units, model.front_end.frame_size), np.float32)
+        return np.zeros((units, model.reader.specification.front_end.frame_size), np.float32)
     return model.reader.specification.front_end.vocabulary[0]  # type: ignore[attr-defined]  # tokens have one

@@ -65,8 +65,9 @@ def check_dtype(options: Options, model: Pipeline) -> None:
         dtype = np.dtype(options.dtype)
     except TypeError as error:
         raise DtypeError(f"there is no dtype {options.dtype!r}: say int16 or float32") from error
-    frames = isinstance(model.reader.specification.front_end, Frames)
-    model.front_end.check(np.zeros((0, model.front_end.frame_size) if frames else 0, dtype))
+    front_end = model.reader.specification.front_end
+    frames = isinstance(front_end, Frames)
+    model.front_end.check(np.zeros((0, front_end.frame_size) if frames else 0, dtype))
 
 
 @dataclass(frozen=True, slots=True)
