@@ -19,7 +19,7 @@ from ostinato.events import Event
 from ostinato.kernels.operations import record as i
 from ostinato.model import Network
 from ostinato.model.activation import Activation
-from ostinato.model.compile import compile_network
+from ostinato.model.compile import compile_network, compile_observable
 from ostinato.model.decoders import Labels, Outputs
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.model.layers import (
@@ -286,7 +286,7 @@ def test_what_reads_a_late_input_is_late(layer: Layer) -> None:
             ("a", Dense(5), "frames"), ("b", Dense(5), "frames"), ("late", Gru(5, "backward"), "frames"),
             ("y", layer, order),
         )  # fmt: skip
-        program = compile_network(specification, random_weights(specification, 0)).program
+        program = compile_observable(specification, random_weights(specification, 0)).compiled.program
         backward = next(k for k, op in enumerate(program.operations) if op[i.BACKWARD])
         late = program.operations[backward, i.OUTPUT]
         (reader,) = (k for k, op in enumerate(program.operations) if late in (op[i.INPUT], op[i.SECOND]))

@@ -155,13 +155,25 @@ def test_a_state_is_its_operation_s_alone() -> None:
 
 
 def test_whole_vectors_do_not_spill_over_what_is_held() -> None:
-    """Sums are written in whole vectors: what lies behind an output must hold nothing yet, or be written later."""
+    """Sums are written in whole vectors: what lay behind an output is gone, and not to be read."""
     left, right = operation("dense", output=32, output_size=10), operation("dense", output=42, output_size=10)
     program(left, right, output=Region(32, 20))
-    with pytest.raises(ValueError, match=r"operation 1 writes .* behind its output, where something is held"):
+    with pytest.raises(ValueError, match=r"output .* is written by nothing, or written over"):
         program(right, left, output=Region(32, 20))
-    with pytest.raises(ValueError, match=r"operation 0 writes .* behind its output, where something is held"):
-        program(operation("dense", input=48, output=32, output_size=10), input=Region(44, 24))
+    reads_both = operation("dense", input=32, input_size=20, output=64)
+    program(left, right, reads_both, output=Region(64, 16))
+    with pytest.raises(ValueError, match=rf"operation 2 reads .* {UNWRITTEN}"):
+        program(right, left, reads_both, output=Region(64, 16))
+
+
+@pytest.mark.parametrize("output", [0, 19, 32])
+def test_a_frame_stays_where_it_is(output: int) -> None:
+    """As it may be read again: when a stream that waits is saved, or a bound call is made a second time."""
+    program(operation("dense", input=48, output=28, output_size=16), input=Region(44, 24), output=Region(28, 16))
+    with pytest.raises(ValueError, match=r"operation 0 writes .* over its frame"):
+        program(
+            operation("dense", input=48, output=output, output_size=10), input=Region(output + 9, 68 - output - 9)
+        )
 
 
 @pytest.mark.parametrize(
@@ -225,14 +237,14 @@ def outputs(made: Program, frames: Floats, guard: float) -> bytes | None:
     return rows[:, made.output.slice].tobytes() if (ends == guard).all() else None
 
 
-def remembered(made: Program, guard: float = 0.0) -> Memories | None:
-    """A memory of five frames, behind which lies ``guard``; None if the program looks nothing up."""
+def remembered(made: Program, guard: float = 0.0, streams: int = 1) -> Memories | None:
+    """For each stream a memory of five frames, behind which lies ``guard``; None if the program looks nothing up."""
     if not made.memory_size:
         return None
     memory = Memory(made.memory_size)
     memory.append(np.random.default_rng(4).standard_normal((5, made.memory_size)).astype(np.float32))
     memory.append(np.full((3, made.memory_size), guard, np.float32))
-    return Memories([memory], [5])
+    return Memories([memory] * streams, [5] * streams)
 
 
 @pytest.mark.parametrize("kind", NUMBERS)

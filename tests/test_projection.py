@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ostinato.kernels.operations import record
 from ostinato.model import Network, Sequential, projection
+from ostinato.model.compile import compile_observable
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Dense, Embedding, Gru, Layer, Lru, Lstm, MinGru, Rnn, Sru
 from ostinato.model.quantization import quantize
 from ostinato.model.whole_sequence import whole_sequence_rows
 
+Floats = npt.NDArray[np.float32]
+
 VOCABULARY = tuple("abcdefghi")
 LAYERS = (
     Gru(5), Gru(18, "bidirectional", reset="before"), Lstm(7, "backward"), Rnn(3), Lru(5, size=4), MinGru(6),
     Sru(6, highway="input"), Dense(20),
 )  # fmt: skip
+
+
+def all_values(network: Network, tokens: Floats) -> list[Floats]:
+    """What is in the rows of each stage."""
+    return whole_sequence_rows(network, compile_observable(network.specification, network.weights).compiled, tokens)
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.kind)
@@ -34,8 +43,8 @@ def test_sums_by_token_are_those_of_its_vector(layer: Layer, int8: bool, monkeyp
     if int8:
         network = quantize(network, [tokens])
     monkeypatch.setattr(projection, "MAX_TABLE", 0)
-    (wanted,) = whole_sequence_rows(Network(network.specification, network.weights), tokens)
+    (wanted,) = all_values(network, tokens)
     monkeypatch.undo()
-    (rows,) = whole_sequence_rows(network, tokens)
+    (rows,) = all_values(network, tokens)
     assert network.program.operations[:, record.TOKENS].sum() > 1  # besides the embedding
     assert rows.tobytes() == wanted.tobytes()

@@ -1,7 +1,7 @@
 """Copies of values."""
 
 from ostinato.kernels.compiler import part
-from ostinato.kernels.simd import BYTES, load, load_float, store, store_float
+from ostinato.kernels.simd import BYTES, first_lanes, load, load_float, splat, store, store_float
 from ostinato.lanes import LANES
 
 
@@ -10,6 +10,17 @@ def copy(source: int, target: int, count: int) -> None:
     """``count`` vectors."""
     for i in range(count):
         store(target + i * BYTES, load(source + i * BYTES))
+
+
+@part
+def copy_cleared(source: int, target: int, size: int) -> None:
+    """``size`` values, and zeros behind them up to a whole vector."""
+    left = size
+    while left > 0:
+        store(target, first_lanes(left, load(source), splat(0.0)))
+        source += BYTES
+        target += BYTES
+        left -= LANES
 
 
 @part

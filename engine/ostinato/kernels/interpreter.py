@@ -23,8 +23,8 @@ from ostinato.kernels.operations.record import (
     STREAMS,
     TABLE_SLOTS,
 )  # fmt: skip
-from ostinato.kernels.operations.running import run_operations
 from ostinato.kernels.simd import address, field, load_int, store_int
+from ostinato.kernels.time_tiles import run_tiles
 
 OK, BAD_SLOT, BAD_BATCH_SIZES, TOO_FEW_ROWS, NEEDS_CAPACITY, NO_MEMORY = range(6)
 
@@ -65,7 +65,7 @@ def perform(call: int) -> Any:
     code = _check(call)
     if code != OK:
         return code
-    run_operations(call)
+    run_tiles(call)
     return code
 
 

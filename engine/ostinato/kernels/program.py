@@ -15,7 +15,7 @@ from ostinato.kernels.far import far
 from ostinato.kernels.memory import Memories
 from ostinato.kernels.operations import KINDS, Region
 from ostinato.kernels.operations import record as i
-from ostinato.kernels.regions import covered, inside, overlap
+from ostinato.kernels.regions import inside, overlap
 from ostinato.kernels.schedule import Pass, passes, together, when
 from ostinato.lanes import LANES, padded
 
@@ -75,8 +75,9 @@ class Inner(Protocol):
 class Program:
     """Operations over one packed weight buffer; immutable, shared by any number of streams and threads.
 
-    A frame is a row of ``row_size`` float32: ``input`` is where the frame's values (or its token id, as a float) go,
-    ``outputs`` where the results are. A stream is a state row of ``state_size`` float32, at first as ``initial``.
+    A frame is a row of ``row_size`` float32: ``input`` is where the frame's values (or its token id, as a float) go
+    and stay, ``outputs`` where the results are; between them places are used again. A stream is a state row of
+    ``state_size`` float32, at first as ``initial``.
     ``backward`` says which operations run from the last frame to the first; the first ``early`` operations need no
     later frame, and so can run while frames arrive. ``passes`` are all operations, in order, in as few as can be.
 
@@ -131,7 +132,7 @@ class Program:
         set_(self, "backward", tuple(bool(flag) for flag in operations[:, i.BACKWARD]))
         ranks = [rank for rank, _ in when(operations, self.row_size)]
         set_(self, "early", [*ranks, 1].index(1))
-        set_(self, "passes", passes(operations, self.early))
+        set_(self, "passes", passes(operations, self.early, self.row_size))
         operations[:, i.TOGETHER] = together(operations, self.passes)
         operations[:, i.FAR] = far(operations)
         for array in (operations, weights, initial):
@@ -167,28 +168,28 @@ class Program:
         """Prove once what running relies on: raises ValueError naming the operation that breaks it.
 
         Whole vectors are read and written, so each region is taken with what lies behind it up to a whole vector.
-        What an operation writes behind its own output must hold nothing that was written before.
+        What an operation writes behind its own output is held no more. A frame stays where it is.
         """
-        held, states = [self.input], list[Region]()
+        inside(self.input, self.row_size, "a frame lies", "its row")
+        held, states = np.zeros(self.row_size, bool), list[Region]()
+        held[self.input.slice] = True
         for number, op in enumerate(self.operations):
             reach = _KINDS[op[i.KIND]].reach(op)
             for region in reach.reads:
                 inside(
                     Region(region.offset, padded(region.size)), self.row_size, f"operation {number} reads", "its row"
                 )
-                if not covered(region, held):
+                if not held[region.slice].all():
                     raise ValueError(f"operation {number} reads {region}, which nothing has written before it")
             for region in reach.loads:
                 inside(region, self.row_size, f"operation {number} reads", "its row")
             target = Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE]))
             for region in reach.writes:
                 inside(region, self.row_size, f"operation {number} writes", "its row")
-                behind = Region(
-                    target.offset + target.size, region.offset + region.size - target.offset - target.size
-                )
-                if any(overlap(behind, other) for other in held):
-                    raise ValueError(f"operation {number} writes {behind} behind its output, where something is held")
-            held.append(target)
+                if overlap(region, self.input):
+                    raise ValueError(f"operation {number} writes {region} over its frame, which is at {self.input}")
+                held[region.slice] = False
+            held[target.slice] = True
             for region in reach.states:
                 inside(region, self.state_size, f"operation {number} keeps", "its state row")
                 if any(overlap(region, other) for other in states):
@@ -204,8 +205,8 @@ class Program:
                 inside(region, self.memory_size, f"operation {number} reads", "a memory's frame")
         for region in self.outputs:
             inside(region, self.row_size, "an output lies", "its row")
-            if not covered(region, held):
-                raise ValueError(f"output {region} is written by nothing")
+            if not held[region.slice].all():
+                raise ValueError(f"output {region} is written by nothing, or written over")
         for state, region in self.starts:
             inside(region, self.memory_size, "a state begins with", "a memory's frame")
             inside(Region(state, region.size), self.state_size, "a state lies", "its state row")
@@ -333,8 +334,8 @@ def advance(
     ``state`` [any, state_size]: state rows; ``slots`` [streams]: which of them, all different, sorted by their number
     of frames, most first. ``batch_sizes`` [steps], never increasing: how many streams have a frame at each step.
     ``rows`` [sum of batch_sizes, row_size]: the frames of step 0, then of step 1, …; their input regions are read,
-    all others are left filled. ``memories``: of the streams, in the order of their slots, if the program looks any
-    up. All arrays C-contiguous, float32 or int64.
+    their output regions are left filled. ``memories``: of the streams, in the order of their slots, if the program
+    looks any up. All arrays C-contiguous, float32 or int64.
 
     Holds no GIL while it computes. Operations that run forward give the same bits however frames are divided over
     calls and batches. Raises ValueError if the arrays do not fit together.

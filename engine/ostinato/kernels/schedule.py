@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.kernels.operations import KINDS, Region
+from ostinato.kernels.operations import KINDS
 from ostinato.kernels.operations import record as i
 from ostinato.kernels.operations.kind import Reach
 from ostinato.kernels.regions import overlap
@@ -62,15 +62,16 @@ def when(operations: Operations, row_size: int) -> list[tuple[int, int]]:
     return found
 
 
-def passes(operations: Ints, early: int) -> tuple[Pass, ...]:
+def passes(operations: Ints, early: int, row_size: int) -> tuple[Pass, ...]:
     """All operations, in order, in as few passes as can be; the first ``early`` are by themselves."""
-    read: list[Region] = []  # by backward operations further on, at however many removes
+    read = np.zeros(row_size, bool)  # values that backward operations further on read, at however many removes
     context = []
     for op in operations[::-1]:
-        target = Region(int(op[i.OUTPUT]), int(op[i.OUTPUT_SIZE]))
-        flag = bool(op[i.BACKWARD]) or any(overlap(target, region) for region in read)
-        if flag:
-            read += _reach(op).reads
+        target = slice(op[i.OUTPUT], op[i.OUTPUT] + op[i.OUTPUT_SIZE])
+        flag = bool(op[i.BACKWARD] or read[target].any())
+        read[target] = False
+        for region in _reach(op).reads if flag else ():
+            read[region.slice] = True
         context.append(flag)
     kinds = zip(
         (n < early for n in range(len(operations))), map(bool, operations[:, i.BACKWARD]), context[::-1], strict=True

@@ -4,6 +4,7 @@ only scale and shift what a product below gives: that product's weights are chan
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,26 +13,36 @@ from ostinato.model.lowering import Compiled, Lowering, Value, Weights
 from ostinato.model.specification import FRAMES, Node, Specification
 
 
+class Observable(NamedTuple):
+    """A network whose rows have all values in the end, each at a place of its own."""
+
+    compiled: Compiled
+    multiplied: dict[str, tuple[int, slice]]
+    """Which values the network's matrices multiply, by name: the stage, and where its rows have them. A recurrent
+    one's are its layer's outputs."""
+
+
 def compile_network(specification: Specification, weights: Weights) -> Compiled:
     """``weights``: exactly those of the specification (not checked here). Raises BadModelFileError if a stream's
     state would be too large."""
-    lowering, values = _lower(specification, weights)
-    return lowering.compiled(values[FRAMES], [values[head.node] for head in specification.heads])
+    return _compiled(specification, weights)[0]
 
 
-def matrix_inputs(specification: Specification, weights: Weights) -> dict[str, tuple[int, slice]]:
-    """Which values the network's matrices multiply, by name: the stage, and where its rows have them. A recurrent
-    one's are its layer's outputs."""
-    return _lower(specification, weights)[0].multiplied
+def compile_observable(specification: Specification, weights: Weights) -> Observable:
+    """The same network to the bit, which takes more memory."""
+    return Observable(*_compiled(specification, weights, apart=True))
 
 
-def _lower(specification: Specification, weights: Weights) -> tuple[Lowering, dict[str, Value]]:
-    """All operations, and what each node gives."""
+def _compiled(
+    specification: Specification, weights: Weights, apart: bool = False
+) -> tuple[Compiled, dict[str, tuple[int, slice]]]:
     weights, folded = _fold(specification, weights)
-    lowering, values = _walk(specification, folded, Lowering(weights, specification.staging))
+    lowering, values = _walk(specification, folded, Lowering(weights, specification.staging, apart=apart))
     if len(specification.staging.stages) > 1:  # again, now that it is known how much each stage is given
-        lowering, values = _walk(specification, folded, Lowering(weights, specification.staging, lowering.given))
-    return lowering, values
+        lowering = Lowering(weights, specification.staging, lowering.given, apart)
+        lowering, values = _walk(specification, folded, lowering)
+    outputs = [values[head.node] for head in specification.heads]
+    return lowering.compiled(values[FRAMES], outputs), lowering.multiplied
 
 
 def _walk(

@@ -1,5 +1,5 @@
-"""What layers lower themselves to: the operations of programs, and where a row has each value, a state row each
-state, and the weight buffer each array. `compile` walks a specification with it.
+"""What layers lower themselves to: the operations of programs, and where a row has room for each value, a state row
+for each state, and the weight buffer for each array. `compile` walks a specification with it.
 
 The nodes of the last stage are the program that streams, blocks and utterances run. If there are stages below it,
 they become `Stages`, whose frames are that program's.
@@ -72,12 +72,14 @@ class Compiled(NamedTuple):
 
 
 class Lowering:
-    """Lays out rows, states and weights, and collects operations; layers call it. What they ask for goes into the
-    stage of the node that is being lowered."""
+    """Lays out states, weights and rooms for values, and collects operations; layers call it. What they ask for goes
+    into the stage of the node that is being lowered."""
 
-    def __init__(self, weights: Weights, staging: Staging, given: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, weights: Weights, staging: Staging, given: Sequence[int] | None = None, apart: bool = False
+    ) -> None:
         """``given``: how many values links bring to a row of each stage, which then lie at its start; None: not known
-        yet."""
+        yet. ``apart``: each value has a place of its own in a row, so that all are there when operations have run."""
         self.weights = weights
         """Of the whole network, as its specification names them."""
         self.multiplied: dict[str, tuple[int, slice]] = {}
@@ -85,7 +87,11 @@ class Lowering:
         self._embedded: dict[Value, tuple[Value, Floats]] = {}
         self._staging = staging
         self._given = given
-        self._stages = [Stage(row_size=padded(size + LANES - 1) if size else 0) for size in given or ()]
+        self._apart = apart
+        self._stages = [Stage(apart) for _ in given or ()]
+        for stage, size in zip(self._stages, given or (), strict=False):
+            if size:
+                stage.room(size)
         self._drafts: list[Draft] = []
         self._linked: dict[Any, Value] = {}
         self._memory_size = 0
@@ -109,7 +115,7 @@ class Lowering:
     # --- what layers ask for ----------------------------------------------------------------------------------------
 
     def value(self, wire: Wire) -> Value:
-        """Room in a row, and behind it for a last vector that begins at any of its values."""
+        """Room for a value. When all is lowered, it may share its place in a row with others, at other times."""
         return Value(wire, self._stage.room(1 if wire.token else wire.size), self._now)
 
     def memory(self, wires: Mapping[str, Wire]) -> dict[str, Value]:
@@ -204,7 +210,7 @@ class Lowering:
     def early(self, source: Value) -> int:
         """How many of its first values are known as soon as their frame is."""
         operations = self._stage.operations
-        times = when(operations, self._stage.row_size)
+        times = when(operations, self._stage.rooms_size)
         late = [op for op, (rank, _) in zip(operations, times, strict=True) if rank]
         offset, size = source.region
         starts = [op[i.OUTPUT] - offset for op in late if op[i.OUTPUT] + op[i.OUTPUT_SIZE] > offset]
@@ -268,7 +274,7 @@ class Lowering:
     @property
     def _stage(self) -> Stage:
         while len(self._stages) <= self._now:
-            self._stages.append(Stage())
+            self._stages.append(Stage(self._apart))
         return self._stages[self._now]
 
     # --- inside -----------------------------------------------------------------------------------------------------
@@ -308,13 +314,22 @@ class Lowering:
         regions = [value.region for value in outputs]
         if not last:
             return Compiled(self._program(0, frames.region, regions), None)
-        programs = []
-        for stage in range(last):
-            given = Region(0, self._stages[stage].given) if stage else frames.region
-            read = [draft.region for draft in self._drafts if draft.source == stage]
-            programs.append(self._program(stage, given, read or [given]))
+        programs, drafts = self._programs(range(last), self._drafts, frames.region)
         top = self._program(last, Region(0, self._stages[last].given), regions)
-        return Compiled(top, linked(programs, self._drafts, self._staging, self._stages[last].given))
+        return Compiled(top, linked(programs, drafts, self._staging, self._stages[last].given))
+
+    def _programs(
+        self, numbers: range, drafts: Sequence[Draft], frames: Region | None = None
+    ) -> tuple[list[Program], list[Draft]]:
+        """Those of the stages of these numbers, and the ``drafts`` with the regions where those programs have what is
+        read; ``frames``: where stage 0 is given them."""
+        programs, places = list[Program](), dict[tuple[int, Region], Region]()
+        for number in numbers:
+            given = frames if frames and not number else Region(0, self._stages[number].given)
+            read = [draft.region for draft in drafts if draft.source == number] or [given]
+            programs.append(self._program(number, given, read))
+            places |= {(number, region): place for region, place in zip(read, programs[-1].outputs, strict=True)}
+        return programs, [dataclasses.replace(d, region=places.get((d.source, d.region), d.region)) for d in drafts]
 
     def _program(self, number: int, given: Region, outputs: Sequence[Region]) -> Program:
         return self._stages[number].program(given, outputs, self._memory_size, self._starts)
@@ -374,10 +389,7 @@ class _Within(Lowering):
                 last, result = last - 1, dataclasses.replace(draft, target=0, offset=0)
         drafts = sorted(self._drafts, key=lambda draft: (draft.target, draft.offset))
         drafts = [*(draft for draft in drafts if draft.target <= last), result]
-        programs = []
-        for stage in range(1, last + 1):
-            read = [draft.region for draft in drafts if draft.source == stage]
-            programs.append(self._program(stage, Region(0, self._stages[stage].given), read))
+        programs, drafts = self._programs(range(1, last + 1), drafts)
         count, size = self._counts[out.stage], out.region.size
         return Positions(
             programs=tuple(programs),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ostinato.errors import BadModelFileError, InputError
-from ostinato.model.compile import matrix_inputs
+from ostinato.model.compile import compile_observable
 from ostinato.model.integers import input_scale, to_integers
 from ostinato.model.network import Network
 from ostinato.model.specification import ENCODER, Node, Specification
@@ -127,7 +127,7 @@ class _Seen:
 
     def __init__(self, network: Network) -> None:
         self._network, self._random = network, np.random.default_rng(0)
-        self._inputs = matrix_inputs(network.specification, network.weights)
+        self._compiled, self._inputs = compile_observable(network.specification, network.weights)
         self._seen: dict[str, list[Float32]] = {name: [] for name in self._inputs}
         self._frames = 0
 
@@ -136,7 +136,7 @@ class _Seen:
         if not len(frames):
             return
         self._frames += len(frames)
-        rows = whole_sequence_rows(self._network, frames, source)
+        rows = whole_sequence_rows(self._network, self._compiled, frames, source)
         for name, (stage, region) in self._inputs.items():
             values = rows[stage][:, region].ravel()
             self._seen[name].append(values if values.size <= KEPT else self._random.choice(values, KEPT))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ostinato.kernels.compiler import routine
-from ostinato.kernels.copying import copy
+from ostinato.kernels.copying import copy, copy_cleared
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, source, whole_vectors
 from ostinato.kernels.operations.record import (
     BATCH_SIZES,
@@ -17,7 +17,7 @@ from ostinato.kernels.operations.record import (
     STEPS,
     state_of,
 )
-from ostinato.kernels.simd import BYTES, field, first_lanes, load, load_float, load_int, splat, store, store_float
+from ostinato.kernels.simd import field, load_float, load_int, store_float
 from ostinato.lanes import LANES, padded
 
 
@@ -33,9 +33,7 @@ def first(op: int, call: int) -> None:
             there = state_of(call, b) + 4 * field(op, COUNT)
             if load_float(there) == 0.0:
                 store_float(there, 1.0)
-                for v in range(vectors):
-                    x = load(row + 4 * field(op, INPUT) + v * BYTES)
-                    store(kept + v * BYTES, first_lanes(size - v * LANES, x, splat(0.0)))
+                copy_cleared(row + 4 * field(op, INPUT), kept, size)
             copy(kept, row + 4 * field(op, OUTPUT), vectors)
             row += field(call, ROW_STEP)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ostinato.kernels import integer
 from ostinato.kernels.compiler import part, routine
+from ostinato.kernels.copying import copy_cleared
 from ostinato.kernels.operations.kind import Reach, Record, Region, activation, matrix, projection, whole_vectors
 from ostinato.kernels.operations.project import project
 from ostinato.kernels.operations.record import (
@@ -46,7 +47,7 @@ from ostinato.kernels.operations.record import (
     together,
 )  # fmt: skip
 from ostinato.kernels.product import far_row, product
-from ostinato.kernels.simd import BYTES, field, first_lanes, invoke_cell, load, load_int, splat, store, store_int
+from ostinato.kernels.simd import BYTES, field, invoke_cell, load_int, store_int
 from ostinato.lanes import LANES, padded
 
 
@@ -82,14 +83,7 @@ def _keep_state(op: int, call: int, first: int, last: int, out: int) -> None:
     step = field(call, ROW_STEP)
     slots = field(call, TABLE_SLOTS)
     for b in range(first, last):
-        target = load_int(slots + 8 * b) + 4 * field(op, STATE_H)
-        left = hidden
-        source = out + b * step
-        while left > 0:
-            store(target, first_lanes(left, load(source), splat(0.0)))
-            target += BYTES
-            source += BYTES
-            left -= LANES
+        copy_cleared(out + b * step, load_int(slots + 8 * b) + 4 * field(op, STATE_H), hidden)
 
 
 @routine("void(int64, int64, int64, int64, int64)")

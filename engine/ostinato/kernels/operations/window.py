@@ -8,7 +8,7 @@ matters. Before the first frame lies padding, of the value at W.
 from __future__ import annotations
 
 from ostinato.kernels.compiler import routine
-from ostinato.kernels.copying import copy
+from ostinato.kernels.copying import copy, copy_cleared
 from ostinato.kernels.operations.kind import Kind, Reach, Record, Region, source
 from ostinato.kernels.operations.record import (
     BATCH_SIZES,
@@ -77,7 +77,8 @@ def window(op: int, call: int) -> None:
             count = int(load_float(state + 4 * field(op, COUNT)))
             _gather(op, call, t, start, b, count)
             frame = field(call, ROWS) + (start + b) * step + 4 * field(op, INPUT)
-            copy(frame, state + 4 * field(op, HISTORY) + ((count + t) % kept) * vectors * BYTES, vectors)
+            place = state + 4 * field(op, HISTORY) + ((count + t) % kept) * vectors * BYTES
+            copy_cleared(frame, place, field(op, INPUT_SIZE))
             if b >= later:  # its last frame
                 count += t + 1
                 if count >= 2 * kept:
