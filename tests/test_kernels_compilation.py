@@ -69,7 +69,7 @@ GOLDEN_LATER = {
     "lru": "142be322469cb7ae0ec8cf4d78b2a76e5c81549f1578979741edba198efaf522",
     "each value": "2b9960005e7bbe8b5abe583ba04c8e06af51d40b0b0d4309b01d7dcdef7069e5",
     "within": "29c5e4992e86e212b8a9f9e59ab1bf7b575b9270fe565980154ed8d990de027b",
-    "each": "d61dbea5529f1097fed8730b86e009e360c76401b8c9850ee64032ea73527ba9",
+    "each": "29bc166bca7fa6c1822f67c8c888c14948d602d75f7f3e055aa05293d299208d",
     "gather": "20cea16d3c5daba8d7e14b5d2daea9ec791b8ab4d89897acc8f54d2055e46172",
 }
 """By their names in golden_bits."""
