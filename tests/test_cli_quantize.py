@@ -17,7 +17,7 @@ from ostinato import model
 from ostinato.cli.files import RECORDINGS, bundled_recording
 from ostinato.model.decoders import Outputs
 from ostinato.model.front_ends import Frames, Tokens
-from ostinato.model.layers import Embedding, Gru
+from ostinato.model.layers import Convolution, Dense, Embedding, Gru
 from ostinato.model.quantization import quantized
 from ostinato.model.specification import FRAMES, Head, Node, Sequential, Specification
 from ostinato.streaming import load
@@ -171,3 +171,17 @@ def test_what_cannot_calibrate_is_refused_with_the_cure(ostinato: Run, tmp_path:
     done = ostinato("quantize", "digits-uni", "--calibrate", RECORDINGS, "-o", tmp_path / "out.bin")
     assert done.returncode == 2 and "should end in .safetensors" in done.stderr
     assert not out.exists()
+
+
+def test_a_layer_before_the_network_is_calibrated_by_what_comes_in(ostinato: Run, tmp_path: Path) -> None:
+    """A convolution that looks ahead stands before the network, as a front end does, and reads the frames."""
+    layers = [Convolution(7, 3, 1, 1, 1, 1, 1), Gru(5), Dense(2)]
+    model.write(
+        tmp_path / "ahead.safetensors", model.Network.random(Sequential("ahead", Frames(3), layers, Outputs()))
+    )
+    np.save(tmp_path / "frames.npy", np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32))
+    done = ostinato("quantize", "ahead.safetensors", "--calibrate", "frames.npy", "-o", "q.safetensors", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    np.save(tmp_path / "frames.npy", np.zeros((300, 7), np.float32))
+    done = ostinato("quantize", "ahead.safetensors", "--calibrate", "frames.npy", "-o", "r.safetensors", cwd=tmp_path)
+    assert done.returncode == 1 and "takes numbers [frames, 3]" in done.stderr

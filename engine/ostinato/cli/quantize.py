@@ -113,12 +113,14 @@ def _paths(model: Model, data: Path) -> list[Path]:
 
 
 def _utterances(model: Model, path: Path) -> list[Utterance]:
-    """What the model's front end makes of a file, at least one frame; those of `ostinato.data` hold frames as they
-    are. Of a model with an encoder each line of a text is a source.
+    """What the model's front end makes of a file, at least one frame; those of `ostinato.data` hold what a model of
+    ready frames is given, and of other models frames as they are. Of a model with an encoder each line of a text is
+    a source.
 
     Raises InputError, OSError.
     """
-    width = model.front_end.frame_size
+    ready = isinstance(model.reader.specification.front_end, Frames)
+    width = model.reader.specification.front_end.frame_size if ready else model.front_end.frame_size
     if path.suffix.lower() in OF_FRAMES:
         found: list[Utterance] = []
         for one in read(path):
@@ -131,7 +133,10 @@ def _utterances(model: Model, path: Path) -> list[Utterance]:
                 raise InputError(
                     f"{one.name} holds {list(one.input.shape)}, {model.name} takes numbers [frames, {width}]"
                 )
-            found.append(one.input if model.writer is None else _written(model, one.input))
+            if model.writer is not None:
+                found.append(_written(model, one.input))
+            else:
+                found.append(_frames(model, one.input.astype(np.float32), None) if ready else one.input)
         return found
     contents: list[Any]
     rate = None
