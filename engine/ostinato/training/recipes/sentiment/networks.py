@@ -13,6 +13,8 @@ from ostinato.model.front_ends import Tokens
 from ostinato.model.layers import Dense, Embedding, Gru, Softmax
 from ostinato.model.specification import FRAMES, Head, Node, Specification
 from ostinato.training.batching import Batch, bucketed, pad
+from ostinato.training.network import TrainableNetwork
+from ostinato.training.recipes.sentiment import evidence
 from ostinato.training.recipes.sentiment.examples import LABELS, Example
 
 Direction = Literal["uni", "bi"]
@@ -36,8 +38,9 @@ def specification(front_end: Tokens, direction: Direction) -> Specification:
         (
             Node("words", Embedding(EMBEDDED), (FRAMES,)),
             Node("gru", gru, ("words",)),
-            Node("scores", Dense(1), ("gru",)),
-            Node("logits", Dense(len(LABELS)), ("gru",)),
+            *evidence.nodes(direction == "bi"),
+            Node("scores", Dense(1), ("read",)),
+            Node("logits", Dense(len(LABELS)), ("read",)),
             Node("classes", Softmax(), ("logits",)),
         ),
         (
@@ -47,6 +50,23 @@ def specification(front_end: Tokens, direction: Direction) -> Specification:
             Head("class", "classes", SequenceClass(LABELS, pool)),
         ),
     )
+
+
+def pooled(
+    network: TrainableNetwork, ids: Sequence[npt.NDArray[np.int64]], direction: Direction
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """What the heads ``sentence`` [n] and ``class`` [n, labels] say of sentences."""
+    scores, classes = np.zeros(len(ids)), np.zeros((len(ids), len(LABELS)))
+    for chosen in bucketed([len(each) for each in ids], 64):
+        padded, lengths = pad([ids[i] for i in chosen])
+        outputs = network.activate(network.forward(padded, lengths))
+        for row, (i, length) in enumerate(zip(chosen, lengths, strict=True)):
+            score, label = (
+                given[-1] if direction == "uni" else given.mean(axis=0)
+                for given in (outputs[head][row, :length] for head in ("score", "label"))
+            )
+            scores[i], classes[i] = score[0], label
+    return scores, classes
 
 
 class Batches:

