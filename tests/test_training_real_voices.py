@@ -95,7 +95,7 @@ def test_bundled_models_hear_the_bundled_recordings(name: str) -> None:
 @pytest.mark.parametrize("name", ["digits-uni", "digits-bi"])
 def test_bundled_models_are_small_complete_and_carded(name: str) -> None:
     path = BUNDLED / f"{name}.safetensors"
-    assert path.stat().st_size <= 2_500_000
+    assert path.stat().st_size <= 5_000_000
     specification = model_file.read(path).specification
     assert specification.direction == ("unidirectional" if name.endswith("uni") else "bidirectional")
     assert specification.licence == cards.LICENCE

@@ -27,7 +27,7 @@ from ostinato.training.recipes import plan, recipe, spectrogram, summary, transc
 from ostinato.training.recipes.digits import augment, cards, compose, conditions, learn, real, voices, words
 from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained
-from ostinato.training.schedules import Cosine, Warmup
+from ostinato.training.schedules import Trapezoid, Warmup
 from ostinato.training.trainer import Evaluate, History, export
 
 MODELS = ("uni", "bi")
@@ -45,13 +45,13 @@ class Options(recipe.Options):
     """
 
     data: Annotated[Path, Option("Where the training set is kept.", "DIR")] = Path("data/digits")
-    steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="11000, quick: 150")] = 11_000
+    steps: Annotated[int, Option("Batches to learn from.", "N", 1, MOST_STEPS, shown="25000, quick: 150")] = 25_000
     real: Annotated[tuple[Path, ...], Option("Unpacked packages of recordings to test on.", "DIR", there=True)] = ()
     fsdd: Annotated[Path | None, Option("A clone of the Free Spoken Digit Dataset.", "DIR", there=True)] = None
     shards: int = 49
     examples_per_shard: int = 500
     batch: int = 32
-    rate: float = 2e-3
+    rate: float = 1.5e-3
     voices: int | None = None
 
     def __post_init__(self) -> None:
@@ -132,14 +132,14 @@ def _plans(
             learn.Batches(learning, mean, scale, options.batch, options.seed),
             CtcLoss(),
             AdamW(
-                Warmup(Cosine(options.rate, options.steps - warmup, options.rate / 100), warmup),
+                Warmup(Trapezoid(options.rate, options.steps - warmup, 0.7, options.rate / 100), warmup),
                 weight_decay=1e-2,
                 clip_norm=5.0,
             ),
             options.steps,
             judges.evaluate,
             tested,
-            in_halves(options.batch),
+            in_halves(options.batch) | {"evaluate_every": 1000, "average": 0.999},
             finish,
         )
 
