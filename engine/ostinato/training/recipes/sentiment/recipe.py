@@ -46,8 +46,8 @@ class Options(recipe.Options):
     batch: int = 32
     rate: float = 4e-3
     dropout: float = 0.4
-    least: int = 3
-    tweets: int = 2
+    least: int = 6
+    tweets: int = 3
     most: int | None = None
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class Options(recipe.Options):
     @classmethod
     def of(cls, *, quick: bool = False, **given: Any) -> Options:
         """As `recipe.Options.of`; quick is a minute: few sentences, few steps."""
-        few: dict[str, Any] = {"steps": 300, "most": 600} if quick else {}
+        few: dict[str, Any] = {"steps": 300, "most": 600, "least": 3} if quick else {}
         return cls(quick=quick, **(few | given))
 
     @property
