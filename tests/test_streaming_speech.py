@@ -104,7 +104,7 @@ def test_no_word_is_lost_where_a_recording_begins_with_it(cut_db: float, peak: f
     said, all_of_it = ([(e.text, e.time_ms) for e in some if e.kind == "symbol"] for some in (events, whole))
     assert said == all_of_it and len(said) >= 3 and "five" in words(events)[:3]
     with bundled.stream(sample_rate=rate) as stream:
-        assert words(events)[:3] == words(stream.push(samples) + stream.flush())[:3]  # nor does what follows change it
+        assert words(events)[:3] == words(stream.push(samples) + stream.flush())[:3]
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
