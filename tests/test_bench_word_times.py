@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ostinato.cli.files import RECORDINGS, read_audio, transcript_beside
+from ostinato.cli.files import RECORDINGS, read_audio
 from ostinato.cli.recordings import LeftOut, transcribed
+from ostinato.data.recordings import transcript_beside
 from ostinato.errors import InputError
 from ostinato.streaming import load
 from ostinato.training.recipes.digits.recording import EDGE_MS, GROUP_PAUSE_MS, joined

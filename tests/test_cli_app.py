@@ -14,8 +14,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ostinato.cli.files import bundled_recording, transcript_beside
+from ostinato.cli.files import bundled_recording
 from ostinato.cli.selftest import promises_kept
+from ostinato.data.recordings import transcript_beside
 from ostinato.events import Event
 from ostinato.model.front_ends import Frames
 from ostinato.streaming import Model

@@ -17,8 +17,9 @@ from engine_models import SPECIFICATIONS
 from random_models import network
 
 from ostinato.cli.compare import named, recording
-from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcript_beside
+from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio
 from ostinato.cli.recordings import LeftOut, transcribed
+from ostinato.data.recordings import transcript_beside
 from ostinato.errors import ConnectionLostError, InputError, UnknownModelError
 from ostinato.model import Network, Sequential
 from ostinato.model.decoders import Labels

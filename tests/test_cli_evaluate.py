@@ -14,9 +14,10 @@ import pytest
 import soundfile
 import typer
 
-from ostinato.cli.files import RECORDINGS, transcript_beside
-from ostinato.cli.recordings import LeftOut, audio_files, transcribed
+from ostinato.cli.files import RECORDINGS
+from ostinato.cli.recordings import LeftOut, transcribed
 from ostinato.data import read_text
+from ostinato.data.recordings import audio_files, transcript_beside
 from ostinato.errors import InputError
 from ostinato.pipeline.transcript import NUMERALS, Vocabulary
 from ostinato.streaming import load

@@ -19,7 +19,8 @@ import soundfile
 import virtual_microphone
 
 from ostinato.cli.display import level_db, meter
-from ostinato.cli.files import bundled_recording, transcript_beside
+from ostinato.cli.files import bundled_recording
+from ostinato.data.recordings import transcript_beside
 from ostinato.model import Network, write
 from ostinato.model.activation import Activation
 from ostinato.model.decoders import Beats, Labels

@@ -15,7 +15,8 @@ import typer
 from snippets import DOCUMENTS, ROOT, Snippet, commands, parse, snippets
 
 from ostinato.cli.app import app
-from ostinato.cli.files import bundled_recording, transcript_beside
+from ostinato.cli.files import bundled_recording
+from ostinato.data.recordings import transcript_beside
 from ostinato.pipeline.score import error_rate
 from ostinato.server import Spawned, spawn_server
 

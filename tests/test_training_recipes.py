@@ -18,9 +18,11 @@ from test_import_circles import imports, modules
 import ostinato
 from ostinato.errors import InputError, TrainingError
 from ostinato.packages import tars
+from ostinato.pipeline import front_end
+from ostinato.training import transcribing
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
-from ostinato.training.recipes import RECIPES, Options, spectrogram, transcribing
+from ostinato.training.recipes import RECIPES, Options, spectrogram
 from ostinato.training.recipes.digits import (
     augment,
     clips,
@@ -206,7 +208,7 @@ def test_labels_and_transcripts() -> None:
 def test_stacking_is_the_front_ends() -> None:
     samples = tone(0.7) + np.random.default_rng(0).normal(0, 0.01, int(0.7 * 16000)).astype(np.float32)
     settings_ = dataclasses.replace(compose.FRONT_END, normalise=False)
-    served = compose.front_end(settings_, {})
+    served = front_end(settings_, {})
     state = served.start()
     frames = np.concatenate([served.step(state, samples), served.flush(state)])
     np.testing.assert_allclose(spectrogram.stack(compose.features(samples), learn.STACK), frames, atol=1e-5)

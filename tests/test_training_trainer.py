@@ -151,6 +151,17 @@ def test_the_best_weights_are_kept() -> None:
     assert [entry["step"] for entry in history.evaluations] == [5, 10, 15, 20]
 
 
+def test_of_equal_scores_the_least_training_loss_decides(tmp_path: Path) -> None:
+    """As error rates of few sequences are; it is no better score, and waiting goes on."""
+    scores = iter([2.0, 1.0, 1.0, 1.0, 1.0])
+    settings: dict[str, Any] = {"steps": 200, "evaluate_every": 20, "patience": 3, "console": quiet()}
+    settings |= {"evaluate": lambda network: {"error": next(scores)}}
+    history = fit(TrainableNetwork(ECHO), echo(9), CrossEntropy(), Adam(1e-2), **settings)
+    losses = [each["loss"] for each in history.evaluations]
+    assert losses == sorted(losses, reverse=True), "it learns all the time"
+    assert (history.best_step, history.best_score, history.steps, history.waited) == (100, 1.0, 100, 3)
+
+
 def test_it_ends_early_when_nothing_gets_better(tmp_path: Path) -> None:
     """With the best weights; and has nothing more to do when it is resumed."""
     scores = iter([3.0, 1.0, 2.0, 1.5, 0.5])

@@ -14,11 +14,12 @@ from ostinato.cli.compare_data import compare_data
 from ostinato.cli.compare_tables import show
 from ostinato.cli.compare_tasks import compare_tasks, compare_texts, played, takes_texts
 from ostinato.cli.console import err, note
-from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio, transcript_beside
+from ostinato.cli.files import RECORDINGS, bundled_recording, read_audio
 from ostinato.cli.output_files import check_picture, check_writable, write_json, write_picture
 from ostinato.cli.own_data import all_take_data
 from ostinato.cli.recordings import LeftOut, tell_unknown, transcribed
 from ostinato.cli.serving import serving
+from ostinato.data.recordings import transcript_beside
 from ostinato.errors import InputError
 from ostinato.streaming import Model, load
 from ostinato_bench.comparison import DelayRow, Recording, Wait

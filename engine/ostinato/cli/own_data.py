@@ -7,8 +7,9 @@ from pathlib import Path
 
 import typer
 
-from ostinato.cli.recordings import LeftOut, files_of
+from ostinato.cli.recordings import LeftOut
 from ostinato.data import OF_FRAMES, OF_TEXT
+from ostinato.data.recordings import files_of
 from ostinato.errors import InputError
 from ostinato.model.front_ends import Frames, Tokens
 from ostinato.streaming import Model

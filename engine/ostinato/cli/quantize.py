@@ -13,10 +13,11 @@ import typer
 from rich.markup import escape
 
 from ostinato.cli.console import err, note, out, percent, plural, size
-from ostinato.cli.files import read_audio, transcript_beside
+from ostinato.cli.files import read_audio
 from ostinato.cli.output_files import check_writable, write_json
-from ostinato.cli.recordings import AUDIO, UNREADABLE, LeftOut, files_of, tell_unknown
+from ostinato.cli.recordings import LeftOut, tell_unknown
 from ostinato.data import OF_FRAMES, read, read_text
+from ostinato.data.recordings import AUDIO, UNREADABLE, files_of, transcript_beside
 from ostinato.errors import InputError
 from ostinato.kernels.integer import MAGNITUDE
 from ostinato.model import Network, write

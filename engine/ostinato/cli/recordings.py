@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
 from ostinato.cli.console import complain, note, plural
-from ostinato.cli.files import transcript_beside
+from ostinato.data.recordings import AUDIO, audio_files, transcript_beside
 from ostinato.errors import InputError, OstinatoError
 from ostinato.pipeline.transcript import Vocabulary
 
-AUDIO = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"}
-UNREADABLE = {".aac", ".amr", ".m4a", ".webm", ".wma"}
-"""Recordings all the same: they are named as what cannot be read, and not passed over."""
 TOLD, LISTED = 10, 50
 """Of so many files one is told at once, and at the end, why they are left out; --json has them all."""
 
@@ -67,21 +64,6 @@ class LeftOut:
         if len(self.reasons) > LISTED:
             note(f"  and {len(self.reasons) - LISTED} more")
         raise typer.Exit(1)
-
-
-def audio_files(folder: Path) -> list[Path]:
-    """The recordings in a folder and those below it, in order; hidden files (a Mac's ``._one.wav``) are none."""
-    return files_of(folder, AUDIO | UNREADABLE)
-
-
-def files_of(folder: Path, suffixes: Iterable[str]) -> list[Path]:
-    """The files in a folder and below it that end so, in any case; those that are hidden are not meant."""
-    wanted = {suffix.lower() for suffix in suffixes}
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in wanted and not path.name.startswith(".") and not path.is_dir()
-    ]
 
 
 def transcribed(folder: Path, left_out: LeftOut) -> dict[Path, str]:

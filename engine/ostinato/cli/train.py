@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from ostinato.cli.console import err, note
+from ostinato.cli.files import read_audio
 from ostinato.cli.output_files import check_folder
 from ostinato.cli.prose import laid_out
 from ostinato.cli.recordings import LeftOut
@@ -41,7 +42,7 @@ def own(config: Path, folder: Path | None, resume: bool) -> None:
     folder = folder or Path("runs") / Config.of(config).name
     if folder.exists() or not resume:  # else there is nothing to resume, and nothing is to be made
         check_folder(folder)
-    made = run(config, folder, resume, err)
+    made = run(config, folder, resume, err, read_audio)
     _written(made.path, made.card)
     if made.history.interrupted:
         note("interrupted: --resume goes on from here, to the same numbers as without the pause")

@@ -49,7 +49,9 @@ def own(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
 ) -> None:
-    """Train your own model on your own frames or texts, with labels, numbers or texts (docs/own-model.md).
+    """Train your own model on your own frames, texts or recordings (docs/own-model.md).
+
+    Frames have labels or numbers, texts have labels, other texts or nothing, recordings (WAV) have transcripts.
 
     The run's folder gets the model with its card, log.jsonl, curves.png and a checkpoint. Ctrl-C ends learning after
     the step that runs, and the model has what was learnt so far; --resume goes on as if there had been no pause.

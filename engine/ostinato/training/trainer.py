@@ -92,8 +92,9 @@ def fit(
     much each counts (`objective.Objective`).
     ``batches(epoch)`` gives the batches of an epoch (0-based), the same ones each time it is asked; epochs follow
     each other until the steps are done. Every ``evaluate_every`` steps and at the end, ``evaluate(network)`` gives
-    numbers by name, of which the first is the score: the weights with the lowest are the best (None: the mean
-    training loss is the score). Learning ends early after ``patience`` evaluations in a row without a better one.
+    numbers by name, of which the first is the score: the weights with the lowest are the best, of equal ones those
+    with the lowest mean training loss since the evaluation before (None: that loss is the score). Learning ends early
+    after ``patience`` evaluations in a row without a lower score.
     ``truncate``, ``share`` and ``workers`` are as `Learner` has them: numbers do not depend on ``workers``; so is
     ``own_tokens``, which grows evenly from none at the first step to that at the last.
     ``average``: the weights that are evaluated, and kept, are a running mean of those that learn, with this decay
@@ -225,13 +226,19 @@ class _Run:
         self.sums, self.counts = (dict.fromkeys(self.sums, 0.0) for _ in range(2))
         score = next(iter(scores.values()))
         score = math.inf if math.isnan(score) else score  # no number is less than NaN
-        if not self.best or score < self.history.best_score:
-            self.history.best_step, self.history.best_score, self.history.waited = self.history.steps, score, 0
+        better = not self.best or score < self.history.best_score
+        self.history.waited = 0 if better else self.history.waited + 1
+        if better or self._as_good(score, numbers["loss"]):
+            self.history.best_step, self.history.best_score = self.history.steps, score
             self.best = {name: w.copy() for name, w in self.network.parameters.items()}
-        else:
-            self.history.waited += 1
         self.optimiser.schedule.observe(score)
         self.history.evaluations.append({"step": self.history.steps} | numbers | scores)
+
+    def _as_good(self, score: float, loss: float) -> bool:
+        """Whether the score is the best one's, at a lower training loss: error rates of few sequences are often
+        equal."""
+        best = next(each for each in self.history.evaluations if each["step"] == self.history.best_step)
+        return score == self.history.best_score < math.inf and loss < best["loss"]
 
     def _averaged(self) -> AbstractContextManager[None]:
         """Meanwhile the network has the weights that are evaluated and kept."""

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from ostinato.bounded import check_json
 from ostinato.errors import BadModelFileError, TrainingError, did_you_mean
+from ostinato.model.front_ends import LogMel
 from ostinato.model.layers import LAYERS, Layer
 from ostinato.model.limits import MAX_CONTAINERS, MAX_VALUES
 from ostinato.model.strict_json import decode
@@ -31,7 +32,8 @@ UNFIT = '/\\:*?"<>|'
 
 @dataclass(frozen=True)
 class Data:
-    """Files of frames with labels or numbers (`ostinato.data`), or folders of them; beside the configuration, unless
+    """Files of frames with labels or numbers, or of texts (`ostinato.data`), recordings with transcripts, or folders
+    of them; beside the configuration, unless
     their paths are absolute. Without ``validation``, ``held_out`` of the training utterances are. ``labels`` names
     those of indices, or which names there are."""
 
@@ -58,6 +60,32 @@ class Text:
     writer: int = 128
     keys: int = 64
     longest: int = 1024
+
+
+@dataclass(frozen=True)
+class Audio:
+    """How recordings are heard and what is written of them. ``unit`` of a symbol. Log-mel features (Kaldi's) of
+    ``mels`` bands at ``sample_rate``, to which recordings are resampled; ``stack`` of them stand side by side in a
+    frame, which comes as often. ``high_hz`` is by default 7600, or 95 % of what the rate allows."""
+
+    unit: Literal["character", "word"] = "character"
+    sample_rate: int = 16000
+    mels: int = 40
+    window_ms: float = 25.0
+    hop_ms: float = 10.0
+    low_hz: float = 60.0
+    high_hz: float | None = None
+    stack: int = 3
+
+    @property
+    def front_end(self) -> LogMel:
+        """The model's."""
+        high_hz = min(7600.0, 0.475 * self.sample_rate) if self.high_hz is None else self.high_hz
+        return LogMel(
+            convention="kaldi", sample_rate=self.sample_rate, mels=self.mels, window_ms=self.window_ms,
+            hop_ms=self.hop_ms, low_hz=self.low_hz, high_hz=high_hz, stack=self.stack, stride=self.stack,
+            normalise=True,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,6 +123,7 @@ class Config:
     layers: tuple[Layer, ...]
     learning: How = field(default_factory=How)
     text: Text = field(default_factory=Text)
+    audio: Audio = field(default_factory=Audio)
     description: str = ""
     licence: str = ""
 
@@ -135,6 +164,10 @@ class Config:
                 raise TrainingError(f"{path.name}: {name} = {value}: {least} at least")
         if not 0 <= made.data.held_out < 1:
             raise TrainingError(f"{path.name}: data.held_out = {made.data.held_out} is not from 0 up to 1")
+        try:
+            made.audio.front_end.check()
+        except BadModelFileError as error:
+            raise TrainingError(f"{path.name}: audio: {str(error).removeprefix('front_end: ')}") from error
         how.schedule.update(tables.get("schedule", {}))
         how.optimiser.update(tables.get("optimiser", {}))
         made.optimiser(1)

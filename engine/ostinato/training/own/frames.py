@@ -107,12 +107,14 @@ class Dataset:
         return found.hexdigest()
 
 
-def normalisation(utterances: Sequence[Utterance]) -> tuple[Array, Array]:
-    """Mean and scale (1 / deviation) [size]; a value that never changes is left as large as it is."""
-    rows = np.concatenate([np.asarray(each.input, np.float64) for each in utterances])
-    deviation = rows.std(axis=0)
+def normalisation(sequences: Sequence[Array]) -> tuple[Array, Array]:
+    """Mean and scale (1 / deviation) [size] of frames; a value that never changes is left as large as it is. No
+    second copy of all frames is made."""
+    count = sum(map(len, sequences))
+    mean = sum(rows.sum(axis=0, dtype=np.float64) for rows in sequences) / count
+    deviation = np.sqrt(sum(((rows - mean) ** 2).sum(axis=0) for rows in sequences) / count)
     scale = 1 / np.where(deviation > 1e-12, deviation, 1)
-    return rows.mean(axis=0).astype(np.float32), scale.astype(np.float32)
+    return np.asarray(mean, np.float32), np.asarray(scale, np.float32)
 
 
 def matter(
@@ -120,7 +122,7 @@ def matter(
 ) -> Matter:
     """Of frames. Raises InputError and TrainingError for what does not fit."""
     of = task([*learning, *judged_by, *test], config.data.labels, config.data.frame_ms)
-    mean, scale = normalisation(learning)
+    mean, scale = normalisation([np.asarray(each.input) for each in learning])
     seen, held = (Dataset(each, of, mean, scale) for each in (learning, judged_by))
     loss = config.learning.loss or (MeanSquaredError() if of.kind == "numbers" else CrossEntropy())
     return Matter(

@@ -1,4 +1,7 @@
-"""What a user's data ask for: a model, and what it learns from and is judged by. `frames` and `texts` make it."""
+"""What a user's data ask for: a model, and what it learns from and is judged by.
+
+`frames`, `texts` and `speech` make it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from ostinato.model.network import Network
 from ostinato.model.specification import Specification
 from ostinato.training.batching import Batch
 from ostinato.training.losses import Loss
+from ostinato.training.network import TrainableNetwork
 from ostinato.training.packing import Array
 
 
@@ -39,7 +43,8 @@ class Tested(NamedTuple):
 class Matter:
     """``about``: which answers the data have; ``amount``: how much is learnt from. ``labelled``: whether an answer is
     right or wrong. ``test``: of a finished model, through its own stream; None without test data. ``constants``: of
-    the front end."""
+    the front end. ``error_rate``: of a network in training, on ``held``, where answers are no labels of frames: it
+    chooses the weights, where else the loss does."""
 
     specification: Specification
     loss: Loss
@@ -50,3 +55,4 @@ class Matter:
     labelled: bool
     test: Callable[[Network], Tested] | None
     constants: Mapping[str, Array] = field(default_factory=dict)
+    error_rate: Callable[[TrainableNetwork], float] | None = None

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -20,11 +21,15 @@ from ostinato.model.network import Network
 from ostinato.training.losses import CrossEntropy
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.objective import Objective
-from ostinato.training.own import frames, texts
+from ostinato.training.own import frames, speech, texts
 from ostinato.training.own.config import Config, How
 from ostinato.training.own.matter import Matter, Tested
+from ostinato.training.own.speech import Hear, Recording
 from ostinato.training.run_folder import RunFolder
 from ostinato.training.trainer import History, export
+
+Given: TypeAlias = Utterance | Recording
+K = TypeVar("K", Utterance, Recording)
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,12 @@ class Run:
     card: Mapping[str, str]
 
 
-def run(config_path: Path, folder: Path, resume: bool = False, console: Console | None = None) -> Run:
-    """Learn as the configuration says, in ``folder``. Raises TrainingError, InputError or BadModelFileError for what
-    cannot be learnt, a folder with another run, and nothing to resume."""
+def run(
+    config_path: Path, folder: Path, resume: bool = False, console: Console | None = None, hear: Hear | None = None
+) -> Run:
+    """Learn as the configuration says, in ``folder``; ``hear`` reads recordings, where the data are some. Raises
+    TrainingError, InputError or BadModelFileError for what cannot be learnt, a folder with another run, and nothing
+    to resume."""
     config = Config.of(config_path)
     how, beside = config.learning, config_path.parent
     learning = read(config.data.train, beside)
@@ -46,8 +54,7 @@ def run(config_path: Path, folder: Path, resume: bool = False, console: Console 
         judged_by = read(config.data.validation, beside)
     else:
         learning, judged_by = hold_out(learning, config.data.held_out, how.seed)
-    of = texts if isinstance(learning[0].input, str) else frames
-    matter = of.matter(config, learning, judged_by, read(config.data.test, beside))
+    matter = _matter(config, learning, judged_by, read(config.data.test, beside), hear)
     network = TrainableNetwork(
         matter.specification, seed=how.seed, dropout=how.dropout, recurrent_dropout=how.recurrent_dropout
     )
@@ -83,22 +90,45 @@ def run(config_path: Path, folder: Path, resume: bool = False, console: Console 
     return Run(path, history, card)
 
 
-def read(names: Sequence[str], beside: Path) -> list[Utterance]:
+def _matter(
+    config: Config, learning: Sequence[Given], judged_by: Sequence[Given], test: Sequence[Given], hear: Hear | None
+) -> Matter:
+    """By the kind of the data. Raises InputError if they are of several."""
+    parts, everything = (learning, judged_by, test), (*learning, *judged_by, *test)
+    recordings, others = _those(Recording, everything), _those(Utterance, everything)
+    if not recordings:
+        make = texts.matter if isinstance(others[0].input, str) else frames.matter
+        return make(config, *(_those(Utterance, part) for part in parts))
+    if others:
+        raise InputError(f"{recordings[0].name} is a recording, {others[0].name} is none: choose one kind of data")
+    if hear is None:
+        raise TrainingError(f"{recordings[0].name} is a recording: give `run` what reads it (hear)")
+    return speech.matter(config, hear, *(_those(Recording, part) for part in parts))
+
+
+def _those(kind: type[K], given: Sequence[Given]) -> list[K]:
+    return [each for each in given if isinstance(each, kind)]
+
+
+def read(names: Sequence[str], beside: Path) -> list[Given]:
     """The utterances of files and folders. Raises InputError, naming what is wrong."""
-    found: list[Utterance] = []
+    found: list[Given] = []
     for name in names:
         path = beside / name
         if not path.exists():
             raise InputError(f"{name} is not there, beside {beside}")
+        if recordings := speech.read(path, beside):
+            found += recordings
+            continue
         files = sorted(p for p in path.iterdir() if p.suffix.lower() in data.FORMATS) if path.is_dir() else [path]
         if not files:
-            raise InputError(f"{name} has no file of data: those end in {', '.join(data.FORMATS)}")
+            raise InputError(f"{name} has no file of data: those end in {', '.join((*data.FORMATS, '.wav'))}")
         for file in files:
             found += data.read(file)
     return found
 
 
-def hold_out(utterances: list[Utterance], share: float, seed: int) -> tuple[list[Utterance], list[Utterance]]:
+def hold_out(utterances: list[Given], share: float, seed: int) -> tuple[list[Given], list[Given]]:
     """Some to learn from, and a share, one at least, to judge by. Raises TrainingError if that leaves none."""
     count = max(1, round(share * len(utterances)))
     if count >= len(utterances):
@@ -111,19 +141,22 @@ def hold_out(utterances: list[Utterance], share: float, seed: int) -> tuple[list
 
 
 def evaluate(network: TrainableNetwork, matter: Matter, size: int) -> dict[str, float]:
-    """The mean loss of utterances that are not learnt from, and of labels and tokens the share that is right."""
+    """The mean loss of utterances that are not learnt from, and of labels and tokens the share that is right. What
+    cannot be aligned (CTC) has no loss. An error rate comes first, as the first chooses."""
     objective, sums, counts, correct, labelled = Objective(network, matter.loss), 0.0, 0.0, 0, 0
     for batch in matter.held.batches(size, 0, None):
         outputs = network.forward(batch.inputs, batch.lengths, sources=batch.sources)
         lengths = network.output_lengths(batch.lengths)
         judged = objective(outputs, lengths, {"main": batch.targets})["main"]
-        sums, counts = sums + judged.sums.sum(), counts + judged.counts.sum()
+        sums, counts = sums + judged.sums[judged.counts > 0].sum(), counts + judged.counts.sum()
         if matter.labelled:
             shape = network.output_shapes(batch.inputs, batch.lengths)["main"]
             labels = CrossEntropy().by_frame(shape, lengths["main"], batch.targets)
             correct += int((outputs["main"].argmax(axis=2) == labels)[labels >= 0].sum())
             labelled += int((labels >= 0).sum())
     found = {"validation loss": float(sums / counts) if counts else math.inf}
+    if matter.error_rate is not None:
+        found = {"error rate": matter.error_rate(network)} | found
     return found | ({"accuracy": correct / labelled} if labelled else {})
 
 

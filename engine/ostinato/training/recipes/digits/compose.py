@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ostinato import children
 from ostinato.model.front_ends import LogMel
-from ostinato.pipeline import front_end
+from ostinato.training.features import features as by_front_end
 from ostinato.training.recipes.digits import augment, clips
 from ostinato.training.recipes.digits.augment import RATE, Rng, Samples
 from ostinato.training.recipes.digits.clips import Clip
@@ -82,9 +82,7 @@ class Example:
 
 def features(samples: Samples) -> Features:
     """Log-mel features [n, mels] of samples at 16 kHz, neither normalised nor stacked, by the product's front end."""
-    plain = front_end(dataclasses.replace(FRONT_END, stack=1, stride=1, normalise=False), {})
-    state = plain.start()
-    return np.concatenate([plain.step(state, samples), plain.flush(state)])
+    return by_front_end(dataclasses.replace(FRONT_END, stack=1, stride=1, normalise=False), samples)
 
 
 def _pause(rng: Rng) -> int:

@@ -10,9 +10,9 @@ from ostinato.model.decoders import Ctc
 from ostinato.model.layers import Dense, Gru, Softmax
 from ostinato.model.specification import Sequential, Specification
 from ostinato.pipeline.score import Errors, align, count
+from ostinato.training import transcribing
 from ostinato.training.batching import Batch, bucketed, pad
 from ostinato.training.network import TrainableNetwork
-from ostinato.training.recipes import transcribing
 from ostinato.training.recipes.digits.compose import FRONT_END, Example
 from ostinato.training.recipes.digits.words import DIGITS, OTHER, SILENT, SYMBOLS, labels
 from ostinato.training.recipes.spectrogram import Array, Rng, paced, stack, warp_matrix

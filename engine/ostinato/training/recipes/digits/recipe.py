@@ -20,10 +20,11 @@ import numpy as np
 from ostinato.errors import TrainingError
 from ostinato.model.network import Network
 from ostinato.pipeline.score import Errors
+from ostinato.training import transcribing
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
-from ostinato.training.recipes import plan, recipe, spectrogram, summary, transcribing
+from ostinato.training.recipes import plan, recipe, spectrogram, summary
 from ostinato.training.recipes.digits import augment, cards, compose, conditions, learn, real, voices, words
 from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import MOST_STEPS, Option, Recipe, Telling, Trained

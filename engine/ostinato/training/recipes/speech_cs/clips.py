@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from ostinato.errors import TrainingError
 from ostinato.model.front_ends import LogMel
-from ostinato.pipeline import front_end
 from ostinato.training.corpora import fillets
+from ostinato.training.features import features as by_front_end
 from ostinato.training.recipes.recipe import Telling
 
 Samples: TypeAlias = NDArray[np.float32]
@@ -110,9 +110,7 @@ def samples(path: Path) -> tuple[Samples, int]:
 
 def features(heard: Samples, rate: int) -> Samples:
     """Log-mel features [n, mels] by the product's front end, resampler included."""
-    made = front_end(dataclasses.replace(FRONT_END, stack=1, stride=1, normalise=False), {})
-    state = made.start(rate)
-    return np.concatenate([made.step(state, heard), made.flush(state)])
+    return by_front_end(dataclasses.replace(FRONT_END, stack=1, stride=1, normalise=False), heard, rate)
 
 
 def frames_needed(labels: Sequence[int]) -> int:

@@ -18,12 +18,13 @@ from typing import Annotated
 
 from ostinato.model.network import Network
 from ostinato.streaming import Model
+from ostinato.training import transcribing
 from ostinato.training.corpora import fillets, fortunes
 from ostinato.training.language import Ngram, mixed, ngram
 from ostinato.training.losses import CtcLoss
 from ostinato.training.network import TrainableNetwork
 from ostinato.training.optimisers import AdamW
-from ostinato.training.recipes import plan, recipe, spectrogram, transcribing
+from ostinato.training.recipes import plan, recipe, spectrogram
 from ostinato.training.recipes.plan import Plan, Tested, in_halves
 from ostinato.training.recipes.recipe import Option, Recipe, Telling, Trained
 from ostinato.training.recipes.speech_cs import cards, clips, decoding, evaluation, learn

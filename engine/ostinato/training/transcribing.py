@@ -30,7 +30,8 @@ def outputs(network: TrainableNetwork, frames: Sequence[Array]) -> list[Array]:
     head = network.specification.heads[0].name
     for chosen in bucketed([len(f) for f in frames], TOGETHER):
         padded, lengths = pad([frames[i] for i in chosen])
-        for i, logits, length in zip(chosen, network.forward(padded, lengths)[head], lengths, strict=True):
+        counts = network.output_lengths(lengths)[head]
+        for i, logits, length in zip(chosen, network.forward(padded, lengths)[head], counts, strict=True):
             found[i] = logits[:length].copy()
     return found
 
