@@ -237,8 +237,8 @@ def test_a_result_that_cannot_be_written_costs_its_stream(monkeypatch: pytest.Mo
 
         monkeypatch.setattr(dialogue, "packed", negative)
         raw.send(wire.Push(wrong, 1, frames(2)))
-        closed, error = raw.receive(), raw.receive()
-        assert isinstance(closed, wire.Closed) and isinstance(error, wire.Error)
+        error, closed = raw.receive(), raw.receive()
+        assert isinstance(error, wire.Error) and isinstance(closed, wire.Closed)
         assert (closed.stream, error.stream, error.code) == (wrong, wrong, "internal")
         raw.send(wire.Push(right, 1, frames(2)))
         assert len(raw.results(right, 1)[-1].events) == 2

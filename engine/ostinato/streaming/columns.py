@@ -36,7 +36,7 @@ class Columns:
     """The rows of a model's streams, by their slots. ``head`` is where their outputs go."""
 
     def __init__(self, model: Pipeline) -> None:
-        prepare(decide)
+        prepare(decide, moved, places)
         self._places, self._moved, self._decide = entry(places), entry(moved), entry(decide)
         self._model = model
         self.head = next(iter(model.heads.all.values()))
