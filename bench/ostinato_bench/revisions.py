@@ -13,9 +13,9 @@ import os
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -130,13 +130,13 @@ def _check_out(base: str, root: Path, target: Path) -> None:
     if base.startswith("-"):
         raise InputError(f"{base!r} is no commit: name one, such as main or HEAD~3")
     made = subprocess.run(
-        ["git", "archive", "--format=tar", base, *_SOURCES], cwd=root, capture_output=True, timeout=60
+        ["git", "archive", "--format=zip", base, *_SOURCES], cwd=root, capture_output=True, timeout=60
     )
     if made.returncode:
         said = made.stderr.decode(errors="replace").strip()
         raise InputError(f"git has no sources of {base!r} ({said}): name a commit, such as main or HEAD~3")
-    with tarfile.open(fileobj=BytesIO(made.stdout)) as archive:
-        archive.extractall(target, filter="data")
+    with zipfile.ZipFile(BytesIO(made.stdout)) as archive:
+        archive.extractall(target)
 
 
 @contextmanager

@@ -185,7 +185,7 @@ def _row(
         "delay_ms": statistics.median(everything.delays) if everything.delays else None,
         "whole": way.direction == "bi" and way.wait is None,
         "f_by_piece": [round(one.f, 4) for one in matches],
-        "real_time": median, "real_time_quartiles": [low, high],
+        "real_time": median, "real_time_quartiles": [round(low, 6), round(high, 6)],
     }  # fmt: skip
     if way.by == "madmom":
         pairs = list(zip(heard[way.same], heard[way], strict=True))
