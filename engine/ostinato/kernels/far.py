@@ -14,7 +14,7 @@ _KINDS = tuple(KINDS.values())
 _HOST = vars(config)["CPU_NAME"] or llvmlite.binding.get_host_cpu_name()
 FAR_FROM = {"znver5": 2 << 20}
 """From how many bytes of weights on a single row's products read them by `product.far_row`, on processors where that
-was measured to be faster, by 12 to 17 % at 2.5 MB and more; with 1.5 MB there is no difference, and those that stay
+was measured to be faster, by 9 to 21 % at 2.4 MB and more; with 1.5 MB there is no difference, and those that stay
 in the second-level cache, 1 MB, are read 10 % slower. On other processors never."""
 
 
