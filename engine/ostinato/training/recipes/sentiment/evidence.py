@@ -96,10 +96,9 @@ def fill(network: TrainableNetwork, learnt: Sentences, choosing: Sentences) -> t
     }
     of_scores = min(SHARES, key=lambda share: (wrong[share], share))
     mixed = own + of_scores * unit * bag
-    scale = float(
-        mixed @ wanted[judged] / max(mixed @ mixed, 1e-9)
-    )  # least squares: of two opinions the sum is larger
-    scale = scale if scale > 0 else 1.0  # of a network that has learnt nothing
+    # By least squares, as the sum of two opinions is larger than one; not of a network that has learnt nothing.
+    scale = float(mixed @ wanted[judged] / max(mixed @ mixed, 1e-9))
+    scale = scale if scale > 0 else 1.0
     _read(network, "scores", units, [0], [w], scale, scale * of_scores * unit)
 
     labels, of = (np.array([e.label for e in each.examples]) for each in (learnt, choosing))
